@@ -1,0 +1,216 @@
+"""The task graph: from a recipe to a root image, a kernel and a RAM disk that boot.
+
+``doit [recipe=NAME] TASK``; without a task it is build-root. What the steps do is in the package ssiuml.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from doit import get_var
+from doit.tools import Interactive
+
+from ssiuml import graph, host, recipe, session
+from ssiuml.build import LAYERS, SEGMENTS, Build
+from ssiuml.plan import make_plan
+
+PROJECT = Path(__file__).parent
+RECIPES = PROJECT / "recipes"
+PLAN = graph.load(lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ))
+BUILD = Build(PLAN)
+OUT = PLAN.places.out
+SHELL_SCRIPTS = ["run", ".ci/run", "ssiuml/appliance/init"]
+
+DOIT_CONFIG = {
+    "default_tasks": ["build-root"],
+    "backend": "sqlite3",
+    "dep_file": str(PROJECT / "images" / f".doit-{PLAN.loaded.name}.db"),
+    "verbosity": 1,
+    "sort": "definition",
+}
+
+
+def step(name: str, after: list[str], **more: Any) -> graph.Task:
+    return graph.task_of(BUILD.steps[name], BUILD.steps, OUT, after, basename=name, **more)
+
+
+def task_host_tools() -> graph.Task:
+    """Check that the programs the build needs are on this machine; install them where root may."""
+    return {
+        "basename": "host-tools",
+        "actions": [(graph.reported(host.require), [host.HOST_TOOLS])],
+        "uptodate": [lambda: not host.missing(host.HOST_TOOLS)],
+    }
+
+
+def task_fetch() -> graph.Task:
+    """Download packages and kernel, verified by apt, into the cache (HOWTO 2.1, 4.1, 5.1)."""
+    return step("fetch", after=[])
+
+
+def task_base() -> graph.Task:
+    """Install the distribution's packages into the base layer (HOWTO 5.1)."""
+    return step("base", after=["fetch"])
+
+
+def task_sparse() -> graph.Task:
+    """Make the blank image for the root, one large hole (HOWTO 5.2)."""
+    return step("sparse", after=[])
+
+
+def task_cluster_config() -> graph.Task:
+    """Write the cluster's configuration: nodes, addresses, timings, lock table (HOWTO 5.2)."""
+    return step("cluster-config", after=[])
+
+
+def task_mkfs() -> graph.Task:
+    """Make the cluster file system with its journals in the blank image (HOWTO 5.2)."""
+    return step("mkfs", after=["sparse"])
+
+
+def task_cluster_tools() -> graph.Task:
+    """Install the cluster tools: boot scripts, inittab.ssi, rc.nodeup (HOWTO 5.3, 5.4)."""
+    return step("cluster-tools", after=["base"])
+
+
+def task_kernel_image() -> graph.Task:
+    """Unpack the User-Mode Linux kernel, linux-ssi (HOWTO 4)."""
+    return step("kernel-image", after=["fetch"])
+
+
+def task_modules() -> graph.Task:
+    """Install the kernel's modules into the root (HOWTO 4.6, 5.5)."""
+    return step("modules", after=["kernel-image"])
+
+
+def task_config() -> graph.Task:
+    """Configure the root: cluster files, first password, own files of the recipe (HOWTO 5.6)."""
+    return step("config", after=["base", "cluster-config"])
+
+
+def task_prune() -> graph.Task:
+    """Remove services that do not run on a shared root from rc3.d (HOWTO 5.6)."""
+    return step("prune", after=["base", "cluster-tools", "config"])
+
+
+def task_copy_root() -> graph.Task:
+    """Copy the tree into the cluster file system, read it back, check it: root_fs (HOWTO 5.2, 5.7)."""
+    return step("copy-root", after=[*LAYERS, "mkfs", "kernel-image"])
+
+
+def task_initrd() -> Iterator[graph.Task]:
+    """Build the RAM disk that joins the cluster and mounts the root: initrd-ssi.img (HOWTO 4.8)."""
+    needs = {"tools": ["base", "cluster-tools"], "modules": ["base", "modules"], "config": ["cluster-config"]}
+    for name in SEGMENTS:
+        yield step(f"initrd-{name}", needs[name]) | {"basename": "initrd", "name": name}
+    segments = [f"initrd-{name}" for name in SEGMENTS]
+    yield step("initrd", segments) | {"name": "image", "doc": "Join the segments to initrd-ssi.img."}
+
+
+def task_build_root() -> graph.Task:
+    """Build root image, kernel and RAM disk, and describe them in manifest.json."""
+    return step("build-root", after=["base", "kernel-image", "copy-root", "initrd"])
+
+
+def task_check() -> graph.Task:
+    """Boot one node from a copy of the images, log in, run a command, shut down, check the root."""
+
+    def check() -> None:
+        from ssiuml.check import check_images
+
+        session.begin(OUT)
+        check_images(OUT)
+
+    return {"actions": [graph.reported(check)], "task_dep": ["build-root"], "verbosity": 2}
+
+
+def task_recipes() -> graph.Task:
+    """List the recipes, a line each."""
+
+    def show() -> None:
+        for name, description in recipe.list_recipes(RECIPES):
+            print(f"{name:20} {description}")
+
+    return {"actions": [graph.reported(show)], "verbosity": 2}
+
+
+def task_show() -> graph.Task:
+    """Print the recipe with everything that it extends and all defaults."""
+
+    def show() -> None:
+        print(recipe.dump_recipe(PLAN.recipe), end="")
+
+    return {"actions": [graph.reported(show)], "verbosity": 2}
+
+
+def task_explain() -> graph.Task:
+    """Say which steps build-root would make now, and why."""
+
+    def explain() -> None:
+        for name, one in BUILD.steps.items():
+            for number, reason in enumerate(one.reasons()):
+                print(f"{name if number == 0 else '':20} {reason}")
+
+    return {"actions": [graph.reported(explain)], "verbosity": 2}
+
+
+def task_distclean() -> graph.Task:
+    """Remove all that was built from the recipe, and the recipe's share of the cache."""
+
+    def remove() -> None:
+        session.begin(OUT)
+        BUILD.remove_cached()
+        shutil.rmtree(OUT)
+
+    return {"actions": [graph.reported(remove)], "verbosity": 2}
+
+
+def task_lint() -> Iterator[graph.Task]:
+    """Check form, types and shell scripts: ruff, mypy, shellcheck."""
+    scripts = [*SHELL_SCRIPTS, *sorted(map(str, (PROJECT / "cluster-tools").glob("*/*")))]
+    commands = {
+        "format": graph.python("ruff", "format", "--check", "--quiet", "."),
+        "ruff": graph.python("ruff", "check", "--quiet", "."),
+        "mypy": graph.python("mypy"),
+        "shellcheck": ["shellcheck", *scripts],
+    }
+    for name, command in commands.items():
+        yield {"name": name, "actions": [command], "task_dep": ["lint-tools"], "verbosity": 2}
+
+
+def task_lint_tools() -> graph.Task:
+    """Check that the programs for lint are on this machine; install them where root may."""
+    return {
+        "basename": "lint-tools",
+        "actions": [(graph.reported(host.require), [host.LINT_TOOLS])],
+        "uptodate": [lambda: not host.missing(host.LINT_TOOLS)],
+    }
+
+
+def pytest(*words: str) -> graph.Task:
+    return {
+        "actions": [Interactive(graph.python("pytest", *words), shell=False)],
+        "task_dep": ["host-tools"],
+        "verbosity": 2,
+    }
+
+
+def task_test() -> graph.Task:
+    """Run the tests, those that boot nodes included."""
+    return pytest("-m", "not long")
+
+
+def task_test_long() -> graph.Task:
+    """Run the tests that take long."""
+    return {"basename": "test-long", **pytest("-m", "long")}
+
+
+def task_bench() -> graph.Task:
+    """Measure the build against its peers, as ratios."""
+    return {
+        "actions": [Interactive([*graph.python("bench.build"), PLAN.loaded.name], shell=False)],
+        "task_dep": ["host-tools"],
+        "verbosity": 2,
+    }

@@ -1,0 +1,136 @@
+"""Fill a file system image from a tree by way of the appliance, and say what is in it then."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ssiuml import sparse
+from ssiuml.compare import Census, Facts, differences, take_census
+from ssiuml.errors import SsiumlError
+from ssiuml.initrd import modules_tree, tools_tree, write_segment
+from ssiuml.layer import merge, read_layer, write_tree
+from ssiuml.progress import stages
+from ssiuml.run import CommandError, run
+from ssiuml.steps import folder_digest
+from ssiuml.tree import Meta, Tree, file, whole_file
+
+PROGRAMS: Final = ("/bin/busybox", "/bin/tar")
+MODULES: Final = ("gfs2",)
+MEMORY_MIB: Final = 512
+# 300 MB take 15 s on a quiet machine; a shared one may be twenty times slower.
+TIMEOUT_S: Final = 900.0
+MARK: Final = "appliance: "
+_STAGE: Final = re.compile(rf"^{MARK}(.*?)(?: \[[\d.]+ s\])?$")
+_SCRIPT: Final = Path(__file__).with_name("init")
+# Room for headers and padding in the archive that comes back: a header, extended headers, a partial block.
+_ARCHIVE_BYTES_PER_NAME: Final = 4096
+
+
+class ApplianceError(SsiumlError):
+    """The appliance did not finish its work, or the image does not hold what it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What the appliance saw in the image after it had filled and mounted it again."""
+
+    names: int
+    inodes: int
+    content_bytes: int
+    digest: str  # see Census.digest
+
+
+def fill(
+    image: Path, tree: Tree, *, kernel: Path, modules_version: str, work: Path, timeout_s: float = TIMEOUT_S
+) -> Filled:
+    """Put *tree* into the formatted GFS2 file system in *image*, read it back and compare.
+
+    *kernel* is a User-Mode Linux with the modules of *modules_version* in *tree*, where GNU tar and
+    busybox are taken from too. *work* holds temporary files, about twice the tree's size. Raises
+    ApplianceError, with the end of the console, if a stage fails or takes longer than *timeout_s*, and
+    with a list of differences if the image does not hold what the tree does.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    archive, back, initrd = (work / name for name in ("tree.tar", "back.tar", "appliance.img"))
+    try:
+        expected = take_census(tree)
+        write_tree(archive, tree)
+        sparse.create(back, archive.stat().st_size + _ARCHIVE_BYTES_PER_NAME * len(expected.facts))
+        write_segment(initrd, _appliance_tree(tree, modules_version))
+        disks = {"ubd0": str(image), "ubd1r": str(archive), "ubd2": str(back)}
+        _boot(kernel, initrd, disks, work, timeout_s)
+        seen = take_census(merge([read_layer(back)]))
+        _compare(image, expected, seen)
+        return Filled(len(seen.facts), seen.inodes, seen.content_bytes, seen.digest())
+    finally:
+        for path in (archive, back, initrd):
+            path.unlink(missing_ok=True)
+
+
+def appliance_digest() -> str:
+    """Digest of what the appliance runs, for steps that depend on it."""
+    return folder_digest(_SCRIPT.parent)
+
+
+def _appliance_tree(tree: Tree, modules_version: str) -> Tree:
+    small = tools_tree(tree, PROGRAMS, mtime_ns=0)
+    for path, node in modules_tree(tree, modules_version, MODULES, mtime_ns=0).walk():
+        if path and small.find(path) is None:
+            small.add(path, node)
+    small.add("init", file(whole_file(_SCRIPT), Meta(mode=0o755)))
+    return small
+
+
+def _boot(kernel: Path, initrd: Path, disks: dict[str, str], work: Path, timeout_s: float) -> None:
+    done = False
+    console: list[str] = []
+    with stages("copy-root") as show:
+
+        def on_line(line: str) -> None:
+            nonlocal done
+            console.append(line)
+            match = _STAGE.match(line)
+            if match is not None:
+                done = done or match[1] == "done"
+                show(match[1])
+
+        words = [
+            str(kernel),
+            f"mem={MEMORY_MIB}M",
+            f"initrd={initrd}",
+            *(f"{disk}={path}" for disk, path in disks.items()),
+            f"uml_dir={work}/uml",
+            "con=null",
+            "con0=null,fd:1",
+            "panic=1",
+            f"appliance.modules={','.join(MODULES)}",
+        ]
+        try:
+            run(words, timeout_s=timeout_s, on_line=on_line)
+        except CommandError as error:
+            raise ApplianceError(f"the build appliance failed: {error}") from error
+    if not done:
+        tail = "\n".join(f"    {line}" for line in console[-25:])
+        raise ApplianceError(f"the build appliance ended before it was done; its console's end:\n{tail}")
+
+
+def _compare(image: Path, expected: Census, seen: Census) -> None:
+    wrong = differences(_without_known_defects(expected, seen), seen)
+    if wrong:
+        lines = "\n".join(f"    {line}" for line in wrong)
+        raise ApplianceError(f"{image}: does not hold what the tree does:\n{lines}")
+
+
+def _without_known_defects(expected: Census, seen: Census) -> Census:
+    # Linux 6.1 shows device 0:0 for every device node on GFS2 once it is mounted again, also for nodes it
+    # made itself; on the disk the numbers are right.
+    def adjusted(path: str, want: Facts) -> Facts:
+        have = seen.facts.get(path)
+        if have is None or want.device is None or have.device != (0, 0):
+            return want
+        return replace(want, device=(0, 0))
+
+    facts = {path: adjusted(path, want) for path, want in expected.facts.items()}
+    return Census(facts, expected.inodes, expected.content_bytes)
+

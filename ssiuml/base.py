@@ -1,0 +1,123 @@
+"""The base layer: the distribution's packages, installed by mmdebstrap without being root (HOWTO 5.1)."""
+
+import shlex
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from ssiuml.apt import Apt, sources_list
+from ssiuml.atomic import replacing
+from ssiuml.cache import Cache, Entry
+from ssiuml.layer import Layer, merge, read_layer
+from ssiuml.progress import stages
+from ssiuml.recipe import Recipe
+from ssiuml.run import run
+from ssiuml.sparse import require_space
+from ssiuml.steps import Values
+from ssiuml.tree import Tree
+
+TIMEOUT_S: Final = 3600.0
+# The unpacked base, its tar and mmdebstrap's copies of the packages, for some 200 packages.
+SPACE_NEEDED_BYTES: Final = 1 << 30
+# Counts up when a change here gives other bytes for the same inputs.
+VERSION: Final = 1
+
+# What a person does not miss on a cluster node and what makes up half of the small files.
+_DPKG_OPTIONS: Final = (
+    "path-exclude=/usr/share/locale/*",
+    "path-include=/usr/share/locale/locale.alias",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/lintian/*",
+    "path-exclude=/usr/share/bug/*",
+)
+# Package scripts make these; each node or cluster makes its own at its first start.
+_SECRETS: Final = ("etc/ssh/ssh_host_*", "var/lib/systemd/random-seed", "var/lib/urandom/random-seed")
+
+
+def inputs(recipe: Recipe, epoch: int) -> dict[str, Any]:
+    """What decides the bytes of the base; *epoch* is SOURCE_DATE_EPOCH in seconds."""
+    return {
+        "version": VERSION,
+        "sources": sources_list(recipe.distribution),
+        "suite": recipe.distribution.suite,
+        "packages": sorted(recipe.all_packages),
+        "dpkg_options": list(_DPKG_OPTIONS),
+        "source_date_epoch": epoch,
+    }
+
+
+def get_or_make(cache: Cache, recipe: Recipe, epoch: int, apt: Apt) -> Entry:
+    """Return the base layer's entry; installs the packages if the cache has none for these inputs.
+
+    The entry's facts hold ``packages``: version by name, and ``size_bytes``. Packages in *apt*'s archives
+    are not fetched again. Raises CommandError if mmdebstrap fails, SpaceError if the disk is too full.
+    """
+    values = inputs(recipe, epoch)
+    return cache.get_or_make("base", values, ".tar", lambda path: _make(path, recipe, values, apt))
+
+
+def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
+    # mmdebstrap unpacks below TMPDIR. A folder of the cache will not do for that: in a user namespace
+    # it runs under ids that cannot enter a private folder of ours.
+    for folder in {path.parent, Path(tempfile.gettempdir())}:
+        require_space(folder, SPACE_NEEDED_BYTES, "installing the base")
+    with replacing(path) as part, stages("base") as show:
+
+        def on_line(line: str) -> None:
+            if line.startswith("I: "):
+                show(line.removeprefix("I: "))
+
+        run(
+            _command(recipe, values, apt, part),
+            timeout_s=TIMEOUT_S,
+            env={
+                "SOURCE_DATE_EPOCH": str(values["source_date_epoch"]),
+                "LC_ALL": "C.UTF-8",
+            },
+            on_line=on_line,
+        )
+    tree = merge([read_layer(path)])
+    return {"packages": installed_packages(tree), "size_bytes": path.stat().st_size}
+
+
+def _command(recipe: Recipe, values: Values, apt: Apt, target: Path) -> list[str]:
+    archives = "/var/cache/apt/archives"
+    secrets = " ".join(f'"$1"/{pattern}' for pattern in _SECRETS)
+    return [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--architectures=amd64",
+        "--format=tar",
+        f"--include={','.join(values['packages'])}",
+        *(f"--dpkgopt={option}" for option in _DPKG_OPTIONS),
+        # Take what has been fetched already; mmdebstrap's manual names these three for that.
+        "--skip=download/empty",
+        f'--setup-hook=mkdir -p "$1"{archives}',
+        f"--setup-hook=sync-in {shlex.quote(str(apt.archives))} {archives}",
+        f"--customize-hook=rm -f {secrets}",
+        recipe.distribution.suite,
+        str(target),
+        *sources_list(recipe.distribution).splitlines(),
+    ]
+
+
+def installed_packages(tree: Tree) -> dict[str, str]:
+    """Version by package name, from the dpkg status file of a tree (deb822 form, dpkg manual)."""
+    packages: dict[str, str] = {}
+    name = ""
+    for line in tree.lookup("var/lib/dpkg/status").read().decode().splitlines():
+        key, _, value = line.partition(": ")
+        if key == "Package":
+            name = value
+        elif key == "Version":
+            packages[name] = value
+    return packages
+
+
+def layer_of(entry: Entry) -> Layer:
+    """The base as a layer, after its bytes were held against the cache's digest."""
+    entry.verify()
+    return read_layer(entry.path)
+

@@ -1,0 +1,124 @@
+"""The cache: results that take long, kept by what they were made from, shared by recipes and builds.
+
+An entry is a file and beside it a JSON file with its SHA-256 and facts; the JSON file goes last, so
+an entry without it does not count. A lock for each entry keeps two builds from making it twice.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ssiuml.atomic import write_text
+from ssiuml.errors import SsiumlError
+from ssiuml.progress import say
+from ssiuml.steps import Values, digest_of, file_sha256
+
+# A base can take minutes on a slow line; another build may be at it.
+LOCK_TIMEOUT_S = 3600.0
+
+
+class CacheError(SsiumlError):
+    """An entry is damaged, or another process holds it for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the cache and what is known of it."""
+
+    path: Path
+    sha256: str
+    facts: Values
+
+    def verify(self) -> None:
+        """Hold the file against its digest; CacheError, and the entry is removed, if it differs."""
+        if not self.path.is_file() or file_sha256(self.path) != self.sha256:
+            _facts_of(self.path).unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+            raise CacheError(
+                f"{self.path}: this cache entry was damaged (its SHA-256 is no longer {self.sha256})",
+                hint="it has been removed; the same command again makes it anew",
+            )
+
+    def as_values(self) -> dict[str, Any]:
+        """For a stamp; entry_of gives the entry back."""
+        return {"path": str(self.path), "sha256": self.sha256, "facts": dict(self.facts)}
+
+
+def entry_of(values: Values) -> Entry:
+    return Entry(Path(values["path"]), values["sha256"], values["facts"])
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The cache in the folder *root* (see ssiuml.places.cache_root)."""
+
+    root: Path
+
+    def get_or_make(
+        self, kind: str, inputs: Values, suffix: str, make: Callable[[Path], Values]
+    ) -> Entry:
+        """Return the entry of *kind* for *inputs*, made by ``make(path)`` if it is not there.
+
+        *make* writes the file at the path it is given, under its final name only when whole, and returns
+        facts about it. An entry whose bytes do not fit its digest any more is made again.
+        """
+        path = self.path(kind, inputs, suffix)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._locked(path):
+            entry = self._read(path)
+            if entry is not None:
+                try:
+                    entry.verify()
+                except CacheError as error:
+                    say(str(error.message) + "; it is made again")
+                else:
+                    return entry
+            facts = make(path)
+            sha256 = file_sha256(path)
+            values = {"sha256": sha256, "facts": facts, "inputs": inputs}
+            write_text(_facts_of(path), json.dumps(values, indent=2, sort_keys=True) + "\n")
+            return Entry(path, sha256, facts)
+
+    def path(self, kind: str, inputs: Values, suffix: str) -> Path:
+        """Where the entry of *kind* for *inputs* lies, made or not."""
+        return self.root / kind / f"{digest_of(inputs)[:24]}{suffix}"
+
+    def has(self, kind: str, inputs: Values, suffix: str) -> bool:
+        """Whether the entry was made; its bytes are not looked at."""
+        path = self.path(kind, inputs, suffix)
+        return path.is_file() and self._read(path) is not None
+
+    def remove(self, kind: str, inputs: Values, suffix: str) -> None:
+        """Remove an entry, if it is there."""
+        path = self.path(kind, inputs, suffix)
+        if path.parent.is_dir():
+            with self._locked(path):
+                _facts_of(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _locked(path: Path) -> FileLock:
+        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_S)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"{path.name}: another build is making it, waiting for that")
+        else:
+            lock.release()
+        return lock
+
+    @staticmethod
+    def _read(path: Path) -> Entry | None:
+        try:
+            values = json.loads(_facts_of(path).read_text(encoding="utf-8"))
+            return Entry(path, values["sha256"], values["facts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _facts_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")

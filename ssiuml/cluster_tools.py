@@ -1,0 +1,27 @@
+"""The cluster tools' layer: what ``make install_ssi_DISTRIBUTION UML_ROOT=DIR`` installs (HOWTO 5.3, 5.4)."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from ssiuml.folder import read_folder
+from ssiuml.layer import Layer
+from ssiuml.run import run
+from ssiuml.tree import Tree
+
+TIMEOUT_S: Final = 300.0
+
+
+def install(source: Path, distribution: str, root: Path, below: Tree, mtime_ns: int) -> Layer:
+    """Install the tools in *source* into the folder *root* and return what came of it as a layer.
+
+    *root* is emptied first; it has to stay until the layer is written, which takes the contents from there.
+    *below* is the tree that the layer will lie on. CommandError if make fails.
+    """
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    run(
+        ["make", "--no-print-directory", "-C", source, f"install_ssi_{distribution}", f"UML_ROOT={root}"],
+        timeout_s=TIMEOUT_S,
+    )
+    return read_folder(root, mtime_ns, below)

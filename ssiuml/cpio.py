@@ -1,0 +1,81 @@
+"""cpio archives in the "new ASCII" format (newc), the one that the kernel unpacks as initramfs.
+
+Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. Written here because
+the standard library has no cpio and the format is a header of fourteen hexadecimal fields.
+"""
+
+import stat
+from collections.abc import Iterable
+from typing import BinaryIO, Final
+
+from ssiuml.errors import SsiumlError
+from ssiuml.tree import Kind, Node
+
+MAGIC: Final = b"070701"
+TRAILER: Final = "TRAILER!!!"
+ALIGN: Final = 4
+MAX_FILE_BYTES: Final = 0xFFFFFFFF
+NS: Final = 1_000_000_000
+
+_FORMAT_OF_KIND: Final = {
+    Kind.FILE: stat.S_IFREG,
+    Kind.DIRECTORY: stat.S_IFDIR,
+    Kind.SYMLINK: stat.S_IFLNK,
+    Kind.CHARACTER: stat.S_IFCHR,
+    Kind.BLOCK: stat.S_IFBLK,
+    Kind.FIFO: stat.S_IFIFO,
+}
+
+
+class CpioError(SsiumlError):
+    """Something cannot be put into a cpio archive."""
+
+
+def write_archive(stream: BinaryIO, entries: Iterable[tuple[str, Node]]) -> None:
+    """Write one archive with its trailer. Every name gets an inode of its own: hard links become copies."""
+    for number, (name, node) in enumerate(entries, start=1):
+        _write_entry(stream, number, name, node)
+    _write_header(stream, TRAILER)
+
+
+def _write_entry(stream: BinaryIO, number: int, name: str, node: Node) -> None:
+    target = (node.target or "").encode("utf-8", "surrogateescape")
+    size = len(target) if node.kind is Kind.SYMLINK else node.size_bytes
+    if size > MAX_FILE_BYTES:
+        raise CpioError(f"/{name}: {size} bytes are too many for a cpio archive, at most {MAX_FILE_BYTES}")
+    meta = node.meta
+    _write_header(
+        stream,
+        name,
+        ino=number,
+        mode=_FORMAT_OF_KIND[node.kind] | meta.mode,
+        uid=meta.uid,
+        gid=meta.gid,
+        mtime=max(0, meta.mtime_ns // NS),
+        size=size,
+        device=node.device or (0, 0),
+    )
+    stream.write(target)
+    if node.content is not None:
+        for chunk in node.content.chunks():
+            stream.write(chunk)
+    stream.write(bytes(-size % ALIGN))
+
+
+def _write_header(
+    stream: BinaryIO,
+    name: str,
+    *,
+    ino: int = 0,
+    mode: int = 0,
+    uid: int = 0,
+    gid: int = 0,
+    mtime: int = 0,
+    size: int = 0,
+    device: tuple[int, int] = (0, 0),
+) -> None:
+    encoded = name.encode("utf-8", "surrogateescape") + b"\0"
+    # ino mode uid gid nlink mtime filesize maj min rmaj rmin namesize chksum
+    fields = (ino, mode, uid, gid, 1, mtime, size, 0, 0, *device, len(encoded), 0)
+    header = MAGIC + b"".join(b"%08X" % field for field in fields) + encoded
+    stream.write(header + bytes(-len(header) % ALIGN))

@@ -1,0 +1,88 @@
+"""Which shared libraries a program of a tree needs, read from its ELF file; nothing is run."""
+
+import io
+import posixpath
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
+
+from ssiuml.errors import SsiumlError
+from ssiuml.tree import Kind, Node, Tree
+
+ELF_MAGIC: Final = b"\x7fELF"
+# ld.so(8): the trusted directories and Debian's multiarch ones, which its ld.so.conf.d adds.
+LIBRARY_DIRS: Final = (
+    "lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu",
+    "usr/local/lib/x86_64-linux-gnu",
+    "usr/local/lib",
+    "lib64",
+    "usr/lib64",
+    "lib",
+    "usr/lib",
+)
+
+
+class LibraryError(SsiumlError):
+    """A program, or a library that one needs, is not in the tree."""
+
+
+def with_libraries(tree: Tree, programs: Iterable[str]) -> list[str]:
+    """Paths of *programs* and of everything they need to start: interpreter and libraries, all the way.
+
+    Paths are as looked up (not resolved). LibraryError names the program and what it lacks.
+    """
+    found: dict[str, None] = {}
+    todo = list(programs)[::-1]
+    while todo:
+        path = todo.pop()
+        if path in found:
+            continue
+        node = tree.find(path)
+        if node is None or node.kind is not Kind.FILE:
+            raise LibraryError(f"/{path}: no such program or library in the tree")
+        found[path] = None
+        todo.extend(_needed(tree, path, node))
+    return list(found)
+
+
+def _needed(tree: Tree, path: str, node: Node) -> Iterator[str]:
+    data = node.read()
+    if not data.startswith(ELF_MAGIC):
+        return
+    try:
+        yield from _needed_by(tree, path, ELFFile(io.BytesIO(data)))
+    except ELFError as error:
+        raise LibraryError(f"/{path}: is a damaged ELF file: {error}") from error
+
+
+def _needed_by(tree: Tree, path: str, elf: ELFFile) -> Iterator[str]:
+    for segment in elf.iter_segments():
+        if isinstance(segment, InterpSegment):
+            yield segment.get_interp_name().lstrip("/")
+    dynamic = elf.get_section_by_name(".dynamic")
+    if not isinstance(dynamic, DynamicSection):
+        return
+    folders = [*_run_paths(path, dynamic), *LIBRARY_DIRS]
+    for tag in dynamic.iter_tags("DT_NEEDED"):
+        places = [f"{folder}/{tag.needed}" for folder in folders]
+        place = next((place for place in places if tree.find(place) is not None), None)
+        if place is None:
+            raise LibraryError(
+                f"/{path}: needs the library {tag.needed}, which is not in the tree",
+                hint="add the package that has it to the recipe's packages",
+            )
+        yield place
+
+
+def _run_paths(path: str, dynamic: DynamicSection) -> Iterator[str]:
+    origin = f"/{posixpath.dirname(path)}"
+    for name, attribute in (("DT_RUNPATH", "runpath"), ("DT_RPATH", "rpath")):
+        for tag in dynamic.iter_tags(name):
+            for folder in getattr(tag, attribute).split(":"):
+                expanded = folder.replace("$ORIGIN", origin).replace("${ORIGIN}", origin)
+                yield expanded.lstrip("/")

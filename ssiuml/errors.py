@@ -1,0 +1,22 @@
+"""Errors that a user can cause: whoever runs a command prints these without a traceback."""
+
+
+class SsiumlError(Exception):
+    """What went wrong, with the value and what was expected; *hint* says what to do about it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the message and, if there is a hint, a second line with it, indented by two spaces."""
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class RecipeError(SsiumlError):
+    """A recipe is missing, cannot be read or asks for what cannot be built."""
+
+
+class UsageError(SsiumlError):
+    """A wrong call or wrong input; the commands exit with status 2."""

@@ -1,0 +1,79 @@
+"""GFS2 images by way of gfs2-utils: format, check, and how large an image a tree needs."""
+
+import math
+from pathlib import Path
+from typing import Final
+
+from ssiuml import sparse
+from ssiuml.atomic import replacing
+from ssiuml.errors import SsiumlError
+from ssiuml.recipe import Filesystem
+from ssiuml.run import CommandError, run
+from ssiuml.tree import Kind, Tree
+
+MKFS_TIMEOUT_S: Final = 600.0
+FSCK_TIMEOUT_S: Final = 1800.0
+DINODE_BYTES: Final = 232  # struct gfs2_dinode; smaller files and directories lie behind it in its block
+_DIRENT_BYTES: Final = 40  # struct gfs2_dirent, the name follows
+# Per journal: its quota change file (1 MiB, mkfs.gfs2's default -c), inode and indirect blocks.
+_PER_JOURNAL_BYTES: Final = (1 << 20) + (128 << 10)
+# Bitmaps take a 16,000th of the blocks; the rest of this allows for indirect blocks and half-full leaves.
+_METADATA_SHARE: Final = 1.03
+_FIXED_BYTES: Final = 4 << 20
+
+
+class Gfs2Error(SsiumlError):
+    """An image cannot be formatted or is not clean."""
+
+
+def make_image(blank: Path, target: Path, settings: Filesystem) -> None:
+    """Make *target*: as large as the file *blank*, an empty GFS2 file system (HOWTO 5.2's mkfs_gfs)."""
+    with replacing(target) as part:
+        sparse.copy(blank, part)
+        _mkfs(part, settings)
+
+
+def _mkfs(image: Path, settings: Filesystem) -> None:
+    run(
+        [
+            "mkfs.gfs2",
+            "-q",
+            "-O",  # the file is ours and new: no question
+            "-K",  # nothing to discard
+            *("-b", str(settings.block_size)),
+            *("-p", settings.lock_protocol),
+            *("-t", settings.lock_table),
+            *("-j", str(settings.journals)),
+            *("-J", str(settings.journal_size_bytes >> 20)),
+            image,
+        ],
+        timeout_s=MKFS_TIMEOUT_S,
+    )
+
+
+def check_image(image: Path) -> None:
+    """Gfs2Error, with what fsck.gfs2 found, unless the file system in *image* is clean."""
+    try:
+        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S)
+    except CommandError as error:
+        raise Gfs2Error(f"{image}: is not a clean GFS2 file system: {error}") from error
+
+
+def needed_bytes(tree: Tree, settings: Filesystem) -> int:
+    """About how large an image must be to hold *tree* and the journals; a little too much, never too little."""
+    block = settings.block_size
+    blocks = 0
+    seen: set[int] = set()
+    for _, node in tree.walk():
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        size = node.size_bytes
+        if node.kind is Kind.DIRECTORY:
+            size = sum(_DIRENT_BYTES + len(name.encode("utf-8", "surrogateescape")) for name in node.children)
+        blocks += 1
+        if size > block - DINODE_BYTES:
+            blocks += math.ceil(size / block)
+    contents = math.ceil(blocks * block * _METADATA_SHARE)
+    journals = settings.journals * (settings.journal_size_bytes + _PER_JOURNAL_BYTES)
+    return contents + journals + _FIXED_BYTES

@@ -1,0 +1,81 @@
+"""How steps become tasks of doit: what a task depends on, when it runs, how its errors are shown."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from doit.exceptions import InvalidTask, TaskFailed
+
+from ssiuml import session
+from ssiuml.errors import SsiumlError
+from ssiuml.steps import Step
+
+Task = dict[str, Any]
+
+
+def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
+    """Make an error that a user can cause fail the task with its message alone (doit's exit status 1)."""
+
+    def run(*args: Any, **kwargs: Any) -> TaskFailed | None:
+        try:
+            action(*args, **kwargs)
+        except SsiumlError as error:
+            return TaskFailed(str(error))
+        except OSError as error:
+            if error.filename is None and error.errno is None:
+                raise
+            return TaskFailed(f"{error.filename or 'the host'}: {error.strerror}")
+        return None
+
+    return run
+
+
+def task_of(step: Step, steps: Mapping[str, Step], out: Path, after: Sequence[str], **more: Any) -> Task:
+    """The task that makes *step* after the steps *after*; ``clean`` removes what it left in *out*.
+
+    doit runs it when a stamp before it changed or the step itself says that its result no longer stands.
+    """
+
+    def make() -> None:
+        session.begin(out)
+        step.run()
+
+    targets = [step.stamp, *step.files]
+    return {
+        "actions": [reported(make)],
+        "file_dep": [steps[name].stamp for name in after],
+        "task_dep": ["host-tools"],
+        "targets": targets,
+        "uptodate": [step.is_current],
+        "clean": [(clean, [[path for path in targets if path.is_relative_to(out)], out])],
+        **more,
+    }
+
+
+def clean(paths: Sequence[Path], out: Path, dryrun: bool) -> None:
+    """Remove files and the folders that are empty then, up to and without *out*; say each."""
+    for path in paths:
+        if not path.exists():
+            continue
+        print(f"removing '{path}'")
+        if not dryrun:
+            path.unlink()
+            with suppress(OSError):  # not empty yet
+                while path.parent != out:
+                    path = path.parent
+                    path.rmdir()
+
+
+def load(make: Callable[[], Any]) -> Any:
+    """Call *make* while doit loads the tasks: a user's error ends doit with its message, status 3."""
+    try:
+        return make()
+    except SsiumlError as error:
+        raise InvalidTask(str(error)) from error
+
+
+def python(*words: str) -> list[str]:
+    """A command line of a module of this Python, such as ``pytest``."""
+    return [sys.executable, "-m", *words]

@@ -1,0 +1,79 @@
+"""Programs of the host that the build needs, and the Debian packages they come in."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ssiuml.errors import SsiumlError
+from ssiuml.progress import say
+from ssiuml.run import find_tool, run
+
+APT_TIMEOUT_S: Final = 1800.0
+
+
+class HostError(SsiumlError):
+    """A program is missing and cannot be installed by us."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostTool:
+    """A program (or a file, by its absolute path) and the Debian package that has it."""
+
+    name: str
+    package: str
+    purpose: str
+
+    def is_there(self) -> bool:
+        return Path(self.name).exists() if self.name.startswith("/") else find_tool(self.name) is not None
+
+
+HOST_TOOLS: Final = (
+    HostTool("apt-get", "apt", "download packages"),
+    HostTool("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring", "verify packages"),
+    HostTool("dpkg-deb", "dpkg", "unpack the kernel package"),
+    HostTool("mmdebstrap", "mmdebstrap", "install the base"),
+    HostTool("fakechroot", "fakechroot", "install the base as an ordinary user"),
+    HostTool("fakeroot", "fakeroot", "install the base as an ordinary user"),
+    HostTool("newuidmap", "uidmap", "install the base as an ordinary user"),
+    HostTool("mkfs.gfs2", "gfs2-utils", "format and check the root image"),
+    HostTool("make", "make", "install the cluster tools"),
+    HostTool("setpriv", "util-linux", "end programs together with the build"),
+)
+LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
+
+
+def missing(tools: Iterable[HostTool]) -> list[HostTool]:
+    """Those of *tools* that are not on this machine."""
+    return [tool for tool in tools if not tool.is_there()]
+
+
+def require(tools: Iterable[HostTool]) -> None:
+    """Install what is missing if we may (root on a Debian system); else HostError with the line to type."""
+    absent = missing(tools)
+    if not absent:
+        return
+    packages = sorted({tool.package for tool in absent})
+    if os.geteuid() == 0 and find_tool("apt-get"):
+        install(packages)
+        absent = missing(absent)
+    if absent:
+        names = ", ".join(f"{tool.name} (to {tool.purpose})" for tool in absent)
+        raise HostError(
+            f"missing on this machine: {names}",
+            hint=f"sudo apt-get install --no-install-recommends {' '.join(packages)}",
+        )
+
+
+def install(packages: Iterable[str]) -> None:
+    """Install Debian packages on the host, as root, and say so."""
+    names = list(packages)
+    say(f"installing on this machine: {' '.join(names)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-q"], timeout_s=APT_TIMEOUT_S, env=quiet)
+    run(
+        ["apt-get", "install", "-q", "-y", "--no-install-recommends", *names],
+        timeout_s=APT_TIMEOUT_S,
+        env=quiet,
+    )

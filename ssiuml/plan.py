@@ -1,0 +1,111 @@
+"""The plan of a build: the recipe, the moment, and where everything that is built lies."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssiuml import base
+from ssiuml.apt import Apt
+from ssiuml.cache import Cache
+from ssiuml.errors import UsageError
+from ssiuml.manifest import NAME as MANIFEST
+from ssiuml.places import Places, cache_root
+from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
+from ssiuml.steps import digest_of
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One recipe in one checkout. ``epoch`` is the latest time in the image, in seconds since 1970."""
+
+    loaded: LoadedRecipe
+    places: Places
+    epoch: int
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.loaded.recipe
+
+    @property
+    def mtime_ns(self) -> int:
+        return self.epoch * NS
+
+    @functools.cached_property
+    def cache(self) -> Cache:
+        return Cache(self.places.cache)
+
+    @functools.cached_property
+    def apt(self) -> Apt:
+        distribution = self.recipe.distribution
+        key = digest_of(distribution.model_dump(mode="json"))[:16]
+        return Apt(self.places.cache / "downloads" / f"apt-{key}", distribution)
+
+    @property
+    def base_inputs(self) -> dict[str, object]:
+        return base.inputs(self.recipe, self.epoch)
+
+    @property
+    def fetch_inputs(self) -> dict[str, object]:
+        return {
+            "distribution": self.recipe.distribution.model_dump(mode="json"),
+            "packages": sorted(self.recipe.all_packages),
+            "kernel": self.recipe.kernel.package,
+        }
+
+    @property
+    def fetch_stamp(self) -> Path:
+        """In the cache, not with the images: what one build has fetched serves every other."""
+        return self.places.cache / "downloads" / f"fetch-{digest_of(self.fetch_inputs)[:16]}.json"
+
+    @property
+    def blank(self) -> Path:
+        return self.places.out / "blank" / "root_fs"
+
+    @property
+    def formatted(self) -> Path:
+        return self.places.out / "formatted" / "root_fs"
+
+    @property
+    def root_fs(self) -> Path:
+        return self.places.out / "root_fs"
+
+    @property
+    def kernel(self) -> Path:
+        return self.places.out / "linux-ssi"
+
+    @property
+    def initrd(self) -> Path:
+        return self.places.out / "initrd-ssi.img"
+
+    @property
+    def manifest(self) -> Path:
+        return self.places.out / MANIFEST
+
+    @property
+    def config(self) -> Path:
+        """The cluster's configuration files, each at its path in the image below this folder."""
+        return self.places.out / "config"
+
+    def layer(self, name: str) -> Path:
+        return self.places.layers / f"{name}.tar"
+
+    def segment(self, name: str) -> Path:
+        """A part of the initrd."""
+        return self.places.out / "initrd" / f"{name}.cpio.gz"
+
+
+def make_plan(name: str, project: Path, environ: Mapping[str, str]) -> Plan:
+    """Load the recipe *name* of the checkout *project*; the only place that reads the environment.
+
+    SOURCE_DATE_EPOCH goes before the recipe's source_date_epoch (reproducible-builds.org). Raises
+    RecipeError, and UsageError if SOURCE_DATE_EPOCH is no number.
+    """
+    loaded = load_recipe(name, project / "recipes")
+    text = environ.get("SOURCE_DATE_EPOCH", str(loaded.recipe.source_date_epoch))
+    if not text.isdecimal():
+        raise UsageError(f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970")
+    places = Places(project, cache_root(environ), project / "images" / name)
+    return Plan(loaded, places, int(text))

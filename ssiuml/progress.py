@@ -1,0 +1,58 @@
+"""Progress of work longer than two seconds: a bar on a terminal, plain lines in a log."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from tqdm import tqdm
+
+
+def _stream() -> TextIO:
+    # doit replaces sys.stderr to capture it; progress is for the person in front, always.
+    return sys.__stderr__ or sys.stderr
+
+
+def say(text: str) -> None:
+    """Print one line for the user, beside a bar that may be on the screen."""
+    tqdm.write(text, file=_stream())
+
+
+@contextmanager
+def stages(title: str) -> Iterator[Callable[[str], None]]:
+    """Show work of unknown length: call the yielded function with what is going on now.
+
+    On a terminal one line is rewritten, with the time it took so far; a log gets a line for each stage.
+    """
+    stream = _stream()
+    if not stream.isatty():
+
+        def line(text: str) -> None:
+            print(f"{title}: {text}", file=stream, flush=True)
+
+        yield line
+        return
+    with tqdm(desc=title, file=stream, bar_format="{desc}: {postfix} [{elapsed}]", leave=False) as bar:
+
+        def rewrite(text: str) -> None:
+            bar.set_postfix_str(text)
+
+        yield rewrite
+
+
+@contextmanager
+def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Show work on *total_bytes* bytes: call the yielded function with the number of bytes just done."""
+    stream = _stream()
+    if not stream.isatty():
+        print(f"{title}: {total_bytes / (1 << 20):.0f} MiB", file=stream, flush=True)
+        yield lambda count: None
+        return
+    with tqdm(
+        desc=title, total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, file=stream, leave=False
+    ) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance

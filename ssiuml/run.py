@@ -1,0 +1,149 @@
+"""The one door to foreign programs: argument lists, a time limit, the exact command in every error."""
+
+import logging
+import os
+import shlex
+import shutil
+import signal
+import textwrap
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import sh
+
+from ssiuml.errors import SsiumlError
+
+log = logging.getLogger(__name__)
+
+TAIL_LINES = 25
+# Debian keeps mkfs and fsck where an ordinary user's PATH does not reach.
+SYSTEM_DIRS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# How long a program may take to clean up behind itself after SIGTERM.
+TERM_GRACE_S = 15.0
+
+
+class CommandError(SsiumlError):
+    """A program is missing, failed, or went over its time limit.
+
+    ``output`` holds the last lines it printed.
+    """
+
+    def __init__(self, message: str, *, output: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.output = output
+
+    def __str__(self) -> str:
+        if not self.output:
+            return super().__str__()
+        return f"{super().__str__()}\n  its last lines:\n{textwrap.indent(self.output, '    ')}"
+
+
+def find_tool(name: str) -> str | None:
+    """Absolute path of a program, also from the directories for system tools; None if there is none."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTEM_DIRS])
+    return shutil.which(name, path=path)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout_s: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    stdout: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    ok_exit: Sequence[int] = (0,),
+    merge_stderr: bool = True,
+) -> str:
+    """Run a program to its end and return what it printed (standard error too, unless told otherwise).
+
+    It runs in a session of its own; if this process is interrupted or dies, the program is ended too,
+    so that nothing goes on writing behind a build that has stopped. *env* is added to the environment.
+    *on_line* sees each line as it comes. *stdout* names a file that takes standard output, byte for byte
+    (only standard error is returned then). Raises CommandError, with the last lines of the output, if the
+    program is missing, its exit status is not in *ok_exit*, or it runs longer than *timeout_s*.
+    """
+    name = str(argv[0])
+    program = find_tool(name)
+    setpriv = find_tool("setpriv")
+    if program is None or setpriv is None:
+        missing = name if program is None else "setpriv"
+        raise CommandError(f"the program '{missing}' is not on this machine", hint="./run host-tools")
+    words = [str(word) for word in argv]
+    log.info("%s", shlex.join(words))
+    output: list[str] = []
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def take(line: str) -> None:
+        output.append(line)
+        tail.append(line.rstrip("\r\n"))
+        if on_line is not None:
+            on_line(line.rstrip("\r\n"))
+
+    def take_error(line: str) -> None:
+        tail.append(line.rstrip("\r\n"))
+        if on_line is not None:
+            on_line(line.rstrip("\r\n"))
+
+    # The kernel sends the signal when this process dies, however it dies (prctl PR_SET_PDEATHSIG).
+    process = sh.Command(setpriv)(
+        "--pdeathsig",
+        "TERM",
+        "--",
+        program,
+        *words[1:],
+        _bg=True,
+        _bg_exc=False,
+        _return_cmd=True,
+        _new_session=True,
+        _in=stdin,
+        _out=take if stdout is None else str(stdout),
+        _err=take if merge_stderr else take_error,
+        _encoding="utf-8",
+        _decode_errors="replace",
+        _env={**os.environ, **(env or {})},
+        _cwd=str(cwd) if cwd else None,
+        _ok_code=range(256),
+        # A pipe, not a terminal: programs then print plainly, and a User-Mode Linux starts no helper
+        # process to watch the window's size, which would outlive it.
+        _tty_out=False,
+        _no_out=True,
+    )
+    try:
+        process.wait(timeout=timeout_s)
+    except sh.TimeoutException:
+        _end(process)
+        raise CommandError(
+            f"{shlex.join(words)}: not finished after {timeout_s:.0f} s, ended",
+            output="\n".join(tail),
+        ) from None
+    except sh.SignalException as error:
+        raise CommandError(
+            f"{shlex.join(words)}: ended by signal {-error.exit_code}", output="\n".join(tail)
+        ) from None
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        # Children that outlived it: a User-Mode Linux that aborts leaves the processes of its guest behind.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.exit_code not in ok_exit:
+        raise CommandError(
+            f"{shlex.join(words)}: exit status {process.exit_code}", output="\n".join(tail)
+        )
+    return "".join(output)
+
+
+def _end(process: sh.RunningCommand) -> None:
+    """End the program and everything in its session; politely first, so that it can clean up."""
+    for ask in (process.terminate, process.kill_group):
+        try:
+            ask()
+            process.wait(timeout=TERM_GRACE_S)
+        except (sh.TimeoutException, sh.ErrorReturnCode, ProcessLookupError):
+            continue
+        return

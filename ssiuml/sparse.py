@@ -1,0 +1,72 @@
+"""Sparse files: make them, copy them without filling their holes, see what they cost."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from ssiuml.atomic import replacing
+from ssiuml.errors import SsiumlError
+
+# linux/fs.h: #define FICLONE _IOW(0x94, 9, int); Python 3.11's fcntl does not name it.
+FICLONE: Final = 0x40049409
+_NO_REFLINK: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
+SECTOR_BYTES: Final = 512  # unit of st_blocks, whatever the file system's block size
+
+
+class SpaceError(SsiumlError):
+    """The file system of the host has not enough room."""
+
+
+def create(path: Path, size_bytes: int) -> None:
+    """Make a file of *size_bytes* that is one hole, in place of what was there."""
+    with replacing(path) as part, part.open("wb") as stream:
+        stream.truncate(size_bytes)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy *source* to *target*, sharing blocks where the file system can, else hole for hole."""
+    with replacing(target) as part, source.open("rb") as reader, part.open("wb") as writer:
+        try:
+            fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
+        except OSError as error:
+            if error.errno not in _NO_REFLINK:
+                raise
+            _copy_data(reader.fileno(), writer.fileno())
+
+
+def _copy_data(source: int, target: int) -> None:
+    size = os.fstat(source).st_size
+    os.ftruncate(target, size)
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(source, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
+                return
+            raise
+        position = os.lseek(source, start, os.SEEK_HOLE)
+        while start < position:
+            copied = os.copy_file_range(source, target, position - start, start, start)
+            if not copied:
+                return
+            start += copied
+
+
+def allocated_bytes(path: Path) -> int:
+    """Bytes that the file takes up on the disk."""
+    return path.stat().st_blocks * SECTOR_BYTES
+
+
+def require_space(folder: Path, needed_bytes: int, what: str) -> None:
+    """SpaceError, naming folder, need and what there is, if *needed_bytes* do not fit into *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = os.statvfs(folder)
+    free = state.f_bavail * state.f_frsize
+    if free < needed_bytes:
+        raise SpaceError(
+            f"{folder}: {what} needs about {needed_bytes >> 20} MiB, {free >> 20} MiB are free there",
+            hint="make room, or move the folder: SSIUML_CACHE names another place for the cache",
+        )

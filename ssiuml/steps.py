@@ -1,0 +1,148 @@
+"""Steps of a build that know by themselves whether their result still stands.
+
+doit keeps its state in a database that it saves when it ends; a build that is killed forgets what it
+had finished. So each step leaves a stamp, a small JSON file written last: what went in (every setting,
+the digests of the steps before it, of scripts and templates), what came out, and the size and time of
+each output. A step is current when its inputs are those of the stamp and the outputs are as it left them.
+Large files are never hashed again to find that out.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ssiuml.atomic import write_text
+from ssiuml.errors import SsiumlError
+from ssiuml.tree import CHUNK_BYTES
+
+# JSON objects: inputs and results of steps.
+Values = Mapping[str, Any]
+
+
+class StepError(SsiumlError):
+    """A step's result is asked for that is not there."""
+
+
+def digest_of(values: object) -> str:
+    """Hexadecimal SHA-256 of a JSON value, the same for the same value."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest over names, modes and bytes of all files below *folder* (scripts and templates: small)."""
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
+    )
+    return digest_of(
+        [(str(path.relative_to(folder)), path.stat().st_mode & 0o111, file_sha256(path)) for path in files]
+    )
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """Digest of the source of the modules that do a step's work, so that a new version does it again."""
+    return digest_of([file_sha256(Path(module.__file__)) for module in modules if module.__file__])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step: what it depends on, how it is made, what it leaves.
+
+    *inputs* is called late, after the steps before have run, and may read their results. *make* does the
+    work and returns results for the steps after it. *files* are what it leaves among the images; *cached*
+    finds, by the results, a file of the cache that the result stands on. All must stay as they were left.
+    """
+
+    name: str
+    stamp: Path
+    inputs: Callable[[], Values]
+    make: Callable[[], Values]
+    files: tuple[Path, ...] = ()
+    cached: Callable[[Values], Path] | None = None
+
+    def results(self) -> Values:
+        """What the step gave when it was last made; StepError if it was not."""
+        stamp = _read(self.stamp)
+        if stamp is None:
+            raise StepError(f"{self.stamp}: step '{self.name}' has not been made yet")
+        results: Values = stamp["results"]
+        return results
+
+    def digest(self) -> str:
+        """Stands for the step's result among the inputs of a step after it."""
+        return digest_of(self.results())
+
+    def reasons(self) -> list[str]:
+        """Why the step has to be made again, a line each; empty if its result still stands."""
+        stamp = _read(self.stamp)
+        if stamp is None:
+            return ["it has not been made yet"]
+        try:
+            inputs = _as_json(self.inputs())
+        except (SsiumlError, OSError) as error:
+            return [f"what it depends on is not there: {error}"]
+        lines = [
+            f"input '{key}' changed"
+            for key in sorted(stamp["inputs"].keys() | inputs.keys())
+            if stamp["inputs"].get(key) != inputs.get(key)
+        ]
+        for name, left in stamp["outputs"].items():
+            now = _state(Path(name))
+            if now is None:
+                lines.append(f"{name} is gone")
+            elif now != left:
+                lines.append(f"{name} was changed since")
+        return lines
+
+    def is_current(self) -> bool:
+        return not self.reasons()
+
+    def run(self) -> None:
+        """Make the step unless its result still stands; the stamp goes last."""
+        if self.is_current():
+            return
+        self.stamp.unlink(missing_ok=True)
+        inputs = _as_json(self.inputs())
+        results = self.make()
+        cached = [self.cached(results)] if self.cached else []
+        stamp = {
+            "step": self.name,
+            "inputs": inputs,
+            "results": results,
+            "outputs": {str(path): _state(path) for path in [*self.files, *cached]},
+        }
+        write_text(self.stamp, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
+
+
+def _as_json(values: Values) -> dict[str, Any]:
+    """As JSON gives it back: tuples become lists, so that it compares with a stamp."""
+    result: dict[str, Any] = json.loads(json.dumps(values))
+    return result
+
+
+def _read(stamp: Path) -> dict[str, Any] | None:
+    try:
+        values: dict[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
+        return values if values.keys() >= {"inputs", "results", "outputs"} else None
+    except (OSError, ValueError, AttributeError):
+        return None  # a damaged stamp is as good as none: the step is made again
+
+
+def _state(path: Path) -> list[int] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return [state.st_size, state.st_mtime_ns]

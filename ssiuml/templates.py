@@ -1,0 +1,31 @@
+"""Text files made from templates/ (Jinja2); a variable that a template does not know is an error."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+from ssiuml.errors import SsiumlError
+
+
+class RenderError(SsiumlError):
+    """A template is missing, malformed, or asks for a variable that there is not."""
+
+
+def render(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
+    """Return the text of the template *folder*/*name* with *variables* filled in."""
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        autoescape=False,  # configuration files, no HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    try:
+        return environment.get_template(name).render(variables)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None)
+        where = f"{folder / name}:{line}" if line else str(folder / name)
+        raise RenderError(f"{where}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,36 @@
+"""The recipes that come with the project."""
+
+from pathlib import Path
+
+import pytest
+
+from ssiuml.recipe import load_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def test_bookworm_has_the_figures_of_the_howto() -> None:
+    recipe = load_recipe("bookworm", RECIPES).recipe
+    assert recipe.sizes.root_fs_bytes == 2_097_152 * 1024
+    assert (recipe.filesystem.journals, recipe.filesystem.journal_size_bytes) == (15, 32 * 2**20)
+    assert recipe.cluster.node_limit == 15
+    assert str(recipe.cluster.address_of(15)) == "192.168.50.15"
+    assert {"ssh", "cron"} <= set(recipe.prune)
+
+
+def test_bookworm_does_not_start_twice_what_the_initrd_starts() -> None:
+    assert {"corosync", "dlm"} <= set(load_recipe("bookworm", RECIPES).recipe.prune)
+
+
+def test_bookworm_min_is_bookworm_for_three_nodes() -> None:
+    recipe, whole = (load_recipe(name, RECIPES).recipe for name in ("bookworm-min", "bookworm"))
+    assert recipe.packages == whole.packages
+    assert (recipe.filesystem.journals, recipe.filesystem.journal_size_bytes) == (3, 8 * 2**20)
+    assert (recipe.cluster.node_limit, recipe.sizes.root_fs_bytes) == (3, 2**30)
+    assert recipe.kernel.modules == ("configfs", "dlm", "gfs2")
+    assert recipe.release.root != whole.release.root
+
+
+@pytest.mark.parametrize("package", ["python3", "systemd", "systemd-sysv", "ifupdown", "udev"])
+def test_bookworm_does_not_ask_for(package: str) -> None:
+    assert package not in load_recipe("bookworm", RECIPES).recipe.all_packages
