@@ -23,11 +23,16 @@ BUILD = Build(PLAN)
 OUT = PLAN.places.out
 SHELL_SCRIPTS = ["run", ".ci/run", "ssiuml/appliance/init"]
 
+session.stop_on_signals()
+
 DOIT_CONFIG = {
     "default_tasks": ["build-root"],
     "backend": "sqlite3",
     "dep_file": str(PROJECT / "images" / f".doit-{PLAN.loaded.name}.db"),
     "verbosity": 1,
+    # Steps that do not need each other run side by side: the kernel is unpacked while the base is installed.
+    "num_process": 2,
+    "par_type": "thread",
     "sort": "definition",
 }
 

@@ -120,4 +120,3 @@ def layer_of(entry: Entry) -> Layer:
     """The base as a layer, after its bytes were held against the cache's digest."""
     entry.verify()
     return read_layer(entry.path)
-

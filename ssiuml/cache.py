@@ -58,9 +58,7 @@ class Cache:
 
     root: Path
 
-    def get_or_make(
-        self, kind: str, inputs: Values, suffix: str, make: Callable[[Path], Values]
-    ) -> Entry:
+    def get_or_make(self, kind: str, inputs: Values, suffix: str, make: Callable[[Path], Values]) -> Entry:
         """Return the entry of *kind* for *inputs*, made by ``make(path)`` if it is not there.
 
         *make* writes the file at the path it is given, under its final name only when whole, and returns

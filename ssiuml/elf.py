@@ -69,11 +69,12 @@ def _needed_by(tree: Tree, path: str, elf: ELFFile) -> Iterator[str]:
         return
     folders = [*_run_paths(path, dynamic), *LIBRARY_DIRS]
     for tag in dynamic.iter_tags("DT_NEEDED"):
-        places = [f"{folder}/{tag.needed}" for folder in folders]
+        library = str(tag.needed)  # type: ignore[attr-defined]
+        places = [f"{folder}/{library}" for folder in folders]
         place = next((place for place in places if tree.find(place) is not None), None)
         if place is None:
             raise LibraryError(
-                f"/{path}: needs the library {tag.needed}, which is not in the tree",
+                f"/{path}: needs the library {library}, which is not in the tree",
                 hint="add the package that has it to the recipe's packages",
             )
         yield place

@@ -60,7 +60,7 @@ def check_image(image: Path) -> None:
 
 
 def needed_bytes(tree: Tree, settings: Filesystem) -> int:
-    """About how large an image must be to hold *tree* and the journals; a little too much, never too little."""
+    """How large an image must be to hold *tree* and the journals; a little too much, never too little."""
     block = settings.block_size
     blocks = 0
     seen: set[int] = set()

@@ -27,7 +27,8 @@ def write_root_fs(loaded: LoadedRecipe, formatted: Path, tree: Tree, target: Pat
         journals = f"{settings.journals} journals of {format_size(settings.journal_size_bytes)}"
         raise loaded.error(
             ("sizes", "root_fs"),
-            f"{format_size(size)} is too small for {journals} and the files: about {format_size(needed)} needed",
+            f"{format_size(size)} is too small for {journals} and the files, "
+            f"about {format_size(needed)} are needed",
             f"set sizes.root_fs: {(needed >> 20) + 1} MiB or more",
         )
     # The image, the tree as an archive and the archive that comes back.

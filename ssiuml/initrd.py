@@ -18,7 +18,7 @@ from ssiuml.kernel import module_closure, read_modules_dep
 from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 from ssiuml.units import format_size
 
-GZIP_LEVEL: Final = 9
+GZIP_LEVEL: Final = 6
 SCRIPTS: Final = "usr/lib/ssi/initrd"
 # Folders that the boot scripts mount on or write to.
 _FOLDERS: Final = ("dev", "proc", "sys", "run", "tmp", "root", "var/log", "var/lib", "sysroot")
@@ -115,11 +115,12 @@ def join_segments(path: Path, segments: Sequence[Path], limit_bytes: int) -> Non
     """Write the RAM disk; InitrdError, with the size of each segment, if it is over *limit_bytes*."""
     sizes = [segment.stat().st_size for segment in segments]
     if sum(sizes) > limit_bytes:
+        total, limit = format_size(sum(sizes)), format_size(limit_bytes)
         parts = ", ".join(
             f"{segment.name} {format_size(size)}" for segment, size in zip(segments, sizes, strict=True)
         )
         raise InitrdError(
-            f"{path.name}: {format_size(sum(sizes))} is over initrd.limit, {format_size(limit_bytes)}: {parts}",
+            f"{path.name}: {total} is over initrd.limit, {limit}: {parts}",
             hint="take something out of initrd.tools or initrd.modules, or raise initrd.limit",
         )
     with replacing(path) as part, part.open("wb") as target:

@@ -113,4 +113,3 @@ def _builtin(tree: Tree, folder: str) -> str:
 def module_name(path: str) -> str:
     """A module's name from its path: 'kernel/fs/gfs2/gfs2.ko' is 'gfs2' (dashes count as underscores)."""
     return PurePosixPath(path).name.partition(".ko")[0].replace("-", "_")
-

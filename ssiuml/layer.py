@@ -142,14 +142,16 @@ def _member(name: str, node: Node) -> tarfile.TarInfo:
     seconds, fraction = divmod(node.meta.mtime_ns, NS)
     info.mtime = seconds
     info.size = node.size_bytes
+    headers: dict[str, str] = {}
     if fraction:
-        info.pax_headers["mtime"] = f"{seconds}.{fraction:09d}"
+        headers["mtime"] = f"{seconds}.{fraction:09d}"
     if node.kind is Kind.SYMLINK:
         info.linkname = node.target or ""
     if node.device is not None:
         info.devmajor, info.devminor = node.device
     for key, value in sorted(node.meta.xattrs.items()):
-        info.pax_headers[XATTR + key] = value.decode("utf-8", "surrogateescape")
+        headers[XATTR + key] = value.decode("utf-8", "surrogateescape")
+    info.pax_headers = headers
     return info
 
 
@@ -165,7 +167,7 @@ def read_layer(path: Path) -> Layer:
         with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape") as archive:
             for info in archive:
                 _take_member(path, info, layer, by_name)
-                archive.members.clear()  # tarfile would keep every header for random access
+                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header for random access
         _check_end(path, archive.offset)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise LayerError(f"{path}: cannot be read as a tar archive: {error}") from error
@@ -192,7 +194,9 @@ def _take_member(path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[
     if info.type == tarfile.LNKTYPE:
         node = by_name.get("/".join(parts_of(info.linkname)))
         if node is None:
-            raise LayerError(f"{path}: member '{info.name}' is a hard link to '{info.linkname}', not before it")
+            raise LayerError(
+                f"{path}: '{info.name}' is a hard link to '{info.linkname}', which is not before it"
+            )
     else:
         node = _node(path, info)
     by_name[name] = node

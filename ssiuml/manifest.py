@@ -93,5 +93,6 @@ def read(folder: Path) -> Manifest:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{path}: is damaged: {error}", hint="./run build-root") from error
     if schema != SCHEMA:
-        raise ManifestError(f"{path}: has schema {schema}, this program reads {SCHEMA}", hint="./run build-root")
+        text = f"{path}: has schema {schema}, this program reads {SCHEMA}"
+        raise ManifestError(text, hint="./run build-root")
     return Manifest(folder, values)

@@ -23,6 +23,8 @@ SYSTEM_DIRS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # How long a program may take to clean up behind itself after SIGTERM.
 TERM_GRACE_S = 15.0
 
+_running: dict[int, sh.RunningCommand] = {}
+
 
 class CommandError(SsiumlError):
     """A program is missing, failed, or went over its time limit.
@@ -106,12 +108,13 @@ def run(
         _decode_errors="replace",
         _env={**os.environ, **(env or {})},
         _cwd=str(cwd) if cwd else None,
-        _ok_code=range(256),
+        _ok_code=list(range(256)),
         # A pipe, not a terminal: programs then print plainly, and a User-Mode Linux starts no helper
         # process to watch the window's size, which would outlive it.
         _tty_out=False,
         _no_out=True,
     )
+    _running[process.pid] = process
     try:
         process.wait(timeout=timeout_s)
     except sh.TimeoutException:
@@ -128,14 +131,19 @@ def run(
         _end(process)
         raise
     finally:
+        _running.pop(process.pid, None)
         # Children that outlived it: a User-Mode Linux that aborts leaves the processes of its guest behind.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     if process.exit_code not in ok_exit:
-        raise CommandError(
-            f"{shlex.join(words)}: exit status {process.exit_code}", output="\n".join(tail)
-        )
+        raise CommandError(f"{shlex.join(words)}: exit status {process.exit_code}", output="\n".join(tail))
     return "".join(output)
+
+
+def end_all() -> None:
+    """End every program that any thread runs now; their callers get a CommandError."""
+    for process in list(_running.values()):
+        _end(process)
 
 
 def _end(process: sh.RunningCommand) -> None:

@@ -3,14 +3,18 @@
 import atexit
 import os
 import signal
+import threading
 from pathlib import Path
 from types import FrameType
 
 from filelock import FileLock, Timeout
 
 from ssiuml.errors import SsiumlError
+from ssiuml.progress import say
+from ssiuml.run import end_all
 
 _held: dict[Path, FileLock] = {}
+_beginning = threading.Lock()
 
 
 class BusyError(SsiumlError):
@@ -22,12 +26,16 @@ class Interrupted(SystemExit):
 
 
 def begin(out: Path) -> None:
-    """Take the build lock of images/RECIPE for this process and turn signals into an orderly stop.
+    """Take the build lock of images/RECIPE for this process, until it ends.
 
     Called before every action; does its work once. Raises BusyError, naming the other process's id.
     """
-    if out in _held:
-        return
+    with _beginning:
+        if out not in _held:
+            _take_lock(out)
+
+
+def _take_lock(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     holder = out / ".lock.pid"
     lock = FileLock(out / ".lock")
@@ -45,8 +53,6 @@ def begin(out: Path) -> None:
     _held[out] = lock
     holder.write_text(f"{os.getpid()}\n")
     atexit.register(_end, out, holder)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
 
 
 def _end(out: Path, holder: Path) -> None:
@@ -54,5 +60,16 @@ def _end(out: Path, holder: Path) -> None:
     _held.pop(out).release()
 
 
+def stop_on_signals() -> None:
+    """Turn SIGINT, SIGTERM and SIGHUP into an orderly stop; called once, by the main thread."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once is enough: what follows is cleaning up.
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    say("stopping; the same command goes on from here")
+    end_all()
     raise Interrupted(128 + number)

@@ -43,9 +43,7 @@ def file_sha256(path: Path) -> str:
 
 def folder_digest(folder: Path) -> str:
     """Digest over names, modes and bytes of all files below *folder* (scripts and templates: small)."""
-    files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
-    )
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     return digest_of(
         [(str(path.relative_to(folder)), path.stat().st_mode & 0o111, file_sha256(path)) for path in files]
     )

@@ -18,7 +18,7 @@ def render(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
-        autoescape=False,  # configuration files, no HTML
+        autoescape=False,  # noqa: S701 - configuration files, no HTML
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

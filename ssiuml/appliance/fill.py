@@ -133,4 +133,3 @@ def _without_known_defects(expected: Census, seen: Census) -> Census:
 
     facts = {path: adjusted(path, want) for path, want in expected.facts.items()}
     return Census(facts, expected.inodes, expected.content_bytes)
-

@@ -1,6 +1,5 @@
 """Loads recipes: reads them with what they extend, checks them and tells all errors at once."""
 
-import os.path
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +129,7 @@ def _sound(kind: type[_Part], data: Any) -> _Part | None:
 
 def _missing_sources(files: Iterable[UserFile], recipes_dir: Path) -> Iterator[Problem]:
     for index, file in enumerate(files):
-        if file.source is not None and not os.path.isfile(recipes_dir / file.source):
+        if file.source is not None and not (recipes_dir / file.source).is_file():
             hint = "write the path from the folder of the recipe"
             yield Problem(("files", index, "source"), f"there is no file {file.source!r}", hint)
 

@@ -1,0 +1,78 @@
+"""One node as a process: the command line of its User-Mode Linux, its start and its end."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ssiuml.cluster.console import Console
+from ssiuml.errors import SsiumlError
+from ssiuml.manifest import Manifest
+from ssiuml.run import find_tool
+
+MEMORY_MIB: Final = 192
+END_LIMIT_S: Final = 30.0
+
+
+class NodeError(SsiumlError):
+    """A node did not do what it should; the message ends with what its console said last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """What decides a node's command line. ``root_fs`` is private to it: User-Mode Linux locks the file."""
+
+    number: int
+    root_fs: Path
+    folder: Path  # for the management socket of User-Mode Linux
+    interconnect: str = "lo"
+    memory_mib: int = MEMORY_MIB
+
+
+def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
+    """The node's program with its kernel parameters; the console is standard input and output."""
+    return [
+        str(manifest.kernel),
+        f"mem={settings.memory_mib}M",
+        f"ubd0={settings.root_fs}",
+        f"initrd={manifest.initrd}",
+        f"uml_dir={settings.folder}",
+        "con=null",
+        "con0=fd:0,fd:1",
+        "ssl=null",
+        f"ssi.node={settings.number}",
+        f"ssi.interconnect={settings.interconnect}",
+    ]
+
+
+@contextlib.contextmanager
+def running(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
+    """Start a node; yield its process and its console, whose log goes to *log*. On leaving it is ended.
+
+    The console is a socket, not a terminal: User-Mode Linux would leave a helper process behind that
+    watches the terminal's size. If this process dies, so does the node.
+    """
+    ours, theirs = socket.socketpair()
+    setpriv = find_tool("setpriv")
+    if setpriv is None:
+        raise NodeError("the program 'setpriv' is not on this machine", hint="./run host-tools")
+    with ours, log.open("w", encoding="utf-8") as log_stream:
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 - an argument list of ours
+                [setpriv, "--pdeathsig", "KILL", "--", *argv],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=theirs.fileno(),
+                start_new_session=True,
+            )
+        try:
+            yield process, Console(ours, log_stream)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=END_LIMIT_S)
