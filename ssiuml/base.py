@@ -23,17 +23,25 @@ SPACE_NEEDED_BYTES: Final = 1 << 30
 VERSION: Final = 1
 
 # What a person does not miss on a cluster node and what makes up half of the small files.
-_DPKG_OPTIONS: Final = (
+DPKG_OPTIONS: Final = (
     "path-exclude=/usr/share/locale/*",
     "path-include=/usr/share/locale/locale.alias",
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
     "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/man/*",
+    "path-include=/usr/share/man/man[1-9]/*",
     "path-exclude=/usr/share/lintian/*",
     "path-exclude=/usr/share/bug/*",
 )
-# Package scripts make these; each node or cluster makes its own at its first start.
-_SECRETS: Final = ("etc/ssh/ssh_host_*", "var/lib/systemd/random-seed", "var/lib/urandom/random-seed")
+# Run by sh when all packages are installed; $1 is the folder they are in.
+_CUSTOMIZE: Final = (
+    # Package scripts make these secrets; each cluster or node makes its own at its first start.
+    'rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/lib/systemd/random-seed "$1"/var/lib/urandom/random-seed',
+    # Caches that programs make again, and that come out differently for root and an ordinary user.
+    'rm -rf "$1"/var/cache/man/*',
+    'find "$1"/usr -name __pycache__ -type d -prune -exec rm -rf {} +',
+)
 
 
 def inputs(recipe: Recipe, epoch: int) -> dict[str, Any]:
@@ -43,7 +51,8 @@ def inputs(recipe: Recipe, epoch: int) -> dict[str, Any]:
         "sources": sources_list(recipe.distribution),
         "suite": recipe.distribution.suite,
         "packages": sorted(recipe.all_packages),
-        "dpkg_options": list(_DPKG_OPTIONS),
+        "dpkg_options": list(DPKG_OPTIONS),
+        "customize": list(_CUSTOMIZE),
         "source_date_epoch": epoch,
     }
 
@@ -84,19 +93,18 @@ def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
 
 def _command(recipe: Recipe, values: Values, apt: Apt, target: Path) -> list[str]:
     archives = "/var/cache/apt/archives"
-    secrets = " ".join(f'"$1"/{pattern}' for pattern in _SECRETS)
     return [
         "mmdebstrap",
         "--variant=minbase",
         "--architectures=amd64",
         "--format=tar",
         f"--include={','.join(values['packages'])}",
-        *(f"--dpkgopt={option}" for option in _DPKG_OPTIONS),
+        *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
         # Take what has been fetched already; mmdebstrap's manual names these three for that.
         "--skip=download/empty",
         f'--setup-hook=mkdir -p "$1"{archives}',
         f"--setup-hook=sync-in {shlex.quote(str(apt.archives))} {archives}",
-        f"--customize-hook=rm -f {secrets}",
+        *(f"--customize-hook={script}" for script in _CUSTOMIZE),
         recipe.distribution.suite,
         str(target),
         *sources_list(recipe.distribution).splitlines(),
