@@ -71,14 +71,17 @@ def merge(layers: Iterable[Layer]) -> Tree:
 
 def write_layer(path: Path, layer: Layer) -> None:
     """Write a layer as an archive at *path*; the name appears when it is whole."""
-    whiteouts = [
-        (posixpath.join(posixpath.dirname(name), WHITEOUT + posixpath.basename(name)), None)
-        for name in sorted(layer.removed)
-    ]
-    for name, _ in layer.entries:
+    for name in [*layer.removed, *(name for name, _ in layer.entries)]:
         if posixpath.basename(name).startswith(WHITEOUT):
             raise LayerError(f"/{name}: a name that begins with '{WHITEOUT}' would be taken for a whiteout")
-    _write_tar(path, [*whiteouts, *layer.entries])
+    _write_tar(path, [*[(_whiteout(name), None) for name in sorted(layer.removed)], *layer.entries])
+
+
+def _whiteout(path: str) -> str:
+    names = parts_of(path)
+    if not names or names[-1] == "..":
+        raise LayerError(f"/{path}: cannot be removed by a layer")
+    return "/".join([*names[:-1], WHITEOUT + names[-1]])
 
 
 def write_tree(path: Path, tree: Tree) -> None:
@@ -88,6 +91,7 @@ def write_tree(path: Path, tree: Tree) -> None:
 
 def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
     first_name: dict[int, str] = {}
+    by_name: dict[str, Node] = {}
     nodes: list[Node] = []  # keeps every node alive, so that an id stays unique
     with (
         replacing(path) as part,
@@ -108,7 +112,10 @@ def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
             nodes.append(node)
             info = _member(name, node)
             first = first_name.setdefault(id(node), name)
-            if first != name:
+            if by_name.get(first, node) is not node:  # something else has since been laid over that name
+                first = first_name[id(node)] = name
+            by_name[name] = node
+            if first != name and node.kind is not Kind.DIRECTORY:
                 info.type, info.linkname, info.size = tarfile.LNKTYPE, f"./{first}", 0
             if info.size and node.content is not None:
                 archive.addfile(info, _Reader(node.content.chunks()))  # type: ignore[arg-type]
@@ -139,18 +146,23 @@ def _member(name: str, node: Node) -> tarfile.TarInfo:
     info = tarfile.TarInfo(f"./{name}" if name else ".")
     info.type = _TYPE_OF_KIND[node.kind]
     info.mode, info.uid, info.gid = node.meta.mode, node.meta.uid, node.meta.gid
-    seconds, fraction = divmod(node.meta.mtime_ns, NS)
-    info.mtime = seconds
+    seconds, fraction = divmod(abs(node.meta.mtime_ns), NS)
+    sign = "-" if node.meta.mtime_ns < 0 else ""
+    info.mtime = int(f"{sign}{seconds}")
     info.size = node.size_bytes
     headers: dict[str, str] = {}
     if fraction:
-        headers["mtime"] = f"{seconds}.{fraction:09d}"
+        headers["mtime"] = f"{sign}{seconds}.{fraction:09d}"
     if node.kind is Kind.SYMLINK:
         info.linkname = node.target or ""
     if node.device is not None:
         info.devmajor, info.devminor = node.device
     for key, value in sorted(node.meta.xattrs.items()):
-        headers[XATTR + key] = value.decode("utf-8", "surrogateescape")
+        headers[XATTR + _pax_keyword(key)] = value.decode("utf-8", "surrogateescape")
+        if any("\udc80" <= letter <= "\udcff" for letter in key):
+            raise LayerError(
+                f"/{name}: the name of its attribute {key!r} is no UTF-8"
+            )  # tarfile writes no other
     info.pax_headers = headers
     return info
 
@@ -169,7 +181,8 @@ def read_layer(path: Path) -> Layer:
                 _take_member(path, info, layer, by_name)
                 archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header for random access
         _check_end(path, archive.offset)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+        # The last two: tarfile lets them out where a number or a text of a header is damaged.
         raise LayerError(f"{path}: cannot be read as a tar archive: {error}") from error
     return layer
 
@@ -189,14 +202,18 @@ def _take_member(path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[
         raise LayerError(f"{path}: member '{info.name}' leads out of the tree")
     name = "/".join(names)
     if names and names[-1].startswith(WHITEOUT):
-        layer.removed.append("/".join([*names[:-1], names[-1].removeprefix(WHITEOUT)]))
+        removed = names[-1].removeprefix(WHITEOUT)
+        if removed in ("", ".", "..") or removed.startswith(WHITEOUT):
+            raise LayerError(
+                f"{path}: member '{info.name}' is a whiteout of no name; opaque ones are not known"
+            )
+        layer.removed.append("/".join([*names[:-1], removed]))
         return
     if info.type == tarfile.LNKTYPE:
         node = by_name.get("/".join(parts_of(info.linkname)))
-        if node is None:
-            raise LayerError(
-                f"{path}: '{info.name}' is a hard link to '{info.linkname}', which is not before it"
-            )
+        if node is None or node.kind is Kind.DIRECTORY:
+            problem = "which is not before it" if node is None else "a directory"
+            raise LayerError(f"{path}: '{info.name}' is a hard link to '{info.linkname}', {problem}")
     else:
         node = _node(path, info)
     by_name[name] = node
@@ -207,6 +224,8 @@ def _node(path: Path, info: tarfile.TarInfo) -> Node:
     kind = _KIND_OF_TYPE.get(info.type)
     if kind is None or info.sparse is not None:
         raise LayerError(f"{path}: member '{info.name}' has type {info.type!r}, which a layer cannot hold")
+    if info.size < 0:
+        raise LayerError(f"{path}: member '{info.name}' has the size {info.size}")
     node = Node(kind, _meta(info))
     if kind is Kind.FILE:
         node.content = Extent(path, info.offset_data, info.size) if info.size else Literal(b"")
@@ -239,7 +258,16 @@ def _mtime_ns(info: tarfile.TarInfo) -> int:
 
 def _xattrs(records: Mapping[str, str]) -> dict[str, bytes]:
     return {
-        key.removeprefix(XATTR): value.encode("utf-8", "surrogateescape")
+        _xattr_name(key.removeprefix(XATTR)): value.encode("utf-8", "surrogateescape")
         for key, value in records.items()
         if key.startswith(XATTR)
     }
+
+
+def _pax_keyword(xattr: str) -> str:
+    # As GNU tar does it (xattr_encode_keyword in xheader.c): a pax keyword ends at its first '='.
+    return xattr.replace("%", "%25").replace("=", "%3D")
+
+
+def _xattr_name(keyword: str) -> str:
+    return keyword.replace("%3D", "=").replace("%25", "%")

@@ -8,7 +8,7 @@ import signal
 import textwrap
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import sh
@@ -90,43 +90,50 @@ def run(
         if on_line is not None:
             on_line(line.rstrip("\r\n"))
 
-    # The kernel sends the signal when this process dies, however it dies (prctl PR_SET_PDEATHSIG).
-    process = sh.Command(setpriv)(
-        "--pdeathsig",
-        "TERM",
-        "--",
-        program,
-        *words[1:],
-        _bg=True,
-        _bg_exc=False,
-        _return_cmd=True,
-        _new_session=True,
-        _in=stdin,
-        _out=take if stdout is None else str(stdout),
-        _err=take if merge_stderr else take_error,
-        _encoding="utf-8",
-        _decode_errors="replace",
-        _env={**os.environ, **(env or {})},
-        _cwd=str(cwd) if cwd else None,
-        _ok_code=list(range(256)),
-        # A pipe, not a terminal: programs then print plainly, and a User-Mode Linux starts no helper
-        # process to watch the window's size, which would outlive it.
-        _tty_out=False,
-        _no_out=True,
-    )
+    with stdout.open("wb") if stdout is not None else nullcontext(take) as out:
+        # The kernel sends the signal when this process dies, however it dies (prctl PR_SET_PDEATHSIG).
+        process = sh.Command(setpriv)(
+            "--pdeathsig",
+            "TERM",
+            "--",
+            program,
+            *words[1:],
+            _bg=True,
+            _bg_exc=False,
+            _return_cmd=True,
+            _new_session=True,
+            _in=stdin or b"",  # None would be a pipe that never ends
+            _out=out,
+            _err=take if merge_stderr else take_error,
+            _encoding="utf-8",
+            _decode_errors="replace",
+            _env={**os.environ, **(env or {})},
+            _cwd=str(cwd) if cwd else None,
+            _ok_code=list(range(256)),
+            # A pipe, not a terminal: programs then print plainly, and a User-Mode Linux starts no helper
+            # process to watch the window's size, which would outlive it.
+            _tty_out=False,
+            _no_out=True,
+        )
+        failure = _wait(process, timeout_s)
+    if failure is None and process.exit_code not in ok_exit:
+        failure = f"exit status {process.exit_code}"
+    if failure is not None:
+        raise CommandError(f"{shlex.join(words)}: {failure}", output="\n".join(tail))
+    return "".join(output)
+
+
+def _wait(process: sh.RunningCommand, timeout_s: float) -> str | None:
+    """Wait until the program has ended and its output is read; say what ended it if that was not itself."""
+    failure = None
     _running[process.pid] = process
     try:
         process.wait(timeout=timeout_s)
     except sh.TimeoutException:
         _end(process)
-        raise CommandError(
-            f"{shlex.join(words)}: not finished after {timeout_s:.0f} s, ended",
-            output="\n".join(tail),
-        ) from None
+        failure = f"not finished after {timeout_s:.0f} s, ended"
     except sh.SignalException as error:
-        raise CommandError(
-            f"{shlex.join(words)}: ended by signal {-error.exit_code}", output="\n".join(tail)
-        ) from None
+        failure = f"ended by signal {-error.exit_code}"
     except BaseException:
         _end(process)
         raise
@@ -135,9 +142,9 @@ def run(
         # Children that outlived it: a User-Mode Linux that aborts leaves the processes of its guest behind.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    if process.exit_code not in ok_exit:
-        raise CommandError(f"{shlex.join(words)}: exit status {process.exit_code}", output="\n".join(tail))
-    return "".join(output)
+    # sh's wait with a limit does not wait for the threads that read the output; this one does.
+    process.process.wait()
+    return failure
 
 
 def end_all() -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ssiuml.errors import SsiumlError
 
@@ -25,7 +26,13 @@ def render(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
     )
     try:
         return environment.get_template(name).render(variables)
-    except TemplateError as error:
-        line = getattr(error, "lineno", None)
+    except Exception as error:  # an expression in a template can raise anything
+        line = getattr(error, "lineno", None) or _line_in(error, folder / name)
         where = f"{folder / name}:{line}" if line else str(folder / name)
         raise RenderError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+def _line_in(error: Exception, template: Path) -> int | None:
+    """The line of the template that raised *error*: Jinja2 puts it into the traceback."""
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(template)]
+    return lines[-1] if lines else None

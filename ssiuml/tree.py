@@ -179,12 +179,12 @@ class Tree:
         links = 0
         while todo:
             name = todo.pop()
-            if name == "..":
-                del trail[max(1, len(trail) - 1) :]
-                continue
             here = trail[-1][1]
             if here.kind is not Kind.DIRECTORY:
                 raise TreeError(f"{path}: '{trail[-1][0]}' in it is not a directory")
+            if name == "..":
+                del trail[max(1, len(trail) - 1) :]
+                continue
             child = here.children.get(name)
             if child is None:
                 raise TreeError(f"{path}: no such file in the tree (no '{name}')")

@@ -1,6 +1,7 @@
 """Fill a file system image from a tree by way of the appliance, and say what is in it then."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from ssiuml.progress import stages
 from ssiuml.run import CommandError, run
 from ssiuml.steps import folder_digest
 from ssiuml.tree import Meta, Tree, file, whole_file
+from ssiuml.uml import command_line, console_tail
 
 PROGRAMS: Final = ("/bin/busybox", "/bin/tar")
 MODULES: Final = ("gfs2",)
@@ -23,8 +25,10 @@ TIMEOUT_S: Final = 900.0
 MARK: Final = "appliance: "
 _STAGE: Final = re.compile(rf"^{MARK}(.*?)(?: \[[\d.]+ s\])?$")
 _SCRIPT: Final = Path(__file__).with_name("init")
-# Room for headers and padding in the archive that comes back: a header, extended headers, a partial block.
+# Room in the archive that comes back: a header, extended headers and a partial block for each name, and
+# tar fills up the last record of the size that the script asks for.
 _ARCHIVE_BYTES_PER_NAME: Final = 4096
+_RECORD_BYTES: Final = 1 << 20
 
 
 class ApplianceError(SsiumlError):
@@ -56,9 +60,10 @@ def fill(
     try:
         expected = take_census(tree)
         write_tree(archive, tree)
-        sparse.create(back, archive.stat().st_size + _ARCHIVE_BYTES_PER_NAME * len(expected.facts))
+        headers = _ARCHIVE_BYTES_PER_NAME * len(expected.facts)
+        sparse.create(back, archive.stat().st_size + headers + _RECORD_BYTES)
         write_segment(initrd, _appliance_tree(tree, modules_version))
-        disks = {"ubd0": str(image), "ubd1r": str(archive), "ubd2": str(back)}
+        disks = {"ubd0": image, "ubd1r": archive, "ubd2": back}
         _boot(kernel, initrd, disks, work, timeout_s)
         seen = take_census(merge([read_layer(back)]))
         _compare(image, expected, seen)
@@ -82,7 +87,7 @@ def _appliance_tree(tree: Tree, modules_version: str) -> Tree:
     return small
 
 
-def _boot(kernel: Path, initrd: Path, disks: dict[str, str], work: Path, timeout_s: float) -> None:
+def _boot(kernel: Path, initrd: Path, disks: Mapping[str, Path], work: Path, timeout_s: float) -> None:
     done = False
     console: list[str] = []
     with stages("copy-root") as show:
@@ -96,14 +101,8 @@ def _boot(kernel: Path, initrd: Path, disks: dict[str, str], work: Path, timeout
                 show(match[1])
 
         words = [
-            str(kernel),
-            f"mem={MEMORY_MIB}M",
-            f"initrd={initrd}",
-            *(f"{disk}={path}" for disk, path in disks.items()),
-            f"uml_dir={work}/uml",
-            "con=null",
+            *command_line(kernel, memory_mib=MEMORY_MIB, initrd=initrd, disks=disks, folder=work / "uml"),
             "con0=null,fd:1",
-            "panic=1",
             f"appliance.modules={','.join(MODULES)}",
         ]
         try:
@@ -111,7 +110,7 @@ def _boot(kernel: Path, initrd: Path, disks: dict[str, str], work: Path, timeout
         except CommandError as error:
             raise ApplianceError(f"the build appliance failed: {error}") from error
     if not done:
-        tail = "\n".join(f"    {line}" for line in console[-25:])
+        tail = console_tail(console)
         raise ApplianceError(f"the build appliance ended before it was done; its console's end:\n{tail}")
 
 

@@ -8,10 +8,10 @@ import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from ssiuml.errors import SsiumlError
+from ssiuml.uml import console_tail
 
 LOGIN: Final = re.compile(r"\w login: ?$")
 PASSWORD: Final = re.compile(r"[Pp]assword: ?$")
-TAIL_LINES: Final = 25
 # A prompt that no program prints by chance; set after logging in.
 _PROMPT: Final = "ssiuml-check> "
 
@@ -54,8 +54,7 @@ class Console:
         """The last lines that the console printed."""
         self._log.flush()
         with open(self._log.name, encoding="utf-8") as log:  # noqa: PTH123 - a stream's own name
-            lines = log.read().replace("\r", "").splitlines()
-        return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+            return console_tail(log)
 
     def log_in(self, password: str, new_password: str, limit_s: float) -> None:
         """Log in as root for the first time: the password has to be changed, then the shell is there."""

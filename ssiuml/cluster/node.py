@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ssiuml import uml
 from ssiuml.cluster.console import Console
 from ssiuml.errors import SsiumlError
 from ssiuml.manifest import Manifest
@@ -37,14 +38,14 @@ class NodeSettings:
 def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
     """The node's program with its kernel parameters; the console is standard input and output."""
     return [
-        str(manifest.kernel),
-        f"mem={settings.memory_mib}M",
-        f"ubd0={settings.root_fs}",
-        f"initrd={manifest.initrd}",
-        f"uml_dir={settings.folder}",
-        "con=null",
+        *uml.command_line(
+            manifest.kernel,
+            memory_mib=settings.memory_mib,
+            initrd=manifest.initrd,
+            disks={"ubd0": settings.root_fs},
+            folder=settings.folder,
+        ),
         "con0=fd:0,fd:1",
-        "ssl=null",
         f"ssi.node={settings.number}",
         f"ssi.interconnect={settings.interconnect}",
     ]
