@@ -13,7 +13,7 @@ from doit import get_var
 from doit.tools import Interactive
 
 from ssiuml import graph, host, recipe, session
-from ssiuml.build import LAYERS, SEGMENTS, Build
+from ssiuml.build import SEGMENTS, Build
 from ssiuml.plan import make_plan
 
 PROJECT = Path(__file__).parent
@@ -37,86 +37,89 @@ DOIT_CONFIG = {
 }
 
 
-def step(name: str, after: list[str], **more: Any) -> graph.Task:
-    return graph.task_of(BUILD.steps[name], BUILD.steps, OUT, after, basename=name, **more)
+def step(step_name: str, **more: Any) -> graph.Task:
+    return graph.task_of(BUILD.steps[step_name], OUT, **{"basename": step_name, **more})
+
+
+def need(tools: tuple[host.HostTool, ...]) -> tuple[Any, ...]:
+    """An action that makes sure of programs of the host."""
+    return (graph.reported(host.require), [tools])
 
 
 def task_host_tools() -> graph.Task:
     """Check that the programs the build needs are on this machine; install them where root may."""
     return {
         "basename": "host-tools",
-        "actions": [(graph.reported(host.require), [host.HOST_TOOLS])],
+        "actions": [need(host.HOST_TOOLS)],
         "uptodate": [lambda: not host.missing(host.HOST_TOOLS)],
     }
 
 
 def task_fetch() -> graph.Task:
     """Download packages and kernel, verified by apt, into the cache (HOWTO 2.1, 4.1, 5.1)."""
-    return step("fetch", after=[])
+    return step("fetch")
 
 
 def task_base() -> graph.Task:
     """Install the distribution's packages into the base layer (HOWTO 5.1)."""
-    return step("base", after=["fetch"])
+    return step("base")
 
 
 def task_sparse() -> graph.Task:
     """Make the blank image for the root, one large hole (HOWTO 5.2)."""
-    return step("sparse", after=[])
+    return step("sparse")
 
 
 def task_cluster_config() -> graph.Task:
     """Write the cluster's configuration: nodes, addresses, timings, lock table (HOWTO 5.2)."""
-    return step("cluster-config", after=[])
+    return step("cluster-config")
 
 
 def task_mkfs() -> graph.Task:
     """Make the cluster file system with its journals in the blank image (HOWTO 5.2)."""
-    return step("mkfs", after=["sparse"])
+    return step("mkfs")
 
 
 def task_cluster_tools() -> graph.Task:
     """Install the cluster tools: boot scripts, inittab.ssi, rc.nodeup (HOWTO 5.3, 5.4)."""
-    return step("cluster-tools", after=["base"])
+    return step("cluster-tools")
 
 
 def task_kernel_image() -> graph.Task:
     """Unpack the User-Mode Linux kernel, linux-ssi (HOWTO 4)."""
-    return step("kernel-image", after=["fetch"])
+    return step("kernel-image")
 
 
 def task_modules() -> graph.Task:
     """Install the kernel's modules into the root (HOWTO 4.6, 5.5)."""
-    return step("modules", after=["kernel-image"])
+    return step("modules")
 
 
 def task_config() -> graph.Task:
     """Configure the root: cluster files, first password, own files of the recipe (HOWTO 5.6)."""
-    return step("config", after=["base", "cluster-config"])
+    return step("config")
 
 
 def task_prune() -> graph.Task:
     """Remove services that do not run on a shared root from rc3.d (HOWTO 5.6)."""
-    return step("prune", after=["base", "cluster-tools", "config"])
+    return step("prune")
 
 
 def task_copy_root() -> graph.Task:
     """Copy the tree into the cluster file system, read it back, check it: root_fs (HOWTO 5.2, 5.7)."""
-    return step("copy-root", after=[*LAYERS, "mkfs", "kernel-image"])
+    return step("copy-root")
 
 
 def task_initrd() -> Iterator[graph.Task]:
     """Build the RAM disk that joins the cluster and mounts the root: initrd-ssi.img (HOWTO 4.8)."""
-    needs = {"tools": ["base", "cluster-tools"], "modules": ["base", "modules"], "config": ["cluster-config"]}
     for name in SEGMENTS:
-        yield step(f"initrd-{name}", needs[name]) | {"basename": "initrd", "name": name}
-    segments = [f"initrd-{name}" for name in SEGMENTS]
-    yield step("initrd", segments) | {"name": "image", "doc": "Join the segments to initrd-ssi.img."}
+        yield step(f"initrd-{name}", basename="initrd", name=name)
+    yield step("initrd", name="image")
 
 
 def task_build_root() -> graph.Task:
     """Build root image, kernel and RAM disk, and describe them in manifest.json."""
-    return step("build-root", after=["base", "kernel-image", "copy-root", "initrd"])
+    return step("build-root")
 
 
 def task_check() -> graph.Task:
@@ -182,21 +185,12 @@ def task_lint() -> Iterator[graph.Task]:
         "shellcheck": ["shellcheck", *scripts],
     }
     for name, command in commands.items():
-        yield {"name": name, "actions": [command], "task_dep": ["lint-tools"], "verbosity": 2}
-
-
-def task_lint_tools() -> graph.Task:
-    """Check that the programs for lint are on this machine; install them where root may."""
-    return {
-        "basename": "lint-tools",
-        "actions": [(graph.reported(host.require), [host.LINT_TOOLS])],
-        "uptodate": [lambda: not host.missing(host.LINT_TOOLS)],
-    }
+        yield {"name": name, "actions": [need(host.LINT_TOOLS), command], "verbosity": 2}
 
 
 def pytest(*words: str) -> graph.Task:
     return {
-        "actions": [Interactive(graph.python("pytest", *words), shell=False)],
+        "actions": [need(host.TEST_TOOLS), Interactive(graph.python("pytest", *words), shell=False)],
         "task_dep": ["host-tools"],
         "verbosity": 2,
     }

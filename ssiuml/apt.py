@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock
+
 from ssiuml.atomic import write_text
 from ssiuml.errors import SsiumlError
 from ssiuml.recipe import Distribution
@@ -98,12 +100,14 @@ class Apt:
             raise NetworkError(f"packages cannot be fetched: {_last_error(error)}") from error
 
     def _apt_get(self, *words: str) -> None:
-        run(
-            ["apt-get", "-q", *words],
-            timeout_s=TIMEOUT_S,
-            cwd=self.archives,
-            env={"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"},
-        )
+        # apt gives up at once when another apt works in its folders; builds of other recipes may.
+        with FileLock(self.folder / ".lock", timeout=TIMEOUT_S):
+            run(
+                ["apt-get", "-q", *words],
+                timeout_s=TIMEOUT_S,
+                cwd=self.archives,
+                env={"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"},
+            )
 
     def _prepare(self) -> None:
         for name in ("archives/partial", "state/lists/partial", "etc/apt.conf.d", "etc/preferences.d"):

@@ -5,12 +5,10 @@ says what they do. The data's way: base, modules, cluster-tools, config and prun
 are the tree; the tree goes into the root image, and parts of it into the RAM disk.
 """
 
-import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ssiuml import (
     apt,
@@ -40,8 +38,6 @@ from ssiuml.tree import Tree
 LAYERS = ("base", "modules", "cluster-tools", "config", "prune")
 SEGMENTS = ("tools", "modules", "config")
 
-Inputs = Callable[[], Values]
-
 
 class Build:
     """The steps of one plan. Making it reads and writes nothing."""
@@ -49,54 +45,97 @@ class Build:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.recipe = plan.recipe
+        self.steps: dict[str, Step] = {}  # by name, in an order in which they can be made
         self._layers: dict[str, Layer] = {}
+        self._add_steps()
 
-    @functools.cached_property
-    def steps(self) -> dict[str, Step]:
-        """Every step by its name, in an order in which they can be made."""
-        plan = self.plan
-        steps = [
-            Step(
-                name="fetch",
-                stamp=plan.fetch_stamp,
-                inputs=lambda: plan.fetch_inputs,
-                make=self._fetch,
-                cached=lambda results: Path(results["kernel_package"]),
-            ),
-            Step(
-                name="base",
-                stamp=plan.places.stamp("base"),
-                inputs=lambda: plan.base_inputs,
-                make=self._base,
-                cached=lambda results: Path(results["path"]),
-            ),
-            self._step("sparse", self._sparse_inputs, self._sparse, plan.blank),
-            self._step(
-                "cluster-config",
-                self._cluster_config_inputs,
-                self._cluster_config,
-                *(plan.config / path for path in cluster_config.FILES),
-            ),
-            self._step("mkfs", self._mkfs_inputs, self._mkfs, plan.formatted),
-            self._step("kernel-image", lambda: self._after("fetch"), self._kernel_image, plan.kernel),
-            self._layer_step("modules", self._modules_inputs, self._modules),
-            self._layer_step("cluster-tools", self._cluster_tools_inputs, self._cluster_tools),
-            self._layer_step("config", self._config_inputs, self._config),
-            self._layer_step("prune", self._prune_inputs, self._prune),
-            self._step("copy-root", self._copy_root_inputs, self._copy_root, plan.root_fs),
-            self._segment_step("tools", self._initrd_tools_inputs, self._initrd_tools),
-            self._segment_step("modules", self._initrd_modules_inputs, self._initrd_modules),
-            self._segment_step("config", self._initrd_config_inputs, self._initrd_config),
-            self._step("initrd", self._initrd_inputs, self._initrd, plan.initrd),
-            self._step("build-root", self._manifest_inputs, self._manifest, plan.manifest),
-        ]
-        return {step.name: step for step in steps}
+    def _add_steps(self) -> None:
+        plan, add = self.plan, self._add
+        add(
+            "fetch",
+            [],
+            lambda: plan.fetch_inputs,
+            self._fetch,
+            stamp=plan.fetch_stamp,
+            cached=lambda results: Path(results["kernel_package"]),
+        )
+        add(
+            "base",
+            ["fetch"],
+            lambda: plan.base_inputs,
+            self._base,
+            cached=lambda results: Path(results["path"]),
+        )
+        add("sparse", [], self._sparse_inputs, self._sparse, plan.blank)
+        files = [plan.config / path for path in cluster_config.FILES]
+        add("cluster-config", [], self._cluster_config_inputs, self._cluster_config, *files)
+        add("mkfs", ["sparse"], self._mkfs_inputs, self._mkfs, plan.formatted)
+        self._add_layer("cluster-tools", ["base"], self._cluster_tools_inputs, self._cluster_tools)
+        add(
+            "kernel-image",
+            ["fetch"],
+            lambda: {"code": code_digest(kernel)},
+            self._kernel_image,
+            plan.kernel,
+            cached=lambda results: Path(results["entry"]["path"]),
+        )
+        self._add_layer("modules", ["kernel-image"], self._modules_inputs, self._modules)
+        self._add_layer("config", ["base", "cluster-config"], self._config_inputs, self._config)
+        self._add_layer(
+            "prune",
+            ["base", "cluster-tools", "config"],
+            lambda: {"prune": self.recipe.prune, "code": code_digest(prune)},
+            self._prune,
+        )
+        add(
+            "copy-root",
+            [*LAYERS, "mkfs", "kernel-image"],
+            lambda: {"code": [code_digest(gfs2, image, layer, tree), appliance_digest()]},
+            self._copy_root,
+            plan.root_fs,
+        )
+        tools, modules = self.recipe.initrd.tools, self.recipe.initrd.modules
+        self._add_segment("tools", ["base", "cluster-tools"], lambda: {"tools": tools}, self._initrd_tools)
+        self._add_segment("modules", ["base", "modules"], lambda: {"modules": modules}, self._initrd_modules)
+        self._add_segment("config", ["cluster-config"], lambda: {}, self._initrd_config)
+        add(
+            "initrd",
+            [f"initrd-{name}" for name in SEGMENTS],
+            lambda: {"limit_bytes": self.recipe.initrd.limit_bytes},
+            self._initrd,
+            plan.initrd,
+        )
+        add(
+            "build-root",
+            ["base", "kernel-image", "copy-root", "initrd"],
+            lambda: {"recipe": digest_of(self.recipe.model_dump(mode="json"))},
+            self._manifest,
+            plan.manifest,
+        )
 
-    def _step(self, name: str, inputs: Inputs, make: Callable[[], Values], *files: Path) -> Step:
-        stamp = self.plan.places.stamp(name)
-        return Step(name=name, stamp=stamp, inputs=inputs, make=make, files=files)
+    def _add(
+        self,
+        name: str,
+        after: Sequence[str],
+        inputs: Callable[[], Values],
+        make: Callable[[], Values],
+        *files: Path,
+        stamp: Path | None = None,
+        cached: Callable[[Values], Path] | None = None,
+    ) -> None:
+        self.steps[name] = Step(
+            name=name,
+            stamp=stamp or self.plan.places.stamp(name),
+            after=tuple(self.steps[before] for before in after),
+            inputs=inputs,
+            make=make,
+            files=files,
+            cached=cached,
+        )
 
-    def _layer_step(self, name: str, inputs: Inputs, make: Callable[[], Layer]) -> Step:
+    def _add_layer(
+        self, name: str, after: Sequence[str], inputs: Callable[[], Values], make: Callable[[], Layer]
+    ) -> None:
         path = self.plan.layer(name)
 
         def write() -> Values:
@@ -104,20 +143,21 @@ class Build:
             self._layers.pop(name, None)
             return {"sha256": file_sha256(path)}
 
-        return self._step(name, lambda: {"code": code_digest(layer, tree), **inputs()}, write, path)
+        self._add(name, after, lambda: {"code": code_digest(layer, tree), **inputs()}, write, path)
 
-    def _segment_step(self, name: str, inputs: Inputs, make: Callable[[], Tree]) -> Step:
+    def _add_segment(
+        self, name: str, after: Sequence[str], inputs: Callable[[], Values], make: Callable[[], Tree]
+    ) -> None:
         path = self.plan.segment(name)
 
         def write() -> Values:
             initrd.write_segment(path, make())
             return {"sha256": file_sha256(path)}
 
-        return self._step(f"initrd-{name}", lambda: {"code": code_digest(initrd), **inputs()}, write, path)
+        def all_inputs() -> Values:
+            return {"code": code_digest(initrd), "mtime_ns": self.plan.mtime_ns, **inputs()}
 
-    def _after(self, *names: str) -> dict[str, Any]:
-        """The results of other steps, as inputs."""
-        return {f"step {name}": self.steps[name].digest() for name in names}
+        self._add(f"initrd-{name}", after, all_inputs, write, path)
 
     def _layer(self, name: str) -> Layer:
         """A finished layer; read once, since several steps need the base."""
@@ -205,18 +245,16 @@ class Build:
 
     def _modules_inputs(self) -> Values:
         chosen = self.recipe.kernel.modules
-        return {"modules": chosen, "code": code_digest(kernel), **self._after("kernel-image")}
+        return {"modules": chosen, "code": code_digest(kernel)}
 
     def _modules(self) -> Layer:
         chosen = self.recipe.kernel.modules
-        return kernel.modules_layer(self._kernel_entry(), None if chosen == "all" else list(chosen))
+        entry = self._kernel_entry()
+        entry.verify()
+        return kernel.modules_layer(entry, None if chosen == "all" else list(chosen))
 
     def _cluster_tools_inputs(self) -> Values:
-        return {
-            "sources": folder_digest(self.plan.places.cluster_tools),
-            "mtime_ns": self.plan.mtime_ns,
-            **self._after("base"),
-        }
+        return {"sources": folder_digest(self.plan.places.cluster_tools), "mtime_ns": self.plan.mtime_ns}
 
     def _cluster_tools(self) -> Layer:
         return cluster_tools.install(
@@ -241,26 +279,14 @@ class Build:
             "root_password_hash": self.recipe.root_password_hash,
             "mtime_ns": self.plan.mtime_ns,
             "code": code_digest(configure),
-            **self._after("base", "cluster-config"),
         }
 
     def _config(self) -> Layer:
         rendered = cluster_config.read_files(self.plan.config)
         return configure.config_layer(self.plan.loaded, rendered, self._tree("base"), self.plan.mtime_ns)
 
-    def _prune_inputs(self) -> Values:
-        return {
-            "prune": self.recipe.prune,
-            "code": code_digest(prune),
-            **self._after("base", "cluster-tools", "config"),
-        }
-
     def _prune(self) -> Layer:
-        return prune.prune_layer(self.plan.loaded, self._tree(*LAYERS[: LAYERS.index("prune")]))
-
-    def _copy_root_inputs(self) -> Values:
-        code = [code_digest(gfs2, image, layer, tree), appliance_digest()]
-        return {"code": code, **self._after(*LAYERS, "mkfs", "kernel-image")}
+        return prune.prune_layer(self.plan.loaded, self._tree("base", "cluster-tools", "config"))
 
     def _copy_root(self) -> Values:
         plan = self.plan
@@ -281,50 +307,25 @@ class Build:
             "allocated_bytes": sparse.allocated_bytes(plan.root_fs),
         }
 
-    def _initrd_tools_inputs(self) -> Values:
-        return {
-            "tools": self.recipe.initrd.tools,
-            "mtime_ns": self.plan.mtime_ns,
-            **self._after("base", "cluster-tools"),
-        }
-
     def _initrd_tools(self) -> Tree:
         contents = self._tree("base", "cluster-tools")
         small = initrd.tools_tree(contents, self.recipe.initrd.tools, self.plan.mtime_ns)
         initrd.add_scripts(contents, small)
         return small
 
-    def _initrd_modules_inputs(self) -> Values:
-        return {
-            "modules": self.recipe.initrd.modules,
-            "mtime_ns": self.plan.mtime_ns,
-            **self._after("base", "modules"),
-        }
-
     def _initrd_modules(self) -> Tree:
         contents = self._tree("base", "modules")
         chosen = self.recipe.initrd.modules
         return initrd.modules_tree(contents, self._kernel_version(), chosen, self.plan.mtime_ns)
 
-    def _initrd_config_inputs(self) -> Values:
-        return {"mtime_ns": self.plan.mtime_ns, **self._after("cluster-config")}
-
     def _initrd_config(self) -> Tree:
         files = cluster_config.read_files(self.plan.config)
         return initrd.config_tree(files.items(), self.plan.mtime_ns)
-
-    def _initrd_inputs(self) -> Values:
-        names = [f"initrd-{name}" for name in SEGMENTS]
-        return {"limit_bytes": self.recipe.initrd.limit_bytes, **self._after(*names)}
 
     def _initrd(self) -> Values:
         segments = [self.plan.segment(name) for name in SEGMENTS]
         initrd.join_segments(self.plan.initrd, segments, self.recipe.initrd.limit_bytes)
         return {"sha256": file_sha256(self.plan.initrd), "size_bytes": self.plan.initrd.stat().st_size}
-
-    def _manifest_inputs(self) -> Values:
-        recipe = digest_of(self.recipe.model_dump(mode="json"))
-        return {"recipe": recipe, **self._after("base", "kernel-image", "copy-root", "initrd")}
 
     def _manifest(self) -> Values:
         plan, steps = self.plan, self.steps

@@ -5,7 +5,8 @@ an entry without it does not count. A lock for each entry keeps two builds from 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,24 @@ class Cache:
                 path.unlink(missing_ok=True)
 
     @staticmethod
-    def _locked(path: Path) -> FileLock:
-        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT_S)
+    @contextmanager
+    def _locked(path: Path) -> Iterator[None]:
+        lock = FileLock(path.with_name(f".{path.name}.lock"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
             say(f"{path.name}: another build is making it, waiting for that")
-        else:
+            try:
+                lock.acquire(timeout=LOCK_TIMEOUT_S)
+            except Timeout:
+                raise CacheError(
+                    f"{path}: another build has been making this cache entry for {LOCK_TIMEOUT_S:.0f} s",
+                    hint="stop that build, then the same command again goes on from here",
+                ) from None
+        try:
+            yield
+        finally:
             lock.release()
-        return lock
 
     @staticmethod
     def _read(path: Path) -> Entry | None:

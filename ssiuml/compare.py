@@ -40,7 +40,7 @@ class Census:
     content_bytes: int
 
     def digest(self) -> str:
-        """SHA-256 over every path and its facts, in byte order of the paths."""
+        """SHA-256 over every path and its facts, in the order of Tree.walk."""
         digest = hashlib.sha256()
         for path, facts in self.facts.items():
             line = json.dumps([path, *(getattr(facts, name) for name in Facts.__slots__)])

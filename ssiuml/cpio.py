@@ -14,7 +14,8 @@ from ssiuml.tree import Kind, Node
 MAGIC: Final = b"070701"
 TRAILER: Final = "TRAILER!!!"
 ALIGN: Final = 4
-MAX_FILE_BYTES: Final = 0xFFFFFFFF
+MAX_FIELD: Final = 0xFFFFFFFF  # eight hexadecimal digits
+MAX_PATH_BYTES: Final = 4096  # PATH_MAX, with the NUL; the kernel skips what has a longer name
 NS: Final = 1_000_000_000
 
 _FORMAT_OF_KIND: Final = {
@@ -41,9 +42,17 @@ def write_archive(stream: BinaryIO, entries: Iterable[tuple[str, Node]]) -> None
 def _write_entry(stream: BinaryIO, number: int, name: str, node: Node) -> None:
     target = (node.target or "").encode("utf-8", "surrogateescape")
     size = len(target) if node.kind is Kind.SYMLINK else node.size_bytes
-    if size > MAX_FILE_BYTES:
-        raise CpioError(f"/{name}: {size} bytes are too many for a cpio archive, at most {MAX_FILE_BYTES}")
+    if size > MAX_FIELD:
+        raise CpioError(f"/{name}: {size} bytes are too many for a cpio archive, at most {MAX_FIELD}")
+    if name == TRAILER:
+        raise CpioError(f"/{name}: a file of this name would end the archive")
+    if len(name.encode("utf-8", "surrogateescape")) >= MAX_PATH_BYTES:
+        raise CpioError(f"/{name}: the name is longer than the kernel unpacks, {MAX_PATH_BYTES - 1} bytes")
     meta = node.meta
+    if max(meta.uid, meta.gid, meta.mtime_ns // NS) > MAX_FIELD:
+        raise CpioError(
+            f"/{name}: owner, group or time is over {MAX_FIELD}, which a cpio archive cannot hold"
+        )
     _write_header(
         stream,
         name,

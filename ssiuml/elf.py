@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
+from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
@@ -56,7 +56,8 @@ def _needed(tree: Tree, path: str, node: Node) -> Iterator[str]:
         return
     try:
         yield from _needed_by(tree, path, ELFFile(io.BytesIO(data)))
-    except ELFError as error:
+    except (ELFError, ValueError, OverflowError, AssertionError) as error:
+        # The others: pyelftools lets them out where an offset, a text or a tag is damaged.
         raise LibraryError(f"/{path}: is a damaged ELF file: {error}") from error
 
 
@@ -64,13 +65,16 @@ def _needed_by(tree: Tree, path: str, elf: ELFFile) -> Iterator[str]:
     for segment in elf.iter_segments():
         if isinstance(segment, InterpSegment):
             yield segment.get_interp_name().lstrip("/")
-    dynamic = elf.get_section_by_name(".dynamic")
-    if not isinstance(dynamic, DynamicSection):
-        return
-    folders = [*_run_paths(path, dynamic), *LIBRARY_DIRS]
+        elif isinstance(segment, DynamicSegment):
+            # Of the program headers, as ld.so goes by them: section headers can be stripped.
+            yield from _libraries(tree, path, segment)
+
+
+def _libraries(tree: Tree, path: str, dynamic: DynamicSegment) -> Iterator[str]:
+    folders = [*_run_paths(tree, path, dynamic), *LIBRARY_DIRS]
     for tag in dynamic.iter_tags("DT_NEEDED"):
         library = str(tag.needed)  # type: ignore[attr-defined]
-        places = [f"{folder}/{library}" for folder in folders]
+        places = [library.lstrip("/")] if "/" in library else [f"{folder}/{library}" for folder in folders]
         place = next((place for place in places if tree.find(place) is not None), None)
         if place is None:
             raise LibraryError(
@@ -80,10 +84,12 @@ def _needed_by(tree: Tree, path: str, elf: ELFFile) -> Iterator[str]:
         yield place
 
 
-def _run_paths(path: str, dynamic: DynamicSection) -> Iterator[str]:
-    origin = f"/{posixpath.dirname(path)}"
+def _run_paths(tree: Tree, path: str, dynamic: DynamicSegment) -> Iterator[str]:
+    # ld.so takes a program's real place, but a library's place as it was found.
+    origins = dict.fromkeys(f"/{posixpath.dirname(place)}" for place in (path, tree.real_path(path)))
     for name, attribute in (("DT_RUNPATH", "runpath"), ("DT_RPATH", "rpath")):
         for tag in dynamic.iter_tags(name):
             for folder in getattr(tag, attribute).split(":"):
-                expanded = folder.replace("$ORIGIN", origin).replace("${ORIGIN}", origin)
-                yield expanded.lstrip("/")
+                for origin in origins:
+                    expanded = folder.replace("$ORIGIN", origin).replace("${ORIGIN}", origin)
+                    yield expanded.lstrip("/")

@@ -18,10 +18,14 @@ def read_folder(folder: Path, mtime_ns: int, below: Tree) -> Layer:
 
     Owners are not taken over: the folder was filled by an ordinary user for whom all files are his own.
     Directories that *below* has already are left out, so that they keep their modes. Contents stay in the
-    folder until the layer is written.
+    folder until the layer is written. FolderError if it, or a folder in it, cannot be read.
     """
+
+    def refuse(error: OSError) -> None:
+        raise FolderError(f"{error.filename}: cannot be read as a folder: {error.strerror}") from error
+
     layer = Layer()
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         folders.sort()
         for name in sorted([*folders, *files]):
             path = Path(parent, name)

@@ -14,10 +14,12 @@ from ssiuml.tree import Kind, Tree
 MKFS_TIMEOUT_S: Final = 600.0
 FSCK_TIMEOUT_S: Final = 1800.0
 DINODE_BYTES: Final = 232  # struct gfs2_dinode; smaller files and directories lie behind it in its block
-_DIRENT_BYTES: Final = 40  # struct gfs2_dirent, the name follows
+_DIRENT_BYTES: Final = 40  # struct gfs2_dirent, the name follows, together a multiple of 8
+_LEAF_HEADER_BYTES: Final = 104  # struct gfs2_leaf
+_LEAF_FILLED: Final = 0.6  # leaves split in halves; on the average ln 2 of them is used
 # Per journal: its quota change file (1 MiB, mkfs.gfs2's default -c), inode and indirect blocks.
 _PER_JOURNAL_BYTES: Final = (1 << 20) + (128 << 10)
-# Bitmaps take a 16,000th of the blocks; the rest of this allows for indirect blocks and half-full leaves.
+# Bitmaps take a 16,000th of the blocks; the rest of this allows for indirect blocks and hash tables.
 _METADATA_SHARE: Final = 1.03
 _FIXED_BYTES: Final = 4 << 20
 
@@ -68,12 +70,26 @@ def needed_bytes(tree: Tree, settings: Filesystem) -> int:
         if id(node) in seen:
             continue
         seen.add(id(node))
-        size = node.size_bytes
-        if node.kind is Kind.DIRECTORY:
-            size = sum(_DIRENT_BYTES + len(name.encode("utf-8", "surrogateescape")) for name in node.children)
         blocks += 1
-        if size > block - DINODE_BYTES:
-            blocks += math.ceil(size / block)
+        # Extended attributes lie in a block besides the inode's, and large values in more.
+        if node.meta.xattrs:
+            blocks += 1 + sum(len(value) for value in node.meta.xattrs.values()) // block
+        size = node.size_bytes
+        if node.kind is Kind.SYMLINK:
+            size = _length(node.target or "")
+        elif node.kind is Kind.DIRECTORY:
+            size = sum((_DIRENT_BYTES + _length(name) + 7) & ~7 for name in node.children)
+        if size <= block - DINODE_BYTES:
+            continue
+        if node.kind is Kind.DIRECTORY:
+            size = math.ceil(size / _LEAF_FILLED * block / (block - _LEAF_HEADER_BYTES))
+        blocks += math.ceil(size / block)
     contents = math.ceil(blocks * block * _METADATA_SHARE)
     journals = settings.journals * (settings.journal_size_bytes + _PER_JOURNAL_BYTES)
-    return contents + journals + _FIXED_BYTES
+    # mkfs.gfs2 gives journals no more than half of the image.
+    least = 2 * settings.journals * settings.journal_size_bytes
+    return max(contents + journals + _FIXED_BYTES, least)
+
+
+def _length(name: str) -> int:
+    return len(name.encode("utf-8", "surrogateescape"))

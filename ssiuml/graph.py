@@ -1,7 +1,7 @@
 """How steps become tasks of doit: what a task depends on, when it runs, how its errors are shown."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,8 @@ def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
     return run
 
 
-def task_of(step: Step, steps: Mapping[str, Step], out: Path, after: Sequence[str], **more: Any) -> Task:
-    """The task that makes *step* after the steps *after*; ``clean`` removes what it left in *out*.
+def task_of(step: Step, out: Path, **more: Any) -> Task:
+    """The task that makes *step* after the steps before it; ``clean`` removes what it left in *out*.
 
     doit runs it when a stamp before it changed or the step itself says that its result no longer stands.
     """
@@ -45,7 +45,7 @@ def task_of(step: Step, steps: Mapping[str, Step], out: Path, after: Sequence[st
     targets = [step.stamp, *step.files]
     return {
         "actions": [reported(make)],
-        "file_dep": [steps[name].stamp for name in after],
+        "file_dep": [before.stamp for before in step.after],
         "task_dep": ["host-tools"],
         "targets": targets,
         "uptodate": [step.is_current],

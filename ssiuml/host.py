@@ -42,6 +42,7 @@ HOST_TOOLS: Final = (
     HostTool("setpriv", "util-linux", "end programs together with the build"),
 )
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
+TEST_TOOLS: Final = (HostTool("cpio", "cpio", "read the RAM disk in tests"),)
 
 
 def missing(tools: Iterable[HostTool]) -> list[HostTool]:

@@ -36,7 +36,12 @@ def tools_tree(tree: Tree, programs: Sequence[str], mtime_ns: int) -> Tree:
     for path in with_libraries(tree, [program.lstrip("/") for program in programs]):
         copy_with_links(tree, small, path)
     if small.find("bin/sh") is None:
-        small.add("bin/sh", symlink("busybox"))
+        small.add("bin/sh", symlink("busybox", Meta(mode=0o777, mtime_ns=mtime_ns)))
+    if small.find("bin/sh") is None:
+        raise InitrdError(
+            "the RAM disk would have no shell: neither /bin/sh nor /bin/busybox is in it",
+            hint="add /bin/busybox to initrd.tools",
+        )
     return small
 
 

@@ -17,6 +17,7 @@ PROGRAM: Final = "usr/bin/linux.uml"
 MODULES: Final = "usr/lib/uml/modules"
 TIMEOUT_S: Final = 600.0
 SPACE_NEEDED_BYTES: Final = 256 << 20
+_MODULE: Final = re.compile(r"\.ko(\.\w+)?$")  # also compressed
 _VERSION: Final = re.compile(r"\d+\.\d+[-.+~\w]*")
 
 
@@ -31,7 +32,7 @@ def unpack(cache: Cache, package: Path) -> Entry:
         require_space(path.parent, SPACE_NEEDED_BYTES, "unpacking the kernel package")
         with replacing(path) as part:
             run(["dpkg-deb", "--fsys-tarfile", package], timeout_s=TIMEOUT_S, stdout=part)
-        return {"version": _version(merge([read_layer(path)]), package)}
+            return {"version": _version(merge([read_layer(part)]), package)}
 
     return cache.get_or_make("kernel", inputs(file_sha256(package)), ".tar", make)
 
@@ -73,7 +74,7 @@ def modules_layer(entry: Entry, wanted: list[str] | None) -> Layer:
     layer = Layer()
     for path, node in tree.walk(source):
         name = path.removeprefix(f"{source}").lstrip("/")
-        if keep is None or not name.endswith(".ko") or name in keep:
+        if keep is None or not _MODULE.search(name) or name in keep:
             layer.add(f"lib/modules/{version}/{name}", node)
     return layer
 
@@ -93,13 +94,16 @@ def module_closure(tree: Tree, folder: str, wanted: list[str]) -> list[str]:
                 continue
             raise KernelError(f"/{folder}: there is no kernel module '{name}'")
         closure.update(dict.fromkeys([*reversed(needs[path]), path]))
+    for path in closure:
+        if tree.find(f"{folder}/{path}") is None:
+            raise KernelError(f"/{folder}: modules.dep names '{path}', which is not there")
     return list(closure)
 
 
 def read_modules_dep(tree: Tree, folder: str) -> dict[str, list[str]]:
     """What each module's path depends on, from modules.dep; the nearest first, as depmod writes it."""
     needs = {}
-    for line in tree.lookup(f"{folder}/modules.dep").read().decode().splitlines():
+    for line in tree.lookup(f"{folder}/modules.dep").read().decode(errors="surrogateescape").splitlines():
         path, _, rest = line.partition(":")
         needs[path] = rest.split()
     return needs
@@ -107,7 +111,7 @@ def read_modules_dep(tree: Tree, folder: str) -> dict[str, list[str]]:
 
 def _builtin(tree: Tree, folder: str) -> str:
     node = tree.find(f"{folder}/modules.builtin")
-    return node.read().decode() if node is not None else ""
+    return node.read().decode(errors="surrogateescape") if node is not None else ""
 
 
 def module_name(path: str) -> str:

@@ -10,8 +10,9 @@ def cache_root(environ: Mapping[str, str]) -> Path:
     own = environ.get("SSIUML_CACHE")
     if own:
         return Path(own).expanduser().absolute()
-    base = environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ssiuml"
+    base = Path(environ.get("XDG_CACHE_HOME", ""))
+    # The specification: a path that is not absolute is to be ignored.
+    return (base if base.is_absolute() else Path.home() / ".cache") / "ssiuml"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The plan of a build: the recipe, the moment, and where everything that is built lies."""
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
 from ssiuml.steps import digest_of
 
 NS = 1_000_000_000
+MAX_EPOCH = 2**32 - 1  # as for a recipe's source_date_epoch
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,13 @@ def make_plan(name: str, project: Path, environ: Mapping[str, str]) -> Plan:
     """Load the recipe *name* of the checkout *project*; the only place that reads the environment.
 
     SOURCE_DATE_EPOCH goes before the recipe's source_date_epoch (reproducible-builds.org). Raises
-    RecipeError, and UsageError if SOURCE_DATE_EPOCH is no number.
+    RecipeError, and UsageError if SOURCE_DATE_EPOCH is no such number.
     """
     loaded = load_recipe(name, project / "recipes")
     text = environ.get("SOURCE_DATE_EPOCH", str(loaded.recipe.source_date_epoch))
-    if not text.isdecimal():
-        raise UsageError(f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970")
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > MAX_EPOCH:
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970, 0 to {MAX_EPOCH}"
+        )
     places = Places(project, cache_root(environ), project / "images" / name)
     return Plan(loaded, places, int(text))

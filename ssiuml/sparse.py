@@ -48,10 +48,12 @@ def _copy_data(source: int, target: int) -> None:
                 return
             raise
         position = os.lseek(source, start, os.SEEK_HOLE)
+        os.lseek(target, start, os.SEEK_SET)
         while start < position:
-            copied = os.copy_file_range(source, target, position - start, start, start)
+            # Not copy_file_range: it refuses two file systems of different types (EXDEV).
+            copied = os.sendfile(target, source, start, position - start)
             if not copied:
-                return
+                raise OSError(errno.EIO, f"the file became shorter while it was copied, at byte {start}")
             start += copied
 
 

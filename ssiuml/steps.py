@@ -58,13 +58,15 @@ def code_digest(*modules: ModuleType) -> str:
 class Step:
     """One step: what it depends on, how it is made, what it leaves.
 
-    *inputs* is called late, after the steps before have run, and may read their results. *make* does the
+    *after* are the steps whose results it is made from; their digests are among its inputs. *inputs* are
+    all the rest, settings above all; it is called late, after the steps before have run. *make* does the
     work and returns results for the steps after it. *files* are what it leaves among the images; *cached*
     finds, by the results, a file of the cache that the result stands on. All must stay as they were left.
     """
 
     name: str
     stamp: Path
+    after: "tuple[Step, ...]" = ()
     inputs: Callable[[], Values]
     make: Callable[[], Values]
     files: tuple[Path, ...] = ()
@@ -82,13 +84,19 @@ class Step:
         """Stands for the step's result among the inputs of a step after it."""
         return digest_of(self.results())
 
+    def _all_inputs(self) -> dict[str, Any]:
+        """As JSON gives it back: tuples become lists, so that it compares with a stamp."""
+        before = {f"step {step.name}": step.digest() for step in self.after}
+        inputs: dict[str, Any] = json.loads(json.dumps({**self.inputs(), **before}))
+        return inputs
+
     def reasons(self) -> list[str]:
         """Why the step has to be made again, a line each; empty if its result still stands."""
         stamp = _read(self.stamp)
         if stamp is None:
             return ["it has not been made yet"]
         try:
-            inputs = _as_json(self.inputs())
+            inputs = self._all_inputs()
         except (SsiumlError, OSError) as error:
             return [f"what it depends on is not there: {error}"]
         lines = [
@@ -112,7 +120,7 @@ class Step:
         if self.is_current():
             return
         self.stamp.unlink(missing_ok=True)
-        inputs = _as_json(self.inputs())
+        inputs = self._all_inputs()
         results = self.make()
         cached = [self.cached(results)] if self.cached else []
         stamp = {
@@ -124,18 +132,13 @@ class Step:
         write_text(self.stamp, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
 
 
-def _as_json(values: Values) -> dict[str, Any]:
-    """As JSON gives it back: tuples become lists, so that it compares with a stamp."""
-    result: dict[str, Any] = json.loads(json.dumps(values))
-    return result
-
-
 def _read(stamp: Path) -> dict[str, Any] | None:
     try:
         values: dict[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
-        return values if values.keys() >= {"inputs", "results", "outputs"} else None
-    except (OSError, ValueError, AttributeError):
+        whole = all(isinstance(values[key], dict) for key in ("inputs", "results", "outputs"))
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # a damaged stamp is as good as none: the step is made again
+    return values if whole else None
 
 
 def _state(path: Path) -> list[int] | None:

@@ -44,7 +44,8 @@ def _tar(*words: str | Path) -> str:
 
 
 def _listing(archive: Path) -> list[str]:
-    return _tar("--numeric-owner", "--full-time", "--quoting-style=escape", "-tvf", archive).splitlines()
+    lines = _tar("--numeric-owner", "--full-time", "--quoting-style=escape", "-tvf", archive).splitlines()
+    return [" ".join(line.split()) for line in lines]
 
 
 def _file(data: bytes = b"", mode: int = 0o644, uid: int = 0, gid: int = 0, mtime_ns: int = 0) -> Node:
@@ -367,17 +368,17 @@ def test_gnu_tar_lists_every_kind_as_it_was_added(tmp_path: Path) -> None:
     )
     write_layer(tmp_path / "a.tar", layer)
     assert _listing(tmp_path / "a.tar") == [
-        "-rw-r--r-- 0/0               0 1970-01-01 00:00:00 ./etc/rc3.d/.wh.S20gpm",
-        "-rw-r--r-- 0/0               0 1970-01-01 00:00:00 ./.wh.opt",
-        "drwxrwxrwt 3000000/100       0 2024-01-01 00:00:00 ./var/",
-        "-rwsr-xr-x 7/8               5 2024-01-01 00:00:00.123456789 ./var/a",
-        "hrwsr-xr-x 7/8               0 2024-01-01 00:00:00.123456789 ./var/b link to ./var/a",
-        "lrwxrwxrwx 0/0               0 1970-01-01 00:00:00.000000001 ./link -> ../x y",
-        "crw------- 0/0             5,1 1970-01-01 00:00:00 ./dev/console",
-        "brw-rw---- 0/6      98,1048575 1970-01-01 00:00:00 ./dev/ubda",
-        "prw--w--w- 0/0               0 1970-01-01 00:00:00 ./fifo",
-        f"-rw-r--r-- 0/0               0 1970-01-01 00:00:00 ./{LONG}",
-        f"lrwxrwxrwx 0/0               0 1970-01-01 00:00:00 ./new\\nline\\377{LONG} -> \\376{LONG}",
+        "-rw-r--r-- 0/0 0 1970-01-01 00:00:00 ./etc/rc3.d/.wh.S20gpm",
+        "-rw-r--r-- 0/0 0 1970-01-01 00:00:00 ./.wh.opt",
+        "drwxrwxrwt 3000000/100 0 2024-01-01 00:00:00 ./var/",
+        "-rwsr-xr-x 7/8 5 2024-01-01 00:00:00.123456789 ./var/a",
+        "hrwsr-xr-x 7/8 0 2024-01-01 00:00:00.123456789 ./var/b link to ./var/a",
+        "lrwxrwxrwx 0/0 0 1970-01-01 00:00:00.000000001 ./link -> ../x y",
+        "crw------- 0/0 5,1 1970-01-01 00:00:00 ./dev/console",
+        "brw-rw---- 0/6 98,1048575 1970-01-01 00:00:00 ./dev/ubda",
+        "prw--w--w- 0/0 0 1970-01-01 00:00:00 ./fifo",
+        f"-rw-r--r-- 0/0 0 1970-01-01 00:00:00 ./{LONG}",
+        f"lrwxrwxrwx 0/0 0 1970-01-01 00:00:00 ./new\\nline\\377{LONG} -> \\376{LONG}",
     ]
 
 

@@ -1,0 +1,84 @@
+"""manifest.json: what is written is read, and what cannot be read is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ssiuml import manifest
+from ssiuml.manifest import ManifestError
+from ssiuml.recipe import load_recipe
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    values = manifest.describe(
+        load_recipe("bookworm-min", PROJECT / "recipes"),
+        root_fs={"file": "root_fs", "size_bytes": 1 << 30},
+        kernel={"file": "linux-ssi", "version": "6.1"},
+        initrd={"file": "initrd-ssi.img"},
+        packages={"corosync": "3.1.7"},
+        epoch=1_700_000_000,
+    )
+    assert manifest.write(tmp_path, values) == tmp_path / "manifest.json"
+    return tmp_path
+
+
+def test_paths_are_seen_from_the_folder_wherever_it_is_moved(written: Path) -> None:
+    moved = written.rename(written.with_name("moved"))
+    read = manifest.read(moved)
+    assert (read.root_fs, read.kernel, read.initrd) == (
+        moved / "root_fs",
+        moved / "linux-ssi",
+        moved / "initrd-ssi.img",
+    )
+
+
+def test_it_holds_what_a_cluster_needs_to_run(written: Path) -> None:
+    values = json.loads((written / "manifest.json").read_text())
+    assert values["schema"] == manifest.SCHEMA
+    assert values["recipe"] == "bookworm-min"
+    assert values["cluster"]["name"] == "ssi"
+    assert values["cluster"]["network"] == "192.168.50.0/24"
+    assert values["cluster"]["timings"]["token_ms"] == 2000
+    assert values["filesystem"]["journals"] == 3
+    assert values["filesystem"]["lock_table"] == "ssi:root"
+    assert values["packages"] == {"corosync": "3.1.7"}
+    assert manifest.read(written).node_limit == 3
+
+
+def test_the_same_values_give_the_same_bytes(written: Path) -> None:
+    before = (written / "manifest.json").read_bytes()
+    manifest.write(written, manifest.read(written).values)
+    assert (written / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("folder", ["", "absent"])
+def test_a_folder_without_one_says_that_no_image_was_built_and_how_to(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ManifestError, match=r"no image(.|\n)*build-root") as caught:
+        manifest.read(tmp_path / folder)
+    assert str(tmp_path / folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"text"', "{}", '{"schema": ', "\udcff"])
+def test_a_damaged_one_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ManifestError, match=r"manifest\.json: is damaged"):
+        manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1", None, [1]])
+def test_another_schema_is_refused_with_both_numbers(tmp_path: Path, schema: object) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema": schema}))
+    with pytest.raises(ManifestError) as caught:
+        manifest.read(tmp_path)
+    assert f"schema {schema}" in str(caught.value)
+    assert f"reads {manifest.SCHEMA}" in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(ManifestError, match=r"manifest\.json"):
+        manifest.read(tmp_path)
