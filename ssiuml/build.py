@@ -16,6 +16,9 @@ from ssiuml import (
     cluster_config,
     cluster_tools,
     configure,
+    cpio,
+    elf,
+    folder,
     gfs2,
     image,
     initrd,
@@ -155,7 +158,7 @@ class Build:
             return {"sha256": file_sha256(path)}
 
         def all_inputs() -> Values:
-            return {"code": code_digest(initrd), "mtime_ns": self.plan.mtime_ns, **inputs()}
+            return {"code": code_digest(initrd, cpio, elf, kernel, tree), "mtime_ns": self.plan.mtime_ns, **inputs()}
 
         self._add(f"initrd-{name}", after, all_inputs, write, path)
 
@@ -254,7 +257,11 @@ class Build:
         return kernel.modules_layer(entry, None if chosen == "all" else list(chosen))
 
     def _cluster_tools_inputs(self) -> Values:
-        return {"sources": folder_digest(self.plan.places.cluster_tools), "mtime_ns": self.plan.mtime_ns}
+        return {
+            "sources": folder_digest(self.plan.places.cluster_tools),
+            "mtime_ns": self.plan.mtime_ns,
+            "code": code_digest(cluster_tools, folder),
+        }
 
     def _cluster_tools(self) -> Layer:
         return cluster_tools.install(

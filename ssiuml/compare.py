@@ -98,5 +98,5 @@ def differences(expected: Census, seen: Census) -> list[str]:
             )
     if len(lines) > MAX_DIFFERENCES_SHOWN:
         rest = len(lines) - MAX_DIFFERENCES_SHOWN
-        lines = [*lines[:MAX_DIFFERENCES_SHOWN], f"and {rest} differences more"]
+        lines = [*lines[:MAX_DIFFERENCES_SHOWN], f"and {rest} more"]
     return lines

@@ -10,6 +10,11 @@ class SsiumlError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
+        text = self._text()
+        # Names of files may hold bytes that are no text; a message has to be printable all the same.
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    def _text(self) -> str:
         """Return the message and, if there is a hint, a second line with it, indented by two spaces."""
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 

@@ -39,7 +39,6 @@ HOST_TOOLS: Final = (
     HostTool("newuidmap", "uidmap", "install the base as an ordinary user"),
     HostTool("mkfs.gfs2", "gfs2-utils", "format and check the root image"),
     HostTool("make", "make", "install the cluster tools"),
-    HostTool("setpriv", "util-linux", "end programs together with the build"),
 )
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (HostTool("cpio", "cpio", "read the RAM disk in tests"),)

@@ -4,16 +4,16 @@ import logging
 import os
 import shlex
 import shutil
-import signal
 import textwrap
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 import sh
 
 from ssiuml.errors import SsiumlError
+from ssiuml.leash import kill_group, leash
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ class CommandError(SsiumlError):
         super().__init__(message, hint=hint)
         self.output = output
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         if not self.output:
-            return super().__str__()
-        return f"{super().__str__()}\n  its last lines:\n{textwrap.indent(self.output, '    ')}"
+            return super()._text()
+        return f"{super()._text()}\n  its last lines:\n{textwrap.indent(self.output, '    ')}"
 
 
 def find_tool(name: str) -> str | None:
@@ -70,10 +70,8 @@ def run(
     """
     name = str(argv[0])
     program = find_tool(name)
-    setpriv = find_tool("setpriv")
-    if program is None or setpriv is None:
-        missing = name if program is None else "setpriv"
-        raise CommandError(f"the program '{missing}' is not on this machine", hint="./run host-tools")
+    if program is None:
+        raise CommandError(f"the program '{name}' is not on this machine", hint="./run host-tools")
     words = [str(word) for word in argv]
     log.info("%s", shlex.join(words))
     output: list[str] = []
@@ -90,14 +88,12 @@ def run(
         if on_line is not None:
             on_line(line.rstrip("\r\n"))
 
-    with stdout.open("wb") if stdout is not None else nullcontext(take) as out:
-        # The kernel sends the signal when this process dies, however it dies (prctl PR_SET_PDEATHSIG).
-        process = sh.Command(setpriv)(
-            "--pdeathsig",
-            "TERM",
-            "--",
+    with leash(TERM_GRACE_S) as held, stdout.open("wb") if stdout else nullcontext(take) as out:
+        process = sh.Command(held.prefix[0])(
+            *held.prefix[1:],
             program,
             *words[1:],
+            _pass_fds={held.fd},
             _bg=True,
             _bg_exc=False,
             _return_cmd=True,
@@ -140,8 +136,7 @@ def _wait(process: sh.RunningCommand, timeout_s: float) -> str | None:
     finally:
         _running.pop(process.pid, None)
         # Children that outlived it: a User-Mode Linux that aborts leaves the processes of its guest behind.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
     # sh's wait with a limit does not wait for the threads that read the output; this one does.
     process.process.wait()
     return failure

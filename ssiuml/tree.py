@@ -201,7 +201,7 @@ class Tree:
         return trail
 
     def add(self, path: str, node: Node) -> None:
-        """Put *node* at *path*, in place of what is there; its parent is looked up through links.
+        """Put *node* at *path*, in place of a file or link there; its parent is looked up through links.
 
         A directory laid over a directory (or over a link to one) keeps the children and takes the new
         metadata, as unpacking an archive does. Missing parents are made, 0755 and owned by root.
@@ -219,6 +219,8 @@ class Tree:
             if there is not None:
                 self._take_over(there, node, path)
                 return
+        if old is not None and old.children:
+            raise TreeError(f"{path}: a directory that is not empty is there; it has to be removed first")
         parent.children[names[-1]] = node
 
     def _linked_directory(self, path: str, old: Node) -> Node | None:

@@ -278,8 +278,8 @@ def test_full_disk_is_an_error_with_need_and_place(built: Checkout, tmp_path: Pa
     name = built.write_recipe("full-disk", EXTENDS).recipe
     other = Checkout(built.folder, small / "cache", name)
     # In a mount namespace of its own the cache gets a disk that holds the downloads and little more.
-    script = 'mount -t tmpfs -o size=400m tmpfs "$1" && mkdir "$1/cache" && cp -a "$2" "$1/cache"; shift 2; "$@"'
-    unshare = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+    script = 'mount -t tmpfs -o size=400m tmpfs "$1" && mkdir "$1/cache" && cp -a "$2" "$1/cache"'
+    unshare = ("unshare", "--map-root-user", "--mount", "sh", "-c", f'{script}; shift 2; "$@"', "sh")
     outcome = other.doit("base", prefix=(*unshare, str(small), str(built.cache / "downloads")))
     assert outcome.status == 1
     assert f"{small}/cache/base: installing the base needs about 1024 MiB" in outcome.output

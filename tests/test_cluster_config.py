@@ -87,7 +87,8 @@ def read_by_sh(text: str, folder: Path) -> dict[str, str]:
 def test_corosync_lists_every_node_with_its_address(recipe: Recipe, files: dict[str, str]) -> None:
     (nodelist,) = parse_corosync(files["etc/corosync/corosync.conf"])["nodelist"]
     nodes = {
-        int(node["nodeid"]): ip_address(node.get("ring0_addr", node.get("addr0"))) for node in nodelist["node"]
+        int(node["nodeid"]): ip_address(node.get("ring0_addr", node.get("addr0")))
+        for node in nodelist["node"]
     }
     network = ip_network(recipe.cluster.network)
     assert nodes == {n: network.network_address + n for n in range(1, recipe.cluster.node_limit + 1)}
@@ -142,7 +143,9 @@ def test_ssi_conf_sets_every_variable_that_the_cluster_tools_read(
     files: dict[str, str], tmp_path: Path
 ) -> None:
     values = read_by_sh(files["etc/ssi/ssi.conf"], tmp_path)
-    scripts = [path for path in (PROJECT / "cluster-tools").rglob("*") if path.is_file() and path.suffix != ".md"]
+    scripts = [
+        path for path in (PROJECT / "cluster-tools").rglob("*") if path.is_file() and path.suffix != ".md"
+    ]
     used = {name for path in scripts for name in re.findall(r"\$\{?(SSI_[A-Z_]+)", path.read_text())}
     assert used
     assert used <= values.keys()

@@ -102,7 +102,7 @@ def test_only_the_first_differences_are_shown_and_the_rest_counted(more: int) ->
     expected = take_census(_tree(*((f"{number:03}", _file()) for number in range(count))))
     lines = differences(expected, take_census(Tree()))
     assert lines[:2] == ["/000: is missing", "/001: is missing"]
-    assert lines[MAX_DIFFERENCES_SHOWN:] == ([f"and {more} differences more"] if more else [])
+    assert lines[MAX_DIFFERENCES_SHOWN:] == ([f"and {more} more"] if more else [])
 
 
 def test_census_says_what_find_and_sha256sum_say(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ssiuml import host
-from ssiuml.host import HOST_TOOLS, LINT_TOOLS, HostError, HostTool, missing, require
-from ssiuml.run import CommandError
+from ssiuml.host import HOST_TOOLS, LINT_TOOLS, TEST_TOOLS, HostError, HostTool, missing, require
+from ssiuml.run import CommandError, find_tool
 
 TOOLS = (
     HostTool("cat", "coreutils", "show files"),
@@ -126,10 +126,10 @@ def test_a_failing_installation_is_an_error_with_the_command(monkeypatch: pytest
         host.install(["pkg-a"])
 
 
-@pytest.mark.parametrize("tool", [*HOST_TOOLS, *LINT_TOOLS], ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", [*HOST_TOOLS, *LINT_TOOLS, *TEST_TOOLS], ids=lambda tool: tool.name)
 def test_each_tool_that_is_here_is_in_the_package_named(tool: HostTool) -> None:
     """Judged by dpkg; a program put into /usr/local or a machine without dpkg proves nothing."""
-    path = tool.name if tool.name.startswith("/") else (host.find_tool(tool.name) or "")
+    path = tool.name if tool.name.startswith("/") else (find_tool(tool.name) or "")
     if not path or not Path(path).exists():
         pytest.skip(f"{tool.name} is not on this machine")
     # Debian merges /usr: a file may be known under its name without it.

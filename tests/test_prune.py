@@ -26,7 +26,8 @@ def tree_with(*entries: str, folder: str = "etc/rc3.d") -> Tree:
     tree.add(folder, directory(Meta(mode=0o755)))
     for entry in entries:
         service = entry[3:]
-        tree.add(f"etc/init.d/{service}", file(Literal(b"#!/bin/sh\n"), Meta(mode=0o755)))
+        if service:
+            tree.add(f"etc/init.d/{service}", file(Literal(b"#!/bin/sh\n"), Meta(mode=0o755)))
         tree.add(f"{folder}/{entry}", symlink(f"../init.d/{service}"))
     return tree
 
@@ -41,7 +42,17 @@ def test_the_start_entries_of_the_named_services_go(tmp_path: Path) -> None:
 
 
 def test_a_name_does_not_match_longer_or_shorter_names(tmp_path: Path) -> None:
-    others = ["S01sshd", "S01ssh-agent", "S01xssh", "S01openssh", "S1ssh", "S011ssh", "s01ssh", "K01ssh", "ssh"]
+    others = [
+        "S01sshd",
+        "S01ssh-agent",
+        "S01xssh",
+        "S01openssh",
+        "S1ssh",
+        "S011ssh",
+        "s01ssh",
+        "K01ssh",
+        "ssh",
+    ]
     tree = tree_with("S01ssh", *others)
     assert left(tree, prune_layer(load(tmp_path, "ssh"), tree)) == sorted(others)
 

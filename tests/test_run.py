@@ -71,12 +71,12 @@ def test_the_error_shows_standard_error_even_when_kept_apart() -> None:
 def test_output_is_whole_every_time() -> None:
     # A program that ends at once, again and again: what it printed last must not get lost.
     script = "echo first; echo second >&2; seq 1 200"
-    assert [len(run(["sh", "-c", script], timeout_s=LIMIT_S).split()) for _ in range(60)] == [202] * 60
+    assert [len(run(["sh", "-c", script], timeout_s=LIMIT_S).split()) for _ in range(40)] == [202] * 40
 
 
 def test_output_is_whole_when_a_child_keeps_the_pipe_open() -> None:
-    outputs = [run(["sh", "-c", "sleep 300 & echo done"], timeout_s=LIMIT_S) for _ in range(20)]
-    assert outputs == ["done\n"] * 20
+    outputs = [run(["sh", "-c", "sleep 300 & echo done"], timeout_s=LIMIT_S) for _ in range(10)]
+    assert outputs == ["done\n"] * 10
 
 
 def test_lines_are_seen_as_they_come_without_their_ends() -> None:
@@ -115,7 +115,9 @@ def test_output_that_is_not_utf8_is_taken() -> None:
     assert run(["printf", r"a\377b\n"], timeout_s=LIMIT_S) == "a\ufffdb\n"
 
 
-@pytest.mark.parametrize("word", ["$HOME", "; echo two", "`id`", "a  b", "*", "--", "-n", "'", '"', "\\", "\n"])
+@pytest.mark.parametrize(
+    "word", ["$HOME", "; echo two", "`id`", "a  b", "*", "--", "-n", "'", '"', "\\", "\n"]
+)
 def test_no_shell_looks_at_the_arguments(word: str) -> None:
     assert run(["printf", "%s|", "first", word], timeout_s=LIMIT_S) == f"first|{word}|"
 
@@ -140,16 +142,28 @@ def test_output_to_a_file_is_whole_every_time(tmp_path: Path) -> None:
     data = bytes(range(256)) * 500
     source, copy = tmp_path / "source", tmp_path / "copy"
     source.write_bytes(data)
-    for _ in range(30):
+    for _ in range(20):
         text = run(["sh", "-c", 'cat "$0"; echo aside >&2', source], timeout_s=LIMIT_S, stdout=copy)
         assert text == "aside\n"
         assert copy.read_bytes() == data
 
 
 def test_folder_and_environment_are_as_asked_and_the_rest_is_kept(tmp_path: Path) -> None:
-    text = run(["sh", "-c", 'pwd; echo "$ONE"; command -v sh'], timeout_s=LIMIT_S, cwd=tmp_path, env={"ONE": "1"})
+    text = run(
+        ["sh", "-c", 'pwd; echo "$ONE"; command -v sh'], timeout_s=LIMIT_S, cwd=tmp_path, env={"ONE": "1"}
+    )
     assert text.splitlines()[:2] == [str(tmp_path), "1"]
     assert text.splitlines()[2].endswith("/sh")
+
+
+def test_a_shell_that_the_user_has_set_up_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # bash(1): a script reads $BASH_ENV, and functions from the environment, unless told otherwise.
+    (tmp_path / "env").write_text("echo noise\nexec() { echo mine; }\n")
+    monkeypatch.setenv("BASH_ENV", str(tmp_path / "env"))
+    monkeypatch.setenv("BASH_FUNC_setsid%%", "() { echo mine; }")
+    assert run(["printf", "quiet"], timeout_s=LIMIT_S) == "quiet"
 
 
 def test_a_program_gets_no_terminal() -> None:
@@ -203,13 +217,12 @@ def test_an_interrupted_build_ends_the_program_first(
     assert "Traceback" not in errors
 
 
-def test_a_killed_build_takes_its_program_along(tmp_path: Path) -> None:
+def test_a_killed_build_takes_its_program_and_its_children_along(tmp_path: Path) -> None:
     build, program, child = start_build(tmp_path)
     build.kill()
     build.communicate(timeout=LIMIT_S)
     wait_until(lambda: not runs(program), "the end of the program")
-    # Linux tells only the program itself, not its children (prctl(2), PR_SET_PDEATHSIG): clean up.
-    subprocess.run(["kill", "-KILL", str(child)], check=False, capture_output=True)
+    wait_until(lambda: not runs(child), "the end of the program's child")
 
 
 def test_system_programs_are_found_without_sbin_in_path(

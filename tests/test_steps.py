@@ -209,6 +209,39 @@ def test_inputs_are_those_from_before_the_step_was_made(bench: Bench) -> None:
     assert not bench.step().is_current()
 
 
+def test_another_result_of_a_step_before_is_a_reason_that_names_it(bench: Bench) -> None:
+    bench.step().run()
+    after = Step(
+        name="two", stamp=bench.folder / "two.json", after=(bench.step(),), inputs=dict, make=dict, files=()
+    )
+    after.run()
+    assert after.is_current()
+    bench.inputs = {"size": 2}
+    bench.step().run()  # its result is the number of times it was made
+    assert after.reasons() == ["input 'step one' changed"]
+
+
+def test_a_step_after_one_that_was_not_made_says_so_and_cannot_be_made(bench: Bench) -> None:
+    bench.step().run()
+    after = Step(name="two", stamp=bench.folder / "two.json", after=(bench.step(),), inputs=dict, make=dict)
+    after.run()
+    bench.stamp.unlink()
+    (reason,) = after.reasons()
+    assert "'one' has not been made" in reason
+    with pytest.raises(StepError, match="'one' has not been made"):
+        after.run()
+
+
+def test_the_same_result_of_a_step_made_again_is_no_reason(bench: Bench) -> None:
+    bench.step().run()
+    after = Step(name="two", stamp=bench.folder / "two.json", after=(bench.step(),), inputs=dict, make=dict)
+    after.run()
+    bench.output.unlink()
+    bench.made = 0
+    bench.step().run()
+    assert after.is_current()
+
+
 def test_results_are_what_make_gave(bench: Bench) -> None:
     bench.step().run()
     assert bench.step().results() == {"number": 1}

@@ -236,6 +236,9 @@ def test_file_takes_the_place_of_what_is_there_and_is_not_written_through_a_link
     tree = _tree_of({"etc": {"a": None}, "link": "etc/a"})
     tree.add("link", _file(b"new"))
     assert (tree.lookup("link").read(), tree.lookup("etc/a").read()) == (b"new", b"")
+    with pytest.raises(TreeError, match="etc: a directory that is not empty is there"):
+        tree.add("etc", _file(b"no folder any more"))
+    tree.remove("etc/a")
     tree.add("etc", _file(b"no folder any more"))
     assert _names(tree) == ["", "etc", "link"]
 

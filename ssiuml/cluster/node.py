@@ -1,8 +1,6 @@
 """One node as a process: the command line of its User-Mode Linux, its start and its end."""
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,8 +11,8 @@ from typing import Final
 from ssiuml import uml
 from ssiuml.cluster.console import Console
 from ssiuml.errors import SsiumlError
+from ssiuml.leash import kill_group, leash
 from ssiuml.manifest import Manifest
-from ssiuml.run import find_tool
 
 MEMORY_MIB: Final = 192
 END_LIMIT_S: Final = 30.0
@@ -59,21 +57,19 @@ def running(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[byte
     watches the terminal's size. If this process dies, so does the node.
     """
     ours, theirs = socket.socketpair()
-    setpriv = find_tool("setpriv")
-    if setpriv is None:
-        raise NodeError("the program 'setpriv' is not on this machine", hint="./run host-tools")
-    with ours, log.open("w", encoding="utf-8") as log_stream:
+    # Nothing to clean up for a node whose root is about to be thrown away: no time of grace.
+    with ours, log.open("w", encoding="utf-8") as log_stream, leash(grace_s=0) as held:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - an argument list of ours
-                [setpriv, "--pdeathsig", "KILL", "--", *argv],
+                [*held.prefix, *argv],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=theirs.fileno(),
                 start_new_session=True,
+                pass_fds=[held.fd],
             )
         try:
             yield process, Console(ours, log_stream)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
             process.wait(timeout=END_LIMIT_S)

@@ -1,0 +1,404 @@
+"""dodo.py through doit's command line, in a copy of the checkout with a cache of its own."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ssiuml.run import find_tool
+
+PROJECT = Path(__file__).parents[1]
+COPIED = ("dodo.py", "pyproject.toml", "recipes", "templates", "cluster-tools", "ssiuml")
+LIMIT_S = 60.0
+
+# A mkfs.gfs2 that spoils what it should format, says that it has begun, and takes for ever.
+SLOW_MKFS = """#!/bin/sh
+for image; do :; done
+echo half >"$image"
+echo $$ >"$BEGUN"
+sleep 300
+"""
+
+
+@dataclass
+class Checkout:
+    """A copy of this project's files; ``doit`` runs in it as a user would."""
+
+    path: Path
+    environ: dict[str, str]
+
+    def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "doit", *words],
+            cwd=self.path,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def doit(self, *words: str, status: int = 0, **environ: str) -> str:
+        """Run doit to its end; what it printed. No run may show a traceback."""
+        process = self.start(*words, **environ)
+        output = "".join(process.communicate(timeout=LIMIT_S))
+        assert process.returncode == status, output
+        assert "Traceback" not in output, output
+        return output
+
+    def recipe(self, name: str, text: str) -> None:
+        (self.path / "recipes" / f"{name}.yaml").write_text(text)
+
+    @property
+    def out(self) -> Path:
+        """Where the images of bookworm-min lie."""
+        return self.path / "images" / "bookworm-min"
+
+    def files(self) -> set[str]:
+        return {str(path.relative_to(self.path)) for path in self.path.rglob("*")}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    path = tmp_path / "checkout"
+    path.mkdir()
+    for name in COPIED:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, path / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        else:
+            shutil.copy(source, path / name)
+    (path / "images").mkdir()
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SSIUML_CACHE": str(tmp_path / "cache"),
+    }
+    environ.pop("SOURCE_DATE_EPOCH", None)
+    return Checkout(path, environ)
+
+
+MIN = "recipe=bookworm-min"
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < end, f"{what} did not come about"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no zombie (proc_pid_stat(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def check_with_fsck(image: Path) -> None:
+    program = find_tool("fsck.gfs2")
+    assert program is not None
+    result = subprocess.run([program, "-n", image], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_copy_is_what_is_imported(checkout: Checkout) -> None:
+    script = "import ssiuml; print(ssiuml.__file__)"
+    text = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd="/",
+        env=checkout.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(text.stdout.strip()).is_relative_to(checkout.path)
+
+
+def test_list_shows_the_steps_in_the_order_of_the_howto_each_with_a_line(checkout: Checkout) -> None:
+    lines = [line.split(maxsplit=1) for line in checkout.doit("list").splitlines()]
+    assert [words[0] for words in lines if len(words) < 2] == []
+    names = [words[0] for words in lines]
+    howto = ["fetch", "base", "sparse", "cluster-config", "mkfs", "cluster-tools", "kernel-image", "modules"]
+    howto += ["config", "prune", "copy-root", "initrd", "build-root"]
+    assert [name for name in names if name in howto] == howto
+    assert {"host-tools", "check", "recipes", "show", "explain", "distclean", "lint", "test"} <= set(names)
+
+
+def test_every_task_and_subtask_is_documented(checkout: Checkout) -> None:
+    text = checkout.doit("list", "--all", "--template", "{name}|{doc}\n", "-q")
+    undocumented = [
+        line for line in text.splitlines() if line.endswith("|") and not line.startswith(("lint:", "initrd:"))
+    ]
+    assert "build-root|" in text
+    assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["list", "--all"], ["help", "mkfs"], ["explain"], ["show"], ["recipes"]]
+)
+def test_looking_writes_nothing_but_doits_database(checkout: Checkout, words: list[str]) -> None:
+    before = checkout.files()
+    checkout.doit(*words)
+    new = {name for name in checkout.files() - before if not name.startswith("images/.doit-")}
+    assert new == set()
+    assert not Path(checkout.environ["SSIUML_CACHE"]).exists()
+
+
+def test_recipes_lists_every_recipe_also_a_broken_one(checkout: Checkout) -> None:
+    checkout.recipe("mine", "description: my very own\nextends: bookworm\n")
+    checkout.recipe("broken", "description: [\n")
+    lines = checkout.doit("-s", "recipes").splitlines()
+    rows = dict(line.split(maxsplit=1) for line in lines if not line.startswith((".", "--")))
+    assert {"bookworm", "bookworm-min", "broken", "mine"} <= rows.keys()
+    assert rows["mine"] == "my very own"
+    assert "broken.yaml" in rows["broken"]
+
+
+def test_what_show_prints_is_a_recipe_that_shows_the_same(checkout: Checkout) -> None:
+    def shown(name: str) -> str:
+        text = checkout.doit("-s", f"recipe={name}", "show")
+        return "".join(line for line in text.splitlines(keepends=True) if not line.startswith((".  ", "-- ")))
+
+    first = shown("bookworm-min")
+    assert yaml.safe_load(first)["cluster"]["node_limit"] == 3
+    assert "extends" not in yaml.safe_load(first)
+    checkout.recipe("copy", first)
+    assert shown("copy") == first
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("description: mine\nextends: bookworm\nfilesytem: {}\n", r"recipes/mine\.yaml:3: .*filesytem"),
+        ("description: mine\nextends: [\n", r"recipes/mine\.yaml:\d"),
+        (
+            "description: mine\nextends: bookworm\ncluster: {node_limit: 16}\n",
+            r"recipes/mine\.yaml:3: .*node_limit",
+        ),
+        ("description: mine\nextends: bokworm\n", r"recipes/mine\.yaml:2: .*bokworm"),
+        ("", r"recipes/mine\.yaml:1: "),
+    ],
+    ids=["unknown key", "bad YAML", "bad value", "bad extends", "empty"],
+)
+def test_a_wrong_recipe_ends_with_file_line_and_status_3(
+    checkout: Checkout, text: str, expected: str
+) -> None:
+    checkout.recipe("mine", text)
+    output = checkout.doit("recipe=mine", "sparse", status=3)
+    assert re.search(expected, output), output
+
+
+def test_an_unknown_recipe_ends_with_those_there_are_and_status_3(checkout: Checkout) -> None:
+    output = checkout.doit("recipe=bookwurm", "sparse", status=3)
+    assert "bookwurm" in output
+    assert "bookworm-min" in output
+
+
+def test_a_bad_source_date_epoch_ends_with_status_3(checkout: Checkout) -> None:
+    assert "'today'" in checkout.doit("sparse", status=3, SOURCE_DATE_EPOCH="today")
+
+
+def test_an_unknown_task_ends_with_status_3(checkout: Checkout) -> None:
+    assert "no-such-task" in checkout.doit("no-such-task", status=3)
+
+
+def test_sparse_cluster_config_and_mkfs_are_made_and_then_up_to_date(checkout: Checkout) -> None:
+    first = checkout.doit(MIN, "sparse", "cluster-config", "mkfs")
+    assert all(f".  {name}" in first for name in ("sparse", "cluster-config", "mkfs"))
+    assert (checkout.out / "blank" / "root_fs").stat().st_blocks == 0
+    assert (checkout.out / "formatted" / "root_fs").stat().st_size == 1 << 30
+    assert (checkout.out / "config" / "etc" / "corosync" / "corosync.conf").is_file()
+    check_with_fsck(checkout.out / "formatted" / "root_fs")
+    before = checkout.files()
+
+    second = checkout.doit(MIN, "sparse", "cluster-config", "mkfs")
+    assert all(f"-- {name}" in second for name in ("sparse", "cluster-config", "mkfs"))
+    assert checkout.files() == before
+    assert not list(checkout.out.rglob("*.part"))
+
+
+def test_the_bases_cache_is_not_touched_by_steps_that_need_none(checkout: Checkout) -> None:
+    checkout.doit(MIN, "mkfs", "cluster-config")
+    assert not Path(checkout.environ["SSIUML_CACHE"]).exists()
+
+
+def test_without_doits_database_nothing_is_made_twice(checkout: Checkout) -> None:
+    checkout.doit(MIN, "mkfs")
+    image = checkout.out / "formatted" / "root_fs"
+    before = image.stat()
+    for database in (checkout.path / "images").glob(".doit*"):
+        database.unlink()
+    checkout.doit(MIN, "mkfs")
+    assert (image.stat().st_mtime_ns, image.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 5000)
+
+
+@pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "deleted"])
+def test_a_target_that_is_not_as_it_was_left_is_made_again(
+    checkout: Checkout, damage: Callable[[Path], None]
+) -> None:
+    checkout.doit(MIN, "mkfs")
+    image = checkout.out / "formatted" / "root_fs"
+    damage(image)
+    explained = checkout.doit("-s", MIN, "explain")
+    assert re.search(rf"mkfs +{re.escape(str(image))} (is gone|was changed since)", explained)
+    assert ".  mkfs" in checkout.doit(MIN, "mkfs")
+    check_with_fsck(image)
+    assert "-- mkfs" in checkout.doit(MIN, "mkfs")
+
+
+def test_explain_names_the_reason_after_a_change_of_the_recipe(checkout: Checkout) -> None:
+    text = "description: mine\nextends: bookworm-min\n"
+    checkout.recipe("mine", text)
+    assert re.search(r"mkfs +it has not been made yet", checkout.doit("-s", "recipe=mine", "explain"))
+    checkout.doit("recipe=mine", "mkfs", "cluster-config")
+    explained = checkout.doit("-s", "recipe=mine", "explain")
+    assert not re.search(r"^(sparse|mkfs|cluster-config)", explained, re.MULTILINE)
+
+    checkout.recipe("mine", f"{text}filesystem: {{journals: 4}}\n")
+    explained = checkout.doit("-s", "recipe=mine", "explain")
+    assert re.search(r"^mkfs +input 'filesystem' changed$", explained, re.MULTILINE)
+    assert not re.search(r"^(sparse|cluster-config)", explained, re.MULTILINE)
+    again = checkout.doit("recipe=mine", "mkfs", "cluster-config")
+    assert ".  mkfs" in again
+    assert "-- sparse" in again
+    assert "-- cluster-config" in again
+
+
+def test_a_changed_template_makes_the_configuration_again(checkout: Checkout) -> None:
+    checkout.doit(MIN, "cluster-config")
+    with (checkout.path / "templates" / "hosts.j2").open("a") as template:
+        template.write("10.9.8.7 printer\n")
+    assert ".  cluster-config" in checkout.doit(MIN, "cluster-config")
+    assert "printer" in (checkout.out / "config" / "etc" / "hosts").read_text()
+
+
+def test_a_wrong_template_fails_with_file_line_and_status_1(checkout: Checkout) -> None:
+    (checkout.path / "templates" / "hosts.j2").write_text("127.0.0.1 localhost\n{{ nodes_limit }}\n")
+    output = checkout.doit(MIN, "cluster-config", status=1)
+    assert "hosts.j2:2" in output
+    assert "nodes_limit" in output
+
+
+def test_clean_removes_what_was_made_and_dry_only_says_so(checkout: Checkout) -> None:
+    checkout.doit(MIN, "mkfs", "cluster-config")
+    before = checkout.files()
+    said = checkout.doit(MIN, "clean", "-n", "mkfs", "sparse", "cluster-config")
+    assert f"removing '{checkout.out}/formatted/root_fs'" in said
+    assert checkout.files() == before
+
+    checkout.doit(MIN, "clean", "mkfs", "sparse", "cluster-config")
+    assert {path.name for path in checkout.out.iterdir()} <= {".lock"}
+    assert checkout.out.is_dir()
+    assert ".  mkfs" in checkout.doit(MIN, "mkfs")
+
+
+def test_clean_of_all_tasks_leaves_recipes_and_cache_alone(checkout: Checkout) -> None:
+    sources = checkout.files()
+    cached = Path(checkout.environ["SSIUML_CACHE"]) / "downloads" / "mine.deb"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("x")
+    checkout.doit(MIN, "mkfs", "cluster-config")
+    checkout.doit(MIN, "clean", "--clean-all")
+    assert sources <= checkout.files()
+    assert not (checkout.out / "formatted").exists()
+    assert cached.exists()
+
+
+def test_distclean_removes_all_that_was_built(checkout: Checkout) -> None:
+    checkout.doit(MIN, "mkfs", "cluster-config")
+    checkout.doit(MIN, "distclean")
+    assert not checkout.out.exists()
+    checkout.doit(MIN, "distclean")
+    assert ".  sparse" in checkout.doit(MIN, "sparse")
+
+
+def test_a_second_build_of_the_recipe_is_refused_with_the_pid_of_the_first(checkout: Checkout) -> None:
+    script = (
+        "import sys; from pathlib import Path; from ssiuml import session\n"
+        "session.begin(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()\n"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", script, checkout.out],
+        env=checkout.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held\n"
+    refused = checkout.doit(MIN, "sparse", status=1)
+    other = checkout.doit("sparse")
+    first.communicate(timeout=LIMIT_S)
+    assert "another build of this recipe is running" in refused
+    assert f"process {first.pid}" in refused
+    assert ".  sparse" in other, "a build of another recipe was hindered"
+    checkout.doit(MIN, "sparse")
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
+def test_a_build_stopped_in_a_step_leaves_no_target_and_the_next_makes_it_right(
+    checkout: Checkout, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "mkfs.gfs2").write_text(SLOW_MKFS)
+    (fake / "mkfs.gfs2").chmod(0o755)
+    begun = tmp_path / "begun"
+    path = f"{fake}:{checkout.environ['PATH']}"
+    process = checkout.start(MIN, "mkfs", PATH=path, BEGUN=str(begun))
+    wait_until(lambda: begun.exists() and begun.read_text().endswith("\n"), "the begin of mkfs.gfs2")
+    process.send_signal(number)
+    output = "".join(process.communicate(timeout=LIMIT_S))
+    assert process.returncode == status, output
+    assert "Traceback" not in output, output
+    image = checkout.out / "formatted" / "root_fs"
+    assert not image.exists()
+    assert ("stopping" in output) == (number != signal.SIGKILL)
+    program = int(begun.read_text())
+    wait_until(lambda: not is_alive(program), "the end of mkfs.gfs2")
+
+    again = checkout.doit(MIN, "mkfs")
+    assert "-- sparse" in again or number == signal.SIGKILL, "what had been finished was forgotten"
+    check_with_fsck(image)
+    assert not list(checkout.out.rglob("*.part"))
+
+
+def test_a_failing_program_is_told_with_its_command_and_last_lines(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "mkfs.gfs2").write_text("#!/bin/sh\necho the disk is haunted >&2\nexit 7\n")
+    (fake / "mkfs.gfs2").chmod(0o755)
+    output = checkout.doit(MIN, "mkfs", status=1, PATH=f"{fake}:{checkout.environ['PATH']}")
+    assert "mkfs.gfs2 -q" in output
+    assert "exit status 7" in output
+    assert "the disk is haunted" in output
+    assert not (checkout.out / "formatted" / "root_fs").exists()
+
+
+def test_no_network_fails_fetch_with_status_1_and_the_mirror(checkout: Checkout) -> None:
+    mirror = "http://127.0.0.1:9/debian"
+    chosen = f"distribution: {{mirror: '{mirror}', security_mirror: null}}"
+    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\n")
+    output = checkout.doit("recipe=mine", "fetch", status=1)
+    assert mirror in output
+    assert re.search(r"package lists of bookworm cannot be fetched: .*127\.0\.0\.1", output)
