@@ -185,7 +185,8 @@ def task_lint() -> Iterator[graph.Task]:
         "shellcheck": ["shellcheck", *scripts],
     }
     for name, command in commands.items():
-        yield {"name": name, "actions": [need(host.LINT_TOOLS), command], "verbosity": 2}
+        tools = [need(host.LINT_TOOLS)] if name == "shellcheck" else []
+        yield {"name": name, "actions": [*tools, command], "verbosity": 2}
 
 
 def pytest(*words: str) -> graph.Task:

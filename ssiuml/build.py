@@ -158,7 +158,11 @@ class Build:
             return {"sha256": file_sha256(path)}
 
         def all_inputs() -> Values:
-            return {"code": code_digest(initrd, cpio, elf, kernel, tree), "mtime_ns": self.plan.mtime_ns, **inputs()}
+            return {
+                "code": code_digest(initrd, cpio, elf, kernel, tree),
+                "mtime_ns": self.plan.mtime_ns,
+                **inputs(),
+            }
 
         self._add(f"initrd-{name}", after, all_inputs, write, path)
 

@@ -1,6 +1,7 @@
 """Programs of the host that the build needs, and the Debian packages they come in."""
 
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from ssiuml.progress import say
 from ssiuml.run import find_tool, run
 
 APT_TIMEOUT_S: Final = 1800.0
+# Tasks run side by side, and a second apt-get does not wait for the first.
+_installing: Final = threading.Lock()
 
 
 class HostError(SsiumlError):
@@ -51,6 +54,11 @@ def missing(tools: Iterable[HostTool]) -> list[HostTool]:
 
 def require(tools: Iterable[HostTool]) -> None:
     """Install what is missing if we may (root on a Debian system); else HostError with the line to type."""
+    with _installing:
+        _require(tools)
+
+
+def _require(tools: Iterable[HostTool]) -> None:
     absent = missing(tools)
     if not absent:
         return

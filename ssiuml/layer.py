@@ -201,7 +201,9 @@ def _take_member(path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[
     if ".." in names:
         raise LayerError(f"{path}: member '{info.name}' leads out of the tree")
     if any(key.startswith("SCHILY.acl.") for key in info.pax_headers):
-        raise LayerError(f"{path}: member '{info.name}' has an access control list, which a layer cannot hold")
+        raise LayerError(
+            f"{path}: member '{info.name}' has an access control list, which a layer cannot hold"
+        )
     name = "/".join(names)
     if names and names[-1].startswith(WHITEOUT):
         removed = names[-1].removeprefix(WHITEOUT)

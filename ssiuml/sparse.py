@@ -70,5 +70,5 @@ def require_space(folder: Path, needed_bytes: int, what: str) -> None:
     if free < needed_bytes:
         raise SpaceError(
             f"{folder}: {what} needs about {needed_bytes >> 20} MiB, {free >> 20} MiB are free there",
-            hint="make room there, or go elsewhere: SSIUML_CACHE names the cache, TMPDIR the temporary folder",
+            hint="make room there, or go elsewhere: SSIUML_CACHE names the cache, TMPDIR temporary files",
         )
