@@ -15,8 +15,9 @@ def part_of(path: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside *path*; on success it is flushed and renamed to *path*.
 
-    On an exception the temporary file is removed and *path* stays as it was. After a SIGKILL it stays
-    behind; the next writer of the same target removes it first. The caller holds the lock of the target.
+    On an exception the temporary file is removed and *path* stays as it was. When the process is killed, or
+    ends while another thread is in here, it stays behind; the next writer of the same target removes it
+    first. The caller holds the lock of the target.
     """
     part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,10 +19,12 @@ _LEAF_HEADER_BYTES: Final = 104  # struct gfs2_leaf
 _LEAF_FILLED: Final = 0.6  # leaves split in halves; on the average ln 2 of them is used
 # Per journal: its quota change file (1 MiB, mkfs.gfs2's default -c), inode and indirect blocks.
 _PER_JOURNAL_BYTES: Final = (1 << 20) + (128 << 10)
-# Bitmaps, indirect blocks, hash tables; and the kernel reserves blocks for what is being written, so that
-# it gives up some per cent before the last block is taken (measured: at 96 % of 320 MiB).
-_METADATA_SHARE: Final = 1.1
-_FIXED_BYTES: Final = 16 << 20
+# Bitmaps take a 16,000th of the blocks; the rest of this allows for indirect blocks and hash tables.
+_METADATA_SHARE: Final = 1.03
+_FIXED_BYTES: Final = 4 << 20
+# The kernel keeps so many blocks reserved for each directory that it knows (RGRP_RSRV_MINBLKS in its
+# fs/gfs2/rgrp.h) and says "no space left" while they are free; measured with 400 MiB for 306 MiB.
+_RESERVED_FOR_DIRECTORY_BLOCKS: Final = 32
 
 
 class Gfs2Error(SsiumlError):
@@ -79,6 +81,7 @@ def needed_bytes(tree: Tree, settings: Filesystem) -> int:
         if node.kind is Kind.SYMLINK:
             size = _length(node.target or "")
         elif node.kind is Kind.DIRECTORY:
+            blocks += _RESERVED_FOR_DIRECTORY_BLOCKS
             size = sum((_DIRENT_BYTES + _length(name) + 7) & ~7 for name in node.children)
         if size <= block - DINODE_BYTES:
             continue

@@ -1,5 +1,6 @@
 """How steps become tasks of doit: what a task depends on, when it runs, how its errors are shown."""
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ Task = dict[str, Any]
 def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
     """Make an error that a user can cause fail the task with its message alone (doit's exit status 1)."""
 
+    @functools.wraps(action)
     def run(*args: Any, **kwargs: Any) -> TaskFailed | None:
         try:
             action(*args, **kwargs)
@@ -49,13 +51,18 @@ def task_of(step: Step, out: Path, **more: Any) -> Task:
         "task_dep": ["host-tools"],
         "targets": targets,
         "uptodate": [step.is_current],
-        "clean": [(clean, [[path for path in targets if path.is_relative_to(out)], out])],
+        "clean": [(reported(clean), [[path for path in targets if path.is_relative_to(out)], out])],
         **more,
     }
 
 
 def clean(paths: Sequence[Path], out: Path, dryrun: bool) -> None:
-    """Remove files and the folders that are empty then, up to and without *out*; say each."""
+    """Remove files and the folders that are empty then, up to and without *out*; say each.
+
+    Nothing is removed under a build that is running.
+    """
+    if not dryrun and out.is_dir():
+        session.begin(out)
     for path in paths:
         if not path.exists():
             continue

@@ -122,12 +122,15 @@ class Step:
         self.stamp.unlink(missing_ok=True)
         inputs = self._all_inputs()
         results = self.make()
-        cached = [self.cached(results)] if self.cached else []
+        outputs = [*self.files, *([self.cached(results)] if self.cached else [])]
+        absent = [str(path) for path in outputs if not path.is_file()]
+        if absent:
+            raise StepError(f"step '{self.name}' did not leave {', '.join(absent)}")
         stamp = {
             "step": self.name,
             "inputs": inputs,
             "results": results,
-            "outputs": {str(path): _state(path) for path in [*self.files, *cached]},
+            "outputs": {str(path): _state(path) for path in outputs},
         }
         write_text(self.stamp, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
 

@@ -49,7 +49,8 @@ def check_root_size(sizes: Sizes, filesystem: Filesystem) -> Iterator[Problem]:
     """The root must hold its journals and something besides; the tree's real size is checked later."""
     path = ("sizes", "root_fs")
     journals_bytes = filesystem.journals * filesystem.journal_size_bytes
-    least_bytes = journals_bytes + LEAST_TREE_BYTES
+    # mkfs.gfs2 gives its journals no more than half of the file system.
+    least_bytes = max(journals_bytes + LEAST_TREE_BYTES, 2 * journals_bytes)
     if sizes.root_fs_bytes < least_bytes:
         yield Problem(
             path,

@@ -35,6 +35,12 @@ WRONG_TOGETHER = [
         "  make root_fs larger, or set fewer or smaller journals in filesystem",
     ),
     (
+        "sizes: {root_fs: 200 MiB}\nfilesystem: {journal_size: 40 MiB}",
+        "recipes/mine.yaml:2: sizes.root_fs: 200 MiB is too small: "
+        "3 journals of 40 MiB and 64 MiB for files need at least 240 MiB\n"
+        "  make root_fs larger, or set fewer or smaller journals in filesystem",
+    ),
+    (
         "sizes: {root_fs: 104857601}",
         "recipes/mine.yaml:2: sizes.root_fs: 104857601 bytes is not a "
         "multiple of filesystem.block_size: 4096\n  write it in MiB",
