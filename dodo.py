@@ -21,7 +21,13 @@ RECIPES = PROJECT / "recipes"
 PLAN = graph.load(lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ))
 BUILD = Build(PLAN)
 OUT = PLAN.places.out
-SHELL_SCRIPTS = ["run", ".ci/run", "ssiuml/appliance/init"]
+SHELL_SCRIPTS = (
+    "run",
+    ".ci/run",
+    "ssiuml/appliance/init",
+    "cluster-tools/initrd/*",
+    "cluster-tools/debian/rc*",
+)
 
 session.stop_on_signals()
 
@@ -177,7 +183,7 @@ def task_distclean() -> graph.Task:
 
 def task_lint() -> Iterator[graph.Task]:
     """Check form, types and shell scripts: ruff, mypy, shellcheck."""
-    scripts = [*SHELL_SCRIPTS, *sorted(map(str, (PROJECT / "cluster-tools").glob("*/*")))]
+    scripts = [str(path) for pattern in SHELL_SCRIPTS for path in sorted(PROJECT.glob(pattern))]
     commands = {
         "format": graph.python("ruff", "format", "--check", "--quiet", "."),
         "ruff": graph.python("ruff", "check", "--quiet", "."),
