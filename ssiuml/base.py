@@ -39,7 +39,8 @@ _CUSTOMIZE: Final = (
     # Package scripts make these secrets; each cluster or node makes its own at its first start.
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/lib/systemd/random-seed "$1"/var/lib/urandom/random-seed',
     # Caches that programs make again, and that come out differently for root and an ordinary user.
-    'rm -rf "$1"/var/cache/man/*',
+    # Whether man's cache is made at all depends on the host, and so would the time of its folder.
+    'rm -rf "$1"/var/cache/man/* && touch "$1"/var/cache/man',
     'find "$1"/usr -name __pycache__ -type d -prune -exec rm -rf {} +',
 )
 

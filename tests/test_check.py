@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, processes_of
+from checkouts import Checkout, processes_of, wait_until
 
 from ssiuml import check
 from ssiuml.check import check_images
@@ -37,7 +37,7 @@ def test_initrd_without_boot_scripts_fails_with_the_consoles_end(images: Path) -
     (images / "initrd-ssi.img").write_bytes(b"")
     with pytest.raises(ConsoleError, match=r"(?s)the node ended before login prompt.*Kernel panic"):
         check_images(images)
-    assert processes_of(str(images)) == []
+    wait_until(lambda: processes_of(str(images)) == [], "the node's processes end")
 
 
 def test_root_that_is_no_file_system_fails_with_the_nodes_own_words(images: Path) -> None:
@@ -46,14 +46,14 @@ def test_root_that_is_no_file_system_fails_with_the_nodes_own_words(images: Path
         stream.truncate(64 << 20)
     with pytest.raises(ConsoleError, match=r"(?s)the node gave up before login prompt.*FAILED: "):
         check_images(images)
-    assert processes_of(str(images)) == []
+    wait_until(lambda: processes_of(str(images)) == [], "the node's processes end")
 
 
 def test_node_that_hangs_is_ended_at_the_limit(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "LIMIT_S", 1.0)
     with pytest.raises(ConsoleError, match=r"no login prompt within 1 s"):
         check_images(images)
-    assert processes_of(str(images)) == []
+    wait_until(lambda: processes_of(str(images)) == [], "the node's processes end")
 
 
 def test_folder_without_images_says_how_to_build_them(tmp_path: Path) -> None:
