@@ -72,7 +72,7 @@ def build_process_peak_mib(doit: Sequence[str], folder: Path, environ: Mapping[s
         "import resource, sys\n"
         "from doit.doit_cmd import DoitMain\n"
         "status = DoitMain().run(sys.argv[1:])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.__stdout__)\n"
         "sys.exit(status)\n"
     )
     done = subprocess.run(
