@@ -42,6 +42,9 @@ HOST_TOOLS: Final = (
     HostTool("newuidmap", "uidmap", "install the base as an ordinary user"),
     HostTool("mkfs.gfs2", "gfs2-utils", "format and check the root image"),
     HostTool("make", "make", "install the cluster tools"),
+    HostTool("uml_switch", "uml-utilities", "connect the nodes of a cluster"),
+    HostTool("ssh", "openssh-client", "enter a node"),
+    HostTool("ssh-keygen", "openssh-client", "make a cluster's keys"),
 )
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (HostTool("cpio", "cpio", "read the RAM disk in tests"),)

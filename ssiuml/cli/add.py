@@ -1,0 +1,33 @@
+"""ssi-add: boot more nodes of a running cluster."""
+
+import sys
+from collections.abc import Sequence
+
+from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_numbers, parser
+from ssiuml.cli.progress import Progress
+from ssiuml.cluster.client import ask
+
+
+def main(words: Sequence[str]) -> int:
+    made = parser(
+        "ssi-add",
+        "Boot more nodes of a running cluster; ends when all of them are ready. A node that "
+        "is up is skipped.",
+        """
+ssi-add 4
+ssi-add 2 5 6
+""",
+    )
+    made.add_argument("nodes", nargs="+", metavar="N", help="numbers of nodes")
+    arguments = made.parse_args(words)
+    show = Progress()
+    answer = ask(folder_of(arguments), {"do": "start", "nodes": node_numbers(arguments.nodes)}, show)
+    return DONE if answer["ok"] else FAILED
+
+
+def run() -> int:
+    return call(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

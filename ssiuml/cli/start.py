@@ -1,0 +1,227 @@
+"""ssi-start: boot a cluster."""
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
+from ssiuml.cli.progress import Progress
+from ssiuml.cluster import commands, timings
+from ssiuml.cluster.choice import Image, choose_image
+from ssiuml.cluster.client import ask
+from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.keys import keygen_command, make_initrd, make_keys
+from ssiuml.cluster.launch import launch
+from ssiuml.cluster.memory import require_memory
+from ssiuml.cluster.plan import ClusterPlan, write_plan
+from ssiuml.cluster.root import prepare_root
+from ssiuml.cluster.state import clear_stale, read_state
+from ssiuml.cluster.supervisor import STOP_LIMIT_S
+from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.units import parse_size
+
+DEFAULT_NODES: Final = 3
+DEFAULT_MEMORY_MIB: Final = 192
+LEAST_MEMORY_MIB: Final = 96
+READY_LIMIT_S: Final = 300.0
+
+
+def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+    made = parser(
+        "ssi-start",
+        "Boot a cluster: nodes 1 to N that share one root. Ends when all of them are ready: "
+        "login reached, in the "
+        "cluster. Its root is a copy of the image's and survives ssi-stop.",
+        """
+ssi-start                        three nodes of images/bookworm
+ssi-start 1 --memory 256M        one node with more memory
+ssi-start 2 --cluster test --recipe bookworm-min
+ssi-start 15 --no-xterm
+""",
+    )
+    made.add_argument(
+        "nodes", nargs="?", metavar="N", default=str(DEFAULT_NODES), help="how many; default: 3"
+    )
+    made.add_argument(
+        "--recipe", metavar="NAME", help="the image of this recipe, images/NAME of the checkout"
+    )
+    made.add_argument("--image", metavar="DIR", type=Path, help="the image in this folder")
+    made.add_argument("--memory", metavar="SIZE", help=f"of each node; default: {DEFAULT_MEMORY_MIB}M")
+    made.add_argument(
+        "--plan-for",
+        metavar="N",
+        help="timings for so many nodes; default: as many as are started, at least 3",
+    )
+    made.add_argument(
+        "--limit",
+        metavar="SECONDS",
+        type=float,
+        default=READY_LIMIT_S,
+        help="until a node hangs; default: 300",
+    )
+    made.add_argument("--fresh", action="store_true", help="a new copy of the root; the old one is lost")
+    made.add_argument("--keep", action="store_true", help="keep the root although the image has been rebuilt")
+    made.add_argument("--in-place", action="store_true", help="run on the image's own root, no copy")
+    made.add_argument("--keep-going", action="store_true", help="leave the others running when a node fails")
+    made.add_argument("--no-xterm", action="store_true", help="no terminal windows, also with DISPLAY")
+    made.add_argument("--dry-run", action="store_true", help="print the command lines, start nothing")
+    arguments = made.parse_args(words)
+    if sum([arguments.fresh, arguments.keep, arguments.in_place]) > 1:
+        raise UsageError("--fresh, --keep and --in-place exclude each other", hint="give one of them")
+    if not 1 <= arguments.limit <= 86400:
+        raise UsageError(f"--limit {arguments.limit:g}: is not 1 to 86400 seconds")
+    return arguments
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = arguments_of(words)
+    folder = folder_of(arguments)
+    image = choose_image(arguments.recipe, arguments.image, Path.home())
+    count = _count(arguments.nodes, image.described.node_limit)
+    plan = _plan(arguments, folder, image, count)
+    show = Progress()
+    for remark in image.remarks:
+        show.say(remark)
+    if arguments.dry_run:
+        _print_commands(folder, plan, count)
+        return DONE
+    folder.make()
+    try:
+        with FileLock(folder.lock, timeout=0):
+            _prepare(folder, arguments, image, plan, count, show)
+            launch(folder)
+    except Timeout:
+        raise UsageError(
+            f"cluster '{folder.name}' is being started by another ssi-start", hint="ssi-status shows it"
+        ) from None
+    return _boot(folder, count, keep_going=arguments.keep_going, show=show)
+
+
+def _prepare(
+    folder: ClusterFolder,
+    arguments: argparse.Namespace,
+    image: Image,
+    plan: ClusterPlan,
+    count: int,
+    show: Progress,
+) -> None:
+    state = read_state(folder)
+    if state is not None and state.is_current:
+        nodes = " ".join(map(str, sorted(state.nodes))) or "none"
+        raise UsageError(
+            f"cluster '{folder.name}' runs already, nodes: {nodes}",
+            hint="ssi-add starts more nodes, ssi-stop ends it, --cluster NAME starts another one",
+        )
+    for line in clear_stale(folder):
+        show.say(line)
+    require_memory(count, plan.memory_mib)
+    if not arguments.in_place:
+        copied = prepare_root(folder, image, fresh=arguments.fresh, keep=arguments.keep)
+        if copied:
+            show.say(copied)
+    make_keys(folder)
+    make_initrd(folder, image.initrd)
+    write_plan(folder.plan, plan)
+
+
+def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, show: Progress) -> int:
+    started = time.monotonic()
+    stop = {"do": "stop", "limit_s": STOP_LIMIT_S}
+    try:
+        answer = ask(folder, {"do": "start", "nodes": list(range(1, count + 1))}, show)
+    except KeyboardInterrupt:
+        show.say("interrupted; stopping the cluster")
+        ask(folder, stop, show)
+        raise
+    if not answer["ok"]:
+        failed = " ".join(map(str, answer["failed"]))
+        if not keep_going:
+            show.say(f"not ready: {failed}; stopping the others")
+            ask(folder, stop, show)
+            return FAILED
+        show.say(f"not ready: {failed}; the others run")
+        return FAILED
+    which = "" if folder.name == "default" else f" --cluster {folder.name}"
+    print(
+        f"{count} {'node' if count == 1 else 'nodes'} ready in {time.monotonic() - started:.1f} s: "
+        f"ssi-exec{which} 1, ssi-console{which} 1, ssi-stop{which}"
+    )
+    return DONE
+
+
+def _count(text: str, limit: int) -> int:
+    try:
+        count = node_number(text)
+    except UsageError:
+        raise UsageError(
+            f"N: '{text}' is not a number of nodes", hint=f"1 to {limit} with this image"
+        ) from None
+    if count > limit:
+        raise UsageError(
+            f"N: {count} is more than the {limit} nodes of this image, every node needs a journal",
+            hint=f"at most {limit}, or an image with a higher cluster.node_limit",
+        )
+    return count
+
+
+def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int) -> ClusterPlan:
+    limit = image.described.node_limit
+    planned = _count(arguments.plan_for, limit) if arguments.plan_for else max(count, timings.QUIET_NODES)
+    image_token_ms = int(image.described.values["cluster"]["timings"]["token_ms"])
+    return ClusterPlan(
+        image=image.described.folder.absolute(),
+        kernel=image.kernel.absolute(),
+        initrd=folder.initrd,
+        root_fs=image.root_fs.absolute() if arguments.in_place else folder.root_fs,
+        node_limit=limit,
+        memory_mib=_memory_mib(arguments.memory),
+        token_ms=timings.token_ms(image_token_ms, planned, os.cpu_count() or 1),
+        planned_nodes=planned,
+        ready_limit_s=arguments.limit,
+        xterms=bool(os.environ.get("DISPLAY")) and not arguments.no_xterm,
+    )
+
+
+def _memory_mib(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_MEMORY_MIB
+    try:
+        mib = parse_size(text) >> 20
+    except SsiumlError as error:
+        raise UsageError(f"--memory: {error.message}", hint=error.hint) from error
+    if mib < LEAST_MEMORY_MIB:
+        raise UsageError(f"--memory {text}: is too little for a node", hint=f"{LEAST_MEMORY_MIB}M or more")
+    return mib
+
+
+def _print_commands(folder: ClusterFolder, plan: ClusterPlan, count: int) -> None:
+    lines = [
+        *(keygen_command(folder.keys / name, f"ssiuml-{folder.name}") for name in ("host_key", "user_key")),
+        commands.supervisor_command(folder.path, "READY"),
+        commands.dying_with_us(commands.switch_command(folder)),
+    ]
+    expect = timings.expected_members(0, timings.starting_at_once(count, os.cpu_count() or 1))
+    for node in range(1, count + 1):
+        made = commands.node_command(
+            folder, plan, node, expect=expect if node <= expect else 2, door="DOOR", control="CONTROL"
+        )
+        lines.append(commands.dying_with_us(made))
+        if plan.xterms:
+            lines.append(commands.xterm_command(folder, node))
+    for line in lines:
+        print(shlex.join(line))
+
+
+def run() -> int:
+    return call(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

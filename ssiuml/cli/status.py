@@ -1,0 +1,58 @@
+"""ssi-status: what of a cluster runs."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from ssiuml.cli.entry import DONE, call, folder_of, parser
+from ssiuml.cluster.client import ask
+from ssiuml.cluster.protocol import Values
+
+ANSWER_LIMIT_S = 30.0
+
+
+def main(words: Sequence[str]) -> int:
+    made = parser(
+        "ssi-status",
+        "Show the nodes of a cluster: how far each is, the membership as it sees it, memory "
+        "on this machine, uptime.",
+        """
+ssi-status
+ssi-status --json | jq '.nodes[].phase'
+""",
+    )
+    made.add_argument("--json", action="store_true", help="for programs")
+    arguments = made.parse_args(words)
+    status = ask(folder_of(arguments), {"do": "status"}, limit_s=ANSWER_LIMIT_S)
+    if arguments.json:
+        status.pop("ok")
+        print(json.dumps(status, indent=2, sort_keys=True))
+    else:
+        print("\n".join(table(status)))
+    return DONE
+
+
+def table(status: Values) -> list[str]:
+    """The status for people."""
+    lines = [
+        f"cluster '{status['cluster']}': {status['image']}, root {status['root_fs']}",
+        f"token timeout {status['token_ms']} ms, for {status['planned_nodes']} nodes",
+    ]
+    if not status["switch"]:
+        lines.append("the switch has ended: the nodes do not see each other")
+    lines.append(f"{'node':>4}  {'state':10} {'sees':20} {'memory':>9} {'uptime':>9}")
+    for number, node in sorted(status["nodes"].items(), key=lambda item: int(item[0])):
+        members = " ".join(map(str, node["members"])) or "-"
+        memory = f"{node['memory_bytes'] / (1 << 20):.0f} MiB"
+        lines.append(f"{number:>4}  {node['phase']:10} {members:20} {memory:>9} {node['uptime_s']:>7.0f} s")
+    for number, how in sorted(status["past"].items(), key=lambda item: int(item[0])):
+        lines.append(f"{number:>4}  down       {how}")
+    return lines
+
+
+def run() -> int:
+    return call(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,75 @@
+"""ssi-stop: take a cluster down."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from ssiuml.cli.entry import DONE, FAILED, call, folder_of, parser
+from ssiuml.cli.progress import Progress
+from ssiuml.cluster.client import ask
+from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.process import is_alive
+from ssiuml.cluster.state import clear_stale, read_state
+from ssiuml.errors import SsiumlError, UsageError
+
+STOP_LIMIT_S = 60.0
+END_LIMIT_S = 30.0
+_POLL_S = 0.02
+
+
+def main(words: Sequence[str]) -> int:
+    made = parser(
+        "ssi-stop",
+        "Take a cluster down in order: every node shuts down and leaves. A node that hangs, "
+        "or takes longer than the "
+        "limit, is killed; then the exit status is 1 and the root's journals are replayed at the next start.",
+        """
+ssi-stop
+ssi-stop --cluster test --limit 20
+""",
+    )
+    made.add_argument("--limit", metavar="SECONDS", type=float, default=STOP_LIMIT_S, help="default: 60")
+    arguments = made.parse_args(words)
+    if not 0 <= arguments.limit <= 86400:
+        raise UsageError(f"--limit {arguments.limit:g}: is not 0 to 86400 seconds")
+    folder = folder_of(arguments)
+    started = time.monotonic()
+    show = Progress()
+    state = read_state(folder)
+    if state is None or not state.is_current:
+        remarks = clear_stale(folder) if folder.path.exists() else []
+        if not remarks:
+            raise UsageError(f"cluster '{folder.name}' does not run", hint="ssi-start starts it")
+        for line in remarks:
+            show.say(line)
+        show.say("the root's journals are replayed at the next start")
+        return FAILED
+    answer = ask(folder, {"do": "stop", "limit_s": arguments.limit}, show)
+    deadline = time.monotonic() + END_LIMIT_S
+    while is_alive(state.supervisor):
+        if time.monotonic() > deadline:
+            raise SsiumlError(
+                f"the supervisor, process {state.supervisor.pid}, has not ended within {END_LIMIT_S:.0f} s",
+                hint=f"see {folder.log}",
+            )
+        time.sleep(_POLL_S)
+    return report(folder, answer["failed"], time.monotonic() - started)
+
+
+def report(folder: ClusterFolder, failed: dict[str, str], took_s: float) -> int:
+    """Say how the cluster ended."""
+    if failed:
+        for node, how in failed.items():
+            print(f"node {node} did not end in order: {how}", file=sys.stderr)
+        print("the root's journals are replayed at the next start", file=sys.stderr)
+        return FAILED
+    print(f"cluster '{folder.name}' stopped in {took_s:.1f} s, the root is clean")
+    return DONE
+
+
+def run() -> int:
+    return call(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,82 @@
+"""Who survives and who may mount. The supervisor is every node's parent, so it alone knows for certain who
+lives.
+
+Pure functions on plain data: no clock, no processes. ``ssiuml.cluster.fencing`` applies what they say.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What is known of a node whose process runs."""
+
+    # It has mounted the root, or was told that it may and has not ended since.
+    holds_root: bool = False
+    # The membership as the node itself saw it last.
+    members: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Nodes to kill, all of them before anybody is answered, and what became of the one that was to be
+    fenced.
+    """
+
+    kill: frozenset[int]
+    victim_dies: bool
+    reason: str
+
+
+def judge_fence(
+    asker: int,
+    victim: int,
+    members: Iterable[int],
+    running: Mapping[int, NodeView],
+    alive: Collection[int],
+) -> Verdict:
+    """*asker*, whose members are *members*, wants *victim* dead; *alive* are the running nodes that answer.
+
+    A victim that does not run is dead already; one that hangs is killed. If it is alive, the interconnect is
+    cut, and one side has to go as a whole: that with fewer nodes that hold the root, on a tie that without
+    the lowest number of them. So nobody holds the root afterwards but one side, whoever asks first.
+    """
+    if victim not in running:
+        return Verdict(frozenset(), True, "it is dead already")
+    if victim == asker or victim not in alive:
+        return Verdict(frozenset({victim}), True, "it does not answer")
+    named = (frozenset(members) | {asker}) - {victim}
+    ours = frozenset(node for node in named if node in running)
+    theirs = frozenset(
+        node
+        for node, view in running.items()
+        # A node that only starts and is on nobody's side yet is no party to the cut.
+        if node not in ours and (node == victim or view.holds_root or victim in view.members)
+    )
+    # Those that hang do not count, but they go down with their side: they may wake up.
+    ours_alive, theirs_alive = ours & frozenset(alive), theirs & frozenset(alive)
+    if _strength(ours_alive, running) >= _strength(theirs_alive, running):
+        return Verdict(theirs, True, f"cut off from {_names(ours_alive)}, which goes on")
+    return Verdict(ours, False, f"cut off from {_names(theirs_alive)}, which goes on")
+
+
+def _strength(side: frozenset[int], running: Mapping[int, NodeView]) -> tuple[int, int]:
+    """Orders sides: more nodes that hold the root, then the lowest number among these (or among all)."""
+    holders = [node for node in side if running[node].holds_root]
+    return len(holders), -min(holders or side, default=1 << 30)
+
+
+def may_mount(asker: int, members: Iterable[int], running: Mapping[int, NodeView]) -> bool:
+    """Whether *asker*, whose members are *members*, may mount: it must see everybody who holds the root."""
+    return not strangers(asker, members, running)
+
+
+def strangers(asker: int, members: Iterable[int], running: Mapping[int, NodeView]) -> frozenset[int]:
+    """Nodes that hold the root and that *asker* does not see."""
+    seen = {*members, asker}
+    return frozenset(node for node, view in running.items() if view.holds_root and node not in seen)
+
+
+def _names(nodes: Iterable[int]) -> str:
+    return "node " + ", ".join(map(str, sorted(nodes)))

@@ -1,0 +1,86 @@
+"""Which image a cluster runs on: the command line, then ~/.ssiuml/ssiuml.conf, then the default image."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ssiuml import manifest
+from ssiuml.cluster.configuration import configuration_file, read_configuration
+from ssiuml.errors import UsageError
+from ssiuml.manifest import Manifest, ManifestError
+
+DEFAULT_RECIPE: Final = "bookworm"
+CHECKOUT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a cluster runs on; *remarks* are to be told to the user."""
+
+    described: Manifest
+    kernel: Path
+    root_fs: Path
+    initrd: Path
+    remarks: tuple[str, ...] = ()
+
+
+def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: Path = CHECKOUT) -> Image:
+    """The image that was asked for, or else configured, or else the default one. UsageError if it is not
+    there.
+    """
+    path = configuration_file(home)
+    configured = read_configuration(path, home)
+    if recipe is not None and folder is not None:
+        raise UsageError("--recipe and --image are both given", hint="leave one out")
+    if recipe is not None or folder is not None:
+        where = folder if folder is not None else checkout / "images" / str(recipe)
+        described = _read(where.absolute(), recipe)
+        option = "--image" if folder is not None else "--recipe"
+        remarks = [f"{path}: {key} is not used, {option} goes before it" for key in configured]
+        return Image(described, described.kernel, described.root_fs, described.initrd, tuple(remarks))
+    return _configured(path, configured, _default(configured, checkout))
+
+
+def _default(configured: Mapping[str, Path], checkout: Path) -> Manifest:
+    # A root that lies in an image's folder is that image's; else its limits are those of the default image.
+    if "ROOT" in configured and (configured["ROOT"].parent / manifest.NAME).exists():
+        return _read(configured["ROOT"].parent, None)
+    folder = checkout / "images" / DEFAULT_RECIPE
+    installed = Path(sys.prefix) / "lib" / "ssiuml"
+    if not (folder / manifest.NAME).exists() and (installed / manifest.NAME).exists():
+        folder = installed
+    return _read(folder, DEFAULT_RECIPE)
+
+
+def _configured(path: Path, configured: Mapping[str, Path], described: Manifest) -> Image:
+    remarks = [
+        f"{path}: {key}={configured[key]}" for key in ("KERNEL", "ROOT", "INITRD") if key in configured
+    ]
+    kind = described.values["filesystem"]["type"]
+    # The lock server's node and its device belong to GFS with memexp; GFS2 has DLM on every node.
+    remarks += [
+        f"{path}: {key} is not used, a {kind} root needs none"
+        for key in ("CIDEV", "INITRD_MEMEXP")
+        if key in configured
+    ]
+    return Image(
+        described,
+        configured.get("KERNEL", described.kernel),
+        configured.get("ROOT", described.root_fs),
+        configured.get("INITRD", described.initrd),
+        tuple(remarks),
+    )
+
+
+def _read(folder: Path, recipe: str | None) -> Manifest:
+    build = "./run build-root" if recipe in (None, DEFAULT_RECIPE) else f"./run recipe={recipe} build-root"
+    try:
+        described = manifest.read(folder)
+    except ManifestError as error:
+        raise UsageError(error.message, hint=build) from error
+    for file in (described.kernel, described.root_fs, described.initrd):
+        if not file.is_file():
+            raise UsageError(f"{file}: is missing, {folder / manifest.NAME} names it", hint=build)
+    return described

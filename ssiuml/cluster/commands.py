@@ -1,0 +1,73 @@
+"""Command lines of the programs that a supervisor runs: the switch, the nodes, their terminals."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from ssiuml import uml
+from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.plan import ClusterPlan
+from ssiuml.errors import SsiumlError
+from ssiuml.run import find_tool
+
+# Locally administered; the last byte is the node's number.
+MAC: Final = "fe:fd:00:00:00:{:02x}"
+
+
+class MissingError(SsiumlError):
+    """A program of the host is missing."""
+
+
+def program(name: str, package: str) -> str:
+    path = find_tool(name)
+    if path is None:
+        raise MissingError(
+            f"the program '{name}' is not on this machine",
+            hint=f"sudo apt-get install --no-install-recommends {package}",
+        )
+    return path
+
+
+def dying_with_us(argv: list[str]) -> list[str]:
+    """The command, killed by the kernel when the process that started it dies, however that dies."""
+    return [program("setpriv", "util-linux"), "--pdeathsig", "KILL", "--", *argv]
+
+
+def switch_command(folder: ClusterFolder) -> list[str]:
+    """A hub: every node sees every frame, nothing is learnt that could be wrong after a node came back."""
+    return [program("uml_switch", "uml-utilities"), "-unix", str(folder.switch), "-hub"]
+
+
+def node_command(
+    folder: ClusterFolder, plan: ClusterPlan, node: int, *, expect: int, door: int | str, control: int | str
+) -> list[str]:
+    """A node; *door* and *control* are descriptors that it inherits, console is its standard input and
+    output.
+    """
+    return [
+        *uml.command_line(
+            plan.kernel,
+            memory_mib=plan.memory_mib,
+            initrd=plan.initrd,
+            disks={"ubd0c": plan.root_fs},
+            folder=folder.uml,
+        ),
+        f"umid=node{node}",
+        "con0=fd:0,fd:1",
+        f"ssl0=fd:{door}",
+        f"ssl1=fd:{control}",
+        f"eth0=daemon,{MAC.format(node)},unix,{folder.switch}",
+        f"ssi.node={node}",
+        "ssi.interconnect=eth0",
+        f"ssi.expect={expect}",
+        f"ssi.token_ms={plan.token_ms}",
+    ]
+
+
+def xterm_command(folder: ClusterFolder, node: int) -> list[str]:
+    console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", folder.name, str(node)]
+    return [program("xterm", "xterm"), "-T", f"{folder.name}: node {node}", "-e", *console]
+
+
+def supervisor_command(folder: Path, ready: int | str) -> list[str]:
+    return [sys.executable, "-m", "ssiuml.cluster.supervisor", str(folder), str(ready)]

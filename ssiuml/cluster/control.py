@@ -1,0 +1,130 @@
+"""The control line between a node's outer world and supervisor: ASCII lines, fields parted by one space."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+LINE_LIMIT_BYTES: Final = 4096
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,2}")
+_TOKEN: Final = re.compile(r"[!-~]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a node said. Which fields are set depends on ``word``."""
+
+    word: str
+    node: int = 0  # hello, fence
+    members: tuple[int, ...] = ()  # members, mount, fence
+    token: str = ""  # pong, fence
+    text: str = ""  # failed
+
+
+class ControlError(ValueError):
+    """A line that is no message."""
+
+
+def parse(line: bytes) -> Message:
+    """Read one line without its newline; ControlError if it is none of the messages of a node."""
+    try:
+        word, *fields = line.rstrip(b"\r").decode("ascii").split(" ")
+    except UnicodeDecodeError:
+        raise ControlError("not ASCII") from None
+    if word == "failed":
+        return Message(word, text=" ".join(fields))
+    reader = _READERS.get(word)
+    if reader is None:
+        raise ControlError("unknown word")
+    return reader(word, fields)
+
+
+def _plain(word: str, fields: list[str]) -> Message:
+    if fields:
+        raise ControlError("fields behind a word that has none")
+    return Message(word)
+
+
+def _hello(word: str, fields: list[str]) -> Message:
+    (node,) = _numbers(fields, exactly=1)
+    return Message(word, node=node)
+
+
+def _members(word: str, fields: list[str]) -> Message:
+    return Message(word, members=_numbers(fields))
+
+
+def _fence(word: str, fields: list[str]) -> Message:
+    if len(fields) < 2:
+        raise ControlError("too few fields")
+    node, *members = _numbers(fields[1:])
+    return Message(word, token=_token(fields[0]), node=node, members=tuple(members))
+
+
+def _pong(word: str, fields: list[str]) -> Message:
+    if len(fields) != 1:
+        raise ControlError("not one field")
+    return Message(word, token=_token(fields[0]))
+
+
+def _numbers(fields: list[str], exactly: int | None = None) -> tuple[int, ...]:
+    if exactly is not None and len(fields) != exactly:
+        raise ControlError(f"not {exactly} field")
+    if not all(_NUMBER.fullmatch(field) for field in fields):
+        raise ControlError("a field is no node number")
+    return tuple(int(field) for field in fields)
+
+
+def _token(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ControlError("no token")
+    return text
+
+
+_READERS: Final[dict[str, Callable[[str, list[str]], Message]]] = {
+    "hello": _hello,
+    "members": _members,
+    "mount": _members,
+    "mounted": _plain,
+    "ready": _plain,
+    "fence": _fence,
+    "pong": _pong,
+    "leaving": _plain,
+    "unmounted": _plain,
+    "left": _plain,
+}
+
+
+class LineBuffer:
+    """Cuts a stream into lines. A line over the limit is dropped up to its end: the node may be broken, we
+    are not.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        *lines, rest = (self._rest + data).split(b"\n")
+        if self._skipping and lines:
+            lines = lines[1:]
+            self._skipping = False
+        if self._skipping or len(rest) > LINE_LIMIT_BYTES:
+            rest = b""
+            self._skipping = True
+        self._rest = rest
+        return [line for line in lines if len(line) <= LINE_LIMIT_BYTES]
+
+
+# What the host says.
+GO: Final = b"go\n"
+WAIT: Final = b"wait\n"
+POWEROFF: Final = b"poweroff\n"
+
+
+def ping(token: str) -> bytes:
+    return f"ping {token}\n".encode("ascii")
+
+
+def fenced(token: str, *, is_dead: bool) -> bytes:
+    return f"fenced {token} {'ok' if is_dead else 'failed'}\n".encode("ascii")

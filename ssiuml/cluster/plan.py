@@ -1,0 +1,49 @@
+"""plan.json: what a supervisor needs to know to start nodes. ssi-start writes it, nobody changes it later."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from ssiuml.atomic import write_text
+from ssiuml.errors import SsiumlError
+
+_PATHS: Final = ("kernel", "initrd", "root_fs", "image")
+
+
+class PlanError(SsiumlError):
+    """plan.json is missing or damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPlan:
+    """How all nodes of a cluster are started."""
+
+    image: Path  # the folder with the manifest
+    kernel: Path
+    initrd: Path
+    root_fs: Path
+    node_limit: int
+    memory_mib: int
+    token_ms: int
+    planned_nodes: int  # the token is for so many
+    ready_limit_s: float
+    xterms: bool = False
+
+
+def write_plan(path: Path, plan: ClusterPlan) -> None:
+    values = {name: str(value) if name in _PATHS else value for name, value in asdict(plan).items()}
+    write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
+
+
+def read_plan(path: Path) -> ClusterPlan:
+    """Read plan.json; PlanError if that cannot be done."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name for field in fields(ClusterPlan)}
+        if set(values) != known:
+            raise ValueError("it is of another version of this program")
+        values.update({key: Path(values[key]) for key in _PATHS})
+        return ClusterPlan(**values)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise PlanError(f"{path}: cannot be read: {error}", hint="ssi-start writes it anew") from error

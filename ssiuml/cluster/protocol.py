@@ -1,0 +1,36 @@
+"""Between commands and supervisor: JSON objects, one a line, over the supervisor's unix socket.
+
+A command sends one request, ``{"do": WORD, ...}``. The supervisor answers with any number of events,
+``{"event": ...}``, and ends with ``{"ok": BOOL, ...}``; a refusal has ``error`` and perhaps ``hint``. After
+the answer to ``console`` the connection carries the console's bytes.
+
+==========  ==============================  =====================================================
+request     fields                          answer
+==========  ==============================  =====================================================
+status                                      ``nodes``, ``past``, ``switch``, ``supervisor``
+start       ``nodes``                       events; ok when all of them are ready
+kill        ``nodes``                       events; ok when they are dead
+stop        ``limit_s``                     events; ok when all left in order; the supervisor ends
+console     ``node``                        then bytes
+door        ``node``                        ok when ssh's ControlPath is there
+==========  ==============================  =====================================================
+"""
+
+import json
+from typing import Any, Final
+
+LINE_LIMIT_BYTES: Final = 1 << 20
+
+Values = dict[str, Any]
+
+
+def encode(values: Values) -> bytes:
+    return json.dumps(values).encode() + b"\n"
+
+
+def decode(line: bytes) -> Values:
+    """Read one line; ValueError if it is no JSON object."""
+    values = json.loads(line)
+    if not isinstance(values, dict):
+        raise ValueError("not a JSON object")
+    return values

@@ -1,0 +1,113 @@
+"""The supervisor's unix socket: takes requests, gives events and answers (see ssiuml.cluster.protocol)."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from ssiuml.cluster.protocol import LINE_LIMIT_BYTES, Values, decode, encode
+from ssiuml.cluster.supervisor import Emit, Supervisor
+from ssiuml.errors import SsiumlError, UsageError
+
+log = logging.getLogger(__name__)
+
+
+class Reception:
+    """Serves the commands until the supervisor ends."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        path = self._supervisor.folder.socket
+        path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT_BYTES)
+
+    async def close(self) -> None:
+        """Close; what was answered is delivered before."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            with contextlib.suppress(OSError, TimeoutError):
+                writer.close()
+                await asyncio.wait_for(writer.wait_closed(), 1.0)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            line = await reader.readline()
+            if line:
+                await self._answer(decode(line), reader, writer)
+        except (ValueError, KeyError, TypeError) as error:
+            writer.write(encode({"ok": False, "error": f"not a request: {error!r}"}))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _answer(
+        self, request: Values, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        def emit(values: Values) -> None:
+            if not writer.is_closing():
+                writer.write(encode(values))
+
+        if request["do"] == "console":
+            await self._console(request, reader, writer)
+            return
+        try:
+            answer = await self._do(request, emit)
+        except SsiumlError as error:
+            answer = _refusal(error)
+        emit(answer)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+
+    async def _do(self, request: Values, emit: Emit) -> Values:
+        supervisor = self._supervisor
+        match request["do"]:
+            case "status":
+                return await supervisor.status()
+            case "start":
+                return await supervisor.start(_numbers(request["nodes"]), emit)
+            case "kill":
+                return await supervisor.kill(_numbers(request["nodes"]), emit)
+            case "stop":
+                return await supervisor.stop(float(request["limit_s"]), emit)
+            case "door":
+                return await supervisor.door(int(request["node"]))
+        raise ValueError(f"do: {request['do']!r}")
+
+    async def _console(
+        self, request: Values, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            member = self._supervisor.member(int(request["node"]))
+        except SsiumlError as error:
+            writer.write(encode(_refusal(error)))
+            return
+        writer.write(encode({"ok": True}))
+        member.console.attach(writer)
+        try:
+            while data := await reader.read(4096):
+                member.console.type(data)
+        finally:
+            member.console.detach(writer)
+
+
+def _numbers(values: Any) -> list[int]:
+    return [int(value) for value in values]
+
+
+def _refusal(error: SsiumlError) -> Values:
+    return {
+        "ok": False,
+        "error": error.message,
+        "hint": error.hint,
+        "is_usage": isinstance(error, UsageError),
+    }

@@ -1,0 +1,132 @@
+"""state.json: what of a cluster runs. Written by its supervisor; others read it, and can tell when it is
+stale.
+"""
+
+import contextlib
+import json
+import os
+import socket
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.process import ProcessId, boot_id, end, is_alive, orphans_of
+from ssiuml.errors import SsiumlError
+
+SCHEMA: Final = 1
+END_LIMIT_S: Final = 20.0
+
+
+class StateError(SsiumlError):
+    """What is left of a cluster cannot be cleared up."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node as the state file has it."""
+
+    process: ProcessId
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """A cluster as the state file has it."""
+
+    boot: str
+    supervisor: ProcessId
+    kernel: str  # the program that the nodes' processes run, resolved
+    helpers: tuple[ProcessId, ...] = ()  # switch, ssh, xterms
+    nodes: dict[int, NodeState] = field(default_factory=dict)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the supervisor that wrote it still lives."""
+        return self.boot == boot_id() and is_alive(self.supervisor)
+
+
+def write_state(folder: ClusterFolder, state: ClusterState) -> None:
+    """Write the state in one step. No fsync: after a crash of the machine nothing of it is true."""
+    values: dict[str, Any] = {
+        "schema": SCHEMA,
+        "boot": state.boot,
+        "supervisor": state.supervisor,
+        "kernel": state.kernel,
+        "helpers": state.helpers,
+        "nodes": {str(n): {"process": node.process, "phase": node.phase} for n, node in state.nodes.items()},
+    }
+    part = folder.state.with_suffix(".part")
+    part.write_text(json.dumps(values) + "\n", encoding="utf-8")
+    part.replace(folder.state)
+
+
+def read_state(folder: ClusterFolder) -> ClusterState | None:
+    """Read the state; None if there is none or it is damaged, as a crash of the machine may leave it."""
+    try:
+        values = json.loads(folder.state.read_text(encoding="utf-8"))
+        if values["schema"] != SCHEMA:
+            return None
+        return ClusterState(
+            boot=str(values["boot"]),
+            supervisor=ProcessId(*values["supervisor"]),
+            kernel=str(values["kernel"]),
+            helpers=tuple(ProcessId(*one) for one in values["helpers"]),
+            nodes={
+                int(n): NodeState(ProcessId(*node["process"]), str(node["phase"]))
+                for n, node in values["nodes"].items()
+            },
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def clear_stale(folder: ClusterFolder) -> list[str]:
+    """End what a supervisor that has died left behind and remove its sockets; say what was done.
+
+    Nothing is done while the supervisor lives. Only processes that are those of the state file for certain
+    are hit.
+    """
+    state = read_state(folder)
+    if state is not None and state.is_current:
+        return []
+    done = []
+    if state is not None and state.boot == boot_id():
+        left = [process for process in state.helpers if is_alive(process)]
+        for node in state.nodes.values():
+            left += [node.process] if is_alive(node.process) else []
+            left += orphans_of(node.process, state.kernel)
+        left = sorted(set(left))
+        remaining = end(left, END_LIMIT_S)
+        if remaining:
+            pids = " ".join(str(process.pid) for process in remaining)
+            raise StateError(
+                f"{folder.path}: processes {pids} of a cluster without supervisor do not end within "
+                f"{END_LIMIT_S:.0f} s"
+            )
+        if left:
+            done.append(f"ended {len(left)} processes that it had left behind")
+    stale = [
+        folder.socket,
+        folder.switch,
+        folder.state,
+        *folder.path.glob("door-*.sock"),
+        *folder.path.glob("ssh-*"),
+    ]
+    if any(path.exists() for path in stale):
+        done.insert(0, f"the supervisor of cluster '{folder.name}' had died; cleared up behind it")
+    for path in stale:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+    return done
+
+
+def connect(folder: ClusterFolder, limit_s: float) -> socket.socket | None:
+    """A connection to the supervisor; None if there is none."""
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.settimeout(limit_s)
+    try:
+        stream.connect(os.fspath(folder.socket))
+    except OSError:
+        stream.close()
+        return None
+    return stream

@@ -1,0 +1,68 @@
+#!/usr/bin/env -S python3 -I -S
+"""A uml_switch that can be cut: called ``uml_switch`` and first on the PATH, it takes the real one's place.
+
+The file ``cut`` beside its socket names a side, node numbers parted by spaces: no frame passes between these
+and all others as long as it is there. Protocol: uml-utilities, uml_switch/uml_switch.c, version 3 (struct
+request_v3: magic, version, type, sockaddr_un of the node's data socket; the answer is that of the switch's).
+"""
+
+import contextlib
+import os
+import select
+import socket
+import struct
+import sys
+
+REQUEST = struct.Struct("=III110s")
+MAGIC, VERSION = 0xFEEDFACE, 3
+SUN_PATH_BYTES = 108
+
+
+def main() -> None:
+    path = sys.argv[sys.argv.index("-unix") + 1]
+    cut = os.path.join(os.path.dirname(path), "cut")  # noqa: PTH118, PTH120 - nothing but the least is imported
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    control.bind(path)
+    control.listen(16)
+    data = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    name = f"\0cut-switch-{os.getpid()}".encode().ljust(SUN_PATH_BYTES, b"\0")
+    data.bind(name)
+    answer = struct.pack("=H108s", socket.AF_UNIX, name)
+    ports: dict[int, tuple[socket.socket, bytes]] = {}
+    numbers: dict[bytes, int] = {}  # of nodes, by their data sockets
+    while True:
+        readable, _, _ = select.select([control, data, *(stream for stream, _ in ports.values())], [], [])
+        for ready in readable:
+            if ready is control:
+                stream, _ = control.accept()
+                ports[stream.fileno()] = (stream, b"")
+            elif ready is data:
+                frame, sender = data.recvfrom(65536)
+                numbers[sender] = frame[11]  # the last byte of the source's address
+                side: set[int] = set()
+                with contextlib.suppress(OSError, ValueError), open(cut) as lines:  # noqa: PTH123
+                    side = {int(word) for word in lines.read().split()}
+                for _, address in ports.values():
+                    if address in ("", b"", sender):
+                        continue
+                    if (numbers.get(address, 0) in side) != (numbers[sender] in side):
+                        continue
+                    with contextlib.suppress(OSError):
+                        data.sendto(frame, address)
+            else:
+                request = ready.recv(4096)  # the structure has two bytes of padding at its end
+                if len(request) < REQUEST.size:
+                    del ports[ready.fileno()]
+                    ready.close()
+                    continue
+                _, _, _, address = REQUEST.unpack_from(request)
+                ports[ready.fileno()] = (ready, trimmed(address[2:]))
+                ready.sendall(answer)
+
+
+def trimmed(path: bytes) -> bytes:
+    """The address as recvfrom gives it: an abstract one has all bytes of sun_path."""
+    return path if path.startswith(b"\0") else path.rstrip(b"\0")
+
+
+main()

@@ -1,0 +1,184 @@
+"""Who survives and who may mount, over all small clusters, cuts and hangs."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssiuml.cluster.arbiter import NodeView, judge_fence, may_mount, strangers
+
+HOLDS = NodeView(holds_root=True)
+STARTS = NodeView()
+
+
+def subsets(items: tuple[int, ...]) -> Iterator[frozenset[int]]:
+    for size in range(len(items) + 1):
+        for chosen in itertools.combinations(items, size):
+            yield frozenset(chosen)
+
+
+def cuts(limit: int) -> Iterator[tuple[frozenset[int], frozenset[int], frozenset[int], frozenset[int]]]:
+    """Both sides of each cut of up to *limit* nodes, who of them holds the root, who hangs."""
+    for count in range(2, limit + 1):
+        nodes = tuple(range(1, count + 1))
+        for left in subsets(nodes):
+            right = frozenset(nodes) - left
+            if left and right:
+                for holders in subsets(nodes):
+                    for hung in subsets(nodes):
+                        yield left, right, holders, hung
+
+
+def views(
+    nodes: frozenset[int], sides: tuple[frozenset[int], ...], holders: frozenset[int]
+) -> dict[int, NodeView]:
+    return {
+        node: NodeView(holds_root=node in holders, members=next(side for side in sides if node in side))
+        for node in nodes
+    }
+
+
+def test_a_node_that_does_not_run_is_dead_already_and_nobody_is_killed() -> None:
+    verdict = judge_fence(1, 2, [1, 3], {1: HOLDS, 3: HOLDS}, {1, 3})
+    assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
+
+
+def test_a_node_that_hangs_is_killed_and_nobody_else() -> None:
+    running = {1: HOLDS, 2: HOLDS, 3: HOLDS}
+    verdict = judge_fence(1, 2, [1, 3], running, {1, 3})
+    assert (verdict.kill, verdict.victim_dies) == (frozenset({2}), True)
+
+
+def test_a_hung_node_dies_even_if_its_side_had_the_majority() -> None:
+    running = {1: HOLDS, 2: HOLDS, 3: HOLDS}
+    assert judge_fence(3, 1, [3], running, {2, 3}).kill == {1}
+
+
+@pytest.mark.parametrize(
+    ("asker", "victim", "members", "killed", "victim_dies"),
+    [
+        (1, 2, [1], {1}, False),  # {1} against {2, 3}: more nodes
+        (2, 1, [2, 3], {1}, True),
+        (3, 1, [2, 3], {1}, True),
+    ],
+)
+def test_of_three_nodes_the_side_of_two_survives_whoever_asks(
+    asker: int, victim: int, members: list[int], killed: set[int], victim_dies: bool
+) -> None:
+    sides = (frozenset({1}), frozenset({2, 3}))
+    running = views(frozenset({1, 2, 3}), sides, frozenset({1, 2, 3}))
+    verdict = judge_fence(asker, victim, members, running, {1, 2, 3})
+    assert (set(verdict.kill), verdict.victim_dies) == (killed, victim_dies)
+
+
+@pytest.mark.parametrize(("asker", "victim", "members"), [(2, 1, [2, 3]), (3, 4, [2, 3]), (1, 2, [1, 4])])
+def test_on_a_tie_the_side_with_the_lowest_number_survives(
+    asker: int, victim: int, members: list[int]
+) -> None:
+    sides = (frozenset({1, 4}), frozenset({2, 3}))
+    running = views(frozenset({1, 2, 3, 4}), sides, frozenset({1, 2, 3, 4}))
+    assert judge_fence(asker, victim, members, running, {1, 2, 3, 4}).kill == {2, 3}
+
+
+def test_nodes_that_have_not_mounted_count_nothing() -> None:
+    sides = (frozenset({2}), frozenset({1, 3, 4}))
+    running = views(frozenset({1, 2, 3, 4}), sides, frozenset({2}))
+    assert judge_fence(1, 2, [1, 3, 4], running, {1, 2, 3, 4}).kill == {1, 3, 4}
+
+
+def test_a_node_that_only_starts_is_not_killed_with_a_side_it_is_not_on() -> None:
+    sides = (frozenset({1}), frozenset({2}))
+    running = {**views(frozenset({1, 2}), sides, frozenset({1, 2})), 3: STARTS}
+    assert judge_fence(1, 2, [1], running, {1, 2, 3}).kill == {2}
+
+
+def test_a_node_asking_for_its_own_death_gets_it() -> None:
+    assert judge_fence(1, 1, [], {1: HOLDS, 2: HOLDS}, {1, 2}).kill == {1}
+
+
+def test_after_any_cut_only_one_side_holds_the_root_whoever_asks_for_whom() -> None:
+    """All cuts of up to five nodes in two, all holders, all hung nodes."""
+    for left, right, holders, hung in cuts(5):
+        nodes = left | right
+        running = views(nodes, (left, right), holders)
+        alive = nodes - hung
+        for asker in left & holders & alive:
+            for victim in right & alive:
+                verdict = judge_fence(asker, victim, left, running, alive)
+                assert victim in verdict.kill or not verdict.victim_dies
+                rest = (nodes - verdict.kill) & holders
+                # One whole side is gone, hung nodes that would wake up included, and the other untouched.
+                assert rest in (left & holders, right & holders), (left, right, holders, hung, asker, victim)
+                if verdict.victim_dies:
+                    assert asker not in verdict.kill
+
+
+def test_both_sides_of_a_cut_get_the_same_survivor_whoever_asks_first() -> None:
+    for left, right, holders, hung in cuts(5):
+        nodes = left | right
+        alive = nodes - hung
+        running = views(nodes, (left, right), holders)
+        survivors = set()
+        for ours, theirs in ((left, right), (right, left)):
+            for asker in ours & alive & holders:
+                for victim in theirs & alive & holders:
+                    verdict = judge_fence(asker, victim, ours, running, alive)
+                    survivors.add(frozenset((nodes - verdict.kill) & holders))
+        assert len(survivors) <= 1, (left, right, holders, hung)
+
+
+def test_a_second_verdict_after_the_first_finds_its_victim_dead() -> None:
+    sides = (frozenset({1}), frozenset({2, 3}))
+    running = views(frozenset({1, 2, 3}), sides, frozenset({1, 2, 3}))
+    first = judge_fence(1, 2, [1], running, {1, 2, 3})
+    left = {node: view for node, view in running.items() if node not in first.kill}
+    second = judge_fence(2, 1, [2, 3], left, {2, 3})
+    assert (second.kill, second.victim_dies) == (frozenset(), True)
+
+
+def test_a_node_may_mount_when_it_sees_everybody_who_holds_the_root() -> None:
+    for members in subsets((1, 2, 3, 4)):
+        for holders in subsets((1, 2, 3, 4)):
+            running = {node: NodeView(holds_root=node in holders) for node in (1, 2, 3, 4)}
+            assert may_mount(1, members, running) == (holders <= members | {1})
+            assert strangers(1, members, running) == holders - members - {1}
+
+
+def test_members_that_do_not_run_hinder_nobody_from_mounting() -> None:
+    assert may_mount(1, [1, 7], {1: STARTS, 2: STARTS})
+
+
+def test_no_two_sides_of_a_cut_may_mount_one_after_the_other() -> None:
+    for left, right, _, _ in cuts(4):
+        running = {node: NodeView() for node in left | right}
+        for asker in (*sorted(left), *sorted(right)):
+            side = left if asker in left else right
+            if may_mount(asker, side, running):
+                running[asker] = NodeView(holds_root=True, members=side)
+        holders = {node for node, view in running.items() if view.holds_root}
+        assert holders == set(left)
+
+
+@given(st.data())
+def test_however_a_cluster_falls_apart_and_whoever_asks_first_one_side_is_left(data: st.DataObject) -> None:
+    side_of = data.draw(st.lists(st.integers(0, 3), min_size=2, max_size=8))
+    nodes = frozenset(range(1, len(side_of) + 1))
+    sides = tuple(frozenset(n for n in nodes if side_of[n - 1] == side) for side in range(4))
+    running = views(nodes, sides, nodes)
+    while True:
+        asks = [
+            (asker, victim)
+            for asker in sorted(running)
+            for victim in sorted(running)
+            if side_of[asker - 1] != side_of[victim - 1]
+        ]
+        if not asks:
+            break
+        asker, victim = data.draw(st.sampled_from(asks))
+        members = sides[side_of[asker - 1]] & running.keys()
+        verdict = judge_fence(asker, victim, members, running, set(running))
+        assert verdict.kill
+        running = {node: view for node, view in running.items() if node not in verdict.kill}
+    assert len({side_of[node - 1] for node in running}) == 1
