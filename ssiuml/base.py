@@ -1,22 +1,32 @@
 """The base layer: the distribution's packages, installed by mmdebstrap without being root (HOWTO 5.1)."""
 
+import os
 import shlex
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from ssiuml.apt import Apt, sources_list
 from ssiuml.atomic import replacing
 from ssiuml.cache import Cache, Entry
+from ssiuml.errors import SsiumlError
 from ssiuml.layer import Layer, merge, read_layer
 from ssiuml.progress import stages
 from ssiuml.recipe import Recipe
-from ssiuml.run import run
+from ssiuml.run import CommandError, run
 from ssiuml.sparse import require_space
 from ssiuml.steps import Values
 from ssiuml.tree import Tree
 
 TIMEOUT_S: Final = 3600.0
+
+
+class BaseError(SsiumlError):
+    """The base cannot be installed."""
+
+
 # The unpacked base, its tar and mmdebstrap's copies of the packages, for some 200 packages.
 SPACE_NEEDED_BYTES: Final = 1 << 30
 # Counts up when a change here gives other bytes for the same inputs.
@@ -71,9 +81,10 @@ def get_or_make(cache: Cache, recipe: Recipe, epoch: int, apt: Apt) -> Entry:
 def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
     # mmdebstrap unpacks below TMPDIR. A folder of the cache will not do for that: in a user namespace
     # it runs under ids that cannot enter a private folder of ours.
-    for folder in {path.parent, Path(tempfile.gettempdir())}:
+    scratch = Path(tempfile.gettempdir(), f"ssiuml-base.{os.geteuid()}.{path.stem}")
+    for folder in {path.parent, scratch.parent}:
         require_space(folder, SPACE_NEEDED_BYTES, "installing the base")
-    with replacing(path) as part, stages("base") as show:
+    with replacing(path) as part, _scratch_folder(scratch), stages("base") as show:
 
         def on_line(line: str) -> None:
             if line.startswith("I: "):
@@ -83,6 +94,7 @@ def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
             _command(recipe, values, apt, part),
             timeout_s=TIMEOUT_S,
             env={
+                "TMPDIR": str(scratch),
                 "SOURCE_DATE_EPOCH": str(values["source_date_epoch"]),
                 "LC_ALL": "C.UTF-8",
             },
@@ -92,9 +104,46 @@ def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
     return {"packages": installed_packages(tree), "size_bytes": path.stat().st_size}
 
 
+@contextmanager
+def _scratch_folder(folder: Path) -> Iterator[None]:
+    """A folder for mmdebstrap, gone afterwards with all that a killed one has left; also from the last time.
+
+    Its name is known, so that it is found again; whoever else has made it is told.
+    """
+    _remove(folder)
+    try:
+        folder.mkdir(mode=0o755)
+    except FileExistsError:
+        raise BaseError(f"{folder}: belongs to somebody else", hint="set TMPDIR to another folder") from None
+    try:
+        yield
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.geteuid():
+        return
+    # Not into file systems of the host, should one still be mounted in there.
+    run(["rm", "-rf", "--one-file-system", "--", folder], timeout_s=TIMEOUT_S)
+
+
+def _in_private_mounts() -> list[str]:
+    """For root: what to put before mmdebstrap, so that it mounts /proc and the like for itself alone."""
+    words = ["unshare", "--mount", "--propagation", "private", "--"]
+    if os.geteuid() != 0:
+        return []
+    try:
+        run([*words, "true"], timeout_s=TIMEOUT_S)
+    except CommandError:
+        return []  # a container may forbid it; mmdebstrap then finds out what it can do
+    return words
+
+
 def _command(recipe: Recipe, values: Values, apt: Apt, target: Path) -> list[str]:
     archives = "/var/cache/apt/archives"
     return [
+        *_in_private_mounts(),
         "mmdebstrap",
         "--variant=minbase",
         "--architectures=amd64",
