@@ -188,7 +188,7 @@ def test_base_interrupted_leaves_nothing_that_passes_for_a_base(
     cache.mkdir()
     subprocess.run(["cp", "-a", built.cache / "downloads", cache], check=True)
     name = built.write_recipe(f"base-{number.name.lower()}", EXTENDS).recipe
-    other = Checkout(built.folder, cache, name)
+    other = Checkout(built.folder, cache, name, {"TMPDIR": str(tmp_path)})
     interrupted = other.interrupt(number, "base: extracting archives", "base")
     assert interrupted.status != 0
     assert list((cache / "base").glob("*.json")) == []
