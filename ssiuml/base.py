@@ -17,7 +17,7 @@ from ssiuml.progress import stages
 from ssiuml.recipe import Recipe
 from ssiuml.run import CommandError, run
 from ssiuml.sparse import require_space
-from ssiuml.steps import Values
+from ssiuml.steps import Values, digest_of
 from ssiuml.tree import Tree
 
 TIMEOUT_S: Final = 3600.0
@@ -81,7 +81,8 @@ def get_or_make(cache: Cache, recipe: Recipe, epoch: int, apt: Apt) -> Entry:
 def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
     # mmdebstrap unpacks below TMPDIR. A folder of the cache will not do for that: in a user namespace
     # it runs under ids that cannot enter a private folder of ours.
-    scratch = Path(tempfile.gettempdir(), f"ssiuml-base.{os.geteuid()}.{path.stem}")
+    # Its name stands for this entry of this cache, whose lock we hold: nobody else works in there.
+    scratch = Path(tempfile.gettempdir(), f"ssiuml-base.{os.geteuid()}.{digest_of(str(path.resolve()))[:24]}")
     for folder in {path.parent, scratch.parent}:
         require_space(folder, SPACE_NEEDED_BYTES, "installing the base")
     with replacing(path) as part, _scratch_folder(scratch), stages("base") as show:
