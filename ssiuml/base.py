@@ -21,12 +21,6 @@ from ssiuml.steps import Values, digest_of
 from ssiuml.tree import Tree
 
 TIMEOUT_S: Final = 3600.0
-
-
-class BaseError(SsiumlError):
-    """The base cannot be installed."""
-
-
 # The unpacked base, its tar and mmdebstrap's copies of the packages, for some 200 packages.
 SPACE_NEEDED_BYTES: Final = 1 << 30
 # Counts up when a change here gives other bytes for the same inputs.
@@ -48,11 +42,15 @@ DPKG_OPTIONS: Final = (
 _CUSTOMIZE: Final = (
     # Package scripts make these secrets; each cluster or node makes its own at its first start.
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/lib/systemd/random-seed "$1"/var/lib/urandom/random-seed',
-    # Caches that programs make again, and that come out differently for root and an ordinary user.
-    # Whether man's cache is made at all depends on the host, and so would the time of its folder.
+    # Caches that programs make again, and that come out differently for root and an ordinary user. Whether
+    # man's cache is made at all depends on the host, and so would the time of its folder.
     'rm -rf "$1"/var/cache/man/* && touch "$1"/var/cache/man',
     'find "$1"/usr -name __pycache__ -type d -prune -exec rm -rf {} +',
 )
+
+
+class BaseError(SsiumlError):
+    """The base cannot be installed."""
 
 
 def inputs(recipe: Recipe, epoch: int) -> dict[str, Any]:

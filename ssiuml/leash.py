@@ -55,6 +55,6 @@ def leash(grace_s: float) -> Iterator[Leash]:
 
 
 def kill_group(group: int) -> None:
-    """Kill every process of a group that is ours; nothing happens if there is none left."""
+    """Kill every process of a group that is ours, stopped ones too; nothing happens if there is none left."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)

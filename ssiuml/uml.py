@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 TAIL_LINES: Final = 25
+NODE_MEMORY_MIB: Final = 192  # a node's, unless somebody says otherwise; 96 were too little
 _STACK_FRAME: Final = re.compile(r"\s*\[<[0-9a-f]+>\]")
 
 

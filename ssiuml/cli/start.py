@@ -25,10 +25,10 @@ from ssiuml.cluster.root import prepare_root
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.cluster.supervisor import STOP_LIMIT_S
 from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.uml import NODE_MEMORY_MIB
 from ssiuml.units import parse_size
 
 DEFAULT_NODES: Final = 3
-DEFAULT_MEMORY_MIB: Final = 192
 LEAST_MEMORY_MIB: Final = 96
 READY_LIMIT_S: Final = 300.0
 
@@ -53,7 +53,7 @@ ssi-start 15 --no-xterm
         "--recipe", metavar="NAME", help="the image of this recipe, images/NAME of the checkout"
     )
     made.add_argument("--image", metavar="DIR", type=Path, help="the image in this folder")
-    made.add_argument("--memory", metavar="SIZE", help=f"of each node; default: {DEFAULT_MEMORY_MIB}M")
+    made.add_argument("--memory", metavar="SIZE", help=f"of each node; default: {NODE_MEMORY_MIB}M")
     made.add_argument(
         "--plan-for",
         metavar="N",
@@ -191,7 +191,7 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
 
 def _memory_mib(text: str | None) -> int:
     if text is None:
-        return DEFAULT_MEMORY_MIB
+        return NODE_MEMORY_MIB
     try:
         mib = parse_size(text) >> 20
     except SsiumlError as error:

@@ -59,23 +59,23 @@ class Console:
     def log_in(self, password: str, new_password: str, limit_s: float) -> None:
         """Log in as root for the first time: the password has to be changed, then the shell is there."""
         self.expect(LOGIN, "login prompt", limit_s)
-        self._send("root")
+        self.send("root")
         self.expect(PASSWORD, "question for the password", limit_s)
-        self._send(password)
+        self.send(password)
         self.expect("must be changed|required to change", "demand to change the first password", limit_s)
         for answer in (password, new_password, new_password):
             self.expect(PASSWORD, "question for a password", limit_s)
-            self._send(answer)
+            self.send(answer)
         self.expect(r"[#$] $", "prompt of the shell", limit_s)
         # The quotes keep the prompt from being found in the echo of this line.
-        self._send(
+        self.send(
             f"stty -echo cols 200; bind 'set enable-bracketed-paste off'; PS1='{_PROMPT[:6]}''{_PROMPT[6:]}'"
         )
         self.expect(re.escape(_PROMPT), "prompt of the shell", limit_s)
 
     def run(self, command: str, limit_s: float) -> tuple[int, str]:
         """Run a command in the shell; return its exit status and what it printed."""
-        self._send(f'{command}; echo "ssiuml-status=$?"')
+        self.send(f'{command}; echo "ssiuml-status=$?"')
         match = self.expect(r"ssiuml-status=(\d+)\r?\n", f"end of the command '{command}'", limit_s)
         output: str = self._spawn.before
         self.expect(re.escape(_PROMPT), "prompt of the shell", limit_s)
@@ -83,7 +83,4 @@ class Console:
 
     def send(self, line: str) -> None:
         """Type a line without waiting for anything."""
-        self._send(line)
-
-    def _send(self, line: str) -> None:
         self._stream.sendall(f"{line}\n".encode())

@@ -17,6 +17,7 @@ from ssiuml.cluster.doorway import DoorClient, DoorLine
 from ssiuml.cluster.folder import ClusterFolder
 from ssiuml.cluster.process import ProcessId
 from ssiuml.cluster.serial import ConsoleLine, ControlLine
+from ssiuml.leash import kill_group
 
 END_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.005
@@ -143,14 +144,14 @@ class Member:
         """Kill all its processes; `gone` says when that is done."""
         self.failure = self.failure or reason
         self.is_doomed = True
-        process.kill_group(self.process_id.pid)
+        kill_group(self.process_id.pid)
 
     async def wait_for_end(self) -> int:
         """Wait until the process has ended, end what it left, and be sure. Return the exit status."""
         assert self.process is not None  # noqa: S101 - start was called
         status = await self.process.wait()
         # A User-Mode Linux that dies leaves its guest's processes, which hold the root open.
-        process.kill_group(self.process_id.pid)
+        kill_group(self.process_id.pid)
         deadline = time.monotonic() + END_LIMIT_S
         while process.group_members(self.process_id.pid) and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_S)

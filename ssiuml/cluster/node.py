@@ -14,7 +14,6 @@ from ssiuml.errors import SsiumlError
 from ssiuml.leash import kill_group, leash
 from ssiuml.manifest import Manifest
 
-MEMORY_MIB: Final = 192
 END_LIMIT_S: Final = 30.0
 
 
@@ -30,7 +29,7 @@ class NodeSettings:
     root_fs: Path
     folder: Path  # for the management socket of User-Mode Linux
     interconnect: str = "lo"
-    memory_mib: int = MEMORY_MIB
+    memory_mib: int = uml.NODE_MEMORY_MIB
 
 
 def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:

@@ -85,12 +85,6 @@ def orphans_of(leader: ProcessId, program: str) -> list[ProcessId]:
     return found
 
 
-def kill_group(group: int) -> None:
-    """Send SIGKILL to every process of a group; it also ends those that are stopped."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
 def end(processes: list[ProcessId], limit_s: float) -> list[ProcessId]:
     """Kill processes one by one and wait; return those that are still alive after the limit."""
     for process in processes:

@@ -27,6 +27,7 @@ from ssiuml.cluster.plan import ClusterPlan, read_plan
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.root import take_root
 from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.leash import kill_group
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Supervisor:
         await kill_all(list(self.running.values()), "killed: its supervisor ended")
         for helper in [*self._xterms.values(), self._switch]:
             if helper is not None and helper.returncode is None:
-                process.kill_group(helper.pid)
+                kill_group(helper.pid)
                 await helper.wait()
         for path in (self.folder.switch, self.folder.socket, self.folder.state):
             path.unlink(missing_ok=True)
