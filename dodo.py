@@ -27,6 +27,8 @@ SHELL_SCRIPTS = (
     "ssiuml/appliance/init",
     "cluster-tools/initrd/*",
     "cluster-tools/debian/rc*",
+    "cluster-tools/debian/host-keys",
+    "cluster-tools/debian/ssh",
 )
 
 session.stop_on_signals()

@@ -70,6 +70,9 @@ ssi-start 15 --no-xterm
     made.add_argument("--keep", action="store_true", help="keep the root although the image has been rebuilt")
     made.add_argument("--in-place", action="store_true", help="run on the image's own root, no copy")
     made.add_argument("--keep-going", action="store_true", help="leave the others running when a node fails")
+    made.add_argument(
+        "--append", metavar="WORDS", default="", help="more kernel parameters, such as 'debug' or 'ssi.shell'"
+    )
     made.add_argument("--no-xterm", action="store_true", help="no terminal windows, also with DISPLAY")
     made.add_argument("--dry-run", action="store_true", help="print the command lines, start nothing")
     arguments = made.parse_args(words)
@@ -185,6 +188,7 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
         token_ms=timings.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
+        parameters=(*image.described.kernel_parameters, *arguments.append.split()),
         xterms=bool(os.environ.get("DISPLAY")) and not arguments.no_xterm,
     )
 

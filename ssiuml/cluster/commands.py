@@ -61,6 +61,7 @@ def node_command(
         "ssi.interconnect=eth0",
         f"ssi.expect={expect}",
         f"ssi.token_ms={plan.token_ms}",
+        *plan.parameters,
     ]
 
 
