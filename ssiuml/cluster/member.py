@@ -17,7 +17,7 @@ from ssiuml.cluster.doorway import DoorClient, DoorLine
 from ssiuml.cluster.folder import ClusterFolder
 from ssiuml.cluster.process import ProcessId
 from ssiuml.cluster.serial import ConsoleLine, ControlLine
-from ssiuml.leash import kill_group
+from ssiuml.leash import kill_group, leash
 
 END_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.005
@@ -64,6 +64,8 @@ class Member:
         self.control: ControlLine
         self.door: DoorLine
         self._door_server: asyncio.Server | None = None
+        # Nothing to clean up for a node that is killed: no time of grace.
+        self._held = contextlib.ExitStack()
 
     async def start(
         self,
@@ -90,12 +92,14 @@ class Member:
             path.unlink(missing_ok=True)
             self._door_server = await loop.create_unix_server(lambda: DoorClient(self.door), path)
             self.started = time.monotonic()
+            held = self._held.enter_context(leash(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
+                *held.prefix,
                 *argv,
                 stdin=theirs[0].fileno(),
                 stdout=theirs[0].fileno(),
                 stderr=theirs[0].fileno(),
-                pass_fds=(theirs[1].fileno(), theirs[2].fileno(), *inherited),
+                pass_fds=(held.fd, theirs[1].fileno(), theirs[2].fileno(), *inherited),
                 start_new_session=True,
             )
             self.process_id = process.identify(self.process.pid)
@@ -158,7 +162,8 @@ class Member:
         return status
 
     async def close(self) -> None:
-        """Close the lines and end ssh."""
+        """Close the lines and end ssh; nothing of the node's process may be alive any more."""
+        self._held.close()
         if self._door_server is not None:
             self._door_server.close()
         for line in (self.console, self.control, self.door):

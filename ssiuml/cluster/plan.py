@@ -29,7 +29,6 @@ class ClusterPlan:
     planned_nodes: int  # the token is for so many
     ready_limit_s: float
     parameters: tuple[str, ...] = ()  # more kernel parameters, the image's and the user's
-    xterms: bool = False
 
 
 def write_plan(path: Path, plan: ClusterPlan) -> None:

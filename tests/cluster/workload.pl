@@ -1,0 +1,34 @@
+# workload.pl NODE FOLDER: writes as a database would, and says on standard output what is safe.
+#
+# Each round appends a line "NODE ROUND" to a file of the node's own and, under a lock, to one of all nodes; both are
+# synced before the round's number is printed. In between files are made, renamed and removed.
+
+use strict;
+use warnings;
+use Fcntl qw(:flock);
+use IO::Handle;
+
+my ($node, $folder) = @ARGV;
+STDOUT->autoflush(1);
+
+sub append {
+	my ($stream, $text) = @_;
+	defined syswrite $stream, $text or die "write: $!\n";
+	$stream->sync or die "fsync: $!\n";
+	return;
+}
+
+open my $own, '>>', "$folder/own-$node" or die "own-$node: $!\n";
+for (my $round = 1;; $round++) {
+	append($own, "$node $round\n");
+	open my $shared, '>>', "$folder/shared" or die "shared: $!\n";
+	flock $shared, LOCK_EX or die "flock: $!\n";
+	append($shared, "$node $round\n");
+	close $shared or die "shared: $!\n";
+	open my $new, '>', "$folder/new-$node-$round" or die "new: $!\n";
+	print $new 'x' x (97 * ($round % 100)) or die "new: $!\n";
+	close $new or die "new: $!\n";
+	rename "$folder/new-$node-$round", "$folder/old-$node-$round" or die "rename: $!\n";
+	unlink "$folder/old-$node-" . ($round - 20);
+	print "$round\n";
+}
