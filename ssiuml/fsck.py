@@ -1,18 +1,19 @@
 """Puts right, with fsck.gfs2, what the crash of a node may leave behind on GFS2, and nothing else."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.run import run
+from ssiuml.run import CommandError, run
 
 TIMEOUT_S: Final = 1800.0
-CLEAN, CORRECTED, UNCORRECTED = 0, 1, 4  # exit statuses, fsck.gfs2(8)
+CORRECTED, UNCORRECTED = 1, 4  # exit statuses, fsck.gfs2(8)
 
 _PROGRESS: Final = re.compile(
     r"Initializing fsck|Validating |Level \d |\(level \d passed\)|Starting |Reconciling |\S+ completed in "
-    r"|fsck\.gfs2 complete|Clearing journals|Journals cleared|Journal recovery complete"
+    r"|fsck\.gfs2 complete|\d+ percent complete|Clearing journals|Journals cleared|Journal recovery complete"
 )
 _DIRTY: Final = re.compile(r"Journal #\d+ \(\"journal\d+\"\) is dirty")
 # What is no damage. The counts: the kernel's recovery of a journal writes them without their lock
@@ -41,15 +42,17 @@ def mend(image: Path) -> list[str]:
     The image is not written to if there is anything else. Raises DirtyError or DamagedError, the latter with
     what fsck.gfs2 says.
     """
-    said = run(["fsck.gfs2", "-n", image], timeout_s=TIMEOUT_S, ok_exit=(CLEAN, UNCORRECTED))
-    found, rest = _leftovers(said)
+    with suppress(CommandError):
+        run(["fsck.gfs2", "-n", image], timeout_s=TIMEOUT_S)
+        return []
+    found, rest = _leftovers(run(["fsck.gfs2", "-n", image], timeout_s=TIMEOUT_S, ok_exit=(UNCORRECTED,)))
     if any(_DIRTY.match(line) for line in rest):
         raise DirtyError(f"{image}: has journals that are not replayed")
     if rest:
         lines = "\n".join(f"    {line}" for line in rest[:20])
         raise DamagedError(f"{image}: is damaged, fsck.gfs2 -n says:\n{lines}")
     if found:
-        run(["fsck.gfs2", "-y", image], timeout_s=TIMEOUT_S, ok_exit=(CLEAN, CORRECTED))
+        run(["fsck.gfs2", "-y", image], timeout_s=TIMEOUT_S, ok_exit=(CORRECTED,))
         run(["fsck.gfs2", "-n", image], timeout_s=TIMEOUT_S)
     return found
 
@@ -58,10 +61,10 @@ def _leftovers(said: str) -> tuple[list[str], list[str]]:
     """What a crash has left, by name, and the lines that speak of something else."""
     found: dict[str, None] = {}
     rest = []
-    for line in said.splitlines():
+    for line in map(str.strip, said.splitlines()):
         name = next((name for name, pattern in _LEFTOVERS.items() if pattern.match(line)), None)
         if name is not None:
             found[name] = None
-        elif line.strip() and not _PROGRESS.match(line):
+        elif line and not _PROGRESS.match(line):
             rest.append(line)
     return list(found), rest

@@ -93,8 +93,8 @@ class Cluster:
     def paused(self, node: int, pause_s: float) -> Iterator[int]:
         """Pause a node's kernel for so long, as an overloaded host would; yields its process, its group too.
 
-        The block's end waits until the time is over. Its other processes, which run the guest's programs, wait
-        for it; a signal to them User-Mode Linux would take for one of the guest's.
+        The block's end waits until the time is over. Its other processes, which run the guest's programs,
+        wait for it; a signal to them User-Mode Linux would take for one of the guest's.
         """
         process = self.pid(node)
         os.kill(process, signal.SIGSTOP)
