@@ -216,9 +216,10 @@ def task_test_long() -> graph.Task:
 
 
 def task_bench() -> graph.Task:
-    """Measure the build against its peers, as ratios."""
+    """Measure build and cluster against their peers, as ratios."""
+    benches = ("bench.build", "bench.cluster")
     return {
-        "actions": [Interactive([*graph.python("bench.build"), PLAN.loaded.name], shell=False)],
-        "task_dep": ["host-tools"],
+        "actions": [Interactive([*graph.python(name), PLAN.loaded.name], shell=False) for name in benches],
+        "task_dep": ["build-root"],
         "verbosity": 2,
     }
