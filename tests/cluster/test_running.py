@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from clusters import Cluster
 
+from ssiuml.cluster.namespace import network_namespace
+
 pytestmark = pytest.mark.cluster
 
 
@@ -96,20 +98,38 @@ def test_a_warm_command_takes_less_than_a_fifth_of_a_second(three: Cluster) -> N
     assert min(times) < 0.2, times
 
 
+def processes_of(cluster: Cluster) -> list[Path]:
+    """The folders below /proc of a cluster's processes."""
+    name = str(cluster.state_home).encode()
+    folders = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [folder for folder in folders if name in (folder / "cmdline").read_bytes()]
+
+
+def sockets_of(process: Path) -> set[str]:
+    """The inodes of a process's sockets."""
+    links = {str(link.readlink()) for link in (process / "fd").iterdir()}
+    return {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
+
+
 def test_no_process_of_the_cluster_has_a_port(three: Cluster) -> None:
-    ports = {
-        line.split()[9]
-        for table in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
-        for line in (Path("/proc/net") / table).read_text().splitlines()[1:]
-    }
-    ours = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and str(three.state_home).encode() in (entry / "cmdline").read_bytes():
-            ours += 1
-            links = {str(link.readlink()) for link in (entry / "fd").iterdir()}
-            sockets = {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
-            assert not sockets & ports, (entry / "cmdline").read_bytes()
-    assert ours > 4
+    processes = processes_of(three)
+    assert len(processes) > 4
+    for process in processes:
+        ports = {
+            line.split()[9]
+            for table in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
+            for line in (process / "net" / table).read_text().splitlines()[1:]
+        }
+        assert not sockets_of(process) & ports, (process / "cmdline").read_bytes()
+
+
+@pytest.mark.skipif(not network_namespace(), reason="this machine gives nobody a network namespace")
+def test_nobody_else_on_the_machine_sees_a_socket_of_the_interconnect(three: Cluster) -> None:
+    unix = [line.split() for line in Path("/proc/self/net/unix").read_text().splitlines()[1:]]
+    reachable = {fields[6] for fields in unix if len(fields) > 7 and fields[7].startswith("@")}
+    held = set().union(*map(sockets_of, processes_of(three)))
+    assert held
+    assert not held & reachable
 
 
 def test_everything_in_the_folder_is_for_its_owner_alone(three: Cluster) -> None:
