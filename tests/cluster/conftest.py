@@ -16,7 +16,7 @@ def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
         "recipe": recipe,
         **{key: {"file": name} for key, name in (("root_fs", "root_fs"), ("kernel", "k"), ("initrd", "i"))},
         "filesystem": {"type": "gfs2"},
-        "cluster": {"node_limit": 3},
+        "cluster": {"node_limit": 3, "timings": {"token_ms": 2000}},
     }
     (folder / "manifest.json").write_text(json.dumps(values))
     for name in ("root_fs", "k", "i"):
