@@ -218,11 +218,8 @@ def _print_commands(
         [*network_namespace(), *commands.supervisor_command(folder.path, "READY")],
         commands.dying_with_us(commands.switch_command(folder)),
     ]
-    expect = timings.expected_members(0, timings.starting_at_once(count, os.cpu_count() or 1))
     for node in range(1, count + 1):
-        made = commands.node_command(
-            folder, plan, node, expect=expect if node <= expect else 2, door="DOOR", control="CONTROL"
-        )
+        made = commands.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
         lines.append(made)
         if terminals:
             lines.append(terminals.command(node))

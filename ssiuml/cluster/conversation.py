@@ -5,6 +5,7 @@ import time
 from typing import Final
 
 from ssiuml.cluster import arbiter, control
+from ssiuml.cluster.admission import Admission
 from ssiuml.cluster.control import Message
 from ssiuml.cluster.fencing import Fencing
 from ssiuml.cluster.member import Member, Phase
@@ -13,14 +14,17 @@ from ssiuml.cluster.running import Running
 log = logging.getLogger(__name__)
 
 MOUNT_WAIT_LIMIT_S: Final = 30.0
+# A node that has not joined by then does it later, and the others go on without it.
+FORMING_LIMIT_S: Final = 150.0
 
 
 class Conversation:
     """The supervisor's half of the control lines."""
 
-    def __init__(self, running: Running, fencing: Fencing) -> None:
+    def __init__(self, running: Running, fencing: Fencing, admission: Admission) -> None:
         self._running = running
         self._fencing = fencing
+        self._admission = admission
 
     def on_message(self, member: Member, message: Message) -> None:
         """Take what a node said. It never waits."""
@@ -34,8 +38,11 @@ class Conversation:
         match message.word:
             case "hello":
                 self._on_hello(member, message)
+            case "join":
+                self._admission.ask(member)
             case "members":
                 self._on_members(member, message)
+                self._admission.look()
             case "mount":
                 self._on_mount(member, message)
             case "mounted":
@@ -84,8 +91,10 @@ class Conversation:
     def _on_mount(self, member: Member, message: Message) -> None:
         member.members = message.members
         member.first_seen.set()
-        unseen = arbiter.strangers(member.number, message.members, self._running.views())
-        if not unseen:
+        views = self._running.views()
+        unseen = arbiter.strangers(member.number, message.members, views)
+        is_forming = arbiter.is_forming(views) and member.seconds < FORMING_LIMIT_S
+        if not unseen and not is_forming:
             member.holds_root = True
             member.waiting_since = None
             self._running.reach(member, Phase.MOUNTING)
@@ -93,7 +102,7 @@ class Conversation:
             return
         now = time.monotonic()
         member.waiting_since = member.waiting_since or now
-        if now - member.waiting_since > MOUNT_WAIT_LIMIT_S:
+        if unseen and now - member.waiting_since > MOUNT_WAIT_LIMIT_S:
             names = " ".join(map(str, sorted(unseen)))
             member.kill(
                 f"killed: for {MOUNT_WAIT_LIMIT_S:.0f} s it has not seen nodes {names}, which have the "

@@ -47,6 +47,7 @@ class Member:
         self.folder = folder
         self.phase = Phase.STARTED
         self.members: tuple[int, ...] = ()
+        self.has_joined = False
         self.holds_root = False
         self.waiting_since: float | None = None
         self.started = time.monotonic()
@@ -109,7 +110,11 @@ class Member:
 
     @property
     def view(self) -> NodeView:
-        return NodeView(holds_root=self.holds_root, members=frozenset(self.members))
+        return NodeView(
+            holds_root=self.holds_root,
+            members=frozenset(self.members),
+            has_joined=self.has_joined or bool(self.members),
+        )
 
     @property
     def seconds(self) -> float:
@@ -119,6 +124,7 @@ class Member:
         """It begins a new life in the same process: it has been restarted."""
         self.phase = Phase.STARTED
         self.members = ()
+        self.has_joined = False
         self.holds_root = False
         self.waiting_since = None
         self.ping = None

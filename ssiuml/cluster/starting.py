@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ssiuml import sparse
 from ssiuml.cluster import commands, timings
+from ssiuml.cluster.admission import Admission
 from ssiuml.cluster.control import Message
 from ssiuml.cluster.member import Member, Phase
 from ssiuml.cluster.protocol import Values
@@ -20,9 +21,12 @@ log = logging.getLogger(__name__)
 class Starting:
     """The supervisor's ``start``."""
 
-    def __init__(self, running: Running, on_message: Callable[[Member, Message], None]) -> None:
+    def __init__(
+        self, running: Running, on_message: Callable[[Member, Message], None], admission: Admission
+    ) -> None:
         self._running = running
         self._on_message = on_message
+        self._admission = admission
 
     async def start(self, numbers: list[int], emit: Emit) -> Values:
         """Start nodes; ends when each is ready or is not going to be."""
@@ -34,15 +38,12 @@ class Starting:
         new = [number for number in numbers if number not in running.members]
         for number in sorted(set(numbers) - set(new)):
             emit({"event": "skipped", "node": number, "phase": str(running.members[number].phase)})
-        at_once = timings.starting_at_once(len(new), os.cpu_count() or 1)
-        expect = timings.expected_members(len(running.members), at_once)
-        slots = asyncio.Semaphore(at_once)
+        expect = timings.expected_members(len(running.members), len(new))
+        slots = asyncio.Semaphore(timings.starting_at_once(len(new), os.cpu_count() or 1))
         with running.listening(emit):
             # Reserved at once: a second command does not start the same nodes.
             members = [running.members.setdefault(number, Member(number, running.folder)) for number in new]
-            are_ready = await asyncio.gather(
-                *(self._start(member, expect if i < expect else 2, slots) for i, member in enumerate(members))
-            )
+            are_ready = await asyncio.gather(*(self._start(member, expect, slots) for member in members))
         failed = [member.number for member, is_ready in zip(members, are_ready, strict=True) if not is_ready]
         return {"ok": not failed, "started": new, "failed": failed}
 
@@ -104,5 +105,6 @@ class Starting:
         await member.close()
         if not member.settled.done():
             member.settled.set_result(False)
+        self._admission.look()
         running.write_state()
         running.emit(member, phase="ended", reason=how, in_order=left)

@@ -12,6 +12,7 @@ import time
 from typing import Final
 
 from ssiuml.cluster import commands
+from ssiuml.cluster.admission import Admission
 from ssiuml.cluster.conversation import Conversation
 from ssiuml.cluster.doorkeeper import open_door
 from ssiuml.cluster.fencing import Fencing, kill_all
@@ -35,8 +36,9 @@ class Supervisor:
     def __init__(self, folder: ClusterFolder, plan: ClusterPlan) -> None:
         self.running = Running(folder, plan)
         self.ended = asyncio.Event()
-        conversation = Conversation(self.running, Fencing(self.running.members))
-        self._starting = Starting(self.running, conversation.on_message)
+        admission = Admission(self.running)
+        conversation = Conversation(self.running, Fencing(self.running.members), admission)
+        self._starting = Starting(self.running, conversation.on_message, admission)
         self._stopping: asyncio.Task[Values] | None = None
 
     async def begin(self) -> None:

@@ -1,0 +1,34 @@
+"""Lets nodes join, one after the other where it matters, in the order in which they ask."""
+
+import logging
+
+from ssiuml.cluster import arbiter, control
+from ssiuml.cluster.member import Member
+from ssiuml.cluster.running import Running
+
+log = logging.getLogger(__name__)
+
+
+class Admission:
+    """The nodes that wait for leave to start corosync."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._waiting: list[Member] = []
+
+    def ask(self, member: Member) -> None:
+        """Take a node's question; it is answered when the node may join."""
+        self._waiting.append(member)
+        self.look()
+
+    def look(self) -> None:
+        """Answer those who may join now; to be called whenever a membership may have settled."""
+        for member in list(self._waiting):
+            if self._running.members.get(member.number) is not member or member.is_doomed:
+                self._waiting.remove(member)
+            elif arbiter.may_join(member.number, self._running.views()):
+                self._waiting.remove(member)
+                member.has_joined = True
+                member.control.write(control.GO)
+            else:
+                return
