@@ -19,7 +19,7 @@ from ssiuml import (
     cpio,
     elf,
     folder,
-    gfs2,
+    gfs2_tools,
     image,
     initrd,
     kernel,
@@ -93,7 +93,7 @@ class Build:
         add(
             "copy-root",
             [*LAYERS, "mkfs", "kernel-image"],
-            lambda: {"code": [code_digest(gfs2, image, layer, tree), appliance_digest()]},
+            lambda: {"code": [code_digest(gfs2_tools, image, layer, tree), appliance_digest()]},
             self._copy_root,
             plan.root_fs,
         )
@@ -235,7 +235,7 @@ class Build:
         return {"filesystem": self.recipe.filesystem.model_dump(mode="json"), **self._sparse_inputs()}
 
     def _mkfs(self) -> Values:
-        gfs2.make_image(self.plan.blank, self.plan.formatted, self.recipe.filesystem)
+        gfs2_tools.make_image(self.plan.blank, self.plan.formatted, self.recipe.filesystem)
         return self._mkfs_inputs()
 
     def _kernel_image(self) -> Values:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ssiuml import gfs2, sparse
+from ssiuml import gfs2_tools, sparse
 from ssiuml.appliance import Filled
 from ssiuml.atomic import replacing
 from ssiuml.recipe import LoadedRecipe
@@ -22,7 +22,7 @@ def write_root_fs(loaded: LoadedRecipe, formatted: Path, tree: Tree, target: Pat
     and what *fill* raises; *target* then stays as it was.
     """
     settings, size = loaded.recipe.filesystem, loaded.recipe.sizes.root_fs_bytes
-    needed = gfs2.needed_bytes(tree, settings)
+    needed = gfs2_tools.needed_bytes(tree, settings)
     if needed > size:
         journals = f"{settings.journals} journals of {format_size(settings.journal_size_bytes)}"
         raise loaded.error(
@@ -36,5 +36,5 @@ def write_root_fs(loaded: LoadedRecipe, formatted: Path, tree: Tree, target: Pat
     with replacing(target) as part:
         sparse.copy(formatted, part)
         filled = fill(part, tree)
-        gfs2.check_image(part)
+        gfs2_tools.check_image(part)
     return filled

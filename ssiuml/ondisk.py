@@ -13,7 +13,7 @@ aligned behind your back); tests hold them against the C header.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
@@ -222,6 +222,24 @@ class OnDisk:
 
     def _misfit(self, name: str, value: object, limit: str) -> FormatError:
         return FormatError(f"{type(self).__name__}.{name}: {value!r} does not fit: {limit}")
+
+
+def fast_packer(structure: "type[OnDisk]", names: "Sequence[str]") -> struct.Struct:
+    """A packer of the fields with these dotted names alone, in their order on the disk; all others are 0.
+
+    For structures that are written by the ten thousand; ValueError if a name is unknown or out of order.
+    """
+    layout = layout_of(structure)
+    format_, found = ">", []
+    for name, code in zip(_leaf_names(layout), _leaf_codes(layout), strict=True):
+        if name in names:
+            found.append(name)
+            format_ += code
+        else:
+            format_ += f"{struct.calcsize(f'>{code}')}x"
+    if found != list(names):
+        raise ValueError(f"{structure.__name__} has its fields in this order: {', '.join(found)}")
+    return struct.Struct(format_)
 
 
 def _leaf_codes(layout: Layout) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.ondisk import Be8, Be16, Be32, Be64, FormatError, OnDisk, Raw12, SignedBe64, Text64
+from ssiuml.ondisk import Be8, Be16, Be32, Be64, FormatError, OnDisk, Raw12, SignedBe64, Text64, fast_packer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,21 @@ def test_too_few_bytes_are_named(length: int) -> None:
 def test_a_value_that_does_not_fit_is_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(FormatError, match=message):
         _outer(**changes).pack()
+
+
+def test_a_fast_packer_sets_some_fields_and_zeroes_the_rest() -> None:
+    packer = fast_packer(Outer, ["head.two", "name", "tail.one"])
+    expected = Outer(head=Inner(one=0, two=7), small=0, name=b"n", tail=Inner(one=8, two=0), when=0)
+    assert packer.pack(7, b"n", 8) == expected.pack()
+    buffer = bytearray(b"?" * Outer.size_bytes())
+    packer.pack_into(buffer, 0, 7, b"n", 8)
+    assert buffer == expected.pack()
+
+
+@pytest.mark.parametrize("names", [["two"], ["name", "head.two"]])
+def test_a_fast_packer_knows_its_fields_and_their_order(names: list[str]) -> None:
+    with pytest.raises(ValueError, match="Outer has its fields in this order"):
+        fast_packer(Outer, names)
 
 
 class Plain(OnDisk):
