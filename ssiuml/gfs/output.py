@@ -16,14 +16,18 @@ _NO_FILE_TO_FILE: Final = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EI
 
 
 class Output:
-    """Writes blocks to an open file that was one hole before; flush() has to be called at the end."""
+    """Writes blocks to an open file that was one hole before; flush() has to be called at the end.
 
-    def __init__(self, number: int, block_size: int, sources: Sources) -> None:
+    Block 0 lies at byte *origin_bytes* of the file: behind the label where it is the device of a pool.
+    """
+
+    def __init__(self, number: int, block_size: int, sources: Sources, origin_bytes: int = 0) -> None:
         self.block_size = block_size
         self.stage = bytearray(max(_STAGE_BYTES, block_size))
         self._view = memoryview(self.stage)
         self._zeros = memoryview(bytes(block_size))
         self._number = number
+        self._origin = origin_bytes
         self._sources = sources
         self._start = self._used = 0
         self._copy_range = True
@@ -37,7 +41,7 @@ class Output:
 
     def room(self, address: int, blocks: int = 1) -> int:
         """Where in the stage the caller has to put *blocks* blocks at *address*, every byte of them."""
-        position, length = address * self.block_size, blocks * self.block_size
+        position, length = self._position(address), blocks * self.block_size
         if position != self._start + self._used or self._used + length > len(self.stage):
             self.flush()
             self._start = position
@@ -56,9 +60,13 @@ class Output:
         self.stage[offset:end] = data
         self.stage[end : offset + blocks * self.block_size] = bytes(blocks * self.block_size - len(data))
 
+    def _position(self, address: int) -> int:
+        return self._origin + address * self.block_size
+
     def put_bytes(self, position: int, data: bytes | bytearray) -> None:
-        """Write *data* at a byte of the file at once; what lies behind it stays as it is."""
+        """Write *data* at a byte of the file system at once; what lies behind it stays as it is."""
         self.flush()
+        position += self._origin
         done = 0
         while done < len(data):
             done += os.pwrite(self._number, memoryview(data)[done:], position + done)
@@ -84,7 +92,7 @@ class Output:
         number = self._sources.descriptor(extent.path)
         source = extent.offset_bytes + skip_bytes
         if size_bytes >= _DIRECT_BYTES:
-            self._copy_directly(number, source, size_bytes, address * self.block_size, extent)
+            self._copy_directly(number, source, size_bytes, self._position(address), extent)
             return
         blocks = -(-size_bytes // self.block_size)
         offset = self.room(address, blocks)
