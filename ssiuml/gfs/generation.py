@@ -12,8 +12,8 @@ from ssiuml.tree import Kind, Meta
 class DinodeFacts:
     """Everything that a dinode says, in the terms of no generation.
 
-    *flags* and *payload* as in the structure; *last_block* is the last block of the inode, as a hint where
-    to go on; *group* the address of the resource group that it lies in.
+    *flags* and *payload* are as in the structure. The goals are blocks near which the kernel looks for more,
+    0 where the inode itself will do.
     """
 
     kind: Kind
@@ -30,7 +30,8 @@ class DinodeFacts:
     depth: int = 0
     entries: int = 0
     eattr: int = 0
-    last_block: int = 0
+    goal_meta: int = 0
+    goal_data: int = 0
 
 
 class Generation(Protocol):

@@ -44,6 +44,8 @@ class Inode:
     metadata_blocks: int = 1  # the dinode among them
     data_blocks: int = 0
     formal: int = 0
+    goal_meta: int = 0  # 0: the dinode itself
+    goal_data: int = 0
     runs: list[Run] = field(default_factory=list)
 
     @property

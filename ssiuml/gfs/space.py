@@ -44,6 +44,11 @@ class Group:
         return self.blocks - self.used
 
     @property
+    def bitmap_bytes(self) -> int:
+        """Bytes of the bitmap: ri_bitbytes."""
+        return self.blocks // BLOCKS_PER_BYTE
+
+    @property
     def marked(self) -> int:
         """How many blocks have the state DINODE."""
         return sum(self._marked[1::2])

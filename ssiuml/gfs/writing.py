@@ -70,7 +70,6 @@ class InodeWriter:
 
     def _facts(self, inode: Inode, size_bytes: int, eattr: list[Run]) -> DinodeFacts:
         node = inode.node
-        last, count = inode.runs[-1]
         return DinodeFacts(
             node.kind,
             node.meta,
@@ -83,7 +82,8 @@ class InodeWriter:
             inode.flags,
             inode.payload,
             eattr=eattr[0][0] if eattr else 0,
-            last_block=last + count - 1,
+            goal_meta=inode.goal_meta,
+            goal_data=inode.goal_data,
         )
 
     def _put_dinode(self, facts: DinodeFacts, body: bytes = b"") -> None:
