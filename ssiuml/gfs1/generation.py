@@ -22,6 +22,7 @@ FILE_TYPES: Final = MappingProxyType(
         Kind.BLOCK: FileType.BLOCK,
         Kind.CHARACTER: FileType.CHARACTER,
         Kind.FIFO: FileType.FIFO,
+        Kind.SOCKET: FileType.SOCKET,
     }
 )
 ATTRIBUTE_KINDS: Final = MappingProxyType({"user": 1, "system": 2, "security": 3})
