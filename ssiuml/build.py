@@ -29,7 +29,7 @@ from ssiuml import (
     sparse,
     tree,
 )
-from ssiuml.appliance import Filled, appliance_digest, fill
+from ssiuml.appliance import Appliance, Filled, appliance_digest
 from ssiuml.cache import Entry, entry_of
 from ssiuml.errors import RecipeError
 from ssiuml.layer import Layer
@@ -303,9 +303,7 @@ class Build:
         plan = self.plan
 
         def filler(target: Path, contents: Tree) -> Filled:
-            version = self._kernel_version()
-            work = plan.places.work / "appliance"
-            return fill(target, contents, kernel=plan.kernel, modules_version=version, work=work)
+            return self._appliance(contents).fill(target, contents)
 
         contents = self._tree(*LAYERS)
         filled = image.write_root_fs(plan.loaded, plan.formatted, contents, plan.root_fs, filler)
@@ -317,6 +315,14 @@ class Build:
             "size_bytes": plan.root_fs.stat().st_size,
             "allocated_bytes": sparse.allocated_bytes(plan.root_fs),
         }
+
+    def _appliance(self, programs: Tree) -> Appliance:
+        return Appliance(
+            kernel=self.plan.kernel,
+            modules_version=self._kernel_version(),
+            programs=programs,
+            work=self.plan.places.work / "appliance",
+        )
 
     def _initrd_tools(self) -> Tree:
         contents = self._tree("base", "cluster-tools")

@@ -33,11 +33,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What a tree holds: facts by path, the inode count, the bytes of all files."""
+    """What a tree holds: facts by path, the inode count, the bytes of all files (once for each inode)."""
 
     facts: Mapping[str, Facts]
     inodes: int
     content_bytes: int
+
+    @property
+    def xattr_bytes(self) -> int:
+        """The bytes of all extended attributes' values, once for each name."""
+        return sum(len(value) // 2 for facts in self.facts.values() for _, value in facts.xattrs)
 
     def digest(self) -> str:
         """SHA-256 over every path and its facts, in the order of Tree.walk."""

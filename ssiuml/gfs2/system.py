@@ -14,7 +14,7 @@ from ssiuml.gfs.generation import Generation
 from ssiuml.gfs.inodes import Inode, plan
 from ssiuml.gfs.space import Group, Space
 from ssiuml.gfs.structures import Flag, MetaType, Payload, Quota, RindexEntry, meta_header
-from ssiuml.gfs2.geometry import Geometry
+from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.journal import Journal
 from ssiuml.gfs2.structures import InumRange, StatfsChange
 from ssiuml.tree import Content, Literal, Meta, directory, file
@@ -47,7 +47,7 @@ class Choices:
 
     time_ns: int = 0
     full_journals: bool = False
-    quota_change_bytes: int = 1 << 20
+    quota_change_bytes: int = QUOTA_CHANGE_BYTES
 
 
 def plan_system(

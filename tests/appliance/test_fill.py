@@ -9,7 +9,8 @@ import pytest
 from checkouts import Checkout
 
 from ssiuml import sparse
-from ssiuml.appliance import ApplianceError, Filled, fill
+from ssiuml.appliance import Appliance, ApplianceError, Filled
+from ssiuml.appliance.fill import TIMEOUT_S
 from ssiuml.build import Build
 from ssiuml.initrd import modules_tree, tools_tree
 from ssiuml.layer import Layer, merge, read_layer
@@ -39,14 +40,16 @@ class Bench:
         subprocess.run(words, check=True, capture_output=True)
         return image
 
-    def fill(self, image: Path, **more: float) -> Filled:
-        return fill(
-            image,
-            self.tree,
+    def fill(self, image: Path, timeout_s: float = TIMEOUT_S) -> Filled:
+        return self.appliance(timeout_s).fill(image, self.tree)
+
+    def appliance(self, timeout_s: float = TIMEOUT_S) -> Appliance:
+        return Appliance(
             kernel=self.kernel,
             modules_version=self.version,
+            programs=self.tree,
             work=self.folder / "work",
-            **more,
+            timeout_s=timeout_s,
         )
 
 
