@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
-from gfs_tools import assert_clean, tool
+from gfs_tools import assert_clean, tool, without_percentages
 
 from ssiuml import sparse
+from ssiuml.gfs1.geometry import Wish, plan_geometry
+from ssiuml.gfs1.special import Settings
+from ssiuml.gfs1.writer import Written, write_filesystem
+from ssiuml.tree import Tree
 
 # gfs2_convert never counts inodes right (seen with what gfs_mkfs and GFS kernels made, too): fsck.gfs2 finds
 # exactly these lines, and more would be about us.
@@ -25,7 +29,7 @@ def converted(image: Path) -> Path:
     copy = image.with_name(f"{image.name}.gfs2")
     sparse.copy(image, copy)
     tool("gfs2_convert", "-y", copy)
-    output = tool("fsck.gfs2", "-y", copy, ok=(0, 1))
+    output = without_percentages(tool("fsck.gfs2", "-y", copy, ok=(0, 1)))
     progress = ("Initializing", "Validating", "Level 1", "(level 1", "Starting", "fsck.gfs2 complete")
     remarks = {
         line
@@ -41,3 +45,25 @@ def assert_clean_after_conversion(image: Path) -> None:
     copy = converted(image)
     assert_clean(copy)
     copy.unlink()
+
+
+def made(
+    image: Path,
+    tree: Tree,
+    *,
+    size_mib: int = 256,
+    block_size: int = 4096,
+    journals: int = 1,
+    journal_mib: int = 8,
+) -> Written:
+    """Make a new GFS1 image at *image* with *tree* in it."""
+    sparse.create(image, size_mib << 20)
+    wish = Wish(
+        device_bytes=size_mib << 20,
+        journals=journals,
+        journal_mib=journal_mib,
+        block_size=block_size,
+        expert=True,
+    )
+    settings = Settings(lock_protocol="lock_nolock", lock_table="a:b", time_s=1_700_000_000)
+    return write_filesystem(image, plan_geometry(wish), settings, tree)
