@@ -1,5 +1,6 @@
 """Foreign programs that judge file systems, for the tests of several folders."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def tool(name: str, *words: str | Path, ok: tuple[int, ...] = (0,)) -> str:
 
 def assert_clean(image: Path) -> None:
     """fsck.gfs2 finds nothing to say about *image* besides its own progress."""
-    output = tool("fsck.gfs2", "-n", image)
+    output = re.sub(r"\r? *\d+ percent complete\.\r?", "", tool("fsck.gfs2", "-n", image))
     quiet = ("Initializing", "Validating", "Level 1", "(level 1", "Starting", "fsck.gfs2 complete")
     remarks = [
         line
