@@ -19,7 +19,7 @@ def tool(name: str, *words: str | Path, ok: tuple[int, ...] = (0,)) -> str:
 
 def without_percentages(output: str) -> str:
     """What fsck.gfs2 said, without the counter that it shows when it takes longer."""
-    return re.sub(r"\d+ percent complete\.\r?", "", output)
+    return re.sub(r"\r? *\d+ percent complete\.\r?", "", output)
 
 
 def assert_clean(image: Path) -> None:
