@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 from appliances import appliance_of
-from biting import add_large_directory, biting_tree
 from checkouts import Checkout
-from gfs1_tools import converted, made
+from gfs1_tools import converted, large_directory, made, odd_gfs1_tree
 
 from ssiuml.compare import take_census
+from ssiuml.gfs.contents import Pieces
+from ssiuml.tree import Literal, Meta, file
 
 pytestmark = pytest.mark.cluster
 MIB = 1 << 20
@@ -18,11 +19,15 @@ MIB = 1 << 20
 def test_every_name_inode_attribute_and_byte_is_there(
     built: Checkout, tmp_path: Path, block_size: int
 ) -> None:
-    tree = biting_tree(block_size, sparse_bytes=64 * MIB)
-    add_large_directory(tree, 5000)
+    tree = odd_gfs1_tree(block_size)
+    tree.add("large", large_directory(5000).lookup("large"))
+    pieces = [(0, b"begin"), (64 * MIB - 3, b"end")]
+    tree.add("sparse", file(Pieces(64 * MIB, pieces), Meta(mode=0o644)))
     # The appliance mounts without ACLs and does not show them; that they are well-formed, fsck.gfs2 says.
-    tree.remove("attributes/acl")
-    made(tmp_path / "image", tree, size_mib=512, block_size=block_size)
+    for name in ("attributes/acl", "attributes/acl.d"):
+        tree.remove(name)
+    tree.add("names/plain", file(Literal(b"plain"), Meta(mode=0o644)))
+    made(tmp_path / "image", tree, block_size=block_size)
     expected = take_census(tree)
     seen = appliance_of(built, tmp_path / "work").read_back(converted(tmp_path / "image"), expected)
     assert (seen.names, seen.inodes) == (len(expected.facts), expected.inodes)
