@@ -21,12 +21,12 @@ from ssiuml.assembly import Pool
 from ssiuml.atomic import replacing
 from ssiuml.blockdev import Device, DeviceError, open_device
 from ssiuml.errors import UsageError
+from ssiuml.gfs.structures import BLOCK_SIZES, SUPERBLOCK_BYTES
 from ssiuml.pool.label import RESERVED_BYTES, read_label
 from ssiuml.pool.mapping import SECTOR_BYTES, Piece
 
 BLKZEROOUT: Final = 0x127F  # linux/fs.h
-SUPERBLOCK_BYTES: Final = 65_536  # where it begins in either GFS
-_SUPERBLOCK_SECTORS: Final = 128  # as much as the largest block, 64 KiB
+_SUPERBLOCK_SECTORS: Final = BLOCK_SIZES[-1] // SECTOR_BYTES
 
 
 @dataclass(frozen=True, slots=True)

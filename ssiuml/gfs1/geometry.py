@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ssiuml.errors import UsageError
+from ssiuml.gfs.space import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES
+from ssiuml.gfs.structures import BLOCK_SIZES, META_HEADER_BYTES, SUPERBLOCK_BYTES
 from ssiuml.units import MIB, format_size
 
 SECTOR_BYTES: Final = 512
-SB_ADDR_BYTES: Final = 65536  # the superblock's place, whatever the block size
-BLOCK_SIZES: Final = tuple(512 << power for power in range(8))
 DEFAULT_BLOCK_SIZE: Final = 4096
 DEFAULT_JOURNAL_MIB: Final = 128
 DEFAULT_SEGMENT_BLOCKS: Final = 16
@@ -24,10 +24,6 @@ MAX_DEVICE_BYTES: Final = 1 << 44  # what GFS of 2004 was supported on, on 32-bi
 LEAST_AREA_BLOCKS: Final = 100
 MAX_SEGMENT_BYTES: Final = 4 * MIB
 MANY_RGRPS: Final = 10_000  # more than these, and gfs_mkfs makes them larger
-
-RG_HEADER_BYTES: Final = 128  # struct gfs_rgrp, in the first block of a bitmap
-META_HEADER_BYTES: Final = 24  # struct gfs_meta_header, in its further blocks
-BLOCKS_PER_BYTE: Final = 4  # a bitmap has two bits for each block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +71,7 @@ class Geometry:
     @property
     def superblock(self) -> int:
         """The superblock's block number."""
-        return SB_ADDR_BYTES // self.block_size
+        return SUPERBLOCK_BYTES // self.block_size
 
 
 def plan_geometry(wish: Wish) -> Geometry:
@@ -88,7 +84,7 @@ def plan_geometry(wish: Wish) -> Geometry:
         raise _too_small(wish)
     before = _to_blocks(wish, 0, half)
     after = _to_blocks(wish, half + wish.journals * per_journal, half)
-    reserved = SB_ADDR_BYTES // wish.block_size + 1
+    reserved = SUPERBLOCK_BYTES // wish.block_size + 1
     before = (before[0] + reserved, before[1] - reserved)
     journals = tuple(
         _journal(_to_blocks(wish, half + number * per_journal, per_journal), wish.segment_blocks)
@@ -108,7 +104,7 @@ def plan_geometry(wish: Wish) -> Geometry:
 
 def needed_device_bytes(wish: Wish) -> int:
     """The least device for *wish*'s journals with nothing else on it, in bytes."""
-    reserved = SB_ADDR_BYTES // wish.block_size + 1
+    reserved = SUPERBLOCK_BYTES // wish.block_size + 1
     # Areas may lose a block at each end to rounding.
     half_blocks = LEAST_AREA_BLOCKS + reserved + 2
     return wish.journals * wish.journal_mib * MIB + 2 * half_blocks * wish.block_size
@@ -208,7 +204,7 @@ def _cut(area: tuple[int, int], count: int, block_size: int) -> list[Rgrp]:
 
 def _rgrp(addr: int, blocks: int, block_size: int) -> Rgrp:
     """Divide *blocks* into bitmap and data; up to some blocks at the end stay unused."""
-    length, room, room_before = 1, block_size - RG_HEADER_BYTES, 0
+    length, room, room_before = 1, block_size - RGRP_HEADER_BYTES, 0
     while (needed := (blocks - length) // BLOCKS_PER_BYTE) > room:
         room_before = room
         length, room = length + 1, room + block_size - META_HEADER_BYTES

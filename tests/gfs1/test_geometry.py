@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssiuml.errors import UsageError
+from ssiuml.gfs.structures import BLOCK_SIZES
 from ssiuml.gfs1.geometry import (
-    BLOCK_SIZES,
     Geometry,
     Journal,
     Rgrp,
