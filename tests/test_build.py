@@ -65,7 +65,8 @@ def test_check_finds_the_same_tree_whoever_wrote_the_root(variant: Checkout, wri
     changed(variant, f"filesystem: {{writer: {writer}}}\n")
     outcome = variant.build("check")
     assert "the images boot" in outcome.output
-    assert ("copy-root: unpacking" in outcome.output) and ("check: reading back" in outcome.output)
+    assert "copy-root: unpacking" in outcome.output
+    assert "check: reading back" in outcome.output
     assert list((variant.images / "work").glob("writers.*")) == []
 
 
