@@ -19,7 +19,11 @@ _USED_BYTE: Final = 0b01010101
 
 
 class NoSpaceError(SsiumlError):
-    """What is to be stored does not fit."""
+    """What is to be stored does not fit; a file system of *least_bytes* would hold it."""
+
+    def __init__(self, message: str, *, hint: str | None = None, least_bytes: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.least_bytes = least_bytes
 
 
 @dataclass(slots=True)

@@ -47,7 +47,6 @@ class Choices:
 
     time_ns: int = 0
     full_journals: bool = False
-    quota_change_bytes: int = QUOTA_CHANGE_BYTES
 
 
 def plan_system(
@@ -59,7 +58,7 @@ def plan_system(
     jindex = builder.directory(master, b"jindex", 0o700)
     per_node = builder.directory(master, b"per_node", 0o700)
     journal = Journal(geometry.journal_blocks, geometry.block_size, choices.full_journals)
-    change = Literal(quota_change(choices.quota_change_bytes, geometry.block_size))
+    change = Literal(quota_change(geometry.block_size))
     journals = [
         builder.file(jindex, b"journal%d" % number, journal, Flag.SYSTEM)
         for number in range(geometry.journals)
@@ -143,10 +142,10 @@ def resource_index(groups: Iterable[Group]) -> bytes:
     )
 
 
-def quota_change(size_bytes: int, block_size: int) -> bytes:
+def quota_change(block_size: int) -> bytes:
     """The contents of a node's quota_change file: blocks that hold nothing but a header."""
     block = meta_header(MetaType.QC).pack().ljust(block_size, b"\0")
-    return block * (size_bytes // block_size)
+    return block * (QUOTA_CHANGE_BYTES // block_size)
 
 
 def usage_of(inodes: Iterable[Inode]) -> dict[int, tuple[int, int]]:

@@ -47,12 +47,6 @@ class Settings:
                 )
         if self.fs_format not in (FORMAT_1801, FORMAT_1802):
             raise FormatError(f"format {self.fs_format}: there are {FORMAT_1801} and {FORMAT_1802}")
-        block, size = self.geometry.block_size, self.choices.quota_change_bytes
-        if size < block or size % block or size > 64 * MIB:
-            raise GeometryError(
-                f"quota change files of {size} bytes: whole blocks of {block} bytes are needed, "
-                f"at most {format_size(64 * MIB)}"
-            )
 
     def made_uuid(self) -> bytes:
         """The UUID that the image gets."""
@@ -134,6 +128,7 @@ def _plan(tree: Tree, settings: Settings, sources: Sources) -> _Image:
             f"a file system of {format_size(settings.geometry.size_bytes)} has room for "
             f"{format_size(max(0, free) * block)} besides its journals",
             hint=f"make it {format_size(least, exact=True)} or larger",
+            least_bytes=least,
         )
     place_journals(system, groups)
     space = Space(groups)
