@@ -34,11 +34,12 @@ class Bytes:
 def small_tree(block_size: int) -> Tree:
     """Some of everything, so that it fits into the smallest images."""
     tree = Tree(Meta(mode=0o755))
-    wanted = ("sizes", "modes", "special", "attributes", "deep", "empty")
+    wanted = ("sizes", "modes", "special", "attributes")
     for path, node in odd_tree(block_size).walk():
         if path.partition("/")[0] in wanted and node.kind is not Kind.DIRECTORY:
             tree.add(path, node)
     tree.add("blocks", file(Literal(pattern(((block_size - 232) // 8 + 3) * block_size)), Meta(mode=0o644)))
+    tree.add("linear/inner/innermost", directory(Meta(mode=0o700)))
     tree.add("link", symlink("sizes/0"))
     linked = file(Literal(b"linked"), Meta(mode=0o644))
     tree.add("hashed", directory(Meta(mode=0o755)))
