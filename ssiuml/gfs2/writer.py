@@ -11,7 +11,7 @@ from typing import Final
 from ssiuml.atomic import replacing
 from ssiuml.gfs.contents import Sources
 from ssiuml.gfs.inodes import Inode, inventory, plan
-from ssiuml.gfs.output import Output
+from ssiuml.gfs.output import Output, write_at
 from ssiuml.gfs.space import Group, NoSpaceError, Space
 from ssiuml.gfs.structures import LOCK_NAME_BYTES, SUPERBLOCK_BYTES, Inum, MetaType, meta_header
 from ssiuml.gfs.writing import InodeWriter
@@ -89,7 +89,10 @@ def write_image(target: Path, tree: Tree, settings: Settings) -> Written:
             number = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             try:
                 os.ftruncate(number, settings.geometry.size_bytes)
-                _write(image, Output(number, settings.geometry.block_size, sources))
+                with Output(number, settings.geometry.block_size, sources) as output:
+                    _write(image, output)
+                # Last, so that what an interrupted write leaves is nothing that anybody mounts.
+                write_at(number, _superblock(image), SUPERBLOCK_BYTES)
             finally:
                 os.close(number)
     free = sum(group.free for group in image.groups)
@@ -184,9 +187,6 @@ def _write(image: _Image, output: Output) -> None:
         writer.write(inode)
     for group, following in zip(image.groups, [*image.groups[1:], None], strict=True):
         _write_group(group, following.address - group.address if following else 0, output)
-    output.flush()
-    # Last, so that what an interrupted write leaves is nothing that anybody mounts.
-    output.put_bytes(SUPERBLOCK_BYTES, _superblock(image))
 
 
 def _write_group(group: Group, skip: int, output: Output) -> None:
