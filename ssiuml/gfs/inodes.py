@@ -7,9 +7,9 @@ from typing import Final
 from ssiuml.errors import SsiumlError
 from ssiuml.gfs.attributes import AttributePlan, AttributesError, plan_attributes
 from ssiuml.gfs.contents import Sources
-from ssiuml.gfs.dirents import HashedPlan, linear_bytes, plan_hashed
+from ssiuml.gfs.dirents import DirectoryError, HashedPlan, linear_bytes, plan_hashed
 from ssiuml.gfs.generation import Generation
-from ssiuml.gfs.shape import PointerTree, Run, full_tree, pointer_tree
+from ssiuml.gfs.shape import PointerTree, Run, TooLargeError, full_tree, pointer_tree
 from ssiuml.gfs.structures import NAME_BYTES_MAX, Flag, Payload
 from ssiuml.tree import Kind, Node
 
@@ -144,7 +144,7 @@ def plan(inode: Inode, generation: Generation, sources: Sources) -> None:
             _plan_directory(inode, generation)
         elif node.kind is Kind.SYMLINK:
             _check_target(node, generation)
-    except (_RefusedError, AttributesError) as error:
+    except (_RefusedError, AttributesError, DirectoryError, TooLargeError) as error:
         raise UnstorableError(f"{inode.path()}: {error.message}", hint=error.hint) from error
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Final
 
@@ -26,11 +26,13 @@ _NO_FILE_TO_FILE: Final = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EI
 class Output:
     """Writes blocks to an open file that was one hole before, at the latest when the context ends.
 
-    No block is written twice, so the order in which that happens does not matter.
+    No block is written twice, so the order in which that happens does not matter. Block 0 lies at byte
+    *origin_bytes* of the file: behind the label where it is the device of a pool.
     """
 
-    def __init__(self, number: int, block_size: int, sources: Sources) -> None:
+    def __init__(self, number: int, block_size: int, sources: Sources, origin_bytes: int = 0) -> None:
         self.block_size = block_size
+        self._origin = origin_bytes
         self._size = max(_STAGE_BYTES, block_size)
         self._zeros = memoryview(bytes(block_size))
         self._sources = sources
@@ -48,6 +50,11 @@ class Output:
             self._flush()
         self._worker.end(give_up=kind is not None)
 
+    def flush(self) -> None:
+        """Hand everything so far to the kernel, and raise what went wrong on the way."""
+        self._flush()
+        self._worker.wait()
+
     def _flush(self) -> None:
         if self._used:
             self._worker.write(self._stage, self._stage, self._used, self._start)
@@ -59,7 +66,7 @@ class Output:
 
         Both are good until the next call of any method but read_in.
         """
-        position, length = address * self.block_size, blocks * self.block_size
+        position, length = self._position(address), blocks * self.block_size
         if position != self._start + self._used or self._used + length > self._size:
             self._flush()
             self._start = position
@@ -67,11 +74,14 @@ class Output:
         self._used += length
         return self._stage, offset
 
+    def _position(self, address: int) -> int:
+        return self._origin + address * self.block_size
+
     def put(self, address: int, data: bytes | bytearray) -> None:
         """Write *data* at *address*; the last block is filled with zeros."""
         if len(data) > self._size:
             self._flush()
-            self._worker.write(self._stage, data, len(data), address * self.block_size)
+            self._worker.write(self._stage, data, len(data), self._position(address))
             self._stage = self._worker.stage()
             return
         blocks = -(-len(data) // self.block_size)
@@ -96,7 +106,7 @@ class Output:
         if size_bytes >= _DIRECT_BYTES:
             # What follows the last byte in its block is part of the hole that the image was.
             self._flush()
-            self._worker.copy(extent, source, size_bytes, address * self.block_size)
+            self._worker.copy(extent, source, size_bytes, self._position(address))
             return
         blocks = -(-size_bytes // self.block_size)
         stage, offset = self.room(address, blocks)
@@ -144,6 +154,13 @@ class _Worker:
         """Copy from byte *source* of the file of *extent* to byte *position* of the image."""
         self._complain()
         self._jobs.put(partial(self._copy, extent, source, size_bytes, position))
+
+    def wait(self) -> None:
+        """Wait until all that was asked for is done."""
+        done = Event()
+        self._jobs.put(done.set)
+        done.wait()
+        self._complain()
 
     def end(self, give_up: bool) -> None:
         """Wait until all is done, or give up what is not begun; raise what went wrong."""

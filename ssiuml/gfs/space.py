@@ -114,15 +114,16 @@ class Space:
         """Blocks that are left, in all groups."""
         return sum(group.free for group in self.groups)
 
-    def allocate(self, dinode_state: int, used_state: int = 0) -> list[Run]:
+    def allocate(self, dinode_state: int, used_state: int = 0, *, is_inode: bool = True) -> list[Run]:
         """Take the next blocks: an inode's first ones in the state DINODE, its others in the state USED.
 
-        In GFS2 only the dinode itself is in the state DINODE, in GFS1 all its metadata are. The blocks
+        In GFS2 only the dinode itself is in the state DINODE, in GFS1 all its metadata are. The first block
+        is counted as a dinode, unless *is_inode* is false: the inode has its dinode already. The blocks
         follow one another unless a group ends between them. NoSpaceError if there are not enough.
         """
         wanted = dinode_state + used_state
         runs: list[Run] = []
-        first = True
+        first = is_inode
         while wanted:
             if self._number == len(self.groups):
                 raise NoSpaceError(f"{wanted} more blocks are needed than the file system has")
