@@ -1,6 +1,5 @@
 """Puts a new GFS1 or GFS2 file system, with a tree in it, onto a file, a device or a pool."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +16,7 @@ from ssiuml.gfs2.system import Choices as Gfs2SystemChoices
 from ssiuml.ondisk import FormatError
 from ssiuml.tree import Tree
 from ssiuml.units import MIB
-from ssiuml.volume import Draft, copy_data, drafting
+from ssiuml.volume import Draft, drafting
 
 
 class Written(Protocol):
@@ -97,15 +96,7 @@ class Gfs2Choice(_Choice):
             )
         except (gfs2_geometry.GeometryError, FormatError) as error:
             raise UsageError(error.message, hint=error.hint) from error
-        if draft.is_named and not draft.start_bytes:
-            return gfs2_writer.write_image(draft.path, tree, settings)
-        # That writer makes files with nothing before the file system.
-        with tempfile.TemporaryDirectory(dir=draft.folder) as folder:
-            image = Path(folder) / "image"
-            written = gfs2_writer.write_image(image, tree, settings)
-            with image.open("rb") as source, draft.path.open("r+b") as target:
-                copy_data(source.fileno(), target.fileno(), draft.start_bytes)
-        return written
+        return gfs2_writer.write_filesystem(draft.path, tree, settings, start_bytes=draft.start_bytes)
 
 
 def make_filesystem(target: Path | Pool, choice: Gfs1Choice | Gfs2Choice, tree: Tree) -> Written:

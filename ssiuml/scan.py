@@ -65,7 +65,8 @@ def _node(path: str, state: os.stat_result, seen: dict[tuple[int, int], Node]) -
     kind = _KIND_OF_FORMAT[stat.S_IFMT(state.st_mode)]
     node = Node(kind, _meta(path, state))
     if kind is Kind.FILE:
-        if not os.access(path, os.R_OK):
+        # What everybody may read needs no further question, and a tree has ten thousand of them.
+        if state.st_mode & 0o444 != 0o444 and not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         node.content = Extent(Path(path), 0, state.st_size) if state.st_size else Literal(b"")
     elif kind is Kind.SYMLINK:

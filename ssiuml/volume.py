@@ -33,15 +33,12 @@ _SUPERBLOCK_SECTORS: Final = BLOCK_SIZES[-1] // SECTOR_BYTES
 class Draft:
     """Where to write: the file system begins at *start_bytes* of *path*, nothing but holes from there on.
 
-    Without *is_named*, the file has no name and *path* leads to it only while it is open here. *folder* is
-    where further temporary files may lie; None: where the machine has them.
+    The file may have no name; *path* then leads to it only while it is open here.
     """
 
     path: Path
     start_bytes: int
     size_bytes: int
-    is_named: bool
-    folder: Path | None
 
 
 class _Map(Protocol):
@@ -71,12 +68,12 @@ def drafting(target: Path | Pool) -> Iterator[Draft]:
             start = RESERVED_BYTES if isinstance(target, Pool) else 0
             if len(devices) == 1 and not devices[0].is_block:
                 with _replaced(devices[0], start) as part:
-                    yield Draft(part, start, size, True, part.parent)
+                    yield Draft(part, start, size)
                 return
             folder = None if any(device.is_block for device in devices) else paths[0].parent
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.truncate(size)
-                yield Draft(Path(f"/proc/self/fd/{file.fileno()}"), 0, size, False, folder)
+                yield Draft(Path(f"/proc/self/fd/{file.fileno()}"), 0, size)
                 layout = target.map if isinstance(target, Pool) else _Whole()
                 _put_in_place(file.fileno(), size, layout, devices, start)
     except OSError as error:
@@ -136,12 +133,6 @@ def _put_in_place(draft: int, size_bytes: int, layout: _Map, devices: Sequence[D
                     source += length
             for fd in targets:
                 os.fsync(fd)
-
-
-def copy_data(source: int, target: int, position: int) -> None:
-    """Copy all of the open file *source* but its holes to the open file *target*, from byte *position* on."""
-    for begin, end in _data_runs(source, 0, os.fstat(source).st_size):
-        _copy(source, begin, target, position + begin, end - begin)
 
 
 def _data_runs(fd: int, begin: int, end: int) -> Iterator[tuple[int, int]]:

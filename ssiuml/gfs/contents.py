@@ -40,9 +40,9 @@ class Sources:
     """The host's files that contents lie in: the last few stay open, and their holes are looked for."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._open: OrderedDict[str, int] = OrderedDict()
         self._last: tuple[Path, int] | None = None
-        self._dense: dict[Path, bool] = {}
+        self._dense: dict[str, bool] = {}
 
     def __enter__(self) -> "Sources":
         return self
@@ -59,13 +59,14 @@ class Sources:
         # All members of an archive share one Path; comparing it is much faster than looking it up.
         if self._last is not None and self._last[0] is path:
             return self._last[1]
-        number = self._open.get(path)
+        name = str(path)
+        number = self._open.get(name)
         if number is None:
             if len(self._open) >= _OPEN_FILES:
                 os.close(self._open.popitem(last=False)[1])
-            number = self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            number = self._open[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
         else:
-            self._open.move_to_end(path)
+            self._open.move_to_end(name)
         self._last = (path, number)
         return number
 
@@ -87,13 +88,14 @@ class Sources:
         return None if runs == [(0, units)] else runs
 
     def _is_dense(self, path: Path) -> bool:
-        dense = self._dense.get(path)
+        name = str(path)
+        dense = self._dense.get(name)
         if dense is None:
-            state = os.stat(path)  # noqa: PTH116 - twice as fast as Path.stat, and one for each file
+            state = os.stat(name)  # noqa: PTH116 - twice as fast as Path.stat, and one for each file
             dense = state.st_blocks * _SECTOR_BYTES >= state.st_size
             if len(self._dense) > _OPEN_FILES:
                 self._dense.clear()
-            self._dense[path] = dense
+            self._dense[name] = dense
         return dense
 
     def _spans(self, extent: Extent) -> Iterator[tuple[int, int]]:

@@ -76,6 +76,9 @@ class Group:
         # USED is 1 and DINODE is 3, so that one more bit makes one of the other.
         more = State.DINODE - State.USED
         for first, count in zip(self._marked[::2], self._marked[1::2], strict=True):
+            if count == 1:  # nearly always, in GFS2
+                bits[first // BLOCKS_PER_BYTE] |= more << (2 * (first % BLOCKS_PER_BYTE))
+                continue
             end = first + count
             while first < end:
                 byte, slot = divmod(first, BLOCKS_PER_BYTE)

@@ -4,8 +4,9 @@ The blocks of an inode lie in this order in the runs that it was given, and inod
 that the image is written from its beginning to its end.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from ssiuml.gfs.attributes import attribute_blocks
 from ssiuml.gfs.contents import Pieces, changed
@@ -20,13 +21,14 @@ from ssiuml.tree import Content, Extent, Kind, Literal
 _JOURNALED: Final = meta_header(MetaType.JD).pack()
 
 
-@runtime_checkable
-class Placed(Protocol):
+class Placed(ABC):
     """Contents whose blocks say where they lie: journals."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def blocks_at(self, inode_address: int, pieces: Sequence[Piece]) -> Iterator[tuple[int, bytes]]:
         """Yield (address, bytes) of every block that is not to be a hole in the image."""
-        ...
 
 
 class InodeWriter:
@@ -87,8 +89,7 @@ class InodeWriter:
         )
 
     def _put_dinode(self, facts: DinodeFacts, body: bytes = b"") -> None:
-        offset = self._output.room(facts.address)
-        stage = self._output.stage
+        stage, offset = self._output.room(facts.address)
         self._generation.put_dinode(stage, offset, facts)
         stage[offset + DINODE_BYTES : offset + self._size] = body.ljust(self._size - DINODE_BYTES, b"\0")
 
@@ -106,19 +107,20 @@ class InodeWriter:
         size = content.size_bytes
         facts = self._facts(inode, size, attributes)
         if inode.tree is None:
-            offset = self._output.room(facts.address)
-            stage = self._output.stage
+            stage, offset = self._output.room(facts.address)
             self._generation.put_dinode(stage, offset, facts)
             start, end = offset + DINODE_BYTES + size, offset + self._size
             stage[start:end] = bytes(end - start)
             if size:
-                self._output.read_in(content, offset + DINODE_BYTES, size)
+                self._output.read_in(content, stage, offset + DINODE_BYTES, size)
             self._put_attributes(inode, attributes)
             return
         facts.height = inode.tree.height
         pieces = placed(inode.tree.data, data)
         self._put_pointers(facts, inode, inode.tree, attributes, indirect, pieces)
-        if isinstance(content, Placed):
+        if isinstance(content, Extent) and not inode.flags:
+            self._put_contents(inode, content, pieces)
+        elif isinstance(content, Placed):
             for address, block in content.blocks_at(facts.address, pieces):
                 self._output.put(address, block)
         elif self._generation.headers_in_journaled_files and inode.flags & Flag.JDATA:
@@ -205,9 +207,9 @@ class InodeWriter:
         facts = self._facts(inode, self._shape.stuffed_bytes, attributes)
         facts.entries = len(inode.names)
         if inode.hashed is None:
-            offset = self._output.room(facts.address)
-            self._generation.put_dinode(self._output.stage, offset, facts)
-            put_linear(self._output.stage, offset, self._size, self._entries(inode))
+            stage, offset = self._output.room(facts.address)
+            self._generation.put_dinode(stage, offset, facts)
+            put_linear(stage, offset, self._size, self._entries(inode))
             self._put_attributes(inode, attributes)
             return
         hashed = inode.hashed
@@ -239,9 +241,10 @@ class InodeWriter:
         for leaf in inode.hashed.leaves:
             chain = [next(places) for _ in leaf.blocks]
             for number, (low, high) in enumerate(leaf.blocks):
+                stage, offset = self._output.room(chain[number])
                 put_leaf(
-                    self._output.stage,
-                    self._output.room(chain[number]),
+                    stage,
+                    offset,
                     self._size,
                     leaf,
                     [entries[index] for index in order[low:high]],

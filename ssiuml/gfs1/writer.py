@@ -51,16 +51,15 @@ def write_filesystem(
         for inode in inodes:
             plan(inode, generation, sources)
         _place(inodes, groups, specials.root, geometry)
-        output = Output(stream.fileno(), geometry.block_size, sources, start_bytes)
-        writer = InodeWriter(generation, output)
-        for inode in inodes:
-            writer.write(inode)
-        _write_rest(output, geometry, settings, groups, specials)
-        output.flush()
-        # What is cut off by a crash of the machine is then no file system.
-        os.fsync(stream.fileno())
-        output.put(*superblock(geometry, settings, specials))
-        output.flush()
+        with Output(stream.fileno(), geometry.block_size, sources, start_bytes) as output:
+            writer = InodeWriter(generation, output)
+            for inode in inodes:
+                writer.write(inode)
+            _write_rest(output, geometry, settings, groups, specials)
+            output.flush()
+            # What is cut off by a crash of the machine is then no file system.
+            os.fsync(stream.fileno())
+            output.put(*superblock(geometry, settings, specials))
     free = sum(group.free for group in groups)
     return Written(len(inodes), sum(group.used for group in groups), free)
 

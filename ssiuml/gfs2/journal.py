@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ssiuml.gfs.shape import Piece
+from ssiuml.gfs.writing import Placed
 from ssiuml.gfs2.checksum import Zeros, crc32c
 from ssiuml.gfs2.structures import LogHeader
 
@@ -30,7 +31,7 @@ def log_header(header: LogHeader, block_size: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Placed):
     """The contents of a journal; all blocks are allocated, but in the image most of them may be holes.
 
     Two headers, at the beginning and in the middle, are enough for fsck.gfs2 and the kernel, which look for

@@ -13,7 +13,7 @@ from ssiuml.gfs.contents import Sources
 from ssiuml.gfs.inodes import Inode, inventory, plan
 from ssiuml.gfs.output import Output
 from ssiuml.gfs.space import Group, NoSpaceError, Space
-from ssiuml.gfs.structures import LOCK_NAME_BYTES, SUPERBLOCK_BYTES, Inum, MetaType, meta_header
+from ssiuml.gfs.structures import LOCK_NAME_BYTES, Inum, MetaType, meta_header
 from ssiuml.gfs.writing import InodeWriter
 from ssiuml.gfs2.generation import Gfs2
 from ssiuml.gfs2.geometry import Geometry, GeometryError
@@ -75,6 +75,10 @@ class _Image:
     system: SystemFiles
     inodes: Sequence[Inode]
 
+    def written(self) -> Written:
+        free = sum(group.free for group in self.groups)
+        return Written(len(self.inodes), sum(group.used for group in self.groups), free)
+
 
 def write_image(target: Path, tree: Tree, settings: Settings) -> Written:
     """Write *target*: a GFS2 file system with *tree* in it; the name appears when it is whole.
@@ -85,15 +89,22 @@ def write_image(target: Path, tree: Tree, settings: Settings) -> Written:
     """
     with Sources() as sources:
         image = _plan(tree, settings, sources)
-        with replacing(target) as part:
-            number = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            try:
-                os.ftruncate(number, settings.geometry.size_bytes)
-                _write(image, Output(number, settings.geometry.block_size, sources))
-            finally:
-                os.close(number)
-    free = sum(group.free for group in image.groups)
-    return Written(len(image.inodes), sum(group.used for group in image.groups), free)
+        with replacing(target) as part, part.open("xb", buffering=0) as stream:
+            stream.truncate(settings.geometry.size_bytes)
+            _write(image, stream.fileno(), sources, 0)
+    return image.written()
+
+
+def write_filesystem(image: Path, tree: Tree, settings: Settings, *, start_bytes: int = 0) -> Written:
+    """Write the file system from byte *start_bytes* of *image* on, a file with nothing but holes there.
+
+    As write_image otherwise; what is in *image* when this fails is no file system.
+    """
+    with Sources() as sources:
+        planned = _plan(tree, settings, sources)
+        with image.open("r+b", buffering=0) as stream:
+            _write(planned, stream.fileno(), sources, start_bytes)
+    return planned.written()
 
 
 def needed_bytes(tree: Tree, settings: Settings) -> int:
@@ -176,17 +187,19 @@ def _least_bytes(inodes: Sequence[Inode], settings: Settings) -> int:
     return high * MIB
 
 
-def _write(image: _Image, output: Output) -> None:
-    writer = InodeWriter(image.generation, output)
-    for inode in image.system.all():
-        writer.write(inode)
-    for inode in image.inodes:
-        writer.write(inode)
-    for group, following in zip(image.groups, [*image.groups[1:], None], strict=True):
-        _write_group(group, following.address - group.address if following else 0, output)
-    output.flush()
-    # Last, so that what an interrupted write leaves is nothing that anybody mounts.
-    output.put_bytes(SUPERBLOCK_BYTES, _superblock(image))
+def _write(image: _Image, number: int, sources: Sources, start_bytes: int) -> None:
+    with Output(number, image.settings.geometry.block_size, sources, start_bytes) as output:
+        writer = InodeWriter(image.generation, output)
+        for inode in image.system.all():
+            writer.write(inode)
+        for inode in image.inodes:
+            writer.write(inode)
+        for group, following in zip(image.groups, [*image.groups[1:], None], strict=True):
+            _write_group(group, following.address - group.address if following else 0, output)
+        output.flush()
+        # Last, so that what an interrupted write leaves is nothing that anybody mounts.
+        os.fdatasync(number)
+        output.put(image.settings.geometry.superblock, _superblock(image))
 
 
 def _write_group(group: Group, skip: int, output: Output) -> None:
@@ -219,4 +232,4 @@ def _superblock(image: _Image) -> bytes:
         sb_locktable=settings.lock_table.encode(),
         sb_uuid=settings.made_uuid(),
     )
-    return superblock.pack().ljust(block_size, b"\0")
+    return superblock.pack()
