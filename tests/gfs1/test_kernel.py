@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from appliances import appliance_of
-from checkouts import Checkout
 from gfs1_tools import converted, large_directory, made, odd_gfs1_tree
 
+from ssiuml.appliance import Appliance
 from ssiuml.compare import take_census
 from ssiuml.gfs.contents import Pieces
 from ssiuml.tree import Literal, Meta, file
@@ -17,7 +16,7 @@ MIB = 1 << 20
 
 @pytest.mark.parametrize("block_size", [512, 1024, 2048, 4096])
 def test_every_name_inode_attribute_and_byte_is_there(
-    built: Checkout, tmp_path: Path, block_size: int
+    appliance: Appliance, tmp_path: Path, block_size: int
 ) -> None:
     tree = odd_gfs1_tree(block_size)
     tree.add("large", large_directory(5000).lookup("large"))
@@ -29,5 +28,5 @@ def test_every_name_inode_attribute_and_byte_is_there(
     tree.add("names/plain", file(Literal(b"plain"), Meta(mode=0o644)))
     made(tmp_path / "image", tree, block_size=block_size)
     expected = take_census(tree)
-    seen = appliance_of(built, tmp_path / "work").read_back(converted(tmp_path / "image"), expected)
+    seen = appliance.read_back(converted(tmp_path / "image"), expected)
     assert (seen.names, seen.inodes) == (len(expected.facts), expected.inodes)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from gfs_tools import assert_clean
 from odd_trees import odd_tree, pattern
+from reading_tools import findings
 
 from ssiuml.appliance import Appliance
 from ssiuml.compare import take_census
@@ -90,6 +91,7 @@ def test_linux_works_in_it_and_leaves_it_clean(
     written = write_image(image, odd_tree(), how)
     console = work(appliance, image, tmp_path)
     assert_clean(image)
+    assert findings(image.read_bytes()) == []  # our own verify agrees about what a kernel has written
     assert_df_says(console, written, how)
 
 
@@ -98,6 +100,7 @@ def test_linux_works_with_small_blocks_and_leaves_it_clean(appliance: Appliance,
     write_image(image, odd_tree(1024), settings(1024))
     work(appliance, image, tmp_path)
     assert_clean(image)
+    assert findings(image.read_bytes()) == []
 
 
 def assert_df_says(console: str, written: Written, how: Settings) -> None:
