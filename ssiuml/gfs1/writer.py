@@ -1,6 +1,5 @@
 """Writes a GFS1 file system with a whole tree in it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +56,6 @@ def write_filesystem(
                 writer.write(inode)
             _write_rest(output, geometry, settings, groups, specials)
             output.flush()
-            # What is cut off by a crash of the machine is then no file system.
-            os.fsync(stream.fileno())
             output.put(*superblock(geometry, settings, specials))
     free = sum(group.free for group in groups)
     return Written(len(inodes), sum(group.used for group in groups), free)
