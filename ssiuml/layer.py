@@ -144,6 +144,8 @@ class _Reader:
 
 def _member(name: str, node: Node) -> tarfile.TarInfo:
     info = tarfile.TarInfo(f"./{name}" if name else ".")
+    if node.kind not in _TYPE_OF_KIND:
+        raise LayerError(f"/{name}: is of kind '{node.kind.value}', which a tar archive cannot hold")
     info.type = _TYPE_OF_KIND[node.kind]
     info.mode, info.uid, info.gid = node.meta.mode, node.meta.uid, node.meta.gid
     seconds, fraction = divmod(abs(node.meta.mtime_ns), NS)

@@ -36,6 +36,7 @@ class Kind(enum.Enum):
     CHARACTER = "c"
     BLOCK = "b"
     FIFO = "p"
+    SOCKET = "s"
 
 
 class SupportsRead(Protocol):
