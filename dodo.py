@@ -216,8 +216,9 @@ def task_test_long() -> graph.Task:
 
 def task_bench() -> graph.Task:
     """Measure the build against its peers, as ratios."""
+    parts = ("bench.build", "bench.gfs")
     return {
-        "actions": [Interactive([*graph.python("bench.build"), PLAN.loaded.name], shell=False)],
+        "actions": [Interactive([*graph.python(part), PLAN.loaded.name], shell=False) for part in parts],
         "task_dep": ["host-tools"],
         "verbosity": 2,
     }

@@ -41,7 +41,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, int] = OrderedDict()
-        self._last: tuple[Path, int] | None = None
+        self._last: tuple[Path | str, int] | None = None
         self._dense: dict[str, bool] = {}
 
     def __enter__(self) -> "Sources":
@@ -54,7 +54,7 @@ class Sources:
         while self._open:
             os.close(self._open.popitem()[1])
 
-    def descriptor(self, path: Path) -> int:
+    def descriptor(self, path: Path | str) -> int:
         """The open file *path*; OSError if it cannot be read."""
         # All members of an archive share one Path; comparing it is much faster than looking it up.
         if self._last is not None and self._last[0] is path:
@@ -87,7 +87,7 @@ class Sources:
             runs.append((first, last - first))
         return None if runs == [(0, units)] else runs
 
-    def _is_dense(self, path: Path) -> bool:
+    def _is_dense(self, path: Path | str) -> bool:
         name = str(path)
         dense = self._dense.get(name)
         if dense is None:
