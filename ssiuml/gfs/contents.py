@@ -71,7 +71,7 @@ class Sources:
         return number
 
     def data_runs(self, content: Content, unit_bytes: int) -> Sequence[Run] | None:
-        """The units of *unit_bytes* that hold data; None if all do."""
+        """The units of *unit_bytes* that hold data; None if all do. TreeError if the file is too short."""
         units = -(-content.size_bytes // unit_bytes)
         if isinstance(content, Pieces):
             spans = [(offset, offset + len(data)) for offset, data in content.pieces if data]
@@ -101,6 +101,8 @@ class Sources:
     def _spans(self, extent: Extent) -> Iterator[tuple[int, int]]:
         number = self.descriptor(extent.path)
         position, end = extent.offset_bytes, extent.offset_bytes + extent.size_bytes
+        if os.fstat(number).st_size < end:  # what is cut off must not pass for a hole
+            raise changed(str(extent.path), extent.size_bytes)
         with suppress(_EndOfDataError):
             while position < end:
                 start = _seek(number, position, os.SEEK_DATA)

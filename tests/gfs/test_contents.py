@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssiuml.gfs.contents import Pieces, Sources
-from ssiuml.tree import Extent, Literal, whole_file
+from ssiuml.tree import Extent, Literal, TreeError, whole_file
 
 
 def sparse_file(path: Path, size: int, *places: int) -> Path:
@@ -27,6 +27,12 @@ def test_holes_of_a_file_are_left_out(tmp_path: Path) -> None:
         # Seen from the middle of a page, its data begin before the extent does.
         assert sources.data_runs(Extent(path, 100, 6 << 20), 4096) == [(0, 1), (1279, 2)]
         assert sources.data_runs(Extent(path, 8192, 1 << 20), 4096) == []
+
+
+def test_what_is_cut_off_is_no_hole(tmp_path: Path) -> None:
+    path = sparse_file(tmp_path / "file", 1 << 20, 0)
+    with Sources() as sources, pytest.raises(TreeError, match="file: does not hold the 1048577 bytes"):
+        sources.data_runs(Extent(path, 0, (1 << 20) + 1), 4096)
 
 
 def test_a_file_without_holes_is_all_data(tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_contents_of_a_disk_that_fills_up_leave_no_image_behind(tmp_path: Path) 
         "from ssiuml.tree import Literal, Meta, Tree, file\n"
         "tree = Tree(); tree.add('file', file(Literal(b'x' * (8 << 20)), Meta(mode=0o644)))\n"
         "try: write_image(Path(sys.argv[1]), tree, Settings(geometry=Geometry(64 << 20, 4096, 1, 8 << 20)))\n"
-        "except OSError as error: sys.exit(f'errno {error.errno}')\n"
+        "except OSError as error: sys.exit(f'{error.filename}: errno {error.errno}')\n"
     )
     small = tmp_path / "small"
     small.mkdir()
@@ -357,7 +357,7 @@ def test_contents_of_a_disk_that_fills_up_leave_no_image_behind(tmp_path: Path) 
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     if "unshare" in result.stderr:
         pytest.skip("this machine allows no user namespace, in which a small disk could be mounted")
-    assert "errno 28" in result.stderr
+    assert f"{small}/image: errno 28" in result.stderr
     assert result.stdout == ""
 
 
