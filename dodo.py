@@ -164,9 +164,9 @@ def task_explain() -> graph.Task:
     """Say which steps build-root would make now, and why."""
 
     def explain() -> None:
-        for name, one in BUILD.steps.items():
+        for one in BUILD.needed_by("build-root"):
             for number, reason in enumerate(one.reasons()):
-                print(f"{name if number == 0 else '':20} {reason}")
+                print(f"{one.name if number == 0 else '':20} {reason}")
 
     return {"actions": [graph.reported(explain)], "verbosity": 2}
 
