@@ -166,9 +166,9 @@ def task_explain() -> graph.Task:
     """Say which steps build-root would make now, and why."""
 
     def explain() -> None:
-        for name, one in BUILD.steps.items():
+        for one in BUILD.needed_by("build-root"):
             for number, reason in enumerate(one.reasons()):
-                print(f"{name if number == 0 else '':20} {reason}")
+                print(f"{one.name if number == 0 else '':20} {reason}")
 
     return {"actions": [graph.reported(explain)], "verbosity": 2}
 
@@ -218,7 +218,7 @@ def task_test_long() -> graph.Task:
 
 def task_bench() -> graph.Task:
     """Measure build and cluster against their peers, as ratios."""
-    benches = ("bench.build", "bench.cluster")
+    benches = ("bench.build", "bench.gfs", "bench.cluster")
     return {
         "actions": [Interactive([*graph.python(name), PLAN.loaded.name], shell=False) for name in benches],
         "task_dep": ["build-root"],
