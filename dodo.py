@@ -164,9 +164,9 @@ def task_explain() -> graph.Task:
     """Say which steps build-root would make now, and why."""
 
     def explain() -> None:
-        for name, one in BUILD.steps.items():
+        for one in BUILD.needed_by("build-root"):
             for number, reason in enumerate(one.reasons()):
-                print(f"{name if number == 0 else '':20} {reason}")
+                print(f"{one.name if number == 0 else '':20} {reason}")
 
     return {"actions": [graph.reported(explain)], "verbosity": 2}
 
@@ -216,8 +216,9 @@ def task_test_long() -> graph.Task:
 
 def task_bench() -> graph.Task:
     """Measure the build against its peers, as ratios."""
+    parts = ("bench.build", "bench.gfs")
     return {
-        "actions": [Interactive([*graph.python("bench.build"), PLAN.loaded.name], shell=False)],
+        "actions": [Interactive([*graph.python(part), PLAN.loaded.name], shell=False) for part in parts],
         "task_dep": ["host-tools"],
         "verbosity": 2,
     }

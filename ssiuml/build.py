@@ -182,6 +182,16 @@ class Build:
 
         self._add(f"initrd-{name}", after, all_inputs, write, path)
 
+    def needed_by(self, name: str) -> list[Step]:
+        """The steps that *name* is made from, itself the last, in an order in which they can be made."""
+        needed: set[str] = set()
+        todo = [self.steps[name]]
+        while todo:
+            one = todo.pop()
+            needed.add(one.name)
+            todo.extend(one.after)
+        return [one for one in self.steps.values() if one.name in needed]
+
     def _layer(self, name: str) -> Layer:
         """A finished layer; read once, since several steps need the base."""
         if name not in self._layers:

@@ -68,7 +68,7 @@ def _node(path: str, state: os.stat_result, seen: dict[tuple[int, int], Node]) -
         # What everybody may read needs no further question, and a tree has ten thousand of them.
         if state.st_mode & 0o444 != 0o444 and not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        node.content = Extent(Path(path), 0, state.st_size) if state.st_size else Literal(b"")
+        node.content = Extent(path, 0, state.st_size) if state.st_size else Literal(b"")
     elif kind is Kind.SYMLINK:
         node.target = os.readlink(path)  # noqa: PTH115 - a Path would change it
     elif kind in (Kind.CHARACTER, Kind.BLOCK):

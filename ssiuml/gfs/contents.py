@@ -41,7 +41,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, int] = OrderedDict()
-        self._last: tuple[Path, int] | None = None
+        self._last: tuple[Path | str, int] | None = None
         self._dense: dict[str, bool] = {}
 
     def __enter__(self) -> "Sources":
@@ -54,7 +54,7 @@ class Sources:
         while self._open:
             os.close(self._open.popitem()[1])
 
-    def descriptor(self, path: Path) -> int:
+    def descriptor(self, path: Path | str) -> int:
         """The open file *path*; OSError if it cannot be read."""
         # All members of an archive share one Path; comparing it is much faster than looking it up.
         if self._last is not None and self._last[0] is path:
@@ -71,7 +71,7 @@ class Sources:
         return number
 
     def data_runs(self, content: Content, unit_bytes: int) -> Sequence[Run] | None:
-        """The units of *unit_bytes* that hold data; None if all do."""
+        """The units of *unit_bytes* that hold data; None if all do. TreeError if the file is too short."""
         units = -(-content.size_bytes // unit_bytes)
         if isinstance(content, Pieces):
             spans = [(offset, offset + len(data)) for offset, data in content.pieces if data]
@@ -87,7 +87,7 @@ class Sources:
             runs.append((first, last - first))
         return None if runs == [(0, units)] else runs
 
-    def _is_dense(self, path: Path) -> bool:
+    def _is_dense(self, path: Path | str) -> bool:
         name = str(path)
         dense = self._dense.get(name)
         if dense is None:
@@ -101,6 +101,8 @@ class Sources:
     def _spans(self, extent: Extent) -> Iterator[tuple[int, int]]:
         number = self.descriptor(extent.path)
         position, end = extent.offset_bytes, extent.offset_bytes + extent.size_bytes
+        if os.fstat(number).st_size < end:  # what is cut off must not pass for a hole
+            raise changed(str(extent.path), extent.size_bytes)
         with suppress(_EndOfDataError):
             while position < end:
                 start = _seek(number, position, os.SEEK_DATA)

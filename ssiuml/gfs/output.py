@@ -1,6 +1,6 @@
-"""The image file as blocks: what follows one another is gathered, and a thread hands it to the kernel.
+"""The image file as blocks: what follows one another is gathered and written in one call.
 
-While the kernel copies bytes, Python works on the next inodes; both take about as long.
+Large files are copied by the kernel, in a thread: meanwhile Python works on the next inodes.
 """
 
 import errno
@@ -19,7 +19,6 @@ from ssiuml.tree import Content, Extent
 _STAGE_BYTES: Final = 512 << 10
 # From this size on, the kernel copies from file to file; below, one call for many files is faster.
 _DIRECT_BYTES: Final = 256 << 10
-_STAGES: Final = 4
 _NO_FILE_TO_FILE: Final = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
@@ -36,8 +35,9 @@ class Output:
         self._size = max(_STAGE_BYTES, block_size)
         self._zeros = memoryview(bytes(block_size))
         self._sources = sources
-        self._worker = _Worker(number, self._size)
-        self._stage = self._worker.stage()
+        self._number = number
+        self._copier = _Copier(number)
+        self._stage = bytearray(self._size)
         self._start = self._used = 0
 
     def __enter__(self) -> "Output":
@@ -46,19 +46,23 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._flush()
-        self._worker.end(give_up=kind is not None)
+        whole = False
+        try:
+            if kind is None:
+                self._flush()
+                whole = True
+        finally:
+            self._copier.end(give_up=not whole)
 
     def flush(self) -> None:
         """Hand everything so far to the kernel, and raise what went wrong on the way."""
         self._flush()
-        self._worker.wait()
+        self._copier.wait()
 
     def _flush(self) -> None:
         if self._used:
-            self._worker.write(self._stage, self._stage, self._used, self._start)
-            self._stage = self._worker.stage()
+            with memoryview(self._stage) as view:
+                _write_at(self._number, view[: self._used], self._start)
             self._used = 0
 
     def room(self, address: int, blocks: int = 1) -> tuple[bytearray, int]:
@@ -80,9 +84,7 @@ class Output:
     def put(self, address: int, data: bytes | bytearray) -> None:
         """Write *data* at *address*; the last block is filled with zeros."""
         if len(data) > self._size:
-            self._flush()
-            self._worker.write(self._stage, data, len(data), self._position(address))
-            self._stage = self._worker.stage()
+            _write_at(self._number, memoryview(data), self._position(address))
             return
         blocks = -(-len(data) // self.block_size)
         stage, offset = self.room(address, blocks)
@@ -105,8 +107,7 @@ class Output:
         source = extent.offset_bytes + skip_bytes
         if size_bytes >= _DIRECT_BYTES:
             # What follows the last byte in its block is part of the hole that the image was.
-            self._flush()
-            self._worker.copy(extent, source, size_bytes, self._position(address))
+            self._copier.copy(extent, source, size_bytes, self._position(address))
             return
         blocks = -(-size_bytes // self.block_size)
         stage, offset = self.room(address, blocks)
@@ -126,29 +127,17 @@ class Output:
                 offset, source = offset + got, source + got
 
 
-class _Worker:
-    """A thread that writes and copies, one thing after the other; its errors come out at the next call."""
+class _Copier:
+    """A thread that copies files, one after the other; its errors come out at the next call."""
 
-    def __init__(self, number: int, stage_bytes: int) -> None:
+    def __init__(self, number: int) -> None:
         self._number = number
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._free: SimpleQueue[bytearray] = SimpleQueue()
-        for _ in range(_STAGES):
-            self._free.put(bytearray(stage_bytes))
         self._error: BaseException | None = None
         self._copy_range = True
         self._sources = Sources()  # the thread's own: the other's may close a file while it is copied
-        self._thread = Thread(target=self._run, name="image")
+        self._thread = Thread(target=self._run, name="copier")
         self._thread.start()
-
-    def stage(self) -> bytearray:
-        """A buffer of which nothing waits to be written."""
-        return self._free.get()
-
-    def write(self, stage: bytearray, data: bytes | bytearray, size_bytes: int, position: int) -> None:
-        """Write the beginning of *data*; then *stage*, which may be the same, can be used again."""
-        self._complain()
-        self._jobs.put(partial(self._write, stage, data, size_bytes, position))
 
     def copy(self, extent: Extent, source: int, size_bytes: int, position: int) -> None:
         """Copy from byte *source* of the file of *extent* to byte *position* of the image."""
@@ -183,14 +172,6 @@ class _Worker:
                 except BaseException as error:
                     self._error = error
 
-    def _write(self, stage: bytearray, data: bytes | bytearray, size_bytes: int, position: int) -> None:
-        try:
-            if self._error is None:
-                with memoryview(data) as view:
-                    write_at(self._number, view[:size_bytes], position)
-        finally:
-            self._free.put(stage)
-
     def _copy(self, extent: Extent, source: int, size_bytes: int, position: int) -> None:
         number = self._sources.descriptor(extent.path)
         while size_bytes and self._error is None:
@@ -211,7 +192,7 @@ class _Worker:
         return os.sendfile(self._number, number, source, size)
 
 
-def write_at(number: int, data: bytes | memoryview, position: int) -> None:
+def _write_at(number: int, data: memoryview, position: int) -> None:
     """Write all of *data* to byte *position* of an open file."""
     done = 0
     while done < len(data):

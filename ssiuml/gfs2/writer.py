@@ -85,13 +85,19 @@ def write_image(target: Path, tree: Tree, settings: Settings) -> Written:
 
     Free space, and by default nearly all of the journals, are holes. Contents stream from where they lie.
     Raises NoSpaceError, with both figures, if the tree does not fit, UnstorableError for what GFS2 cannot
-    hold, both before anything is written; TreeError if contents have changed since the tree was made.
+    hold, both before anything is written; TreeError if contents have changed since the tree was made;
+    OSError, with a file's name, if it cannot be read or the image cannot be written.
     """
     with Sources() as sources:
         image = _plan(tree, settings, sources)
-        with replacing(target) as part, part.open("xb", buffering=0) as stream:
-            stream.truncate(settings.geometry.size_bytes)
-            _write(image, stream.fileno(), sources, 0)
+        try:
+            with replacing(target) as part, part.open("xb", buffering=0) as stream:
+                stream.truncate(settings.geometry.size_bytes)
+                _write(image, stream.fileno(), sources, 0)
+        except OSError as error:
+            # Calls on open files do not say which one it was; what cannot be read has its name.
+            error.filename = error.filename or str(target)
+            raise
     return image.written()
 
 

@@ -1,5 +1,6 @@
 """Trees written as GFS2: clean for fsck.gfs2, read back by a reader that shares no code with the writer."""
 
+import re
 import struct
 import subprocess
 import sys
@@ -335,7 +336,7 @@ def test_contents_of_a_disk_that_fills_up_leave_no_image_behind(tmp_path: Path) 
         "from ssiuml.tree import Literal, Meta, Tree, file\n"
         "tree = Tree(); tree.add('file', file(Literal(b'x' * (8 << 20)), Meta(mode=0o644)))\n"
         "try: write_image(Path(sys.argv[1]), tree, Settings(geometry=Geometry(64 << 20, 4096, 1, 8 << 20)))\n"
-        "except OSError as error: sys.exit(f'errno {error.errno}')\n"
+        "except OSError as error: sys.exit(f'{error.filename}: errno {error.errno}')\n"
     )
     small = tmp_path / "small"
     small.mkdir()
@@ -357,7 +358,7 @@ def test_contents_of_a_disk_that_fills_up_leave_no_image_behind(tmp_path: Path) 
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     if "unshare" in result.stderr:
         pytest.skip("this machine allows no user namespace, in which a small disk could be mounted")
-    assert "errno 28" in result.stderr
+    assert f"{small}/image: errno 28" in result.stderr
     assert result.stdout == ""
 
 
@@ -389,6 +390,16 @@ def test_image_takes_little_more_room_than_its_contents(tmp_path: Path) -> None:
     write_image(tmp_path / "full", Tree(), Settings(geometry=geometry, choices=choices))
     assert sparse.allocated_bytes(tmp_path / "full") > 15 * 32 * MIB
     assert_clean(tmp_path / "full")
+
+
+@pytest.mark.parametrize(("journals", "block_size"), [(100, 4096), (20, 512)])
+def test_so_many_journals_that_their_directories_are_hashed(
+    tmp_path: Path, journals: int, block_size: int
+) -> None:
+    geometry = Geometry(3 * GIB, block_size, journals, 8 * MIB)
+    written(tmp_path, one_file(file(Literal(b"x"), META)), Settings(geometry=geometry))
+    printed = tool("gfs2_edit", "-p", "jindex", tmp_path / "image")
+    assert len(set(re.findall(r"journal\d+", printed))) == journals
 
 
 def test_quotas_count_the_blocks_of_every_owner(tmp_path: Path) -> None:
