@@ -45,6 +45,25 @@ def test_appends_under_a_lock_from_all_nodes_lose_nothing(three: Cluster) -> Non
     assert three.on(1, "cat /root/count") == "120\n"
 
 
+def test_counting_under_a_posix_lock_from_all_nodes_loses_nothing(three: Cluster) -> None:
+    script = (
+        "import fcntl\n"
+        "with open('/root/posix', 'r+') as stream:\n"
+        "    for _ in range(40):\n"
+        "        fcntl.lockf(stream, fcntl.LOCK_EX)\n"
+        "        stream.seek(0)\n"
+        "        count = int(stream.read())\n"
+        "        stream.seek(0)\n"
+        "        stream.write(str(count + 1))\n"
+        "        stream.flush()\n"
+        "        fcntl.lockf(stream, fcntl.LOCK_UN)\n"
+    )
+    three.on(2, "echo 0 >/root/posix")
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda node: three.do("exec", str(node), "--", "python3", "-c", script), (1, 2, 3)))
+    assert three.on(3, "cat /root/posix") == "120"
+
+
 def test_a_command_gets_its_input_and_gives_its_output_and_status(three: Cluster) -> None:
     data = bytes(range(256)) * 1000
     status, output = three.run("exec", "1", "--", "sha256sum; exit 7", stdin=data)
