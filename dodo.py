@@ -114,7 +114,7 @@ def task_prune() -> graph.Task:
 
 
 def task_copy_root() -> graph.Task:
-    """Copy the tree into the cluster file system, read it back, check it: root_fs (HOWTO 5.2, 5.7)."""
+    """Write the cluster file system with the tree in it and check it: root_fs (HOWTO 5.2, 5.7)."""
     return step("copy-root")
 
 
@@ -131,15 +131,16 @@ def task_build_root() -> graph.Task:
 
 
 def task_check() -> graph.Task:
-    """Boot one node from a copy of the images, log in, run a command, shut down, check the root."""
+    """Boot one node from a copy of the images; write the root the other way, too, and compare."""
 
     def check() -> None:
         from ssiuml.check import check_images
 
         session.begin(OUT)
         check_images(OUT)
+        BUILD.check_writers()
 
-    return {"actions": [graph.reported(check)], "task_dep": ["build-root"], "verbosity": 2}
+    return {"actions": [graph.reported(check)], "task_dep": ["build-root", "mkfs"], "verbosity": 2}
 
 
 def task_recipes() -> graph.Task:
@@ -165,9 +166,9 @@ def task_explain() -> graph.Task:
     """Say which steps build-root would make now, and why."""
 
     def explain() -> None:
-        for name, one in BUILD.steps.items():
+        for one in BUILD.needed_by("build-root"):
             for number, reason in enumerate(one.reasons()):
-                print(f"{name if number == 0 else '':20} {reason}")
+                print(f"{one.name if number == 0 else '':20} {reason}")
 
     return {"actions": [graph.reported(explain)], "verbosity": 2}
 
@@ -217,7 +218,7 @@ def task_test_long() -> graph.Task:
 
 def task_bench() -> graph.Task:
     """Measure build and cluster against their peers, as ratios."""
-    benches = ("bench.build", "bench.cluster")
+    benches = ("bench.build", "bench.gfs", "bench.cluster")
     return {
         "actions": [Interactive([*graph.python(name), PLAN.loaded.name], shell=False) for name in benches],
         "task_dep": ["build-root"],

@@ -6,8 +6,10 @@ are the tree; the tree goes into the root image, and parts of it into the RAM di
 """
 
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ssiuml import (
@@ -15,26 +17,39 @@ from ssiuml import (
     base,
     cluster_config,
     cluster_tools,
+    compare,
     configure,
     cpio,
     elf,
     folder,
+    gfs,
     gfs2,
+    gfs2_tools,
     image,
     initrd,
     kernel,
     layer,
     manifest,
+    ondisk,
     prune,
     sparse,
     tree,
 )
-from ssiuml.appliance import Filled, appliance_digest, fill
+from ssiuml.appliance import Appliance, Filled, appliance_digest
 from ssiuml.cache import Entry, entry_of
 from ssiuml.errors import RecipeError
 from ssiuml.layer import Layer
 from ssiuml.plan import Plan
-from ssiuml.steps import Step, StepError, Values, code_digest, digest_of, file_sha256, folder_digest
+from ssiuml.steps import (
+    Step,
+    StepError,
+    Values,
+    code_digest,
+    digest_of,
+    file_sha256,
+    folder_digest,
+    package_digest,
+)
 from ssiuml.tree import Tree
 
 # The layers in the order in which they lie over each other.
@@ -90,10 +105,11 @@ class Build:
             lambda: {"prune": self.recipe.prune, "code": code_digest(prune)},
             self._prune,
         )
+        direct = self.recipe.filesystem.writer == "direct"
         add(
             "copy-root",
-            [*LAYERS, "mkfs", "kernel-image"],
-            lambda: {"code": [code_digest(gfs2, image, layer, tree), appliance_digest()]},
+            [*LAYERS] if direct else [*LAYERS, "mkfs", "kernel-image"],
+            self._direct_inputs if direct else self._filling_inputs,
             self._copy_root,
             plan.root_fs,
         )
@@ -166,6 +182,16 @@ class Build:
 
         self._add(f"initrd-{name}", after, all_inputs, write, path)
 
+    def needed_by(self, name: str) -> list[Step]:
+        """The steps that *name* is made from, itself the last, in an order in which they can be made."""
+        needed: set[str] = set()
+        todo = [self.steps[name]]
+        while todo:
+            one = todo.pop()
+            needed.add(one.name)
+            todo.extend(one.after)
+        return [one for one in self.steps.values() if one.name in needed]
+
     def _layer(self, name: str) -> Layer:
         """A finished layer; read once, since several steps need the base."""
         if name not in self._layers:
@@ -235,7 +261,7 @@ class Build:
         return {"filesystem": self.recipe.filesystem.model_dump(mode="json"), **self._sparse_inputs()}
 
     def _mkfs(self) -> Values:
-        gfs2.make_image(self.plan.blank, self.plan.formatted, self.recipe.filesystem)
+        gfs2_tools.make_image(self.plan.blank, self.plan.formatted, self.recipe.filesystem)
         return self._mkfs_inputs()
 
     def _kernel_image(self) -> Values:
@@ -299,16 +325,17 @@ class Build:
     def _prune(self) -> Layer:
         return prune.prune_layer(self.plan.loaded, self._tree("base", "cluster-tools", "config"))
 
+    def _direct_inputs(self) -> Values:
+        code = [code_digest(gfs2_tools, image, layer, tree, ondisk), package_digest(gfs, gfs2)]
+        return {"code": code, "time_ns": self.plan.mtime_ns, **self._mkfs_inputs()}
+
+    def _filling_inputs(self) -> Values:
+        return {"code": [code_digest(gfs2_tools, image, layer, tree), appliance_digest()]}
+
     def _copy_root(self) -> Values:
         plan = self.plan
-
-        def filler(target: Path, contents: Tree) -> Filled:
-            version = self._kernel_version()
-            work = plan.places.work / "appliance"
-            return fill(target, contents, kernel=plan.kernel, modules_version=version, work=work)
-
         contents = self._tree(*LAYERS)
-        filled = image.write_root_fs(plan.loaded, plan.formatted, contents, plan.root_fs, filler)
+        filled = self._write_root(self.recipe.filesystem.writer, contents, plan.root_fs)
         return {
             "names": filled.names,
             "inodes": filled.inodes,
@@ -317,6 +344,41 @@ class Build:
             "size_bytes": plan.root_fs.stat().st_size,
             "allocated_bytes": sparse.allocated_bytes(plan.root_fs),
         }
+
+    def _write_root(self, writer: str, contents: Tree, target: Path) -> Filled:
+        plan = self.plan
+        if writer == "direct":
+            return image.write_directly(plan.loaded, contents, target, plan.mtime_ns)
+        appliance = self._appliance(contents)
+        return image.write_by_filling(plan.loaded, plan.formatted, contents, target, appliance.fill)
+
+    def check_writers(self) -> None:
+        """Write the root the other way too, and demand that a kernel sees the same tree in both images.
+
+        The root image and the formatted one are made. Raises ApplianceError if an image does not hold what
+        the tree does, StepError if a kernel sees different trees.
+        """
+        plan = self.plan
+        contents = self._tree(*LAYERS)
+        appliance = replace(self._appliance(contents), task="check")
+        expected = compare.take_census(contents)
+        other = "appliance" if self.recipe.filesystem.writer == "direct" else "direct"
+        with tempfile.TemporaryDirectory(prefix="writers.", dir=plan.places.work) as scratch:
+            second = Path(scratch) / "root_fs"
+            there = self._write_root(other, contents, second)
+            if other == "direct":
+                there = appliance.read_back(second, expected)
+            here = appliance.read_back(plan.root_fs, expected)
+        if here != there:
+            raise StepError(f"{plan.root_fs}: holds {here}, written by way of '{other}' it holds {there}")
+
+    def _appliance(self, programs: Tree) -> Appliance:
+        return Appliance(
+            kernel=self.plan.kernel,
+            modules_version=self._kernel_version(),
+            programs=programs,
+            work=self.plan.places.work / "appliance",
+        )
 
     def _initrd_tools(self) -> Tree:
         contents = self._tree("base", "cluster-tools")

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from ssiuml import gfs2, manifest, sparse
+from ssiuml import gfs2_tools, manifest, sparse
 from ssiuml.cluster.node import NodeError, NodeSettings, command_line, running
 from ssiuml.progress import stages
 
@@ -50,5 +50,5 @@ def check_images(folder: Path) -> None:
         if status != 0:
             raise NodeError(f"the node's kernel ended with exit status {status}\n{console.tail()}")
         show("checking the root")
-        gfs2.check_image(root_fs)
+        gfs2_tools.check_image(root_fs)
         show(f"the images boot: login, shell, orderly end, clean root ({time.monotonic() - started:.0f} s)")

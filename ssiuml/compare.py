@@ -6,12 +6,13 @@ Used to hold what a foreign program sees in a finished image against the tree it
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssiuml.tree import Kind, Node, Tree, sha256_of
 
 # Above this many differences the rest is only counted: one cause tends to show in every file.
 MAX_DIFFERENCES_SHOWN = 20
+_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,23 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What a tree holds: facts by path, the inode count, the bytes of all files."""
+    """What a tree holds: facts by path, the inode count, the bytes of all files (once for each inode)."""
 
     facts: Mapping[str, Facts]
     inodes: int
     content_bytes: int
+
+    @property
+    def xattr_bytes(self) -> int:
+        """The bytes of all extended attributes' values, once for each name."""
+        return sum(len(value) // 2 for facts in self.facts.values() for _, value in facts.xattrs)
+
+    def in_whole_seconds(self) -> "Census":
+        """The same with times as a file system keeps them that has no fractions of seconds."""
+        facts = {
+            path: replace(fact, mtime_ns=fact.mtime_ns // _NS * _NS) for path, fact in self.facts.items()
+        }
+        return Census(facts, self.inodes, self.content_bytes)
 
     def digest(self) -> str:
         """SHA-256 over every path and its facts, in the order of Tree.walk."""

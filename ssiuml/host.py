@@ -47,7 +47,12 @@ HOST_TOOLS: Final = (
     HostTool("ssh-keygen", "openssh-client", "make a cluster's keys"),
 )
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
-TEST_TOOLS: Final = (HostTool("cpio", "cpio", "read the RAM disk in tests"),)
+TEST_TOOLS: Final = (
+    HostTool("cpio", "cpio", "read the RAM disk in tests"),
+    HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
+    HostTool("gcc", "gcc", "hold structures against the kernel's header"),
+    HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
+)
 
 
 def missing(tools: Iterable[HostTool]) -> list[HostTool]:

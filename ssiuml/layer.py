@@ -15,6 +15,7 @@ from typing import Final
 
 from ssiuml.atomic import replacing
 from ssiuml.errors import SsiumlError
+from ssiuml.tarheader import Header
 from ssiuml.tree import CHUNK_BYTES, Extent, Kind, Literal, Meta, Node, Tree, directory, parts_of
 
 WHITEOUT: Final = ".wh."
@@ -144,6 +145,8 @@ class _Reader:
 
 def _member(name: str, node: Node) -> tarfile.TarInfo:
     info = tarfile.TarInfo(f"./{name}" if name else ".")
+    if node.kind not in _TYPE_OF_KIND:
+        raise LayerError(f"/{name}: is of kind '{node.kind.value}', which a tar archive cannot hold")
     info.type = _TYPE_OF_KIND[node.kind]
     info.mode, info.uid, info.gid = node.meta.mode, node.meta.uid, node.meta.gid
     seconds, fraction = divmod(abs(node.meta.mtime_ns), NS)
@@ -176,7 +179,7 @@ def read_layer(path: Path) -> Layer:
     layer = Layer()
     by_name: dict[str, Node] = {}
     try:
-        with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape") as archive:
+        with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape", tarinfo=Header) as archive:
             for info in archive:
                 _take_member(path, info, layer, by_name)
                 archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header for random access

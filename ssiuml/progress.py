@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from tqdm import tqdm
+# tqdm is imported where there is a terminal: it takes longer than many a command.
 
 
 def _stream() -> TextIO:
@@ -15,7 +15,13 @@ def _stream() -> TextIO:
 
 def say(text: str) -> None:
     """Print one line for the user, beside a bar that may be on the screen."""
-    tqdm.write(text, file=_stream())
+    stream = _stream()
+    if not stream.isatty():
+        print(text, file=stream, flush=True)
+        return
+    from tqdm import tqdm
+
+    tqdm.write(text, file=stream)
 
 
 @contextmanager
@@ -32,6 +38,8 @@ def stages(title: str) -> Iterator[Callable[[str], None]]:
 
         yield line
         return
+    from tqdm import tqdm
+
     with tqdm(desc=title, file=stream, bar_format="{desc}: {postfix} [{elapsed}]", leave=False) as bar:
 
         def rewrite(text: str) -> None:
@@ -48,6 +56,8 @@ def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
         print(f"{title}: {total_bytes / (1 << 20):.0f} MiB", file=stream, flush=True)
         yield lambda count: None
         return
+    from tqdm import tqdm
+
     with tqdm(
         desc=title, total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, file=stream, leave=False
     ) as bar:

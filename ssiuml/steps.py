@@ -54,6 +54,13 @@ def code_digest(*modules: ModuleType) -> str:
     return digest_of([file_sha256(Path(module.__file__)) for module in modules if module.__file__])
 
 
+def package_digest(*packages: ModuleType) -> str:
+    """As code_digest, of all modules of each package."""
+    return digest_of(
+        [folder_digest(Path(package.__file__).parent) for package in packages if package.__file__]
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step: what it depends on, how it is made, what it leaves.

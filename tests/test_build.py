@@ -60,6 +60,42 @@ def test_root_fs_is_a_clean_gfs2_with_the_recipes_lock_table(built: Checkout) ->
     assert root_fs.stat().st_blocks * 512 < 1 << 29
 
 
+@pytest.mark.parametrize("writer", ["direct", "appliance"])
+def test_check_finds_the_same_tree_whoever_wrote_the_root(variant: Checkout, writer: str) -> None:
+    changed(variant, f"filesystem: {{writer: {writer}}}\n")
+    outcome = variant.build("check")
+    assert "the images boot" in outcome.output
+    assert "copy-root: unpacking" in outcome.output
+    assert "check: reading back" in outcome.output
+    assert list((variant.images / "work").glob("writers.*")) == []
+
+
+def test_check_finds_a_file_that_is_not_as_the_tree_has_it(variant: Checkout) -> None:
+    variant.build("build-root", "mkfs")
+    root_fs = variant.images / "root_fs"
+    word = b"This computer system, including all related equipment"
+    changed(variant, f"files:\n  - {{path: /etc/motd, content: '{word.decode()}', mode: '0600'}}\n")
+    variant.build("build-root")
+    data = root_fs.read_bytes()
+    assert data.count(word) == 1
+    state = root_fs.stat()
+    with root_fs.open("r+b") as stream:
+        stream.seek(data.index(word))
+        stream.write(b"X")
+    os.utime(root_fs, ns=(state.st_atime_ns, state.st_mtime_ns))
+    outcome = variant.doit("check")
+    assert outcome.status != 0
+    assert "/etc/motd: sha256 is" in outcome.output
+    assert "Traceback" not in outcome.output
+
+
+def test_the_same_inputs_give_the_same_root_bit_for_bit(variant: Checkout) -> None:
+    variant.build("build-root")
+    first = (variant.images / "root_fs").rename(variant.images / "first")
+    variant.build("build-root")
+    assert subprocess.run(["cmp", first, variant.images / "root_fs"], check=False).returncode == 0
+
+
 def test_kernel_runs_here_and_is_the_version_of_the_manifest(built: Checkout) -> None:
     manifest = json.loads((built.images / "manifest.json").read_text())
     shown = subprocess.run(
@@ -156,15 +192,18 @@ def test_distclean_removes_the_recipes_share_of_the_cache(built: Checkout, tmp_p
 # Interruptions
 
 
+@pytest.mark.parametrize("writer", ["direct", "appliance"])
 @pytest.mark.parametrize(
     ("number", "status"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
     ids=["INT", "TERM", "KILL"],
 )
 def test_build_interrupted_while_copying_goes_on_where_it_was(
-    variant: Checkout, number: signal.Signals, status: int
+    variant: Checkout, number: signal.Signals, status: int, writer: str
 ) -> None:
-    interrupted = variant.interrupt(number, "copy-root: unpacking", "build-root")
+    changed(variant, f"filesystem: {{writer: {writer}}}\n")
+    moment = {"direct": "copy-root: writing", "appliance": "copy-root: unpacking"}[writer]
+    interrupted = variant.interrupt(number, moment, "build-root")
     assert interrupted.status == status
     assert "Traceback" not in interrupted.output
     assert not (variant.images / "root_fs").exists()

@@ -2,9 +2,9 @@
 
 It takes a tree as a tar archive on one disk, unpacks it into the image on another, mounts the result a
 second time and writes what it then sees to a third, as a tar archive again. So the kernel and GNU tar say
-what is in the image, not this project. A direct writer can take the filling over; reading back stays useful.
+what is in the image, not this project. It also reads an image back that something else has filled.
 """
 
-from ssiuml.appliance.fill import ApplianceError, Filled, appliance_digest, fill
+from ssiuml.appliance.fill import Appliance, ApplianceError, Filled, appliance_digest
 
-__all__ = ["ApplianceError", "Filled", "appliance_digest", "fill"]
+__all__ = ["Appliance", "ApplianceError", "Filled", "appliance_digest"]

@@ -1,4 +1,4 @@
-"""Fill a file system image from a tree by way of the appliance, and say what is in it then."""
+"""Fill a file system image from a tree by way of the appliance, or only read one, and say what is in it."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class ApplianceError(SsiumlError):
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What the appliance saw in the image after it had filled and mounted it again."""
+    """What is in an image, as somebody saw it who mounted it, or as it was written."""
 
     names: int
     inodes: int
@@ -45,32 +45,81 @@ class Filled:
     digest: str  # see Census.digest
 
 
-def fill(
-    image: Path, tree: Tree, *, kernel: Path, modules_version: str, work: Path, timeout_s: float = TIMEOUT_S
-) -> Filled:
-    """Put *tree* into the formatted GFS2 file system in *image*, read it back and compare.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appliance:
+    """What an appliance runs from: a User-Mode Linux, a tree with its modules, GNU tar and busybox.
 
-    *kernel* is a User-Mode Linux with the modules of *modules_version* in *tree*, where GNU tar and
-    busybox are taken from too. *work* holds temporary files, about twice the tree's size. Raises
-    ApplianceError, with the end of the console, if a stage fails or takes longer than *timeout_s*, and
-    with a list of differences if the image does not hold what the tree does.
+    *work* holds temporary files, about twice the size of the tree that goes in or comes out.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    archive, back, initrd = (work / name for name in ("tree.tar", "back.tar", "appliance.img"))
-    try:
-        expected = take_census(tree)
-        write_tree(archive, tree)
-        headers = _ARCHIVE_BYTES_PER_NAME * len(expected.facts)
-        sparse.create(back, archive.stat().st_size + headers + _RECORD_BYTES)
-        write_segment(initrd, _appliance_tree(tree, modules_version))
-        disks = {"ubd0": image, "ubd1r": archive, "ubd2": back}
-        _boot(kernel, initrd, disks, work, timeout_s)
-        seen = take_census(merge([read_layer(back)]))
-        _compare(image, expected, seen)
-        return Filled(len(seen.facts), seen.inodes, seen.content_bytes, seen.digest())
-    finally:
-        for path in (archive, back, initrd):
-            path.unlink(missing_ok=True)
+
+    kernel: Path
+    modules_version: str
+    programs: Tree
+    work: Path
+    timeout_s: float = TIMEOUT_S
+    task: str = "copy-root"  # in progress lines
+
+    def fill(self, image: Path, tree: Tree) -> Filled:
+        """Put *tree* into the formatted GFS2 file system in *image*, read it back and compare.
+
+        Raises ApplianceError, with the end of the console, if a stage fails or takes too long, and with a
+        list of differences if the image does not hold what the tree does.
+        """
+        archive = self.work / "tree.tar"
+        try:
+            expected = take_census(tree)
+            write_tree(archive, tree)
+            return self._run(image, expected, {"ubd0": image, "ubd1r": archive}, "fill")
+        finally:
+            archive.unlink(missing_ok=True)
+
+    def read_back(self, image: Path, expected: Census) -> Filled:
+        """Read what is in the GFS2 file system in *image* and compare; raises ApplianceError as fill does."""
+        return self._run(image, expected, {"ubd0r": image}, "read")
+
+    def _run(self, image: Path, expected: Census, disks: Mapping[str, Path], work: str) -> Filled:
+        self.work.mkdir(parents=True, exist_ok=True)
+        back, initrd = self.work / "back.tar", self.work / "appliance.img"
+        try:
+            per_name = _ARCHIVE_BYTES_PER_NAME * len(expected.facts)
+            sparse.create(back, expected.content_bytes + per_name + expected.xattr_bytes + _RECORD_BYTES)
+            write_segment(initrd, _appliance_tree(self.programs, self.modules_version))
+            self._boot(initrd, {**disks, "ubd2": back}, work)
+            seen = take_census(merge([read_layer(back)]))
+            _compare(image, expected, seen)
+            return Filled(len(seen.facts), seen.inodes, seen.content_bytes, seen.digest())
+        finally:
+            for path in (back, initrd):
+                path.unlink(missing_ok=True)
+
+    def _boot(self, initrd: Path, disks: Mapping[str, Path], work: str) -> None:
+        done = False
+        console: list[str] = []
+        with stages(self.task) as show:
+
+            def on_line(line: str) -> None:
+                nonlocal done
+                console.append(line)
+                match = _STAGE.match(line)
+                if match is not None:
+                    done = done or match[1] == "done"
+                    show(match[1])
+
+            words = [
+                *command_line(
+                    self.kernel, memory_mib=MEMORY_MIB, initrd=initrd, disks=disks, folder=self.work / "uml"
+                ),
+                "con0=null,fd:1",
+                f"appliance.modules={','.join(MODULES)}",
+                f"appliance.work={work}",
+            ]
+            try:
+                run(words, timeout_s=self.timeout_s, on_line=on_line)
+            except CommandError as error:
+                raise ApplianceError(f"the build appliance failed: {error}") from error
+        if not done:
+            tail = console_tail(console)
+            raise ApplianceError(f"the build appliance ended before it was done; its console's end:\n{tail}")
 
 
 def appliance_digest() -> str:
@@ -85,33 +134,6 @@ def _appliance_tree(tree: Tree, modules_version: str) -> Tree:
             small.add(path, node)
     small.add("init", file(whole_file(_SCRIPT), Meta(mode=0o755)))
     return small
-
-
-def _boot(kernel: Path, initrd: Path, disks: Mapping[str, Path], work: Path, timeout_s: float) -> None:
-    done = False
-    console: list[str] = []
-    with stages("copy-root") as show:
-
-        def on_line(line: str) -> None:
-            nonlocal done
-            console.append(line)
-            match = _STAGE.match(line)
-            if match is not None:
-                done = done or match[1] == "done"
-                show(match[1])
-
-        words = [
-            *command_line(kernel, memory_mib=MEMORY_MIB, initrd=initrd, disks=disks, folder=work / "uml"),
-            "con0=null,fd:1",
-            f"appliance.modules={','.join(MODULES)}",
-        ]
-        try:
-            run(words, timeout_s=timeout_s, on_line=on_line)
-        except CommandError as error:
-            raise ApplianceError(f"the build appliance failed: {error}") from error
-    if not done:
-        tail = console_tail(console)
-        raise ApplianceError(f"the build appliance ended before it was done; its console's end:\n{tail}")
 
 
 def _compare(image: Path, expected: Census, seen: Census) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
 from ssiuml.cluster.folder import DEFAULT_CLUSTER, ClusterFolder, cluster_folder
@@ -10,17 +11,12 @@ from ssiuml.errors import SsiumlError, UsageError
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 INTERRUPTED = 130
+HELP_COLUMNS = 100
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """A parser with the options that all commands have."""
-    made = argparse.ArgumentParser(
-        prog=name,
-        description=description,
-        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    """A parser with the options that all ssi-* commands have."""
+    made = plain_parser(name, description, examples)
     made.add_argument(
         "--cluster",
         metavar="NAME",
@@ -28,6 +24,17 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
         help=f"which cluster; default: {DEFAULT_CLUSTER}",
     )
     return made
+
+
+def plain_parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """A parser of a command that has nothing to do with a running cluster."""
+    return argparse.ArgumentParser(
+        prog=name,
+        description=textwrap.fill(description, HELP_COLUMNS),
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def folder_of(arguments: argparse.Namespace) -> ClusterFolder:

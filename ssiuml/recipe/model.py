@@ -95,6 +95,9 @@ class Filesystem(_Section):
         AfterValidator(_whole_mib),
         v.within(8 * MIB, GIB, "these are the limits of mkfs.gfs2 and of good sense", format_size),
     ] = Field(alias="journal_size", description="the size of each journal")
+    writer: Literal["direct", "appliance"] = Field(
+        "direct", description="who writes the image: this program, or a kernel that mounts it"
+    )
     lock_protocol: Literal["lock_dlm", "lock_nolock"] = Field(
         description="lock_dlm, or lock_nolock for one node"
     )

@@ -2,34 +2,32 @@
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout
 
 from ssiuml import sparse
-from ssiuml.appliance import ApplianceError, Filled, fill
-from ssiuml.build import Build
-from ssiuml.initrd import modules_tree, tools_tree
-from ssiuml.layer import Layer, merge, read_layer
-from ssiuml.plan import make_plan
+from ssiuml.appliance import Appliance, ApplianceError, Filled
+from ssiuml.appliance.fill import TIMEOUT_S
+from ssiuml.compare import take_census
+from ssiuml.layer import Layer
 from ssiuml.run import find_tool
 from ssiuml.tree import Content, Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
 pytestmark = pytest.mark.cluster
-
-VERSION_FOLDER = "usr/lib/modules"
 
 
 @dataclass(frozen=True)
 class Bench:
     """A small tree that the appliance can run from, and an image to fill."""
 
-    tree: Tree
-    kernel: Path
-    version: str
+    appliance: Appliance
     folder: Path
+
+    @property
+    def tree(self) -> Tree:
+        return self.appliance.programs
 
     def image(self, size_mib: int = 256) -> Path:
         image = self.folder / "image"
@@ -39,29 +37,13 @@ class Bench:
         subprocess.run(words, check=True, capture_output=True)
         return image
 
-    def fill(self, image: Path, **more: float) -> Filled:
-        return fill(
-            image,
-            self.tree,
-            kernel=self.kernel,
-            modules_version=self.version,
-            work=self.folder / "work",
-            **more,
-        )
+    def fill(self, image: Path, timeout_s: float = TIMEOUT_S) -> Filled:
+        return replace(self.appliance, timeout_s=timeout_s).fill(image, self.tree)
 
 
 @pytest.fixture
-def bench(built: Checkout, tmp_path: Path) -> Bench:
-    plan = make_plan(built.recipe, built.folder, {"SSIUML_CACHE": str(built.cache)})
-    steps = Build(plan).steps
-    base = read_layer(Path(steps["base"].results()["path"]))
-    whole = merge([base, read_layer(plan.layer("modules"))])
-    version = str(steps["kernel-image"].results()["entry"]["facts"]["version"])
-    small = tools_tree(whole, ["/bin/busybox", "/bin/tar"], mtime_ns=0)
-    for path, node in modules_tree(whole, version, ["gfs2"], mtime_ns=0).walk():
-        if path and small.find(path) is None:
-            small.add(path, node)
-    return Bench(small, plan.kernel, version, tmp_path)
+def bench(appliance: Appliance, tmp_path: Path) -> Bench:
+    return Bench(appliance, tmp_path)
 
 
 @dataclass(frozen=True)
@@ -118,6 +100,18 @@ def test_every_kind_of_file_comes_out_of_the_kernel_as_it_went_in(bench: Bench) 
     assert list((bench.folder / "work").glob("*.tar")) == []
 
 
+def test_reading_back_alone_leaves_the_image_as_it_is_and_finds_what_is_different(bench: Bench) -> None:
+    image = bench.image()
+    filled = bench.fill(image)
+    before = subprocess.run(["sha256sum", image], check=True, capture_output=True).stdout
+    expected = take_census(bench.tree)
+    assert bench.appliance.read_back(image, expected) == filled
+    bench.tree.add("more", file(Literal(b"x"), Meta(mode=0o644)))
+    with pytest.raises(ApplianceError, match="/more: is missing"):
+        bench.appliance.read_back(image, take_census(bench.tree))
+    assert subprocess.run(["sha256sum", image], check=True, capture_output=True).stdout == before
+
+
 def test_contents_that_changed_on_the_way_are_found(bench: Bench) -> None:
     content: Content = Restless([])
     bench.tree.add("restless", file(content, Meta(mode=0o644)))
@@ -149,6 +143,6 @@ def test_kernel_that_does_not_start_is_an_error(bench: Bench) -> None:
     kernel = bench.folder / "kernel"
     kernel.write_text("#!/bin/sh\necho no kernel\n")
     kernel.chmod(0o755)
-    broken = Bench(bench.tree, kernel, bench.version, bench.folder)
+    broken = Bench(replace(bench.appliance, kernel=kernel), bench.folder)
     with pytest.raises(ApplianceError, match=r"(?s)ended before it was done.*no kernel"):
         broken.fill(bench.image())

@@ -23,6 +23,10 @@ WRONG_VALUES = [
         "description: |\n  a\n  b",
         "2: description: 'a\\nb\\n' is not one line of text\n  say in one line what the image is for",
     ),
+    (
+        "filesystem: {writer: loop}",
+        "2: filesystem.writer: 'loop' is not possible\n  write direct or appliance",
+    ),
     ("distribution: {name: fedora}", "2: distribution.name: 'fedora' is not possible\n  write debian"),
     (
         "distribution: {mirror: 'ftp://x'}",

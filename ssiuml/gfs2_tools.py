@@ -1,4 +1,4 @@
-"""GFS2 images by way of gfs2-utils: format, check, and how large an image a tree needs."""
+"""GFS2 images by way of the programs of gfs2-utils: format, check, and how large an image a tree needs."""
 
 import math
 from pathlib import Path

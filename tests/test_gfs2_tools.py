@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssiuml import sparse
-from ssiuml.gfs2 import Gfs2Error, check_image, make_image, needed_bytes
+from ssiuml.gfs2_tools import Gfs2Error, check_image, make_image, needed_bytes
 from ssiuml.recipe import Filesystem
 from ssiuml.run import CommandError, find_tool
 from ssiuml.tree import Extent, Literal, Meta, Tree, directory, file, symlink

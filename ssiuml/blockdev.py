@@ -1,0 +1,140 @@
+"""Files and block devices that hold an image: open them safely, refuse those in use."""
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ssiuml.errors import SsiumlError, UsageError
+
+# linux/fs.h: is the device read-only?
+BLKROGET: Final = 0x125E
+_SYS_BLOCK: Final = Path("/sys/block")
+
+
+class DeviceError(SsiumlError):
+    """A file or device cannot be opened, is in use, or is of a kind that holds no image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An open file or block device of *size_bytes*; two names of the same one have the same *identity*."""
+
+    path: Path
+    fd: int
+    size_bytes: int
+    is_block: bool
+    identity: tuple[int, int]
+
+    def read(self, offset_bytes: int, size_bytes: int) -> bytes:
+        """Read *size_bytes*, fewer only at the end of the device."""
+        pieces = []
+        while size_bytes:
+            piece = os.pread(self.fd, size_bytes, offset_bytes)
+            if not piece:
+                break
+            pieces.append(piece)
+            offset_bytes += len(piece)
+            size_bytes -= len(piece)
+        return b"".join(pieces)
+
+    def write(self, offset_bytes: int, data: bytes | memoryview) -> None:
+        """Write all of *data*; DeviceError, naming the device, if that does not work."""
+        view = memoryview(data)
+        try:
+            while view:
+                done = os.pwrite(self.fd, view, offset_bytes)
+                view = view[done:]
+                offset_bytes += done
+        except OSError as error:
+            raise DeviceError(
+                f"{self.path}: cannot be written at byte {offset_bytes}: {error.strerror}"
+            ) from error
+
+
+@contextmanager
+def open_device(path: Path, *, write: bool = False) -> Iterator[Device]:
+    """Open an existing file or block device; with *write*, it is ours alone until the end.
+
+    Raises UsageError if it is not there or neither file nor block device, DeviceError if it cannot be
+    opened, is read-only, mounted, attached to a loop device or locked by another process, such as a
+    User-Mode Linux whose disk it is.
+    """
+    flags = (os.O_RDWR if write else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        kind = path.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISBLK(kind)):
+            raise UsageError(f"{path}: is neither a file nor a block device", hint="name one that is")
+        if write and not kind & 0o222:
+            # Root could write to it all the same, but whoever took the right away meant something by it.
+            raise DeviceError(f"{path}: is read-only, its mode is {stat.S_IMODE(kind):04o}", hint="chmod u+w")
+        # With O_EXCL and without O_CREAT, Linux refuses block devices that are mounted or otherwise in use.
+        fd = os.open(path, flags | (os.O_EXCL if write and stat.S_ISBLK(kind) else 0))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: is not there", hint="make it first: truncate -s 2G FILE") from error
+    except OSError as error:
+        raise DeviceError(
+            f"{path}: cannot be opened: {error.strerror}", hint=_way_out(error, path)
+        ) from error
+    try:
+        device = _device(path, fd)
+        if write:
+            _require_free(device)
+        yield device
+    finally:
+        os.close(fd)
+
+
+def _way_out(error: OSError, path: Path) -> str | None:
+    if error.errno == errno.EBUSY:
+        return f"it is in use, perhaps mounted; see: findmnt {path}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "only a file or device that you may write to can be used"
+    return None
+
+
+def _device(path: Path, fd: int) -> Device:
+    state = os.fstat(fd)
+    is_block = stat.S_ISBLK(state.st_mode)
+    identity = (-1, state.st_rdev) if is_block else (state.st_dev, state.st_ino)
+    return Device(path, fd, os.lseek(fd, 0, os.SEEK_END), is_block, identity)
+
+
+def _require_free(device: Device) -> None:
+    if device.is_block:
+        answer = fcntl.ioctl(device.fd, BLKROGET, struct.pack("i", 0))
+        if struct.unpack("i", answer)[0]:
+            raise DeviceError(f"{device.path}: is a read-only device", hint="blockdev --setrw DEVICE")
+        return
+    loop = loop_device_of(device.path)
+    if loop is not None:
+        raise DeviceError(
+            f"{device.path}: is in use, attached to {loop}",
+            hint=f"losetup -d {loop}, or use {loop} in place of the file",
+        )
+    try:
+        fcntl.lockf(device.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise DeviceError(
+            f"{device.path}: is in use, another process has locked it",
+            hint="a running node's disk? ssi-status shows the clusters, ssi-stop ends one",
+        ) from error
+
+
+def loop_device_of(path: Path) -> str | None:
+    """The loop device that the file at *path* is attached to, such as /dev/loop1; None if to none."""
+    real = str(path.resolve())
+    for entry in sorted(_SYS_BLOCK.glob("loop*/loop/backing_file")):
+        try:
+            backing = entry.read_text(errors="surrogateescape").rstrip("\n")
+        except OSError:  # detached this moment
+            continue
+        if backing == real:
+            return f"/dev/{entry.parts[-3]}"
+    return None

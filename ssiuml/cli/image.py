@@ -1,0 +1,223 @@
+"""ssi-image: look into GFS1 and GFS2 images, take files out, check them."""
+
+import argparse
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ssiuml.assembly import pool_of, read_state
+from ssiuml.cli.entry import DONE, FAILED, call, plain_parser
+from ssiuml.cli.pools import add_state_option, state_file
+from ssiuml.compare import differences, take_census
+from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.layer import LayerError, merge, read_layer, write_tree
+from ssiuml.reading.contents import ImageContent
+from ssiuml.reading.damage import Damaged
+from ssiuml.reading.extract import extract
+from ssiuml.reading.filesystem import Filesystem, NoFilesystemError, read_filesystem
+from ssiuml.reading.source import opened
+from ssiuml.reading.summary import summary
+from ssiuml.reading.survey import read_tree
+from ssiuml.reading.verify import verify
+from ssiuml.scan import scan_folder
+from ssiuml.tree import Kind, Node, Tree, TreeError
+from ssiuml.units import format_size
+
+NS: Final = 1_000_000_000
+MOST_SHOWN: Final = 100
+LONGEST: Final = 500
+
+
+def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+    made = plain_parser(
+        "ssi-image",
+        "Look into a GFS1 or GFS2 image without a kernel: a file, a block device, a pool (/dev/pool/NAME, or "
+        "the file of its only device). Nothing is written to it. Exit status: 0, 1 if anything is damaged or "
+        "different, 2 for a wrong call.",
+        """
+ssi-image info root_fs
+ssi-image ls root_fs /etc
+ssi-image cat root_fs /etc/fstab
+ssi-image extract root_fs folder             into a new folder
+ssi-image extract root_fs tree.tar           owners, devices and attributes too, also without root
+ssi-image verify root_fs --compare tree.tar  what is in it has to be what is in the archive
+""",
+    )
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub.add_argument("image", metavar="IMAGE", help="a file, a block device, or /dev/pool/NAME")
+        add_state_option(sub)
+        return sub
+
+    command("info", "tell what the file system says of itself")
+    listing = command("ls", "list a folder: mode, owner, size in bytes, time (UTC seconds), name")
+    listing.add_argument("path", metavar="PATH", nargs="?", default="/", help="default: /")
+    listing.add_argument("-R", dest="recursive", action="store_true", help="and all that is below it")
+    command("cat", "print a file").add_argument(
+        "path", metavar="PATH", help="links are followed in the image"
+    )
+    command("extract", "copy everything out").add_argument(
+        "target", metavar="DIR|FILE.tar", type=Path, help="a new or empty folder, or an archive"
+    )
+    command("verify", "check everything that has to fit together").add_argument(
+        "--compare", metavar="DIR|TAR", type=Path, help="what has to be in it"
+    )
+    return made.parse_args(words)
+
+
+class _Findings:
+    """Prints what is damaged, as it is found; after some of it only counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def report(self, damage: SsiumlError) -> None:
+        self.count += 1
+        if self.count <= MOST_SHOWN:
+            text = str(damage)
+            print(f"ssi-image: {text if len(text) < LONGEST else text[:LONGEST] + ' …'}", file=sys.stderr)
+
+    def status(self) -> int:
+        if self.count > MOST_SHOWN:
+            print(f"ssi-image: and {self.count - MOST_SHOWN} more", file=sys.stderr)
+        return FAILED if self.count else DONE
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = arguments_of(words)
+    work: dict[str, Callable[[argparse.Namespace, Filesystem, _Findings], None]] = {
+        "info": _info,
+        "ls": _ls,
+        "cat": _cat,
+        "extract": _extract,
+        "verify": _verify,
+    }
+    findings = _Findings()
+    with _filesystem(arguments) as filesystem:
+        work[arguments.command](arguments, filesystem, findings)
+    return findings.status()
+
+
+@contextmanager
+def _filesystem(arguments: argparse.Namespace) -> Iterator[Filesystem]:
+    pool = pool_of(read_state(state_file(arguments)), arguments.image)
+    with opened(pool if pool is not None else Path(arguments.image)) as source:
+        try:
+            filesystem = read_filesystem(source)
+        except NoFilesystemError as error:
+            raise SsiumlError(f"{arguments.image}: {error.message}", hint=error.hint) from error
+        yield filesystem
+
+
+def _info(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
+    del arguments
+    for title, text in summary(filesystem, findings.report).items():
+        print(f"{title}: {text}")
+
+
+def _find(tree: Tree, path: str, *, follow: bool) -> Node:
+    try:
+        return tree.lookup(path, follow=follow)
+    except TreeError as error:
+        raise UsageError(error.message, hint="ssi-image ls -R IMAGE lists what is there") from error
+
+
+def _ls(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
+    tree = read_tree(filesystem, findings.report)
+    top = _find(tree, arguments.path, follow=True)
+    path = tree.real_path(arguments.path)
+    if arguments.recursive:
+        for name, node in tree.walk(path):
+            _print_line(f"/{name}", node)
+    elif top.kind is Kind.DIRECTORY:
+        for name, node in tree.children(path).items():
+            _print_line(name, node)
+    else:
+        _print_line(f"/{path}", top)
+
+
+def _print_line(name: str, node: Node) -> None:
+    meta = node.meta
+    mode = ("-" if node.kind is Kind.FILE else node.kind.value) + stat.filemode(meta.mode)[1:]
+    size = ",".join(map(str, node.device)) if node.device else str(node.size_bytes)
+    target = f" -> {_printable(node.target)}" if node.target is not None else ""
+    print(f"{mode} {meta.uid:>5} {meta.gid:>5} {size:>10} {meta.mtime_ns // NS} {_printable(name)}{target}")
+
+
+def _printable(text: str) -> str:
+    """*text* with its control characters and what is no UTF-8 escaped: a name cannot forge a line."""
+    data = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in data)
+
+
+def _cat(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
+    node = _find(read_tree(filesystem, findings.report), arguments.path, follow=True)
+    if not isinstance(node.content, ImageContent):
+        raise UsageError(f"{arguments.path}: is no regular file", hint="ssi-image ls lists a folder")
+    sys.stdout.flush()
+    try:
+        for chunk in node.content.chunks():
+            sys.stdout.buffer.write(chunk)
+    except Damaged as damage:
+        findings.report(damage)
+    sys.stdout.buffer.flush()
+
+
+def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
+    tree = read_tree(filesystem, findings.report)
+    target: Path = arguments.target
+    if target.suffix == ".tar":
+        if target.exists():
+            raise UsageError(f"{target}: is there already", hint="remove it, or choose another name")
+        left_out = [path for path, node in tree.walk() if node.kind is Kind.SOCKET]
+        for path in left_out:
+            tree.remove(path)
+        try:
+            write_tree(target, tree)
+        except (Damaged, LayerError) as error:
+            findings.report(error)
+            print(f"ssi-image: {target}: not written", file=sys.stderr)
+        reason = "an archive has no sockets"
+    else:
+        left_out = extract(tree, target, findings.report)
+        reason = "they need root, or another file system here; an archive (FILE.tar) has room for them"
+    for path in left_out[:MOST_SHOWN]:
+        print(f"ssi-image: left out: {_printable(path)}", file=sys.stderr)
+    if left_out:
+        print(f"ssi-image: {len(left_out)} left out: {reason}", file=sys.stderr)
+
+
+def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
+    verified, tree = verify(filesystem, findings.report)
+    if arguments.compare is not None:
+        _compare(arguments.compare, tree, filesystem, findings)
+    state = "damaged" if findings.count else "clean"
+    print(
+        f"{arguments.image}: {state}, {verified.inodes} {'inode' if verified.inodes == 1 else 'inodes'}, "
+        f"{verified.journals} {'journal' if verified.journals == 1 else 'journals'}, "
+        f"{format_size(verified.free_blocks * filesystem.block_size)} free"
+    )
+
+
+def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> None:
+    expected = scan_folder(source) if source.is_dir() else merge([read_layer(source)])
+    census = take_census(expected)
+    try:
+        seen = take_census(tree)
+        for line in differences(census.in_whole_seconds() if filesystem.is_gfs1 else census, seen):
+            findings.report(SsiumlError(line))
+    except Damaged as damage:
+        findings.report(damage)
+
+
+def run() -> int:
+    return call(main)
+
+
+if __name__ == "__main__":
+    sys.exit(run())

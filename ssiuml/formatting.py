@@ -1,0 +1,108 @@
+"""Puts a new GFS1 or GFS2 file system, with a tree in it, onto a file, a device or a pool."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ssiuml.assembly import Pool
+from ssiuml.errors import UsageError
+from ssiuml.gfs1 import geometry as gfs1_geometry
+from ssiuml.gfs1 import structures as gfs1_structures
+from ssiuml.gfs1 import writer as gfs1_writer
+from ssiuml.gfs1.special import Settings as Gfs1Settings
+from ssiuml.gfs2 import geometry as gfs2_geometry
+from ssiuml.gfs2 import writer as gfs2_writer
+from ssiuml.gfs2.system import Choices as Gfs2SystemChoices
+from ssiuml.ondisk import FormatError
+from ssiuml.tree import Tree
+from ssiuml.units import MIB
+from ssiuml.volume import Draft, drafting
+
+
+class Written(Protocol):
+    """What a file system holds."""
+
+    @property
+    def inodes(self) -> int: ...
+
+    @property
+    def free_blocks(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """What both generations can be told; *time_s* is that of the inodes that the tree does not have."""
+
+    lock_protocol: str
+    lock_table: str
+    time_s: int
+    journals: int
+    journal_mib: int
+    block_size: int
+    rgrp_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gfs1Choice(_Choice):
+    """A GFS1 file system; see ssiuml.gfs1.geometry.Wish and ssiuml.gfs1.special.Settings."""
+
+    segment_blocks: int = gfs1_geometry.DEFAULT_SEGMENT_BLOCKS
+    expert: bool = False
+    fs_format: int = gfs1_structures.FORMAT
+    multihost_format: int = gfs1_structures.MULTIHOST_FORMAT
+
+    def write(self, draft: Draft, tree: Tree) -> Written:
+        """Write the file system into *draft*; errors as in ssiuml.gfs1.writer and .geometry."""
+        wish = gfs1_geometry.Wish(
+            device_bytes=draft.size_bytes,
+            journals=self.journals,
+            journal_mib=self.journal_mib,
+            block_size=self.block_size,
+            segment_blocks=self.segment_blocks,
+            rgrp_mib=self.rgrp_mib,
+            expert=self.expert,
+        )
+        settings = Gfs1Settings(
+            lock_protocol=self.lock_protocol,
+            lock_table=self.lock_table,
+            time_s=self.time_s,
+            fs_format=self.fs_format,
+            multihost_format=self.multihost_format,
+        )
+        geometry = gfs1_geometry.plan_geometry(wish)
+        return gfs1_writer.write_filesystem(
+            draft.path, geometry, settings, tree, start_bytes=draft.start_bytes
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gfs2Choice(_Choice):
+    """A GFS2 file system; see ssiuml.gfs2.writer.Settings."""
+
+    def write(self, draft: Draft, tree: Tree) -> Written:
+        """Write the file system into *draft*; errors as in ssiuml.gfs2.writer and .geometry."""
+        try:
+            settings = gfs2_writer.Settings(
+                geometry=gfs2_geometry.Geometry(
+                    draft.size_bytes,
+                    self.block_size,
+                    self.journals,
+                    self.journal_mib * MIB,
+                    gfs2_geometry.RGRP_BYTES if self.rgrp_mib is None else self.rgrp_mib * MIB,
+                ),
+                lock_protocol=self.lock_protocol,
+                lock_table=self.lock_table,
+                choices=Gfs2SystemChoices(time_ns=self.time_s * 1_000_000_000),
+            )
+        except (gfs2_geometry.GeometryError, FormatError) as error:
+            raise UsageError(error.message, hint=error.hint) from error
+        return gfs2_writer.write_filesystem(draft.path, tree, settings, start_bytes=draft.start_bytes)
+
+
+def make_filesystem(target: Path | Pool, choice: Gfs1Choice | Gfs2Choice, tree: Tree) -> Written:
+    """Make the file system on *target*, which has to be there and as large as wanted.
+
+    *target* stays as it was unless all went well. Raises what ssiuml.volume.drafting and the writers raise.
+    """
+    with drafting(target) as draft:
+        return choice.write(draft, tree)

@@ -1,0 +1,96 @@
+"""Writes a GFS1 file system with a whole tree in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssiuml.gfs.contents import Sources
+from ssiuml.gfs.inodes import Inode, inventory, plan
+from ssiuml.gfs.output import Output
+from ssiuml.gfs.space import Group, NoSpaceError, Space
+from ssiuml.gfs.writing import InodeWriter
+from ssiuml.gfs1.generation import Gfs1
+from ssiuml.gfs1.geometry import Geometry
+from ssiuml.gfs1.special import (
+    Settings,
+    Specials,
+    groups_of,
+    journal_blocks,
+    make_specials,
+    rgrp_blocks,
+    superblock,
+)
+from ssiuml.tree import Tree
+from ssiuml.units import format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a file system holds: inodes of the tree, blocks in use and free."""
+
+    inodes: int
+    used_blocks: int
+    free_blocks: int
+
+
+def write_filesystem(
+    image: Path, geometry: Geometry, settings: Settings, tree: Tree, *, start_bytes: int = 0
+) -> Written:
+    """Write a file system from byte *start_bytes* of *image* on, an existing file with holes only from there.
+
+    The same tree, geometry and settings give the same bytes. Everything is planned before anything is
+    written, and the superblock is written last. Raises NoSpaceError, with both figures, if the tree does not
+    fit, UnstorableError, with the path, if something in it has no place in GFS1, TreeError if a file has
+    changed since the tree was made, and OSError.
+    """
+    groups = groups_of(geometry)
+    specials = make_specials(geometry, settings, groups[0])
+    generation = Gfs1(geometry.block_size, groups, specials.root)
+    with Sources() as sources, image.open("r+b", buffering=0) as stream:
+        inodes = inventory(tree.root)
+        for inode in inodes:
+            plan(inode, generation, sources)
+        _place(inodes, groups, specials.root, geometry)
+        with Output(stream.fileno(), geometry.block_size, sources, start_bytes) as output:
+            writer = InodeWriter(generation, output)
+            for inode in inodes:
+                writer.write(inode)
+            _write_rest(output, geometry, settings, groups, specials)
+            output.flush()
+            output.put(*superblock(geometry, settings, specials))
+    free = sum(group.free for group in groups)
+    return Written(len(inodes), sum(group.used for group in groups), free)
+
+
+def _place(inodes: list[Inode], groups: list[Group], root_address: int, geometry: Geometry) -> None:
+    """Give every inode its blocks; NoSpaceError before the first one if there are not enough for all."""
+    space = Space(groups)
+    needed = sum(inode.blocks for inode in inodes) - 1  # the root has its first one
+    if needed > space.free:
+        block = geometry.block_size
+        journals = sum(journal.segments for journal in geometry.journals) * geometry.segment_blocks
+        raise NoSpaceError(
+            f"the files need {format_size(needed * block)}, the file system of "
+            f"{format_size(geometry.blocks * block)} has room for {format_size(space.free * block)} beside "
+            f"{format_size(journals * block)} of journals",
+            hint=f"make it at least {format_size((geometry.blocks + needed - space.free) * block)} large",
+        )
+    for inode in inodes:
+        if inode.parent is None:
+            more = space.allocate(inode.metadata_blocks - 1, inode.data_blocks, is_inode=False)
+            inode.runs = [(root_address, 1), *more]
+        else:
+            inode.runs = space.allocate(inode.metadata_blocks, inode.data_blocks)
+        inode.formal = inode.address
+
+
+def _write_rest(
+    output: Output, geometry: Geometry, settings: Settings, groups: list[Group], specials: Specials
+) -> None:
+    """Write everything that is no inode of the tree, but for the superblock."""
+    for address, data in specials.blocks:
+        output.put(address, data)
+    for group in groups:
+        for address, data in rgrp_blocks(group, geometry.block_size):
+            output.put(address, data)
+    for address, data in journal_blocks(geometry, settings):
+        output.put(address, data)

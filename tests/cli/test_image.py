@@ -1,0 +1,193 @@
+"""ssi-image: what it prints, what it copies out, and how it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from calling import Outcome, outcome
+from gfs1_tools import made
+from reading_tools import gfs2_image
+
+from ssiuml import sparse
+from ssiuml.cli import image, mkfs_gfs, passemble, ptool
+from ssiuml.compare import differences, take_census
+from ssiuml.layer import merge, read_layer, write_tree
+from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
+
+MIB = 1 << 20
+
+
+def tree_of_all() -> Tree:
+    tree = Tree(Meta(mode=0o755))
+    tree.add("etc/motd", file(Literal(b"hello\n"), Meta(mode=0o644, uid=7, gid=8, mtime_ns=5 * 10**9)))
+    tree.add("etc/other", symlink("motd"))
+    tree.add("etc/forged\n-rw name", file(Literal(b""), Meta(mode=0o600)))
+    tree.add("binary", file(Literal(bytes(range(256)) * 100), Meta(mode=0o4755)))
+    tree.add("dev/null", Node(Kind.CHARACTER, Meta(mode=0o666), device=(1, 3)))
+    tree.add("empty", directory(Meta(mode=0o700)))
+    return tree
+
+
+@pytest.fixture
+def root_fs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made(tmp_path / "root_fs", tree_of_all(), size_mib=64)
+    return tmp_path / "root_fs"
+
+
+def ssi_image(*words: str | Path) -> Outcome:
+    return outcome(image.main, *words)
+
+
+def cat(*words: str | Path) -> bytes:
+    command = [sys.executable, "-m", "ssiuml.cli.image", "cat", *words]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def test_info_tells_format_size_locks_journals_and_room(root_fs: Path) -> None:
+    ended = ssi_image("info", root_fs)
+    assert (ended.status, ended.err) == (0, "")
+    lines = dict(line.split(": ", 1) for line in ended.out.splitlines())
+    assert lines["format"] == "GFS1 (1309, multihost 1401)"
+    assert lines["size"] == "64 MiB, 16384 blocks of 4096 bytes"
+    assert (lines["lock protocol"], lines["lock table"]) == ("lock_nolock", "a:b")
+    assert lines["journals"] == "1 of 8 MiB"
+    assert lines["free"].startswith("55.")
+
+
+def test_ls_prints_a_line_for_each_name_and_none_can_forge_one(root_fs: Path) -> None:
+    ended = ssi_image("ls", root_fs, "/etc")
+    assert ended.out.splitlines() == [
+        "-rw-------     0     0          0 0 forged\\x0a-rw name",
+        "-rw-r--r--     7     8          6 5 motd",
+        "lrwxrwxrwx     0     0          0 0 other -> motd",
+    ]
+    assert "crw-rw-rw-     0     0        1,3 0 null" in ssi_image("ls", root_fs, "dev").out
+    assert ssi_image("ls", root_fs, "/etc/other").out == "-rw-r--r--     7     8          6 5 /etc/motd\n"
+    listed = ssi_image("ls", "-R", root_fs).out.splitlines()
+    assert len(listed) == 9
+    assert listed[1] == "-rwsr-xr-x     0     0      25600 0 /binary"
+
+
+def test_cat_prints_the_bytes_also_through_a_link(root_fs: Path) -> None:
+    assert cat(root_fs, "/etc/other") == b"hello\n"
+    assert cat(root_fs, "binary") == bytes(range(256)) * 100
+
+
+def test_extract_makes_a_folder(root_fs: Path, tmp_path: Path) -> None:
+    ended = ssi_image("extract", root_fs, tmp_path / "out")
+    assert ended.status == 0
+    assert (tmp_path / "out/etc/motd").read_text() == "hello\n"
+    assert (tmp_path / "out/etc/other").is_symlink()
+    assert (tmp_path / "out/binary").stat().st_mode & 0o7777 == 0o4755
+    if os.geteuid() == 0:
+        assert ended.err == ""
+        assert (tmp_path / "out/etc/motd").stat().st_uid == 7
+    else:
+        assert "left out: dev/null" in ended.err
+    again = ssi_image("extract", root_fs, tmp_path / "out")
+    assert again.status == 1
+    assert "is there and not an empty folder" in again.err
+
+
+def test_extract_makes_an_archive_that_holds_everything(root_fs: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "tree.tar"
+    assert ssi_image("extract", root_fs, archive) == Outcome(0, "", "")
+    assert differences(take_census(tree_of_all()), take_census(merge([read_layer(archive)]))) == []
+    ended = ssi_image("extract", root_fs, archive)
+    assert ended.status == 2
+    assert "tree.tar: is there already" in ended.err
+
+
+def test_verify_compares_with_an_archive(root_fs: Path, tmp_path: Path) -> None:
+    tree = tree_of_all()
+    write_tree(tmp_path / "same.tar", tree)
+    ended = ssi_image("verify", root_fs, "--compare", tmp_path / "same.tar")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith(f"{root_fs}: clean, 9 inodes, 1 journal, 55.")
+    tree.remove("binary")
+    tree.add("new", symlink("x"))
+    write_tree(tmp_path / "other.tar", tree)
+    ended = ssi_image("verify", root_fs, "--compare", tmp_path / "other.tar")
+    assert ended.status == 1
+    assert ended.err == "ssi-image: /binary: is there but should not be\nssi-image: /new: is missing\n"
+
+
+def test_damage_is_told_and_the_rest_is_still_copied_out(root_fs: Path, tmp_path: Path) -> None:
+    data = bytearray(root_fs.read_bytes())
+    at = data.index(b"hello\n") - 232  # the dinode of /etc/motd
+    data[at : at + 4] = bytes(4)
+    root_fs.write_bytes(data)
+    for words in (["verify", "IMAGE"], ["ls", "-R", "IMAGE"], ["extract", "IMAGE", str(tmp_path / "out")]):
+        ended = ssi_image(*(word.replace("IMAGE", str(root_fs)) for word in words))
+        assert ended.status == 1
+        assert f"block {at // 4096}: DI header: magic 0x00000000" in ended.err
+        assert "Traceback" not in ended.err
+    assert (tmp_path / "out/binary").read_bytes() == bytes(range(256)) * 100
+
+
+def test_gfs2_is_looked_into_in_the_same_way(root_fs: Path, tmp_path: Path) -> None:
+    gfs2_image(tmp_path, 4096)
+    assert "format: GFS2 (1802, multihost 1900)\n" in ssi_image("info", tmp_path / "gfs2").out
+    assert ssi_image("verify", tmp_path / "gfs2").status == 0
+
+
+@pytest.mark.parametrize("stripe", [0, 16])
+def test_pools_are_read_through_their_map(root_fs: Path, tmp_path: Path, stripe: int) -> None:
+    config = tmp_path / "pool.cf"
+    config.write_text(
+        f"poolname p\nsubpools 1\nsubpool 0 {stripe} 2\npooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\n"
+    )
+    for name in "ab":
+        sparse.create(tmp_path / name, 48 * MIB)
+    write_tree(tmp_path / "tree.tar", tree_of_all())
+    words = [f"--device=/dev/{name}={tmp_path / name}" for name in "ab"]
+    assert outcome(ptool.main, config, *words).status == 0
+    assert outcome(passemble.main).status == 0
+    options = ["-q", "-p", "memexp", "-t", "/dev/pool/c", "-J", "32", "-d", str(tmp_path / "tree.tar")]
+    assert outcome(mkfs_gfs.main, *options, "/dev/pool/p").status == 0
+    ended = ssi_image("verify", "/dev/pool/p", "--compare", tmp_path / "tree.tar")
+    assert (ended.status, ended.err) == (0, "")
+    ended = ssi_image("info", tmp_path / "a")
+    assert ended.status == 2
+    assert "is one of several devices of the pool p\n  call passemble" in ended.err
+
+
+def test_the_only_device_of_a_pool_is_read_behind_its_label(root_fs: Path, tmp_path: Path) -> None:
+    config = tmp_path / "pool.cf"
+    config.write_text("poolname p\nsubpools 1\nsubpool 0 0 1\npooldevice 0 0 /dev/a\n")
+    sparse.create(tmp_path / "a", 64 * MIB)
+    assert outcome(ptool.main, config, f"--device=/dev/a={tmp_path / 'a'}").status == 0
+    assert outcome(passemble.main).status == 0
+    assert outcome(mkfs_gfs.main, "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
+    assert ssi_image("verify", tmp_path / "a").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["info", "absent"], 2, "absent: is not there"),
+        (["info", "empty"], 1, "empty: has 0 bytes, a GFS superblock lies at byte 65536"),
+        (["verify", "zeros"], 1, "zeros: has no GFS superblock at byte 65536: 0x00000000 instead of"),
+        (["ls", "root_fs", "/none"], 2, "/none: no such file in the tree"),
+        (["cat", "root_fs", "/etc"], 2, "/etc: is no regular file"),
+        (["cat", "root_fs"], 2, "the following arguments are required: PATH"),
+        (["info", "/dev/pool/none"], 2, "/dev/pool/none: is not assembled"),
+    ],
+)
+def test_wrong_calls_and_what_is_no_image_are_errors(
+    root_fs: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int, message: str
+) -> None:
+    monkeypatch.chdir(root_fs.parent)
+    Path("empty").touch()
+    sparse.create(Path("zeros").absolute(), MIB)
+    ended = ssi_image(*words)
+    assert (ended.status, message in ended.err) == (status, True), ended.err
+
+
+def test_help_has_examples_and_the_exit_status() -> None:
+    ended = ssi_image("--help")
+    assert "ssi-image extract root_fs tree.tar" in ended.out
+    assert "Exit status: 0, 1 if" in ended.out.replace("\n", " ")

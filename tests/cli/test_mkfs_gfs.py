@@ -1,0 +1,325 @@
+"""mkfs_gfs: the HOWTO's line, files, devices and pools of several of them, and wrong calls."""
+
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from calling import Outcome, outcome
+from gfs1_tools import assert_clean_after_conversion, blkid
+from gfs_tools import assert_clean
+
+from ssiuml import sparse
+from ssiuml.assembly import read_state
+from ssiuml.cli import mkfs_gfs, passemble, ptool
+from ssiuml.layer import write_tree
+from ssiuml.pool.mapping import PoolMap, SubpoolMap
+from ssiuml.run import find_tool
+from ssiuml.tree import Literal, Meta, Tree, file
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+MIB, GIB = 1 << 20, 1 << 30
+ONE_JOURNAL = ("-p", "lock_nolock", "-t", "a:b", "-j", "1", "-J", "32")
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+
+
+def mkfs(*words: str | Path) -> Outcome:
+    return outcome(mkfs_gfs.main, *words)
+
+
+def blank(path: Path, size_bytes: int = 256 * MIB) -> Path:
+    sparse.create(path, size_bytes)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Something of every kind that an ordinary user can make."""
+    top = tmp_path / "source"
+    (top / "sub").mkdir(parents=True)
+    (top / "sub" / "file").write_bytes(b"contents" * 10_000)
+    (top / "small").write_text("small")
+    os.link(top / "small", top / "sub" / "linked")
+    (top / "link").symlink_to("sub/file")
+    os.mkfifo(top / "fifo")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(top / "socket"))
+    (top / os.fsdecode(b"\xff\xfe")).write_text("no UTF-8")
+    with (top / "sparse").open("wb") as stream:
+        stream.truncate(GIB)
+        stream.seek(GIB // 2)
+        stream.write(b"x")
+    return top
+
+
+def pool(folder: Path, text: str, sizes: dict[str, int]) -> None:
+    """Label and assemble the pool that *text* describes; its devices are the files of these sizes."""
+    config = folder / "pool.cf"
+    config.write_text(text)
+    words = [f"--device=/dev/{name}={blank(folder / name, size)}" for name, size in sizes.items()]
+    assert outcome(ptool.main, config, *words).status == 0
+    assert outcome(passemble.main).status == 0
+
+
+def test_the_howtos_lines_make_its_root_file_system(tmp_path: Path) -> None:
+    root_fs, cidev = blank(tmp_path / "root_fs", 2 * GIB), blank(tmp_path / "root_cidev", 4 * MIB)
+    assert outcome(ptool.main, GOLDEN / "pool0cidev.cf", f"--device=/dev/loop1={cidev}").status == 0
+    assert outcome(ptool.main, GOLDEN / "pool0.cf", f"--device=/dev/loop2={root_fs}").status == 0
+    assert outcome(passemble.main).status == 0
+    label = _first(root_fs, 8192)
+    words = "-p memexp -t /dev/pool/pool0cidev -j 15 -J 32 -i /dev/pool/pool0"
+    ended = mkfs(*words.split())
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.splitlines()[0] == (
+        "/dev/pool/pool0: gfs1, blocks of 4096 bytes, 15 x 32 MiB of journals, memexp, /dev/pool/pool0cidev"
+    )
+    assert root_fs.stat().st_size == 2 * GIB
+    assert _first(root_fs, 8192) == label
+    assert blkid(root_fs, 8192) == {"TYPE": "gfs", "LABEL": "/dev/pool/pool0cidev", "USAGE": "filesystem"}
+    assert outcome(passemble.main, "-r", "all").status == 0
+
+
+def _first(path: Path, size_bytes: int) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(size_bytes)
+
+
+@pytest.mark.parametrize("block_size", [512, 1024, 2048, 4096])
+def test_a_folder_becomes_a_file_system_that_converts_cleanly(
+    tmp_path: Path, folder: Path, block_size: int
+) -> None:
+    image = blank(tmp_path / "image")
+    ended = mkfs(*ONE_JOURNAL, "-b", str(block_size), "-d", folder, image)
+    assert ended.status == 0, ended.err
+    assert "9 inodes, " in ended.out
+    assert blkid(image)["TYPE"] == "gfs"
+    assert_clean_after_conversion(image)
+
+
+def test_the_same_folder_gives_the_same_bytes_wherever_it_goes(tmp_path: Path, folder: Path) -> None:
+    names = ("a", "b")
+    for name in names:
+        assert mkfs(*ONE_JOURNAL, "-q", "-d", folder, blank(tmp_path / name)) == Outcome(0, "", "")
+    assert subprocess.run(["cmp", *(tmp_path / name for name in names)], check=False).returncode == 0
+    text = "poolname p\nsubpools 1\nsubpool 0 0 1\npooldevice 0 0 /dev/c\n"
+    pool(tmp_path, text, {"c": 256 * MIB + 8192})
+    assert mkfs(*ONE_JOURNAL, "-q", "-d", folder, "/dev/pool/p").status == 0
+    words = ["cmp", "--ignore-initial=0:8192", str(tmp_path / "a"), str(tmp_path / "c")]
+    assert subprocess.run(words, check=False).returncode == 0
+
+
+def test_an_archive_fills_a_file_system(tmp_path: Path) -> None:
+    tree = Tree()
+    tree.add("etc/motd", file(Literal(b"hello"), Meta(mode=0o644, uid=1000)))
+    write_tree(tmp_path / "tree.tar", tree)
+    image = blank(tmp_path / "image")
+    assert "3 inodes" in mkfs(*ONE_JOURNAL, "-d", tmp_path / "tree.tar", image).out
+    assert_clean_after_conversion(image)
+
+
+@pytest.mark.parametrize("block_size", [1024, 4096])
+def test_gfs2_is_made_on_request(tmp_path: Path, folder: Path, block_size: int) -> None:
+    image = blank(tmp_path / "image")
+    ended = mkfs(*ONE_JOURNAL, "--format", "gfs2", "-b", str(block_size), "-d", folder, image)
+    assert ended.status == 0, ended.err
+    assert blkid(image)["TYPE"] == "gfs2"
+    assert_clean(image)
+
+
+@pytest.mark.parametrize("format_", ["gfs1", "gfs2"])
+@pytest.mark.parametrize(
+    ("text", "sizes", "subpools"),
+    [
+        (
+            "subpools 1\nsubpool 0 0 2\npooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\n",
+            {"a": 100 * MIB, "b": 156 * MIB},
+            [SubpoolMap(0, (204784, 319472))],
+        ),
+        (
+            "subpools 1\nsubpool 0 64 3\n"
+            "pooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\npooldevice 0 2 /dev/c\n",
+            {"a": 80 * MIB, "b": 80 * MIB, "c": 81 * MIB},
+            [SubpoolMap(64, (163776, 163776, 165824))],
+        ),
+        (
+            "subpools 2\nsubpool 0 16 2\nsubpool 1 0 1 gfs_journal\n"
+            "pooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\npooldevice 1 0 /dev/c\n",
+            {"a": 80 * MIB, "b": 80 * MIB, "c": 81 * MIB},
+            [SubpoolMap(16, (163824, 163824)), SubpoolMap(0, (165872,))],
+        ),
+    ],
+    ids=["concatenated", "striped", "two-subpools"],
+)
+def test_a_pool_of_several_files_holds_what_one_file_would(
+    tmp_path: Path,
+    folder: Path,
+    text: str,
+    sizes: dict[str, int],
+    subpools: list[SubpoolMap],
+    format_: str,
+) -> None:
+    pool(tmp_path, "poolname p\n" + text, sizes)
+    ended = mkfs(*ONE_JOURNAL, "--format", format_, "-d", folder, "/dev/pool/p")
+    assert ended.status == 0, ended.err
+    layout = PoolMap(subpools)  # with sizes by hand: (device - 8 KiB) in whole extents or stripes
+    assert read_state(tmp_path / "state" / "ssiuml" / "pools.json").pools["p"].map.sectors == layout.sectors
+    single = blank(tmp_path / "single", layout.sectors * 512)
+    assert mkfs(*ONE_JOURNAL, "--format", format_, "-d", folder, single).status == 0
+    assert read_through(layout, [tmp_path / name for name in sizes]) == single.read_bytes()
+    for name, size in sizes.items():
+        assert (tmp_path / name).stat().st_size == size
+    assert outcome(passemble.main).status == 0
+
+
+def read_through(layout: PoolMap, paths: list[Path]) -> bytes:
+    """The pool's bytes, sector range by sector range."""
+    data = [path.read_bytes() for path in paths]
+    return b"".join(
+        data[piece.device][piece.sector * 512 : (piece.sector + piece.count) * 512]
+        for piece in layout.pieces(0, layout.sectors)
+    )
+
+
+def test_a_block_device_with_old_contents_holds_what_a_new_file_would(tmp_path: Path, folder: Path) -> None:
+    losetup = find_tool("losetup")
+    if os.geteuid() != 0 or losetup is None:
+        pytest.skip("loop devices are for root")
+    backing = tmp_path / "backing"
+    backing.write_bytes(b"\xa5" * (256 * MIB))
+    made = subprocess.run([losetup, "-f", "--show", backing], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no loop device: {made.stderr.strip()}")
+    try:
+        assert mkfs(*ONE_JOURNAL, "-d", folder, made.stdout.strip()).status == 0
+        ended = mkfs(*ONE_JOURNAL, backing)
+        assert ended.status == 1
+        assert "is in use, attached to /dev/loop" in ended.err
+    finally:
+        subprocess.run([losetup, "-d", made.stdout.strip()], check=True)
+    single = blank(tmp_path / "single")
+    assert mkfs(*ONE_JOURNAL, "-d", folder, single).status == 0
+    assert subprocess.run(["cmp", backing, single], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("fs_format", "multihost"), [(1305, 1400), (1308, 1401), (1309, 1400)])
+def test_the_formats_of_older_programs_differ_in_two_numbers_only(
+    tmp_path: Path, folder: Path, fs_format: int, multihost: int
+) -> None:
+    now, then = blank(tmp_path / "now"), blank(tmp_path / "then")
+    assert mkfs(*ONE_JOURNAL, "-d", folder, now).status == 0
+    formats = ("--fs-format", str(fs_format), "--multihost-format", str(multihost))
+    assert mkfs(*ONE_JOURNAL, *formats, "-d", folder, then).status == 0
+    with then.open("r+b") as stream:
+        stream.seek(65536 + 24)
+        assert struct.unpack(">2I", stream.read(8)) == (fs_format, multihost)
+        stream.seek(65536 + 24)
+        stream.write(struct.pack(">2I", 1309, 1401))
+    assert subprocess.run(["cmp", now, then], check=False).returncode == 0
+
+
+def test_the_file_keeps_its_mode_and_a_link_to_it_stays_a_link(tmp_path: Path) -> None:
+    image = blank(tmp_path / "image")
+    image.chmod(0o640)
+    (tmp_path / "link").symlink_to("image")
+    assert mkfs(*ONE_JOURNAL, tmp_path / "link").status == 0
+    assert image.stat().st_mode & 0o7777 == 0o640
+    assert (tmp_path / "link").is_symlink()
+    assert blkid(image)["TYPE"] == "gfs"
+
+
+WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
+    (lambda image: ["-b", "1000", image], 2, "error: block size 1000"),
+    (lambda image: ["-j", "0", image], 2, "error: 0 journals"),
+    (lambda image: ["-j", "x", image], 2, "error: -j x: is not a whole number"),
+    (lambda image: ["-J", "16", image], 2, "error: journals of 16 MiB are too small\n  at least 32 MiB"),
+    (lambda image: ["-j", "9", image], 2, "error: the device has 256 MiB, 9 journals of 32 MiB"),
+    (lambda image: ["-p", "dlm", image], 2, "error: -p dlm: is no lock protocol that is known\n  one of "),
+    (lambda image: ["-t", "t" * 64, image], 2, "error: the lock table 'tttt"),
+    (lambda image: ["--fs-format", "1300", image], 2, "error: format 1300: is none of GFS1's"),
+    (lambda image: ["--format", "gfs2", "-b", "8192", image], 2, "error: block size 8192"),
+    (lambda image: ["--format", "gfs2", "-s", "16", image], 2, "error: -s: GFS2's journals have no segm"),
+    (lambda image: [image.parent / "absent"], 2, "absent: is not there\n  make it first: truncate"),
+    (lambda image: ["/dev/pool/none"], 2, "error: /dev/pool/none: is not assembled; assembled are: none"),
+    (lambda image: [image.parent], 2, "is neither a file nor a block device"),
+    (lambda image: ["-d", image.parent / "absent", image], 2, "absent: is not there"),
+    (lambda image: ["-d", image.parent, image], 2, "image would be filled with itself"),
+    (lambda image: ["-d", image, image], 2, "/image would be filled with itself"),
+    (lambda image: ["-d", image.parent / "large/data", image], 1, "cannot be read as a tar archive"),
+    (lambda image: ["-d", image.parent / "large", image], 1, "error: the files need 400.8 MiB, the file "),
+]
+
+
+@pytest.mark.parametrize(("words", "status", "message"), WRONG, ids=[message for _, _, message in WRONG])
+def test_what_cannot_be_done_is_said_and_leaves_the_target_alone(
+    tmp_path: Path, words: Callable[[Path], list[str | Path]], status: int, message: str
+) -> None:
+    image = blank(tmp_path / "image")
+    (tmp_path / "large").mkdir()
+    with (tmp_path / "large" / "data").open("wb") as stream:
+        for _ in range(400):
+            stream.write(b"x" * MIB)
+    before = image.stat()
+    ended = mkfs(*ONE_JOURNAL, *words(image))
+    assert (ended.status, message in ended.err) == (status, True), ended.err
+    assert ended.out == ""
+    assert (image.stat().st_ino, image.stat().st_blocks) == (before.st_ino, before.st_blocks)
+    assert sorted(path.name for path in tmp_path.iterdir()) in (
+        ["image", "large"],
+        ["image", "large", "state"],
+    )
+
+
+def test_a_read_only_file_is_left_alone_also_by_root(tmp_path: Path) -> None:
+    image = blank(tmp_path / "image")
+    image.chmod(0o444)
+    ended = mkfs(*ONE_JOURNAL, image)
+    assert ended.status == 1
+    assert "is read-only, its mode is 0444" in ended.err
+
+
+def test_a_pool_whose_label_is_gone_is_left_alone(tmp_path: Path) -> None:
+    pool(tmp_path, "poolname p\nsubpools 1\nsubpool 0 0 1\npooldevice 0 0 /dev/a\n", {"a": 256 * MIB})
+    blank(tmp_path / "a")
+    ended = mkfs(*ONE_JOURNAL, "/dev/pool/p")
+    assert ended.status == 2
+    assert "is no longer a device of the pool p\n  call passemble again" in ended.err
+
+
+def test_a_full_disk_leaves_the_target_as_it_was(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can only be mounted by root")
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "none", small], capture_output=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip(f"no file system can be mounted here: {mount.stderr.decode().strip()}")
+    try:
+        source = tmp_path / "source"
+        source.mkdir()
+        (source / "data").write_bytes(b"x" * (16 * MIB))
+        image = blank(small / "image")
+        ended = mkfs(*ONE_JOURNAL, "-d", source, image)
+        assert ended.status == 1
+        assert "image: cannot be written: No space left on device\n  it stays as it was" in ended.err
+        assert [path.name for path in small.iterdir()] == ["image"]
+        assert image.stat().st_blocks == 0
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_help_names_units_defaults_and_the_howtos_line() -> None:
+    ended = mkfs("--help")
+    assert ended.status == 0
+    assert "mkfs_gfs -p memexp -t /dev/pool/pool0cidev -j 15 -J 32 -i /dev/pool/pool0" in ended.out
+    assert "Sizes are in MiB" in ended.out
+    assert "default:\n                        4096" in ended.out or "default: 4096" in ended.out
