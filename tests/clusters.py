@@ -106,11 +106,11 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGCONT)
 
-    def load(self, *nodes: int) -> "list[Load]":
-        """Have nodes write, each until it ends."""
+    def load(self, *nodes: int, pause_s: float = 0.0) -> "list[Load]":
+        """Have nodes write, each until it ends, with pauses between rounds."""
         self.do("cp", str(WORKLOAD), f"{nodes[0]}:/root/workload.pl")
         self.on(nodes[0], f"mkdir -p {_FOLDER}")
-        return [Load(self, node) for node in nodes]
+        return [Load(self, node, pause_s) for node in nodes]
 
     def check_load(self, loads: "list[Load]", reader: int) -> None:
         """Everything that was acknowledged is there, once and in order, as *reader* sees it."""
@@ -140,13 +140,13 @@ class Cluster:
 class Load:
     """The workload on one node, and what it has acknowledged."""
 
-    def __init__(self, cluster: Cluster, node: int) -> None:
+    def __init__(self, cluster: Cluster, node: int, pause_s: float) -> None:
         self.node = node
         self.acknowledged = 0
         self.longest_gap_s = 0.0
         self._last = time.monotonic()
         self._errors: list[str] = []
-        command = ("perl", "/root/workload.pl", str(node), _FOLDER)
+        command = ("perl", "/root/workload.pl", str(node), _FOLDER, str(pause_s))
         self._process = cluster.popen("exec", str(node), "--", *command)
         self._thread = threading.Thread(target=self._read)
         self._thread.start()

@@ -67,7 +67,7 @@ def test_fifteen_nodes_form_one_cluster_hold_and_leave_in_order(built: Checkout)
         assert [nodes[str(node)]["members"] for node in everybody] == [everybody] * NODES
         memory = [node["memory_bytes"] / (1 << 20) for node in nodes.values()]
         print(f"memory per node: median {statistics.median(memory):.0f} MiB, most {max(memory):.0f} MiB")
-        loads = cluster.load(*everybody)
+        loads = cluster.load(*everybody, pause_s=2.0)
         for load in loads:
             load.wait_for(3, 600)
         cluster.do("rm", "7")

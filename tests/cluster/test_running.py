@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,12 @@ def test_a_warm_command_takes_less_than_a_fifth_of_a_second(three: Cluster) -> N
 
 def processes_of(cluster: Cluster) -> list[Path]:
     """The folders below /proc of a cluster's processes."""
-    name = str(cluster.state_home).encode()
-    folders = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [folder for folder in folders if name in (folder / "cmdline").read_bytes()]
+    name, found = str(cluster.state_home).encode(), []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):  # another test's process that ends just now
+            if folder.name.isdigit() and name in (folder / "cmdline").read_bytes():
+                found.append(folder)
+    return found
 
 
 def sockets_of(process: Path) -> set[str]:

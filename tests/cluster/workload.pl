@@ -1,7 +1,9 @@
-# workload.pl NODE FOLDER: writes as a database would, and says on standard output what is safe.
+# workload.pl NODE FOLDER PAUSE: writes as a database would, and says on standard output what is safe.
 #
 # Each round appends a line "NODE ROUND" to a file of the node's own and, under a lock, to one of all nodes; both are
-# synced before the round's number is printed. In between files are made, renamed and removed.
+# synced before the round's number is printed. In between files are made, renamed and removed. Rounds are PAUSE seconds apart:
+# the lock manager serves those who have had a lock before those who ask for the first time, so that many nodes without a
+# pause keep some out for ever.
 
 use strict;
 use warnings;
@@ -9,7 +11,7 @@ use Errno;
 use Fcntl qw(:flock);
 use IO::Handle;
 
-my ($node, $folder) = @ARGV;
+my ($node, $folder, $pause) = @ARGV;
 STDOUT->autoflush(1);
 
 sub append {
@@ -34,4 +36,5 @@ for (my $round = 1;; $round++) {
 	rename "$folder/new-$node-$round", "$folder/old-$node-$round" or $!{ESTALE} or die "rename: $!\n";
 	unlink "$folder/old-$node-" . ($round - 20);
 	print "$round\n";
+	select undef, undef, undef, $pause if $pause;
 }
