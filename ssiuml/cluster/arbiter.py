@@ -16,7 +16,7 @@ class NodeView:
     holds_root: bool = False
     # The membership as the node itself saw it last.
     members: frozenset[int] = frozenset()
-    # It may have started corosync.
+    # It runs corosync, for all that is known.
     has_joined: bool = False
 
 
@@ -69,15 +69,15 @@ def _strength(side: frozenset[int], running: Mapping[int, NodeView]) -> tuple[in
     return len(holders), -min(holders or side, default=1 << 30)
 
 
-def may_join(asker: int, running: Mapping[int, NodeView]) -> bool:
-    """Whether *asker* may start corosync, and so change the membership.
+def may_change_membership(running: Mapping[int, NodeView]) -> bool:
+    """Whether a node may start corosync, or end it in order, and so change the membership.
 
     A change while another one is under way can leave members with different ones in between. Of a node that
     holds the root dlm_controld takes that for a return from the dead, and ends it ("stateful merge").
     """
     if not any(view.holds_root for view in running.values()):
         return True
-    joined = frozenset(node for node, view in running.items() if view.has_joined and node != asker)
+    joined = frozenset(node for node, view in running.items() if view.has_joined)
     return all(running[node].members == joined for node in joined)
 
 

@@ -38,7 +38,7 @@ class Conversation:
         match message.word:
             case "hello":
                 self._on_hello(member, message)
-            case "join":
+            case "join" | "leave":
                 self._admission.ask(member)
             case "members":
                 self._on_members(member, message)
@@ -74,8 +74,7 @@ class Conversation:
             self._running.reach(member, Phase.STARTED)
 
     def _on_members(self, member: Member, message: Message) -> None:
-        member.members = message.members
-        member.first_seen.set()
+        member.see(message.members)
         if member.phase is Phase.STARTED:
             self._running.reach(member, Phase.MEMBER)
         elif member.phase is Phase.MOUNTING:
@@ -89,8 +88,7 @@ class Conversation:
             self._running.emit(member, event="members")
 
     def _on_mount(self, member: Member, message: Message) -> None:
-        member.members = message.members
-        member.first_seen.set()
+        member.see(message.members)
         views = self._running.views()
         unseen = arbiter.strangers(member.number, message.members, views)
         is_forming = arbiter.is_forming(views) and member.seconds < FORMING_LIMIT_S

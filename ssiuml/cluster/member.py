@@ -47,7 +47,7 @@ class Member:
         self.folder = folder
         self.phase = Phase.STARTED
         self.members: tuple[int, ...] = ()
-        self.has_joined = False
+        self.has_joined = self.has_left = False
         self.holds_root = False
         self.waiting_since: float | None = None
         self.started = time.monotonic()
@@ -113,18 +113,30 @@ class Member:
         return NodeView(
             holds_root=self.holds_root,
             members=frozenset(self.members),
-            has_joined=self.has_joined or bool(self.members),
+            has_joined=self.has_joined and not self.has_left,
         )
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
+    def see(self, members: tuple[int, ...]) -> None:
+        """Take the membership that the node sees."""
+        self.members = members
+        self.has_joined = True
+        self.first_seen.set()
+
+    def change_membership(self) -> None:
+        """It may join, or leave if it has joined."""
+        if self.has_joined:
+            self.has_left = True
+        self.has_joined = True
+
     def reset(self) -> None:
         """It begins a new life in the same process: it has been restarted."""
         self.phase = Phase.STARTED
         self.members = ()
-        self.has_joined = False
+        self.has_joined = self.has_left = False
         self.holds_root = False
         self.waiting_since = None
         self.ping = None

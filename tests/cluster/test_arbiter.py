@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster.arbiter import NodeView, is_forming, judge_fence, may_join, strangers
+from ssiuml.cluster.arbiter import NodeView, is_forming, judge_fence, may_change_membership, strangers
 
 HOLDS = NodeView(holds_root=True)
 STARTS = NodeView()
@@ -188,20 +188,21 @@ def seen(*members: int, holds: bool = False) -> NodeView:
     return NodeView(holds_root=holds, members=frozenset(members), has_joined=True)
 
 
-def test_while_nobody_holds_the_root_nodes_join_as_they_like() -> None:
-    assert may_join(3, {1: seen(1), 2: seen(), 3: STARTS})
+def test_while_nobody_holds_the_root_nodes_join_and_leave_as_they_like() -> None:
+    assert may_change_membership({1: seen(1), 2: seen(), 3: STARTS})
 
 
-def test_where_somebody_holds_the_root_a_node_joins_when_all_who_joined_see_each_other() -> None:
+def test_where_somebody_holds_the_root_the_membership_changes_when_all_see_each_other() -> None:
     settled = {1: seen(1, 2, holds=True), 2: seen(1, 2, holds=True), 3: STARTS, 4: STARTS}
-    assert may_join(3, settled)
-    # The one before is on its way: it sees nobody yet, or not all of them see it.
-    assert not may_join(4, {**settled, 3: seen()})
-    assert not may_join(4, {**settled, 1: seen(1, 2, 3, holds=True), 3: seen(1, 2, 3)})
+    assert may_change_membership(settled)
+    # Node 3 was let in and is on its way: it sees nobody yet, or not all of them see it.
+    assert not may_change_membership({**settled, 3: seen()})
+    assert not may_change_membership({**settled, 1: seen(1, 2, 3, holds=True), 3: seen(1, 2, 3)})
     all_see = {node: seen(1, 2, 3, holds=True) for node in (1, 2, 3)}
-    assert may_join(4, {**all_see, 4: STARTS})
-    # One of them has died and is not expelled yet.
-    assert not may_join(4, {1: all_see[1], 3: all_see[3], 4: STARTS})
+    assert may_change_membership({**all_see, 4: STARTS})
+    # One of them has died and is not expelled yet, or was let go and is still seen.
+    assert not may_change_membership({1: all_see[1], 3: all_see[3], 4: STARTS})
+    assert not may_change_membership({**all_see, 2: STARTS})
 
 
 def test_nodes_that_start_together_are_forming_until_all_see_all() -> None:
