@@ -19,12 +19,17 @@ _DIRTY: Final = re.compile(r"Journal #\d+ \(\"journal\d+\"\) is dirty")
 # What is no damage. The counts: the kernel's recovery of a journal writes them without their lock
 # (recover_local_statfs in fs/gfs2/recovery.c), so that what another node adds at that time gets lost; only df
 # looks at them. Unlinked inodes: files that were removed but still open, or about to be freed; GFS2 frees
-# them when it next allocates nearby.
+# them when it next allocates nearby. Until then their blocks are in use for nobody, which harms nobody.
+# The other way round, blocks of files that count as free, is damage.
 _LEFTOVERS: Final = {
     "counts of free blocks and inodes": re.compile(
         r"The statfs file |(Current|Calculated) statfs values:|(blocks|free|dinodes): +-?\d"
     ),
-    "removed files that were still open": re.compile(r"Found unlinked inode |Unlinked inode "),
+    "removed files that were not freed": re.compile(
+        r"Found unlinked inode |Unlinked inode |Block \d+ .* bitmap says [12] \(\w+\) but FSCK saw 0 \(free\)"
+        r"|Bitmap at block \d+ .* left inconsistent|RG #\d+ .* count inconsistent: "
+        r"|Resource group counts left"
+    ),
 }
 
 

@@ -74,4 +74,4 @@ def test_what_is_no_file_system_is_told(tmp_path: Path) -> None:
 
 def test_progress_of_a_slow_check_is_no_damage() -> None:
     said = "Starting pass1\n\r81 percent complete.\rReconciling bitmaps.\nFound unlinked inode at 22 (0x16)\n"
-    assert fsck._leftovers(said) == (["removed files that were still open"], [])
+    assert fsck._leftovers(said) == (["removed files that were not freed"], [])

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.cluster
 FULL_LIMIT_S = 600.0
 
 
-def test_a_full_root_is_an_error_of_the_writer_and_goes_on_when_there_is_room(cluster: Cluster) -> None:
+def test_a_full_root_is_an_error_of_the_writer_and_loses_nothing_acknowledged(cluster: Cluster) -> None:
     cluster.start(2)
     loads = cluster.load(1, 2)
     for load in loads:
@@ -26,8 +26,15 @@ def test_a_full_root_is_an_error_of_the_writer_and_goes_on_when_there_is_room(cl
         load.end()
     assert cluster.up() == {1, 2}
     cluster.check_load(loads, reader=2)
-    cluster.on(2, "rm /root/fill-1 /root/fill-2; echo room >/root/room; sync")
+    # On a full root GFS2 of Linux 6.1 mostly loops in the kernel when a file is removed: then the node hangs,
+    # and is dead before the other goes on.
+    cluster.run("exec", "1", "--", "rm /root/fill-1; sync")
+    cluster.on(2, "rm -f /root/fill-2; echo room >/root/room; sync")
+    if 1 not in cluster.up():
+        assert cluster.past(1) == "killed by the supervisor: it does not answer"
+        cluster.add(1)
     assert cluster.on(1, "cat /root/room") == "room\n"
+    cluster.check_load(loads, reader=1)
     cluster.do("stop")
     cluster.fsck()
 
