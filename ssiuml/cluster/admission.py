@@ -1,12 +1,8 @@
 """Lets nodes join and leave the membership, one after the other where it matters, in the order of asking."""
 
-import logging
-
 from ssiuml.cluster import arbiter, control
 from ssiuml.cluster.member import Member
 from ssiuml.cluster.running import Running
-
-log = logging.getLogger(__name__)
 
 
 class Admission:

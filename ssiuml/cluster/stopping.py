@@ -1,7 +1,6 @@
 """Ends nodes: at once, as a crash would, or the whole cluster in order."""
 
 import asyncio
-import logging
 import time
 from typing import Final
 
@@ -11,8 +10,6 @@ from ssiuml.cluster.member import Phase
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.rootcheck import check_after_crash
 from ssiuml.cluster.running import Emit, Running, until
-
-log = logging.getLogger(__name__)
 
 # What a token timeout takes until the survivors have agreed on a membership: consensus is 1.2 of it.
 EXPELLED_TOKENS: Final = 3.0
