@@ -13,7 +13,7 @@ from doit import get_var
 from doit.tools import Interactive
 
 from ssiuml import graph, host, recipe, session
-from ssiuml.build import SEGMENTS, Build
+from ssiuml.build import Build
 from ssiuml.plan import make_plan
 
 PROJECT = Path(__file__).parent
@@ -45,7 +45,10 @@ DOIT_CONFIG = {
 }
 
 
-def step(step_name: str, **more: Any) -> graph.Task:
+def step(step_name: str, **more: Any) -> graph.Task | None:
+    """The task of a step; None, which is no task, where the recipe has no such step."""
+    if step_name not in BUILD.steps:
+        return None
     return graph.task_of(BUILD.steps[step_name], OUT, **{"basename": step_name, **more})
 
 
@@ -54,7 +57,7 @@ def need(tools: tuple[host.HostTool, ...]) -> tuple[Any, ...]:
     return (graph.reported(host.require), [tools])
 
 
-def task_host_tools() -> graph.Task:
+def task_host_tools() -> graph.Task | None:
     """Check that the programs the build needs are on this machine; install them where root may."""
     return {
         "basename": "host-tools",
@@ -63,74 +66,95 @@ def task_host_tools() -> graph.Task:
     }
 
 
-def task_fetch() -> graph.Task:
-    """Download packages and kernel, verified by apt, into the cache (HOWTO 2.1, 4.1, 5.1)."""
+def task_fetch() -> graph.Task | None:
+    """Download packages, kernel and sources, verified, into the cache (HOWTO 2.1, 4.1, 5.1)."""
     return step("fetch")
 
 
-def task_base() -> graph.Task:
-    """Install the distribution's packages into the base layer (HOWTO 5.1)."""
+def task_base() -> graph.Task | None:
+    """Make the base layer: the distribution's packages, or its image (HOWTO 5.1)."""
     return step("base")
 
 
-def task_sparse() -> graph.Task:
+def task_sparse() -> graph.Task | None:
     """Make the blank image for the root, one large hole (HOWTO 5.2)."""
     return step("sparse")
 
 
-def task_cluster_config() -> graph.Task:
+def task_cluster_config() -> graph.Task | None:
     """Write the cluster's configuration: nodes, addresses, timings, lock table (HOWTO 5.2)."""
     return step("cluster-config")
 
 
-def task_mkfs() -> graph.Task:
+def task_ptool() -> graph.Task | None:
+    """Write the pools' labels on the blank images (HOWTO 5.2)."""
+    return step("ptool")
+
+
+def task_passemble() -> graph.Task | None:
+    """Find out where in the images /dev/pool/NAME lies (HOWTO 5.2)."""
+    return step("passemble")
+
+
+def task_gfsconf() -> graph.Task | None:
+    """Write the lock table: root_cidev (HOWTO 5.2)."""
+    return step("gfsconf")
+
+
+def task_mkfs() -> graph.Task | None:
     """Make the cluster file system with its journals in the blank image (HOWTO 5.2)."""
     return step("mkfs")
 
 
-def task_cluster_tools() -> graph.Task:
+def task_cluster_tools() -> graph.Task | None:
     """Install the cluster tools: boot scripts, inittab.ssi, rc.nodeup (HOWTO 5.3, 5.4)."""
     return step("cluster-tools")
 
 
-def task_kernel_image() -> graph.Task:
+def task_kernel_image() -> graph.Task | None:
     """Unpack the User-Mode Linux kernel, linux-ssi (HOWTO 4)."""
     return step("kernel-image")
 
 
-def task_modules() -> graph.Task:
+def task_modules() -> graph.Task | None:
     """Install the kernel's modules into the root (HOWTO 4.6, 5.5)."""
     return step("modules")
 
 
-def task_config() -> graph.Task:
+def task_config() -> graph.Task | None:
     """Configure the root: cluster files, first password, own files of the recipe (HOWTO 5.6)."""
     return step("config")
 
 
-def task_prune() -> graph.Task:
+def task_demo() -> graph.Task | None:
+    """Install the demonstration program, dbdemo (HOWTO 5.6)."""
+    return step("demo")
+
+
+def task_prune() -> graph.Task | None:
     """Remove services that do not run on a shared root from rc3.d (HOWTO 5.6)."""
     return step("prune")
 
 
-def task_copy_root() -> graph.Task:
+def task_copy_root() -> graph.Task | None:
     """Write the cluster file system with the tree in it and check it: root_fs (HOWTO 5.2, 5.7)."""
     return step("copy-root")
 
 
 def task_initrd() -> Iterator[graph.Task]:
     """Build the RAM disk that joins the cluster and mounts the root: initrd-ssi.img (HOWTO 4.8)."""
-    for name in SEGMENTS:
-        yield step(f"initrd-{name}", basename="initrd", name=name)
-    yield step("initrd", name="image")
+    for one in BUILD.steps.values():
+        if one.name.startswith("initrd"):
+            name = one.name.removeprefix("initrd").removeprefix("-") or "image"
+            yield graph.task_of(one, OUT, basename="initrd", name=name)
 
 
-def task_build_root() -> graph.Task:
+def task_build_root() -> graph.Task | None:
     """Build root image, kernel and RAM disk, and describe them in manifest.json."""
     return step("build-root")
 
 
-def task_check() -> graph.Task:
+def task_check() -> graph.Task | None:
     """Boot one node from a copy of the images; write the root the other way, too, and compare."""
 
     def check() -> None:
@@ -143,7 +167,7 @@ def task_check() -> graph.Task:
     return {"actions": [graph.reported(check)], "task_dep": ["build-root", "mkfs"], "verbosity": 2}
 
 
-def task_recipes() -> graph.Task:
+def task_recipes() -> graph.Task | None:
     """List the recipes, a line each."""
 
     def show() -> None:
@@ -153,7 +177,7 @@ def task_recipes() -> graph.Task:
     return {"actions": [graph.reported(show)], "verbosity": 2}
 
 
-def task_show() -> graph.Task:
+def task_show() -> graph.Task | None:
     """Print the recipe with everything that it extends and all defaults."""
 
     def show() -> None:
@@ -162,7 +186,7 @@ def task_show() -> graph.Task:
     return {"actions": [graph.reported(show)], "verbosity": 2}
 
 
-def task_explain() -> graph.Task:
+def task_explain() -> graph.Task | None:
     """Say which steps build-root would make now, and why."""
 
     def explain() -> None:
@@ -173,7 +197,7 @@ def task_explain() -> graph.Task:
     return {"actions": [graph.reported(explain)], "verbosity": 2}
 
 
-def task_distclean() -> graph.Task:
+def task_distclean() -> graph.Task | None:
     """Remove all that was built from the recipe, and the recipe's share of the cache."""
 
     def remove() -> None:
@@ -206,17 +230,17 @@ def pytest(*words: str) -> graph.Task:
     }
 
 
-def task_test() -> graph.Task:
+def task_test() -> graph.Task | None:
     """Run the tests, those that boot nodes included."""
     return pytest("-m", "not long")
 
 
-def task_test_long() -> graph.Task:
+def task_test_long() -> graph.Task | None:
     """Run the tests that take long."""
     return {"basename": "test-long", **pytest("-m", "long")}
 
 
-def task_bench() -> graph.Task:
+def task_bench() -> graph.Task | None:
     """Measure build and cluster against their peers, as ratios."""
     benches = ("bench.build", "bench.gfs", "bench.cluster")
     return {

@@ -60,9 +60,9 @@ def mmdebstrap_words(recipe_name: str, folder: Path) -> list[str]:
         "--variant=minbase",
         f"--include={','.join(recipe.all_packages)}",
         *(f"--dpkgopt={option}" for option in base.DPKG_OPTIONS),
-        recipe.distribution.suite,
+        recipe.packaged.suite,
         str(folder / "alone.tar"),
-        *sources_list(recipe.distribution).splitlines(),
+        *sources_list(recipe.packaged).splitlines(),
     ]
 
 

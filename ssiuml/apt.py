@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ssiuml.atomic import write_text
 from ssiuml.errors import SsiumlError
-from ssiuml.recipe import Distribution
+from ssiuml.recipe import PackagesDistribution
 from ssiuml.run import CommandError, run
 
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -40,7 +40,7 @@ class NetworkError(SsiumlError):
     """A mirror cannot be reached or does not have what it should."""
 
 
-def sources_list(distribution: Distribution) -> str:
+def sources_list(distribution: PackagesDistribution) -> str:
     """The sources.list of a distribution: release, updates and security, or a snapshot of them."""
     keyring, suite = f"[signed-by={KEYRING}]", distribution.suite
     components = " ".join(distribution.components)
@@ -59,7 +59,7 @@ class Apt:
     """An apt of its own in *folder*, for the packages of *distribution*."""
 
     folder: Path
-    distribution: Distribution
+    distribution: PackagesDistribution
 
     @property
     def archives(self) -> Path:

@@ -57,8 +57,8 @@ def inputs(recipe: Recipe, epoch: int) -> dict[str, Any]:
     """What decides the bytes of the base; *epoch* is SOURCE_DATE_EPOCH in seconds."""
     return {
         "version": VERSION,
-        "sources": sources_list(recipe.distribution),
-        "suite": recipe.distribution.suite,
+        "sources": sources_list(recipe.packaged),
+        "suite": recipe.packaged.suite,
         "packages": sorted(recipe.all_packages),
         "dpkg_options": list(DPKG_OPTIONS),
         "customize": list(_CUSTOMIZE),
@@ -154,9 +154,9 @@ def _command(recipe: Recipe, values: Values, apt: Apt, target: Path) -> list[str
         f'--setup-hook=mkdir -p "$1"{archives}',
         f"--setup-hook=sync-in {shlex.quote(str(apt.archives))} {archives}",
         *(f"--customize-hook={script}" for script in _CUSTOMIZE),
-        recipe.distribution.suite,
+        recipe.packaged.suite,
         str(target),
-        *sources_list(recipe.distribution).splitlines(),
+        *sources_list(recipe.packaged).splitlines(),
     ]
 
 

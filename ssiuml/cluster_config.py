@@ -5,22 +5,33 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml.atomic import write_text
-from ssiuml.recipe import Recipe
+from ssiuml.recipe import Gfs1Filesystem, Recipe
 from ssiuml.templates import render
 
 # Template by the path of the file in the image.
-FILES: Final[Mapping[str, str]] = {
+_IN_THE_IMAGE: Final[Mapping[str, str]] = {
     "etc/corosync/corosync.conf": "corosync.conf.j2",
     "etc/dlm/dlm.conf": "dlm.conf.j2",
     "etc/hosts": "hosts.j2",
     "etc/ssi/ssi.conf": "ssi.conf.j2",
 }
+# Files for the commands of HOWTO 5.2, beside the image and not in it.
+ROOT_CONFIG: Final = "pool0.cf"
+CIDEV_CONFIG: Final = "pool0cidev.cf"
+LOCK_TABLE: Final = "gfscf.cf"
+
+
+def files(recipe: Recipe) -> tuple[str, ...]:
+    """The paths of all files below the folder of the configuration."""
+    if isinstance(recipe.filesystem, Gfs1Filesystem):
+        return (CIDEV_CONFIG, ROOT_CONFIG, LOCK_TABLE)
+    return tuple(_IN_THE_IMAGE)
 
 
 def variables(recipe: Recipe) -> dict[str, Any]:
     """What the templates may use; plain values, so that a step can remember them."""
-    cluster, timings = recipe.cluster, recipe.cluster.timings
-    return {
+    cluster = recipe.cluster
+    values: dict[str, Any] = {
         "cluster_name": recipe.cluster_name,
         "node_limit": cluster.node_limit,
         "nodes": [
@@ -28,26 +39,46 @@ def variables(recipe: Recipe) -> dict[str, Any]:
             for number in range(1, cluster.node_limit + 1)
         ],
         "prefix_length": cluster.network.prefixlen,
-        "token_ms": timings.token_ms,
-        "join_ms": timings.join_ms,
-        "consensus_ms": timings.consensus_ms,
         "lock_table": recipe.filesystem.lock_table,
         "filesystem": recipe.filesystem.type,
     }
+    if cluster.timings is not None:
+        values |= cluster.timings.model_dump(mode="json")
+    if isinstance(recipe.filesystem, Gfs1Filesystem) and cluster.lock_server is not None:
+        pools = recipe.filesystem.pools
+        values |= {
+            "lock_server": cluster.lock_server.model_dump(mode="json"),
+            "data_device": pools.root.path,
+            "cidev": pools.cidev.path,
+            "pools": pools.model_dump(mode="json"),
+        }
+    return values
 
 
 def render_files(templates: Path, recipe: Recipe) -> dict[str, str]:
-    """Text by path in the image."""
+    """Text by path below the folder of the configuration."""
     values = variables(recipe)
-    return {path: render(templates, name, values) for path, name in FILES.items()}
+    if not isinstance(recipe.filesystem, Gfs1Filesystem):
+        return {path: render(templates, name, values) for path, name in _IN_THE_IMAGE.items()}
+    pools = recipe.filesystem.pools
+    texts = {
+        path: render(templates, "pool.cf.j2", {"pool": pool.name, "device": pool.device})
+        for path, pool in ((CIDEV_CONFIG, pools.cidev), (ROOT_CONFIG, pools.root))
+    }
+    return {**texts, LOCK_TABLE: render(templates, "gfscf.cf.j2", values)}
 
 
 def write_files(templates: Path, recipe: Recipe, folder: Path) -> None:
-    """Write each file below *folder*, at its path in the image."""
+    """Write each file below *folder*, those for the image at their paths in it."""
     for path, text in render_files(templates, recipe).items():
         write_text(folder / path, text)
 
 
-def read_files(folder: Path) -> dict[str, str]:
-    """What write_files has written: text by path in the image."""
-    return {path: (folder / path).read_text(encoding="utf-8") for path in FILES}
+def read_files(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """What write_files has written: text by path below *folder*."""
+    return {path: (folder / path).read_text(encoding="utf-8") for path in files(recipe)}
+
+
+def image_files(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """Those of read_files that go into the image: text by path in it."""
+    return {path: text for path, text in read_files(recipe, folder).items() if path in _IN_THE_IMAGE}

@@ -7,7 +7,7 @@ from typing import Final
 from ssiuml import sparse
 from ssiuml.atomic import replacing
 from ssiuml.errors import SsiumlError
-from ssiuml.recipe import Filesystem
+from ssiuml.recipe import Gfs2Filesystem
 from ssiuml.run import CommandError, run
 from ssiuml.tree import Kind, Tree
 
@@ -31,14 +31,14 @@ class Gfs2Error(SsiumlError):
     """An image cannot be formatted or is not clean."""
 
 
-def make_image(blank: Path, target: Path, settings: Filesystem) -> None:
+def make_image(blank: Path, target: Path, settings: Gfs2Filesystem) -> None:
     """Make *target*: as large as the file *blank*, an empty GFS2 file system (HOWTO 5.2's mkfs_gfs)."""
     with replacing(target) as part:
         sparse.copy(blank, part)
         _mkfs(part, settings)
 
 
-def _mkfs(image: Path, settings: Filesystem) -> None:
+def _mkfs(image: Path, settings: Gfs2Filesystem) -> None:
     run(
         [
             "mkfs.gfs2",
@@ -64,7 +64,7 @@ def check_image(image: Path) -> None:
         raise Gfs2Error(f"{image}: is not a clean GFS2 file system: {error}") from error
 
 
-def needed_bytes(tree: Tree, settings: Filesystem) -> int:
+def needed_bytes(tree: Tree, settings: Gfs2Filesystem) -> int:
     """How large an image must be to hold *tree* and the journals; a little too much, never too little."""
     block = settings.block_size
     blocks = 0

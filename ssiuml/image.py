@@ -5,23 +5,37 @@ Two ways lead there: the direct one writes the file system, the other has a kern
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from ssiuml import gfs2_tools, sparse
 from ssiuml.appliance import Filled
+from ssiuml.assembly import Pool
 from ssiuml.atomic import replacing
-from ssiuml.compare import take_census
-from ssiuml.errors import RecipeError
+from ssiuml.compare import Census, take_census
+from ssiuml.errors import RecipeError, SsiumlError
+from ssiuml.formatting import Gfs1Choice, make_filesystem
 from ssiuml.gfs.space import NoSpaceError
 from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, write_image
 from ssiuml.progress import stages
-from ssiuml.recipe import LoadedRecipe
+from ssiuml.reading.damage import Damaged
+from ssiuml.reading.filesystem import read_filesystem
+from ssiuml.reading.source import opened
+from ssiuml.reading.verify import verify
+from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe
 from ssiuml.tree import Tree
 from ssiuml.units import MIB, format_size
 
 # Puts a tree into a formatted image and says what is in it then: the appliance.
 Filler = Callable[[Path, Tree], Filled]
+
+
+NS: Final = 1_000_000_000
+
+
+class Gfs1Error(SsiumlError):
+    """A GFS1 file system that we have written is not clean."""
 
 
 def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int) -> Filled:
@@ -52,11 +66,55 @@ def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int)
         show("checking")
         gfs2_tools.check_image(part)
         show("done")
+    return _filled(expected)
+
+
+def filled_with(tree: Tree) -> Filled:
+    """The figures of an image with *tree* in it."""
+    return _filled(take_census(tree))
+
+
+def _filled(expected: Census) -> Filled:
     return Filled(len(expected.facts), expected.inodes, expected.content_bytes, expected.digest())
 
 
+def write_into_pool(
+    loaded: LoadedRecipe, chosen: Gfs1Filesystem, tree: Tree, target: Pool, time_ns: int, step: str
+) -> None:
+    """Make a GFS1 file system with *tree* in it on the pool *target*, and read it once to check it.
+
+    *time_ns* is that of the file system's own files, *step* what progress is told for. Raises RecipeError,
+    with the size needed, if the tree does not fit, Gfs1Error if the reader finds anything wrong, and what
+    make_filesystem raises.
+    """
+    choice = Gfs1Choice(
+        lock_protocol=chosen.lock_protocol,
+        lock_table=chosen.lock_table,
+        time_s=time_ns // NS,
+        journals=chosen.journals,
+        journal_mib=chosen.journal_mib,
+        block_size=chosen.block_size,
+        expert=True,  # a recipe has limits of its own
+        fs_format=chosen.fs_format,
+        multihost_format=chosen.multihost_format,
+    )
+    with stages(step) as show:
+        show("writing")
+        try:
+            make_filesystem(target, choice, tree)
+        except NoSpaceError as error:
+            raise _too_small(loaded, error.least_bytes) from error
+        show("checking")
+        damages: list[Damaged] = []
+        with opened(target) as source:
+            verify(read_filesystem(source), damages.append)
+        if damages:
+            raise Gfs1Error(f"/dev/pool/{target.name}: is not a clean GFS1 file system: {damages[0]}")
+        show("done")
+
+
 def _settings(loaded: LoadedRecipe, time_ns: int) -> Settings:
-    chosen = loaded.recipe.filesystem
+    chosen = loaded.recipe.gfs2
     geometry = Geometry(
         loaded.recipe.sizes.root_fs_bytes, chosen.block_size, chosen.journals, chosen.journal_size_bytes
     )
@@ -74,7 +132,7 @@ def write_by_filling(loaded: LoadedRecipe, formatted: Path, tree: Tree, target: 
     Raises RecipeError, with the size needed, if the tree does not fit, SpaceError if the disk is too full,
     and what *fill* raises; *target* then stays as it was.
     """
-    settings, size = loaded.recipe.filesystem, loaded.recipe.sizes.root_fs_bytes
+    settings, size = loaded.recipe.gfs2, loaded.recipe.sizes.root_fs_bytes
     needed = gfs2_tools.needed_bytes(tree, settings)
     if needed > size:
         raise _too_small(loaded, needed)

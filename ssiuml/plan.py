@@ -13,6 +13,7 @@ from ssiuml.errors import UsageError
 from ssiuml.manifest import NAME as MANIFEST
 from ssiuml.places import Places, cache_root
 from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
+from ssiuml.sources import LockFile, Source
 from ssiuml.steps import digest_of
 
 NS = 1_000_000_000
@@ -26,6 +27,7 @@ class Plan:
     loaded: LoadedRecipe
     places: Places
     epoch: int
+    offline: bool = False  # take what is there, fetch nothing
 
     @property
     def recipe(self) -> Recipe:
@@ -41,7 +43,7 @@ class Plan:
 
     @functools.cached_property
     def apt(self) -> Apt:
-        distribution = self.recipe.distribution
+        distribution = self.recipe.packaged
         key = digest_of(distribution.model_dump(mode="json"))[:16]
         return Apt(self.places.cache / "downloads" / f"apt-{key}", distribution)
 
@@ -52,10 +54,39 @@ class Plan:
     @property
     def fetch_inputs(self) -> dict[str, object]:
         return {
-            "distribution": self.recipe.distribution.model_dump(mode="json"),
+            "distribution": self.recipe.packaged.model_dump(mode="json"),
             "packages": sorted(self.recipe.all_packages),
-            "kernel": self.recipe.kernel.package,
+            "kernel": self.recipe.kernel.model_dump(mode="json").get("package"),
+            **self.source_inputs,
         }
+
+    @property
+    def source_inputs(self) -> dict[str, object]:
+        """What decides the sources that are fetched."""
+        return {
+            "sources": {
+                name: self.recipe.sources[name].model_dump(mode="json") for name in self.recipe.used_sources
+            }
+        }
+
+    @property
+    def downloads(self) -> Path:
+        return self.places.cache / "downloads"
+
+    @property
+    def lock(self) -> LockFile:
+        """What the sources were when they were first fetched."""
+        return LockFile(self.places.project / "recipes" / f"{self.loaded.name}.lock")
+
+    def source(self, name: str) -> Source:
+        download = self.recipe.sources[name]
+        return Source(
+            name=name,
+            urls=download.urls,
+            file_name=download.file_name,
+            limit_bytes=download.limit_bytes,
+            sha256=download.sha256,
+        )
 
     @property
     def fetch_stamp(self) -> Path:
@@ -65,6 +96,27 @@ class Plan:
     @property
     def blank(self) -> Path:
         return self.places.out / "blank" / "root_fs"
+
+    @property
+    def blank_cidev(self) -> Path:
+        return self.places.out / "blank" / "root_cidev"
+
+    @property
+    def labelled_root(self) -> Path:
+        return self.places.out / "labelled" / "root_fs"
+
+    @property
+    def labelled_cidev(self) -> Path:
+        return self.places.out / "labelled" / "root_cidev"
+
+    @property
+    def pools(self) -> Path:
+        """Where the pools of the labelled images lie; see ssiuml.assembly."""
+        return self.places.out / "labelled" / "pools.json"
+
+    @property
+    def root_cidev(self) -> Path:
+        return self.places.out / "root_cidev"
 
     @property
     def formatted(self) -> Path:
@@ -99,7 +151,7 @@ class Plan:
         return self.places.out / "initrd" / f"{name}.cpio.gz"
 
 
-def make_plan(name: str, project: Path, environ: Mapping[str, str]) -> Plan:
+def make_plan(name: str, project: Path, environ: Mapping[str, str], *, offline: bool = False) -> Plan:
     """Load the recipe *name* of the checkout *project*; the only place that reads the environment.
 
     SOURCE_DATE_EPOCH goes before the recipe's source_date_epoch (reproducible-builds.org). Raises
@@ -112,4 +164,4 @@ def make_plan(name: str, project: Path, environ: Mapping[str, str]) -> Plan:
             f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970, 0 to {MAX_EPOCH}"
         )
     places = Places(project, cache_root(environ), project / "images" / name)
-    return Plan(loaded, places, int(text))
+    return Plan(loaded, places, int(text), offline)

@@ -9,7 +9,7 @@ Large files are never hashed again to find that out.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -68,7 +68,7 @@ class Step:
     *after* are the steps whose results it is made from; their digests are among its inputs. *inputs* are
     all the rest, settings above all; it is called late, after the steps before have run. *make* does the
     work and returns results for the steps after it. *files* are what it leaves among the images; *cached*
-    finds, by the results, a file of the cache that the result stands on. All must stay as they were left.
+    finds, by the results, files of the cache that the result stands on. All must stay as they were left.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Step:
     inputs: Callable[[], Values]
     make: Callable[[], Values]
     files: tuple[Path, ...] = ()
-    cached: Callable[[Values], Path] | None = None
+    cached: Callable[[Values], Sequence[Path]] | None = None
 
     def results(self) -> Values:
         """What the step gave when it was last made; StepError if it was not."""
@@ -129,7 +129,7 @@ class Step:
         self.stamp.unlink(missing_ok=True)
         inputs = self._all_inputs()
         results = self.make()
-        outputs = [*self.files, *([self.cached(results)] if self.cached else [])]
+        outputs = [*self.files, *(self.cached(results) if self.cached else [])]
         absent = [str(path) for path in outputs if not path.is_file()]
         if absent:
             raise StepError(f"step '{self.name}' did not leave {', '.join(absent)}")

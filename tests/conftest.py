@@ -30,7 +30,7 @@ def appliance(built: Checkout, tmp_path: Path) -> Appliance:
     steps = Build(plan).steps
     base = read_layer(Path(steps["base"].results()["path"]))
     whole = merge([base, read_layer(plan.layer("modules"))])
-    version = str(steps["kernel-image"].results()["entry"]["facts"]["version"])
+    version = str(steps["kernel-image"].results()["version"])
     small = tools_tree(whole, ["/bin/busybox", "/bin/tar"], mtime_ns=0)
     for path, node in modules_tree(whole, version, ["gfs2"], mtime_ns=0).walk():
         if path and small.find(path) is None:

@@ -12,7 +12,7 @@ from ssiuml.apt import Apt, NetworkError, NoPackageError, sources_list
 from ssiuml.build import Build
 from ssiuml.errors import RecipeError
 from ssiuml.plan import make_plan
-from ssiuml.recipe import Distribution
+from ssiuml.recipe import PackagesDistribution
 
 PROJECT = Path(__file__).parents[1]
 DEBIAN: Mapping[str, Any] = {
@@ -23,8 +23,8 @@ DEBIAN: Mapping[str, Any] = {
 }
 
 
-def distribution(**changes: Any) -> Distribution:
-    return Distribution.model_validate({**DEBIAN, **changes})
+def distribution(**changes: Any) -> PackagesDistribution:
+    return PackagesDistribution.model_validate({**DEBIAN, **changes})
 
 
 def lines_of(text: str) -> list[list[str]]:

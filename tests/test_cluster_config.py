@@ -98,6 +98,7 @@ def test_corosync_lists_every_node_with_its_address(recipe: Recipe, files: dict[
 def test_corosync_has_the_name_and_timings_of_the_recipe(recipe: Recipe, files: dict[str, str]) -> None:
     (totem,) = parse_corosync(files["etc/corosync/corosync.conf"])["totem"]
     timings = recipe.cluster.timings
+    assert timings is not None
     assert totem["version"] == "2"
     # DLM refuses a file system whose lock table names another cluster than corosync's.
     assert totem["cluster_name"] == recipe.filesystem.lock_table.split(":")[0]
@@ -165,10 +166,10 @@ def test_files_end_with_a_line_end_and_hold_nothing_of_the_template(files: dict[
 
 def test_written_files_are_read_back(recipe: Recipe, files: dict[str, str], tmp_path: Path) -> None:
     cluster_config.write_files(TEMPLATES, recipe, tmp_path / "config")
-    assert cluster_config.read_files(tmp_path / "config") == files
+    assert cluster_config.read_files(recipe, tmp_path / "config") == files
     folder = tmp_path / "config"
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert left == set(cluster_config.FILES)
+    assert left == set(cluster_config.files(recipe))
 
 
 def test_a_change_of_the_lock_table_reaches_the_files(tmp_path: Path) -> None:

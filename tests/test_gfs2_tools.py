@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ssiuml import sparse
 from ssiuml.gfs2_tools import Gfs2Error, check_image, make_image, needed_bytes
-from ssiuml.recipe import Filesystem
+from ssiuml.recipe import Gfs2Filesystem
 from ssiuml.run import CommandError, find_tool
 from ssiuml.tree import Extent, Literal, Meta, Tree, directory, file, symlink
 
@@ -21,8 +21,8 @@ META = Meta(mode=0o644)
 
 def filesystem(
     journals: int = 1, block_size: int = 4096, journal_mib: int = 8, lock_protocol: str = "lock_dlm"
-) -> Filesystem:
-    return Filesystem.model_validate(
+) -> Gfs2Filesystem:
+    return Gfs2Filesystem.model_validate(
         {
             "type": "gfs2",
             "block_size": block_size,
@@ -34,7 +34,7 @@ def filesystem(
     )
 
 
-def made(folder: Path, size_bytes: int, choice: Filesystem) -> Path:
+def made(folder: Path, size_bytes: int, choice: Gfs2Filesystem) -> Path:
     sparse.create(folder / "blank", size_bytes)
     make_image(folder / "blank", folder / "root_fs", choice)
     return folder / "root_fs"

@@ -51,7 +51,7 @@ class Bench:
             inputs=lambda: self.inputs,
             make=self.make,
             files=(self.output,),
-            cached=lambda results: self.cached,
+            cached=lambda results: [self.cached],
         )
 
 

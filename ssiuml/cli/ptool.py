@@ -1,18 +1,16 @@
 """ptool: write the labels of a pool's devices (HOWTO 5.2)."""
 
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 
 from ssiuml.assembly import changing_state
-from ssiuml.blockdev import Device, DeviceError, open_device
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_device_option, add_state_option, device_files, state_file
-from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.pool.config import PoolConfig, load_config
-from ssiuml.pool.label import RESERVED_BYTES, PoolLabel, make_labels, read_label
+from ssiuml.errors import UsageError
+from ssiuml.labelling import label_devices
+from ssiuml.pool.config import load_config
+from ssiuml.pool.label import RESERVED_BYTES
 from ssiuml.pool.mapping import SECTOR_BYTES
 from ssiuml.units import format_size
 
@@ -57,53 +55,6 @@ ptool --force pool0.cf               the devices as they are called in the file,
     if was_assembled:
         print(f"{config.name} was assembled; passemble assembles it anew")
     return DONE
-
-
-def label_devices(config: PoolConfig, files: Mapping[str, Path], *, force: bool) -> int:
-    """Write the labels of all devices, or none; return the sum of their usable sectors."""
-    with ExitStack() as stack:
-        devices: dict[str, Device] = {}
-        for member in config.devices:
-            where = f"{config.path}:{member.line}"
-            try:
-                device = stack.enter_context(open_device(files[member.name], write=True))
-            except UsageError as error:
-                hint = f"--device {member.name}=FILE says which file it is"
-                raise UsageError(f"{where}: {error.message}", hint=hint) from error
-            except DeviceError as error:
-                raise DeviceError(f"{where}: {error.message}", hint=error.hint) from error
-            for other, opened in devices.items():
-                if opened.identity == device.identity:
-                    raise UsageError(
-                        f"{where}: {member.name} and {other} are the same file, {device.path}",
-                        hint="a device belongs to one place of one pool",
-                    )
-            devices[member.name] = device
-        labels = make_labels(config, {name: device.size_bytes for name, device in devices.items()})
-        if not force:
-            for name, device in devices.items():
-                _require_room(name, device, labels[name])
-        for name, device in devices.items():
-            device.write(0, labels[name].pack().ljust(RESERVED_BYTES, b"\0"))
-            os.fsync(device.fd)
-        return sum(label.pl_blocks for label in labels.values())
-
-
-def _require_room(name: str, device: Device, label: PoolLabel) -> None:
-    start = device.read(0, RESERVED_BYTES)
-    old = read_label(start[:SECTOR_BYTES])
-    if old is not None:
-        if old.pl_pool_name != label.pl_pool_name:
-            raise SsiumlError(
-                f"{device.path} ({name}): has the label of the pool {old.name} already",
-                hint="--force makes it a device of this pool, and that one loses it",
-            )
-    elif any(start):
-        raise SsiumlError(
-            f"{device.path} ({name}): is not empty, there is something unknown in its first "
-            f"{RESERVED_BYTES} bytes",
-            hint="--force overwrites them",
-        )
 
 
 def run() -> int:

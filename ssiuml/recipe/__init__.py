@@ -1,31 +1,38 @@
 """Recipes: what an image consists of, read from YAML, checked and frozen."""
 
+from ssiuml.recipe.boot import CpioInitrd, DebianKernel, HistoricInitrd, LinuxrcInitrd, NoKernel
 from ssiuml.recipe.dump import dump_recipe
+from ssiuml.recipe.filesystem import Gfs1Filesystem, Gfs2Filesystem, Pool
 from ssiuml.recipe.load import LoadedRecipe, list_recipes, load_recipe
-from ssiuml.recipe.model import (
-    Cluster,
-    Distribution,
-    Filesystem,
-    Initrd,
-    Kernel,
-    Recipe,
-    Release,
-    Sizes,
-    Timings,
-    UserFile,
+from ssiuml.recipe.model import Recipe, UserFile
+from ssiuml.recipe.nodes import Cluster
+from ssiuml.recipe.origin import (
+    Download,
+    FromFolder,
+    FromSource,
+    ImageDistribution,
+    PackagesDistribution,
+    Tools,
 )
 
 __all__ = [
     "Cluster",
-    "Distribution",
-    "Filesystem",
-    "Initrd",
-    "Kernel",
+    "CpioInitrd",
+    "DebianKernel",
+    "Download",
+    "FromFolder",
+    "FromSource",
+    "Gfs1Filesystem",
+    "Gfs2Filesystem",
+    "HistoricInitrd",
+    "ImageDistribution",
+    "LinuxrcInitrd",
     "LoadedRecipe",
+    "NoKernel",
+    "PackagesDistribution",
+    "Pool",
     "Recipe",
-    "Release",
-    "Sizes",
-    "Timings",
+    "Tools",
     "UserFile",
     "dump_recipe",
     "list_recipes",

@@ -2,30 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ssiuml.recipe.problems import Problem
+from ssiuml.recipe.problems import KeyPath, Problem
 from ssiuml.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from ssiuml.recipe.model import Cluster, Filesystem, Sizes, UserFile
+    from ssiuml.recipe.boot import Initrd, Kernel
+    from ssiuml.recipe.filesystem import Filesystem, Sizes
+    from ssiuml.recipe.model import UserFile
+    from ssiuml.recipe.nodes import Cluster, LockServer, Timings
+    from ssiuml.recipe.origin import ClusterTools, Demo, Distribution, Download, Tools
 
 MAX_NODES = 15
 LEAST_TREE_BYTES = 64 * MIB
 
 
-def check_all(
-    sizes: Sizes | None, filesystem: Filesystem | None, cluster: Cluster | None, files: tuple[UserFile, ...]
-) -> Iterator[Problem]:
-    """Yield what breaks a rule; rules about a part that is None, being wrong in itself, are left out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of a recipe that rules look at; None stands for one that is wrong in itself.
+
+    The names are those of the recipe's keys.
+    """
+
+    distribution: Distribution | None
+    sources: Mapping[str, Download] | None
+    packages: tuple[str, ...] | None
+    extra_packages: tuple[str, ...] | None
+    files: tuple[UserFile, ...] | None
+    sizes: Sizes | None
+    filesystem: Filesystem | None
+    cluster: Cluster | None
+    tools: Tools | None
+    cluster_tools: ClusterTools | None
+    kernel: Kernel | None
+    initrd: Initrd | None
+    demo: Demo | None
+
+
+def check_all(parts: Parts) -> Iterator[Problem]:
+    """Yield what breaks a rule; rules about a part that is wrong in itself are left out."""
+    filesystem, cluster, sizes = parts.filesystem, parts.cluster, parts.sizes
+    yield from check_packages(parts)
+    if parts.sources is not None:
+        yield from check_sources(parts, parts.sources)
     if filesystem and cluster:
         yield from check_journals(filesystem, cluster)
+        yield from check_locks(filesystem, cluster)
     if sizes and filesystem:
         yield from check_root_size(sizes, filesystem)
+    if filesystem and parts.tools:
+        yield from check_tools(parts.tools, filesystem)
     if cluster:
         yield from check_cluster(cluster)
-    yield from check_file_paths(files)
+    if parts.kernel and parts.initrd:
+        yield from check_boot(parts.kernel, parts.initrd)
+    yield from check_file_paths(parts.files or ())
+
+
+def check_packages(parts: Parts) -> Iterator[Problem]:
+    """Packages are installed into a base of packages, and nowhere else."""
+    if parts.distribution is None:
+        return
+    if parts.distribution.base == "packages":
+        if parts.packages == ():
+            yield Problem(("packages",), "is missing", "add packages: the packages to install")
+        return
+    for key in ("packages", "extra_packages"):
+        if getattr(parts, key):
+            yield Problem(
+                (key,),
+                "is for a base of packages, and distribution.base is image",
+                "leave it out, or put them in files",
+            )
+    if parts.kernel and parts.kernel.source == "debian":
+        yield Problem(
+            ("kernel", "source"),
+            "debian is for a base of packages, and distribution.base is image",
+            "set source: none",
+        )
+
+
+def source_uses(parts: Parts) -> Iterator[tuple[KeyPath, str]]:
+    """Yield where a source is named, and which."""
+    modules = getattr(parts.kernel, "modules", None)
+    uses: list[tuple[KeyPath, object]] = [
+        (("distribution", "source"), parts.distribution),
+        (("cluster_tools", "source"), parts.cluster_tools),
+        (("demo", "source"), parts.demo),
+        (("kernel", "modules", "from_image"), modules),
+        (("kernel", "modules", "source"), modules),
+    ]
+    for path, part in uses:
+        name = getattr(part, str(path[-1]), None)
+        if name is not None:
+            yield path, str(name)
+
+
+def check_sources(parts: Parts, sources: Mapping[str, Download]) -> Iterator[Problem]:
+    """What is taken from a source must be there, and no two sources may be the same file."""
+    there = ", ".join(sources) or "none"
+    for path, name in source_uses(parts):
+        if name not in sources:
+            yield Problem(path, f"there is no source '{name}'", f"sources has: {there}")
+    first: dict[str, str] = {}
+    for name, download in sources.items():
+        file = download.file_name
+        if file in first:
+            yield Problem(
+                ("sources", name),
+                f"is kept as {file}, as sources.{first[file]} is",
+                "give one of them file: NAME",
+            )
+        first.setdefault(file, name)
 
 
 def check_journals(filesystem: Filesystem, cluster: Cluster) -> Iterator[Problem]:
@@ -49,8 +140,10 @@ def check_root_size(sizes: Sizes, filesystem: Filesystem) -> Iterator[Problem]:
     """The root must hold its journals and something besides; the tree's real size is checked later."""
     path = ("sizes", "root_fs")
     journals_bytes = filesystem.journals * filesystem.journal_size_bytes
-    # mkfs.gfs2 gives its journals no more than half of the file system.
-    least_bytes = max(journals_bytes + LEAST_TREE_BYTES, 2 * journals_bytes)
+    least_bytes = journals_bytes + LEAST_TREE_BYTES
+    if filesystem.type == "gfs2":
+        # mkfs.gfs2 gives its journals no more than half of the file system.
+        least_bytes = max(least_bytes, 2 * journals_bytes)
     if sizes.root_fs_bytes < least_bytes:
         yield Problem(
             path,
@@ -59,12 +152,59 @@ def check_root_size(sizes: Sizes, filesystem: Filesystem) -> Iterator[Problem]:
             f"need at least {format_size(least_bytes, exact=True)}",
             "make root_fs larger, or set fewer or smaller journals in filesystem",
         )
+    if filesystem.type == "gfs1" and sizes.root_cidev_bytes is None:
+        yield Problem(
+            ("sizes", "root_cidev"),
+            "is missing",
+            "add root_cidev: the size of the lock table's image, for GFS1",
+        )
     if sizes.root_fs_bytes % filesystem.block_size:
         yield Problem(
             path,
             f"{format_size(sizes.root_fs_bytes, exact=True)} is not a multiple of "
             f"filesystem.block_size: {filesystem.block_size}",
             "write it in MiB",
+        )
+
+
+def check_locks(filesystem: Filesystem, cluster: Cluster) -> Iterator[Problem]:
+    """GFS2 has its locks from corosync and DLM, GFS1 from a lock server."""
+    needed, other = ("timings", "lock_server") if filesystem.type == "gfs2" else ("lock_server", "timings")
+    if getattr(cluster, needed) is None:
+        field = type(cluster).model_fields[needed]
+        yield Problem(("cluster", needed), "is missing", f"add {needed}: {field.description}")
+    if getattr(cluster, other) is not None:
+        yield Problem(
+            ("cluster", other),
+            f"a root with {filesystem.lock_protocol} has none",
+            "leave it out, or write null where another recipe sets it",
+        )
+
+
+def check_tools(tools: Tools, filesystem: Filesystem) -> Iterator[Problem]:
+    """The host's OpenGFS makes GFS1 alone, and its mkfs_gfs needs a pool that a kernel has assembled."""
+    used = [name for name in type(tools).model_fields if tools.host_path(name) is not None]
+    if filesystem.type == "gfs2":
+        for name in used:
+            yield Problem(
+                ("tools", name), "a program of the host is for filesystem.type: gfs1", f"set {name}: builtin"
+            )
+    elif "mkfs_gfs" in used and "passemble" not in used:
+        yield Problem(
+            ("tools", "mkfs_gfs"),
+            "the host's mkfs_gfs formats a pool that the host's passemble has assembled",
+            "set passemble: {host: PATH} as well, or mkfs_gfs: builtin",
+        )
+
+
+def check_boot(kernel: Kernel, initrd: Initrd) -> Iterator[Problem]:
+    """The kernel must be able to unpack the initrd."""
+    if (kernel.source == "debian") != (initrd.form == "cpio"):
+        what = "cpio" if kernel.source == "debian" else "linuxrc or cluster_mkinitrd"
+        yield Problem(
+            ("initrd", "form"),
+            f"{initrd.form} is not for kernel.source: {kernel.source}",
+            f"set form: {what}",
         )
 
 
@@ -79,7 +219,38 @@ def check_cluster(cluster: Cluster) -> Iterator[Problem]:
             f"cluster.node_limit: {cluster.node_limit}",
             "take a larger network, such as 192.168.50.0/24",
         )
-    timings = cluster.timings
+    if cluster.lock_server is not None:
+        yield from _check_lock_server(cluster, cluster.lock_server)
+    if cluster.timings is not None:
+        yield from _check_timings(cluster.timings)
+
+
+def _check_lock_server(cluster: Cluster, server: LockServer) -> Iterator[Problem]:
+    path = ("cluster", "lock_server", "address")
+    network = cluster.network
+    if server.address not in network or server.address in (
+        network.network_address,
+        network.broadcast_address,
+    ):
+        yield Problem(
+            path,
+            f"{server.address} is not an address of cluster.network: {network}",
+            f"take one of {network} above {cluster.node_limit} nodes' addresses",
+        )
+    elif int(server.address) - int(network.network_address) <= cluster.node_limit:
+        number = int(server.address) - int(network.network_address)
+        yield Problem(
+            path,
+            f"{server.address} is the address of node {number}",
+            f"take one above {network.network_address + cluster.node_limit}",
+        )
+    if server.port == server.callback_port:
+        yield Problem(
+            ("cluster", "lock_server", "callback_port"), f"{server.port} is also the port", "take another"
+        )
+
+
+def _check_timings(timings: Timings) -> Iterator[Problem]:
     # In whole numbers: 1.2 x 5 is 6.0 for people and a little less or more in binary.
     if timings.consensus_ms * 10 < timings.token_ms * 12:
         least_ms = -(-timings.token_ms * 12 // 10)

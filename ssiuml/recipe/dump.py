@@ -10,9 +10,8 @@ def dump_recipe(recipe: Recipe) -> str:
 
     The keys are in the order of the schema, sizes are written for people.
     """
-    data = recipe.model_dump(mode="json", by_alias=True)
-    for file in data["files"]:
-        del file["source" if file["source"] is None else "content"]
+    # Nothing set is the default wherever it is possible.
+    data = recipe.model_dump(mode="json", by_alias=True, exclude_none=True)
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -36,10 +36,10 @@ def _explain_one(details: ErrorDetails, path: KeyPath, place: Place | None) -> I
             for problem in context["problems"]:
                 yield Problem(path + problem.path, problem.message, problem.hint)
         case "missing":
-            field = fields_at(path[:-1])[str(path[-1])]
+            field = fields_at(details["loc"][:-1])[str(path[-1])]
             yield Problem(path, "is missing", f"add {path[-1]}: {field.description}")
         case "extra_forbidden":
-            yield Problem(path, "there is no such key", _similar_key(path))
+            yield Problem(path, "there is no such key", _similar_key(details["loc"]))
         case "literal_error":
             hint = f"write {context['expected'].replace(chr(39), '')}"
             yield Problem(path, f"{_shown(details['input'], place)} is not possible", hint)
@@ -72,31 +72,44 @@ def _shown(value: Any, place: Place | None) -> str:
     return repr(value) if isinstance(value, str | int | float) else kind_of(value)
 
 
-def fields_at(path: KeyPath) -> dict[str, FieldInfo]:
-    """Return the fields, by their keys in the file, of the section that *path* leads to."""
-    section: type[BaseModel] = Recipe
-    for key in path:
-        if isinstance(key, str):
-            section = next(_sections_in(_by_key(section)[key].annotation))
-    return _by_key(section)
+def fields_at(location: KeyPath) -> dict[str, FieldInfo]:
+    """Return the fields, by their keys in the file, of the section that *location* leads to.
+
+    *location* has a tag "<SHAPE>" behind each key whose section comes in several shapes.
+    """
+    shapes: dict[str, type[BaseModel]] = {"": Recipe}
+    in_mapping = False
+    for key in location:
+        if in_mapping:
+            in_mapping = False
+        elif str(key).startswith("<"):
+            shapes = {"": shapes[str(key)]}
+        elif isinstance(key, str):
+            annotation = _by_key(shapes[""])[key].annotation
+            in_mapping = get_origin(annotation) is dict
+            shapes = dict(_sections_in(annotation, ""))
+    return _by_key(shapes[""])
 
 
 def _by_key(section: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
-def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def _sections_in(annotation: Any, tag: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    """The sections that a field can hold, each with its tag, or "" if there is no choice."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _sections_in(part)
+        yield tag, annotation
+    parts = get_args(annotation)
+    tag = next((part.tag for part in parts if isinstance(part, Tag)), tag)
+    for part in parts:
+        yield from _sections_in(part, tag)
 
 
-def _similar_key(path: KeyPath) -> str:
+def _similar_key(location: KeyPath) -> str:
     """Return the hint for an unknown key: one that is like it, else all there are."""
-    known = list(fields_at(path[:-1]))
-    if len(path) == 1:
+    known = list(fields_at(location[:-1]))
+    if len(location) == 1:
         known.insert(1, "extends")
-    if close := get_close_matches(str(path[-1]), known, n=1):
+    if close := get_close_matches(str(location[-1]), known, n=1):
         return f"did you mean {close[0]}?"
     return f"the keys here are {', '.join(known)}"

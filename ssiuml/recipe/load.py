@@ -1,18 +1,18 @@
 """Loads recipes: reads them with what they extend, checks them and tells all errors at once."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ssiuml.errors import RecipeError
 from ssiuml.recipe.chain import merge, read_chain, recipe_names
-from ssiuml.recipe.checks import check_all
+from ssiuml.recipe.checks import Parts, check_all
 from ssiuml.recipe.explain import explain
-from ssiuml.recipe.model import Cluster, Filesystem, Recipe, Sizes, UserFile
+from ssiuml.recipe.model import Recipe, UserFile
 from ssiuml.recipe.problems import KeyPath, Problem, labelled
 from ssiuml.recipe.source import Place
 
@@ -109,20 +109,17 @@ def _validate(
 
 def _check_sound_parts(data: dict[str, Any]) -> Iterator[Problem]:
     """Check those parts against each other that are right in themselves."""
-    return check_all(
-        _sound(Sizes, data.get("sizes")),
-        _sound(Filesystem, data.get("filesystem")),
-        _sound(Cluster, data.get("cluster")),
-        _sound(tuple[UserFile, ...], data.get("files")) or (),
-    )
+    shapes = get_type_hints(Recipe, include_extras=True)
+    parts = {part.name: _sound(part.name, shapes[part.name], data) for part in fields(Parts)}
+    return check_all(Parts(**parts))
 
 
-_Part = TypeVar("_Part", bound=BaseModel | tuple[UserFile, ...])
-
-
-def _sound(kind: type[_Part], data: Any) -> _Part | None:
+def _sound(name: str, shape: Any, data: Mapping[str, Any]) -> Any:
+    field = Recipe.model_fields[name]
+    if name not in data:
+        return None if field.is_required() else field.get_default(call_default_factory=True)
     try:
-        return TypeAdapter(kind).validate_python(data)
+        return TypeAdapter(shape).validate_python(data[name])
     except ValidationError:
         return None
 

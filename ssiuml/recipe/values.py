@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -59,6 +59,15 @@ def _network(value: Any) -> IPv4Network:
     return network
 
 
+def _address(value: Any) -> IPv4Address:
+    try:
+        if isinstance(value, str | IPv4Address):
+            return IPv4Address(value)
+    except ValueError:
+        pass
+    raise wrong(f"{value!r} is not an IPv4 address", "write it like 192.168.50.101")
+
+
 def _timestamp(text: str) -> str:
     try:
         if re.fullmatch(r"\d{8}T\d{6}Z", text):
@@ -81,6 +90,31 @@ def _image_path(text: str) -> str:
 def _source_path(text: str) -> str:
     if not text or text.startswith(("/", "~")) or not text.isprintable():
         raise wrong(f"{text!r} is not a relative path", "write the path from the folder of the recipe")
+    return text
+
+
+def _absolute_path(text: str) -> str:
+    if not text.startswith("/") or not text.isprintable() or ".." in text.split("/"):
+        raise wrong(
+            f"{text!r} is not the absolute path of a program", "write it like /opt/opengfs/sbin/mkfs_gfs"
+        )
+    return text
+
+
+def _host_path(text: str) -> str:
+    if not text or text.startswith("~") or not text.isprintable():
+        raise wrong(f"{text!r} is not a path", "write it from the folder of the recipe, or from /")
+    return text
+
+
+def is_file_name(text: str) -> bool:
+    """Whether *text* can be the name of a file among the downloads."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,199}", text) is not None
+
+
+def _file_name(text: str) -> str:
+    if not is_file_name(text):
+        raise wrong(f"{text!r} is not the name of a file", "use letters, digits, '.', '_', '+', '~' and '-'")
     return text
 
 
@@ -163,7 +197,15 @@ Network = Annotated[
     BeforeValidator(_network),
     PlainSerializer(str, return_type=str, when_used="json"),
 ]
+Address = Annotated[
+    IPv4Address,
+    BeforeValidator(_address),
+    PlainSerializer(str, return_type=str, when_used="json"),
+]
 Timestamp = Annotated[str, AfterValidator(_timestamp)]
+AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
+HostPath = Annotated[str, AfterValidator(_host_path)]
+FileName = Annotated[str, AfterValidator(_file_name)]
 ImagePath = Annotated[str, AfterValidator(_image_path)]
 SourcePath = Annotated[str, AfterValidator(_source_path)]
 PackageName = Annotated[str, AfterValidator(_package)]
@@ -179,6 +221,30 @@ Url = Annotated[
         "write an address such as http://deb.debian.org/debian",
     ),
 ]
+DistributionName = Annotated[
+    str, _matching(r"[a-z][a-z0-9]*", "the name of a distribution", "write a word such as redhat")
+]
+SourceName = Annotated[
+    str,
+    _matching(r"[a-z][a-z0-9_-]*", "the name of a source", "write a word of a-z, 0-9, '_' and '-'"),
+]
+Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256", "write 64 digits, as sha256sum prints them")]
+PoolName = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9_.-]{1,64}",
+        "the name of a pool",
+        "write letters, digits, '.', '_' and '-', such as pool0",
+    ),
+]
+DeviceName = Annotated[
+    str, _matching(r"/dev/[A-Za-z0-9_/-]+", "the name of a device", "write it like /dev/loop2")
+]
+KernelVersion = Annotated[
+    str,
+    _matching(r"[0-9]+(\.[0-9]+)+[A-Za-z0-9.+_-]*", "the version of a kernel", "write it like 2.4.16-21um"),
+]
+Word = Annotated[str, _matching(r"[!-~]+", "one word", "write it without spaces")]
 Suite = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "the name of a suite", "write a code name such as bookworm")
 ]

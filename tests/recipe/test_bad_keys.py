@@ -52,7 +52,7 @@ WRONG_KEYS = [
     ("extend: base", "2: extend: there is no such key\n  did you mean extends?"),
     (
         "sizes: {xyz: 5}",
-        "2: sizes.xyz: there is no such key\n  the keys here are root_fs",
+        "2: sizes.xyz: there is no such key\n  the keys here are root_fs, root_cidev",
     ),
     (
         "sizes: {root_fs_bytes: 5}",
@@ -89,7 +89,6 @@ def test_missing_keys_are_told_with_what_they_mean(error_of: ErrorOf) -> None:
     missing = [line.split(": ")[1] for line in lines[::2]]
     assert missing == [
         "distribution",
-        "packages",
         "source_date_epoch",
         "sizes",
         "filesystem",

@@ -153,7 +153,7 @@ WRONG_VALUES = [
     ("sizes: {root_fs: 1.5}", f"2: sizes.root_fs: this is not a size\n  {SIZE_HINT}"),
     (
         "filesystem: {block_size: 8192}",
-        "2: filesystem.block_size: 8192 is not a block size of GFS2\n  write 4096 (or 512, 1024, 2048)",
+        "2: filesystem.block_size: 8192 is not a block size of GFS\n  write 4096 (or 512, 1024, 2048)",
     ),
     (
         "filesystem: {journals: 65}",

@@ -1,0 +1,50 @@
+"""The steps of a build: what each depends on, what it does, what it leaves.
+
+This is the other half of the task graph: dodo.py names the tasks, this package says what they do. The
+data's way: base, cluster-tools, modules, config, demo and prune give layers; merged they are the tree; the
+tree goes into the root image, and parts of it into the RAM disk. Which steps there are the recipe decides.
+"""
+
+from ssiuml.build import configuration, contents, finish, origin, ramdisk, root, storage
+from ssiuml.build.stepgraph import StepGraph
+from ssiuml.plan import Plan
+from ssiuml.steps import Step
+
+
+class Build:
+    """The steps of one plan. Making it reads and writes nothing."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._graph = graph = StepGraph(plan)
+        origin.add_steps(graph)
+        storage.add_blank(graph)
+        configuration.add_steps(graph)
+        storage.add_filesystem(graph)
+        contents.add_steps(graph)
+        root.add_steps(graph)
+        ramdisk.add_steps(graph)
+        finish.add_steps(graph)
+
+    @property
+    def steps(self) -> dict[str, Step]:
+        """By name, in an order in which they can be made."""
+        return self._graph.steps
+
+    def needed_by(self, name: str) -> list[Step]:
+        """The steps that *name* is made from, itself the last, in an order in which they can be made."""
+        needed: set[str] = set()
+        todo = [self.steps[name]]
+        while todo:
+            one = todo.pop()
+            needed.add(one.name)
+            todo.extend(one.after)
+        return [one for one in self.steps.values() if one.name in needed]
+
+    def remove_cached(self) -> None:
+        """Remove what the cache holds for this plan; other recipes may have to make it again."""
+        for forget in self._graph.forgetting:
+            forget()
+
+    def check_writers(self) -> None:
+        """Write the root the other way too and compare; see ssiuml.build.root.check_writers."""
+        root.check_writers(self._graph)

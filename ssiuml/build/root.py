@@ -1,0 +1,95 @@
+"""The step copy-root: the file system with the tree in it; and the second opinion on it."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from ssiuml import compare, gfs, gfs2, gfs2_tools, image, layer, ondisk, sparse, tree
+from ssiuml.appliance import Appliance, Filled, appliance_digest
+from ssiuml.build.contents import kernel_version
+from ssiuml.build.pools import PoolSteps, root_inputs
+from ssiuml.build.stepgraph import StepGraph
+from ssiuml.build.storage import filesystem_inputs
+from ssiuml.recipe import Gfs1Filesystem
+from ssiuml.steps import StepError, Values, code_digest, package_digest
+from ssiuml.tree import Tree
+
+
+def add_steps(graph: StepGraph) -> None:
+    """Add copy-root."""
+    plan, chosen = graph.plan, graph.recipe.filesystem
+
+    def direct_inputs() -> Values:
+        code = [code_digest(gfs2_tools, image, layer, tree, ondisk), package_digest(gfs, gfs2)]
+        return {"code": code, "time_ns": plan.mtime_ns, **filesystem_inputs(graph)}
+
+    def filling_inputs() -> Values:
+        return {"code": [code_digest(gfs2_tools, image, layer, tree), appliance_digest()]}
+
+    def copy_root() -> Values:
+        contents = graph.tree()
+        if isinstance(chosen, Gfs1Filesystem):
+            filled = _write_pool(graph, chosen, contents)
+        else:
+            filled = _write(graph, chosen.writer, contents, plan.root_fs)
+        return {
+            "names": filled.names,
+            "inodes": filled.inodes,
+            "content_bytes": filled.content_bytes,
+            "tree_sha256": filled.digest,
+            "size_bytes": plan.root_fs.stat().st_size,
+            "allocated_bytes": sparse.allocated_bytes(plan.root_fs),
+        }
+
+    if isinstance(chosen, Gfs1Filesystem):
+        after = [*graph.layers, "mkfs"]
+        graph.add("copy-root", after, lambda: root_inputs(graph), copy_root, plan.root_fs)
+    elif chosen.writer == "direct":
+        graph.add("copy-root", graph.layers, direct_inputs, copy_root, plan.root_fs)
+    else:
+        after = [*graph.layers, "mkfs", "kernel-image"]
+        graph.add("copy-root", after, filling_inputs, copy_root, plan.root_fs)
+
+
+def _write_pool(graph: StepGraph, chosen: Gfs1Filesystem, contents: Tree) -> Filled:
+    PoolSteps(graph, chosen).write_root(contents, graph.plan.root_fs, "copy-root")
+    return image.filled_with(contents)
+
+
+def _write(graph: StepGraph, writer: str, contents: Tree, target: Path) -> Filled:
+    plan = graph.plan
+    if writer == "direct":
+        return image.write_directly(plan.loaded, contents, target, plan.mtime_ns)
+    fill = _appliance(graph, contents).fill
+    return image.write_by_filling(plan.loaded, plan.formatted, contents, target, fill)
+
+
+def _appliance(graph: StepGraph, programs: Tree) -> Appliance:
+    plan = graph.plan
+    return Appliance(
+        kernel=plan.kernel,
+        modules_version=kernel_version(graph),
+        programs=programs,
+        work=plan.places.work / "appliance",
+    )
+
+
+def check_writers(graph: StepGraph) -> None:
+    """Write the root the other way too, and demand that a kernel sees the same tree in both images.
+
+    The root image and the formatted one are made. Raises ApplianceError if an image does not hold what
+    the tree does, StepError if a kernel sees different trees.
+    """
+    plan, chosen = graph.plan, graph.recipe.gfs2
+    contents = graph.tree()
+    appliance = replace(_appliance(graph, contents), task="check")
+    expected = compare.take_census(contents)
+    other = "appliance" if chosen.writer == "direct" else "direct"
+    with tempfile.TemporaryDirectory(prefix="writers.", dir=plan.places.work) as scratch:
+        second = Path(scratch) / "root_fs"
+        there = _write(graph, other, contents, second)
+        if other == "direct":
+            there = appliance.read_back(second, expected)
+        here = appliance.read_back(plan.root_fs, expected)
+    if here != there:
+        raise StepError(f"{plan.root_fs}: holds {here}, written by way of '{other}' it holds {there}")

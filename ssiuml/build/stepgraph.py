@@ -1,0 +1,84 @@
+"""The steps of one plan as they are put together, and the layers that they leave.
+
+Layers lie over each other in the order in which they are added; merged they are the tree.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ssiuml import layer, tree
+from ssiuml.layer import Layer, merge, read_layer, write_layer
+from ssiuml.plan import Plan
+from ssiuml.steps import Step, Values, code_digest, file_sha256
+from ssiuml.tree import Tree
+
+
+class StepGraph:
+    """The steps by name, in an order in which they can be made. Adding one reads and writes nothing."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.recipe = plan.recipe
+        self.steps: dict[str, Step] = {}
+        self.layers: list[str] = []  # names of the steps that leave one, the lowest first
+        self.forgetting: list[Callable[[], None]] = []  # remove what steps of this plan left in the cache
+        self._readers: dict[str, Callable[[], Layer]] = {}
+        self._read: dict[str, Layer] = {}
+
+    def add(
+        self,
+        name: str,
+        after: Sequence[str],
+        inputs: Callable[[], Values],
+        make: Callable[[], Values],
+        *files: Path,
+        stamp: Path | None = None,
+        cached: Callable[[Values], Sequence[Path]] | None = None,
+    ) -> None:
+        """Add a step that is made from those called *after*; the rest as in ssiuml.steps.Step."""
+        self.steps[name] = Step(
+            name=name,
+            stamp=stamp or self.plan.places.stamp(name),
+            after=tuple(self.steps[before] for before in after),
+            inputs=inputs,
+            make=make,
+            files=files,
+            cached=cached,
+        )
+
+    def add_layer(
+        self, name: str, after: Sequence[str], inputs: Callable[[], Values], make: Callable[[], Layer]
+    ) -> None:
+        """Add a step that leaves a layer."""
+        path = self.plan.layer(name)
+
+        def write() -> Values:
+            write_layer(path, make())
+            self.forget_layer(name)
+            return {"sha256": file_sha256(path)}
+
+        self.add(name, after, lambda: {"code": code_digest(layer, tree), **inputs()}, write, path)
+        self.register_layer(name, lambda: read_layer(path))
+
+    def register_layer(self, name: str, read: Callable[[], Layer]) -> None:
+        """Make what the step *name* leaves the uppermost layer; *read* gives it once the step is made."""
+        self.layers.append(name)
+        self._readers[name] = read
+
+    def forget_layer(self, name: str) -> None:
+        """Read the layer again when it is next asked for."""
+        self._read.pop(name, None)
+
+    def layer(self, name: str) -> Layer:
+        """A finished layer; read once, since several steps need the base."""
+        if name not in self._read:
+            self._read[name] = self._readers[name]()
+        return self._read[name]
+
+    def tree(self, *names: str) -> Tree:
+        """The named layers over each other; without names all of them."""
+        return merge(self.layer(name) for name in names or self.layers)
+
+    def results(self, name: str) -> Values:
+        """What the step *name* gave when it was last made; StepError if it was not."""
+        return self.steps[name].results()

@@ -1,0 +1,47 @@
+"""The steps that make images before there is anything in them: blank, as pools, with an empty file system."""
+
+from ssiuml import gfs2_tools, sparse
+from ssiuml.build import pools
+from ssiuml.build.stepgraph import StepGraph
+from ssiuml.recipe import Gfs1Filesystem, Gfs2Filesystem
+from ssiuml.steps import Values
+
+
+def add_blank(graph: StepGraph) -> None:
+    """Add sparse."""
+    plan, sizes = graph.plan, graph.recipe.sizes
+    images = {plan.blank: sizes.root_fs_bytes}
+    if isinstance(graph.recipe.filesystem, Gfs1Filesystem) and sizes.root_cidev_bytes is not None:
+        images[plan.blank_cidev] = sizes.root_cidev_bytes
+
+    def make() -> Values:
+        for path, size_bytes in images.items():
+            sparse.create(path, size_bytes)
+        return {}
+
+    def inputs() -> Values:
+        return {"sizes": {path.name: size_bytes for path, size_bytes in images.items()}}
+
+    graph.add("sparse", [], inputs, make, *images)
+
+
+def add_filesystem(graph: StepGraph) -> None:
+    """Add mkfs, for GFS1 after the steps that make pools of the images."""
+    plan, chosen = graph.plan, graph.recipe.filesystem
+    if isinstance(chosen, Gfs2Filesystem):
+
+        def mkfs() -> Values:
+            gfs2_tools.make_image(plan.blank, plan.formatted, chosen)
+            return filesystem_inputs(graph)
+
+        graph.add("mkfs", ["sparse"], lambda: filesystem_inputs(graph), mkfs, plan.formatted)
+    else:
+        pools.add_steps(graph, chosen)
+
+
+def filesystem_inputs(graph: StepGraph) -> Values:
+    """What decides an empty file system."""
+    return {
+        "filesystem": graph.recipe.filesystem.model_dump(mode="json"),
+        "size_bytes": graph.recipe.sizes.root_fs_bytes,
+    }

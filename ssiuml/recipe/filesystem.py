@@ -1,0 +1,110 @@
+"""The shared root file system and the images it lies in."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, Tag
+
+from ssiuml.recipe import values as v
+from ssiuml.recipe.problems import wrong
+from ssiuml.recipe.section import Section, one_of, shaped_by
+from ssiuml.units import GIB, MIB, format_size
+
+POOL_FOLDER = "/dev/pool/"
+
+
+class Sizes(Section):
+    """How large the images are."""
+
+    root_fs_bytes: v.Size = Field(alias="root_fs", description="the size of the root file system's image")
+    root_cidev_bytes: (
+        Annotated[v.Size, v.within(MIB, GIB, "it holds the lock table, a few kilobytes", format_size)] | None
+    ) = Field(None, alias="root_cidev", description="the size of the lock table's image, for GFS1")
+
+
+def _block_size(value: int) -> int:
+    if value not in (512, 1024, 2048, 4096):
+        raise wrong(f"{value} is not a block size of GFS", "write 4096 (or 512, 1024, 2048)")
+    return value
+
+
+def _whole_mib(value: int) -> int:
+    if value % MIB:
+        raise wrong(f"{format_size(value, exact=True)} is not a whole number of MiB", "write it in MiB")
+    return value
+
+
+class _SharedFilesystem(Section):
+    """What both generations of GFS have."""
+
+    block_size: Annotated[int, AfterValidator(_block_size)] = Field(description="bytes in a block")
+    journals: Annotated[int, v.within(1, 64, "every node that mounts the root needs its own journal")] = (
+        Field(description="number of journals, one for each node that mounts the root at the same time")
+    )
+    journal_size_bytes: Annotated[
+        v.Size,
+        AfterValidator(_whole_mib),
+        v.within(8 * MIB, GIB, "these are the limits of mkfs.gfs2 and of good sense", format_size),
+    ] = Field(alias="journal_size", description="the size of each journal")
+
+    @property
+    def journal_mib(self) -> int:
+        return self.journal_size_bytes // MIB
+
+
+class Gfs2Filesystem(_SharedFilesystem):
+    """GFS2, as mkfs.gfs2 takes it."""
+
+    type: Literal["gfs2"] = Field(description="the kind of file system")
+    writer: Literal["direct", "appliance"] = Field(
+        "direct", description="who writes the image: this program, or a kernel that mounts it"
+    )
+    lock_protocol: Literal["lock_dlm", "lock_nolock"] = Field(
+        description="lock_dlm, or lock_nolock for one node"
+    )
+    lock_table: v.LockTable = Field(description="CLUSTER:FILESYSTEM, the name under which nodes share locks")
+
+
+class Pool(Section):
+    """A pool of one device (HOWTO 5.2)."""
+
+    name: v.PoolName = Field(description="the pool is /dev/pool/NAME")
+    device: v.DeviceName = Field(
+        description="what its configuration file calls the device, such as /dev/loop2"
+    )
+
+    @property
+    def path(self) -> str:
+        return POOL_FOLDER + self.name
+
+
+class Pools(Section):
+    """The pools of a GFS1 root: one for the file system, one for the lock table."""
+
+    root: Pool = Field(description="the file system's pool, in root_fs")
+    cidev: Pool = Field(description="the lock table's pool, in root_cidev")
+
+
+class Gfs1Filesystem(_SharedFilesystem):
+    """GFS1 in a pool, as the historic mkfs_gfs takes it."""
+
+    type: Literal["gfs1"] = Field(description="the kind of file system")
+    lock_protocol: Literal["memexp"] = Field("memexp", description="OpenGFS's lock server of 2002")
+    fs_format: Annotated[int, v.within(1305, 1309, "these are the formats of GFS1")] = Field(
+        1309, description="the format that the superblock tells"
+    )
+    multihost_format: Annotated[int, v.within(1400, 1401, "these are the multihost formats of GFS1")] = Field(
+        1401, description="the multihost format that the superblock tells"
+    )
+    pools: Pools = Field(description="the pools that it lies in")
+
+    @property
+    def lock_table(self) -> str:
+        """Where memexp finds the lock server and the nodes: the pool of the cidev."""
+        return self.pools.cidev.path
+
+
+Filesystem = Annotated[
+    Annotated[Gfs2Filesystem, Tag("<gfs2>")] | Annotated[Gfs1Filesystem, Tag("<gfs1>")],
+    shaped_by("type", "gfs2"),
+    one_of("type", "gfs2", "gfs2", "gfs1"),
+]
