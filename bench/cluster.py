@@ -46,7 +46,7 @@ def seconds(work: Callable[[], object]) -> float:
 def boot_bare(images: Manifest, folder: Path) -> float:
     """Seconds until a User-Mode Linux of the same kernel, without parameters of ours, reaches its init."""
     words = uml.command_line(
-        images.kernel, memory_mib=uml.NODE_MEMORY_MIB, initrd=images.initrd, disks={}, folder=folder
+        images.require_kernel(), memory_mib=uml.NODE_MEMORY_MIB, initrd=images.initrd, disks={}, folder=folder
     )
     started = time.monotonic()
     with subprocess.Popen(

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,8 +34,32 @@ class Manifest:
         return self.folder / str(self.values["root_fs"]["file"])
 
     @property
-    def kernel(self) -> Path:
-        return self.folder / str(self.values["kernel"]["file"])
+    def kernel(self) -> Path | None:
+        """None where the recipe has no kernel: the user names one."""
+        return self._optional("kernel")
+
+    def require_kernel(self) -> Path:
+        """The kernel; ManifestError where the recipe has none."""
+        if self.kernel is None:
+            raise ManifestError(
+                f"{self.folder / NAME}: this image has no kernel of its own, its recipe says kernel.source: none",
+                hint="name one in ~/.ssiuml/ssiuml.conf: KERNEL=/path/of/linux-ssi",
+            )
+        return self.kernel
+
+    @property
+    def root_cidev(self) -> Path | None:
+        """The lock table's image of a GFS1 root."""
+        return self._optional("root_cidev")
+
+    @property
+    def initrd_memexp(self) -> Path | None:
+        """The RAM disk of a GFS1 root's lock server."""
+        return self._optional("initrd_memexp")
+
+    def _optional(self, key: str) -> Path | None:
+        name = self.values.get(key, {}).get("file")
+        return None if name is None else self.folder / str(name)
 
     @property
     def kernel_parameters(self) -> tuple[str, ...]:
@@ -53,29 +77,32 @@ class Manifest:
 def describe(
     loaded: LoadedRecipe,
     *,
-    root_fs: Mapping[str, Any],
+    images: Mapping[str, Mapping[str, Any]],
     kernel: Mapping[str, Any],
-    initrd: Mapping[str, Any],
     packages: Mapping[str, str],
+    unverified: Sequence[str],
     epoch: int,
 ) -> dict[str, Any]:
-    """Put the manifest together; each of the three images is given with ``file`` and its facts."""
+    """Put the manifest together; *images*, by key, and *kernel* are given with ``file`` and their facts.
+
+    A kernel that the recipe does not have has no ``file``.
+    """
     recipe = loaded.recipe
     return {
         "schema": SCHEMA,
         "recipe": loaded.name,
         "description": recipe.description,
-        "root_fs": dict(root_fs),
+        **{key: dict(facts) for key, facts in images.items()},
         "kernel": dict(kernel),
-        "initrd": dict(initrd),
-        "filesystem": recipe.filesystem.model_dump(),
-        "cluster": {
-            **recipe.cluster.model_dump(),
-            "name": recipe.cluster_name,
-            "network": str(recipe.cluster.network),
+        "filesystem": {
+            **recipe.filesystem.model_dump(mode="json"),
+            "lock_table": recipe.filesystem.lock_table,
+            "journal_size_bytes": recipe.filesystem.journal_size_bytes,
         },
+        "cluster": {**recipe.cluster.model_dump(mode="json", exclude_none=True), "name": recipe.cluster_name},
         "source_date_epoch": epoch,
         "packages": dict(packages),
+        "unverified": list(unverified),
     }
 
 

@@ -135,6 +135,11 @@ class Plan:
         return self.places.out / "initrd-ssi.img"
 
     @property
+    def initrd_memexp(self) -> Path:
+        """The RAM disk of the lock server, for GFS1."""
+        return self.places.out / "initrd-memexp.img"
+
+    @property
     def manifest(self) -> Path:
         return self.places.out / MANIFEST
 

@@ -16,10 +16,13 @@ PROJECT = Path(__file__).parents[1]
 def written(tmp_path: Path) -> Path:
     values = manifest.describe(
         load_recipe("bookworm-min", PROJECT / "recipes"),
-        root_fs={"file": "root_fs", "size_bytes": 1 << 30},
+        images={
+            "root_fs": {"file": "root_fs", "size_bytes": 1 << 30},
+            "initrd": {"file": "initrd-ssi.img"},
+        },
         kernel={"file": "linux-ssi", "version": "6.1"},
-        initrd={"file": "initrd-ssi.img"},
         packages={"corosync": "3.1.7"},
+        unverified=[],
         epoch=1_700_000_000,
     )
     assert manifest.write(tmp_path, values) == tmp_path / "manifest.json"

@@ -6,20 +6,20 @@ from ssiuml import manifest
 from ssiuml.build.contents import kernel_version
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.steps import Values, digest_of
+from ssiuml.unverified import unverified
 
 
 def add_steps(graph: StepGraph) -> None:
-    """Add build-root."""
+    """Add build-root, after every step that leaves an image."""
     plan, recipe = graph.plan, graph.recipe
 
     def describe() -> Values:
-        kernel = {"version": kernel_version(graph), "parameters": list(recipe.kernel.parameters)}
         values = manifest.describe(
             plan.loaded,
-            root_fs={"file": plan.root_fs.name, **graph.results("copy-root")},
-            kernel={**_kernel(graph), **kernel},
-            initrd={"file": plan.initrd.name, **graph.results("initrd")},
+            images=_images(graph),
+            kernel=_kernel(graph),
             packages=graph.results("base")["facts"].get("packages", {}),
+            unverified=unverified(recipe),
             epoch=plan.epoch,
         )
         manifest.write(plan.places.out, values)
@@ -28,14 +28,29 @@ def add_steps(graph: StepGraph) -> None:
     def inputs() -> Values:
         return {"recipe": digest_of(recipe.model_dump(mode="json"))}
 
-    after = [
-        name for name in ("base", "kernel-image", "copy-root", "gfsconf", "initrd") if name in graph.steps
-    ]
-    graph.add("build-root", after, inputs, describe, plan.manifest)
+    wanted = ("base", "kernel-image", "copy-root", "gfsconf", "initrd", "initrd-memexp")
+    graph.add("build-root", [name for name in wanted if name in graph.steps], inputs, describe, plan.manifest)
+
+
+def _images(graph: StepGraph) -> dict[str, Any]:
+    """What is said of each image, by its key in the manifest."""
+    plan = graph.plan
+    steps = {
+        "root_fs": ("copy-root", plan.root_fs),
+        "root_cidev": ("gfsconf", plan.root_cidev),
+        "initrd": ("initrd", plan.initrd),
+        "initrd_memexp": ("initrd-memexp", plan.initrd_memexp),
+    }
+    return {
+        key: {"file": path.name, **graph.results(name)}
+        for key, (name, path) in steps.items()
+        if name in graph.steps
+    }
 
 
 def _kernel(graph: StepGraph) -> dict[str, Any]:
+    kernel = {"version": kernel_version(graph), "parameters": list(graph.recipe.kernel.parameters)}
     if "kernel-image" not in graph.steps:
-        return {}
+        return kernel
     facts = graph.results("kernel-image")
-    return {"file": graph.plan.kernel.name, "package": facts["package"], "sha256": facts["sha256"]}
+    return {**kernel, "file": graph.plan.kernel.name, "package": facts["package"], "sha256": facts["sha256"]}

@@ -38,8 +38,13 @@ def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: 
         where = folder if folder is not None else checkout / "images" / str(recipe)
         described = _read(where.absolute(), recipe)
         option = "--image" if folder is not None else "--recipe"
-        remarks = [f"{path}: {key} is not used, {option} goes before it" for key in configured]
-        return Image(described, described.kernel, described.root_fs, described.initrd, tuple(remarks))
+        # An image without a kernel has to get one from somewhere.
+        used = {"KERNEL"} if described.kernel is None else set()
+        kernel = configured["KERNEL"] if used & set(configured) else described.require_kernel()
+        remarks = [
+            f"{path}: {key} is not used, {option} goes before it" for key in configured if key not in used
+        ]
+        return Image(described, kernel, described.root_fs, described.initrd, tuple(remarks))
     return _configured(path, configured, _default(configured, checkout))
 
 
@@ -67,7 +72,7 @@ def _configured(path: Path, configured: Mapping[str, Path], described: Manifest)
     ]
     return Image(
         described,
-        configured.get("KERNEL", described.kernel),
+        configured["KERNEL"] if "KERNEL" in configured else described.require_kernel(),
         configured.get("ROOT", described.root_fs),
         configured.get("INITRD", described.initrd),
         tuple(remarks),
@@ -81,6 +86,6 @@ def _read(folder: Path, recipe: str | None) -> Manifest:
     except ManifestError as error:
         raise UsageError(error.message, hint=build) from error
     for file in (described.kernel, described.root_fs, described.initrd):
-        if not file.is_file():
+        if file is not None and not file.is_file():
             raise UsageError(f"{file}: is missing, {folder / manifest.NAME} names it", hint=build)
     return described

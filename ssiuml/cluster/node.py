@@ -36,7 +36,7 @@ def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
     """The node's program with its kernel parameters; the console is standard input and output."""
     return [
         *uml.command_line(
-            manifest.kernel,
+            manifest.require_kernel(),
             memory_mib=settings.memory_mib,
             initrd=manifest.initrd,
             disks={"ubd0": settings.root_fs},

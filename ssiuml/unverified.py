@@ -1,0 +1,51 @@
+"""What a recipe's images rest on that nobody has held against the software of 2002.
+
+The downloads of the SSI/UML HOWTO and the programs in them are out of reach of this project's tests, which
+use stand-ins. What is said here stands in `doit show`, in the manifest and in README.
+"""
+
+from ssiuml.recipe import (
+    Gfs1Filesystem,
+    HistoricInitrd,
+    ImageDistribution,
+    LinuxrcInitrd,
+    Recipe,
+)
+
+_MARK = "not verified against the original: "
+
+
+def unverified(recipe: Recipe) -> list[str]:
+    """A line for each thing that is not verified; empty for a recipe of today's parts."""
+    found = []
+    if isinstance(recipe.distribution, ImageDistribution):
+        found.append(f"the image '{recipe.distribution.source}' and its unpacking: tested with a stand-in")
+    if recipe.cluster_tools != "builtin":
+        found.append("the cluster tools' Makefile and what it installs: tested with a stand-in")
+    if recipe.uml is not None:
+        found.append(
+            f"the form of the lines marked 'For UML' in {recipe.uml.inittab}: known from the HOWTO alone"
+        )
+    if isinstance(recipe.filesystem, Gfs1Filesystem):
+        found += _of_gfs1(recipe, recipe.filesystem)
+    if isinstance(recipe.initrd, LinuxrcInitrd):
+        found.append("the initrd's linuxrc: written after the HOWTO, never run by a 2.4 kernel")
+    if isinstance(recipe.initrd, HistoricInitrd):
+        found.append("cluster_mkinitrd in the root: tested with a stand-in")
+    if recipe.demo is not None:
+        found.append("the demonstration program: tested with a stand-in")
+    return [_MARK + line for line in found]
+
+
+def _of_gfs1(recipe: Recipe, chosen: Gfs1Filesystem) -> list[str]:
+    found = []
+    if recipe.tools.host_path("mkfs_gfs") is None:
+        found.append(
+            f"format {chosen.fs_format} and multihost format {chosen.multihost_format} of the superblock: "
+            "OpenGFS of 2002 may have written others"
+        )
+    if recipe.tools.host_path("gfsconf") is None:
+        found.append(
+            "the lock table in root_cidev: in a layout of this project, the real gfsconf's is published nowhere"
+        )
+    return found
