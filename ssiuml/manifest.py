@@ -42,7 +42,7 @@ class Manifest:
         """The kernel; ManifestError where the recipe has none."""
         if self.kernel is None:
             raise ManifestError(
-                f"{self.folder / NAME}: this image has no kernel of its own, its recipe says kernel.source: none",
+                f"{self.folder / NAME}: this image has no kernel, its recipe says kernel.source: none",
                 hint="name one in ~/.ssiuml/ssiuml.conf: KERNEL=/path/of/linux-ssi",
             )
         return self.kernel

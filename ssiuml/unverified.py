@@ -46,6 +46,6 @@ def _of_gfs1(recipe: Recipe, chosen: Gfs1Filesystem) -> list[str]:
         )
     if recipe.tools.host_path("gfsconf") is None:
         found.append(
-            "the lock table in root_cidev: in a layout of this project, the real gfsconf's is published nowhere"
+            "the lock table in root_cidev: the real gfsconf's layout is published nowhere, this is our own"
         )
     return found

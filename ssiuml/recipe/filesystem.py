@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, Tag
+from pydantic import AfterValidator, Field, Tag, model_validator
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.problems import wrong
+from ssiuml.recipe.problems import Problem, all_wrong, wrong
 from ssiuml.recipe.section import Section, one_of, shaped_by
 from ssiuml.units import GIB, MIB, format_size
 
@@ -82,6 +82,19 @@ class Pools(Section):
 
     root: Pool = Field(description="the file system's pool, in root_fs")
     cidev: Pool = Field(description="the lock table's pool, in root_cidev")
+
+    @model_validator(mode="after")
+    def _differ(self) -> "Pools":
+        same = [
+            Problem(
+                ("cidev", key), f"{getattr(self.cidev, key)} is also the {key} of pools.root", "take another"
+            )
+            for key in ("name", "device")
+            if getattr(self.cidev, key) == getattr(self.root, key)
+        ]
+        if same:
+            raise all_wrong(same)
+        return self
 
 
 class Gfs1Filesystem(_SharedFilesystem):

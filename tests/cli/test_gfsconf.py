@@ -1,0 +1,70 @@
+"""gfsconf: the lock table on an assembled pool and on plain files, and what a user can get wrong."""
+
+from pathlib import Path
+
+import pytest
+from calling import Outcome, outcome
+
+from ssiuml import sparse
+from ssiuml.cli import gfsconf, passemble, ptool
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture
+def cidev(tmp_path: Path) -> Path:
+    """The HOWTO's blank cidev, 4096 KiB."""
+    path = tmp_path / "root_cidev"
+    sparse.create(path, 4096 << 10)
+    return path
+
+
+def call(folder: Path, *words: str | Path) -> Outcome:
+    return outcome(gfsconf.main, "--state", folder / "pools.json", *words)
+
+
+def test_the_howtos_three_commands_write_behind_the_pools_label(tmp_path: Path, cidev: Path) -> None:
+    state = ("--state", tmp_path / "pools.json")
+    labelled = outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}")
+    assert labelled.status == 0
+    label = cidev.read_bytes()[:8192]
+    assert outcome(passemble.main, *state).status == 0
+    ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf")
+    assert (ended.status, ended.err) == (0, "")
+    assert "lock table of 15 nodes, lock server 192.168.50.101:15697" in ended.out
+    assert "not that of OpenGFS's gfsconf" in ended.out
+    data = cidev.read_bytes()
+    assert data[:8192] == label
+    assert data[8192 + 512 :].startswith((GOLDEN / "gfscf.cf").read_bytes())
+    for device in ("/dev/pool/pool0cidev", cidev):
+        listed = call(tmp_path, "-l", device)
+        assert (listed.status, listed.out) == (0, (GOLDEN / "gfscf.cf").read_text())
+
+
+def test_another_device_can_be_named(tmp_path: Path, cidev: Path) -> None:
+    assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", cidev).status == 0
+    assert cidev.read_bytes().startswith(b"SSIUML LOCKTABLE")
+
+
+def test_pool_that_is_not_assembled_is_a_wrong_call(tmp_path: Path) -> None:
+    ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf")
+    assert ended.status == 2
+    assert "/dev/pool/pool0cidev: is not assembled" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ((), 2, "one of the arguments -c -l is required"),
+        (("-c", "absent.cf"), 2, "absent.cf: cannot be read"),
+        (("-l", "{cidev}"), 1, "no lock table of this project"),
+        (("-l", "{cidev}", "--cidev", "x"), 2, "--cidev is for -c"),
+    ],
+)
+def test_wrong_call_is_told(
+    tmp_path: Path, cidev: Path, words: tuple[str, ...], status: int, said: str
+) -> None:
+    ended = call(tmp_path, *(word.format(cidev=cidev) for word in words))
+    assert ended.status == status
+    assert said in ended.err
+    assert "Traceback" not in ended.err
