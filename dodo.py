@@ -27,6 +27,8 @@ SHELL_SCRIPTS = (
     "ssiuml/appliance/init",
     "cluster-tools/initrd/*",
     "cluster-tools/debian/rc*",
+    "cluster-tools/debian/host-keys",
+    "cluster-tools/debian/ssh",
 )
 
 session.stop_on_signals()
@@ -215,10 +217,10 @@ def task_test_long() -> graph.Task:
 
 
 def task_bench() -> graph.Task:
-    """Measure the build against its peers, as ratios."""
-    parts = ("bench.build", "bench.gfs")
+    """Measure build and cluster against their peers, as ratios."""
+    benches = ("bench.build", "bench.gfs", "bench.cluster")
     return {
-        "actions": [Interactive([*graph.python(part), PLAN.loaded.name], shell=False) for part in parts],
-        "task_dep": ["host-tools"],
+        "actions": [Interactive([*graph.python(name), PLAN.loaded.name], shell=False) for name in benches],
+        "task_dep": ["build-root"],
         "verbosity": 2,
     }

@@ -411,6 +411,7 @@ class Build:
                 "version": self._kernel_version(),
                 "package": kernel_facts["package"],
                 "sha256": kernel_facts["sha256"],
+                "parameters": list(self.recipe.kernel.parameters),
             },
             initrd={"file": plan.initrd.name, **steps["initrd"].results()},
             packages=entry_of(steps["base"].results()).facts["packages"],

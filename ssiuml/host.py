@@ -49,6 +49,7 @@ HOST_TOOLS: Final = (
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
+    HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
     HostTool("gcc", "gcc", "hold structures against the kernel's header"),
     HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
 )

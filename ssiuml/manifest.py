@@ -38,6 +38,10 @@ class Manifest:
         return self.folder / str(self.values["kernel"]["file"])
 
     @property
+    def kernel_parameters(self) -> tuple[str, ...]:
+        return tuple(map(str, self.values["kernel"].get("parameters", ())))
+
+    @property
     def initrd(self) -> Path:
         return self.folder / str(self.values["initrd"]["file"])
 

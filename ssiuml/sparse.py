@@ -12,6 +12,7 @@ from ssiuml.errors import SsiumlError
 # linux/fs.h: #define FICLONE _IOW(0x94, 9, int); Python 3.11's fcntl does not name it.
 FICLONE: Final = 0x40049409
 _NO_REFLINK: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
+FULL_BYTES: Final = 1 << 20
 SECTOR_BYTES: Final = 512  # unit of st_blocks, whatever the file system's block size
 
 
@@ -60,6 +61,12 @@ def _copy_data(source: int, target: int) -> None:
 def allocated_bytes(path: Path) -> int:
     """Bytes that the file takes up on the disk."""
     return path.stat().st_blocks * SECTOR_BYTES
+
+
+def is_full(path: Path) -> bool:
+    """Whether the file system that *path* lies on has no room left to speak of."""
+    state = os.statvfs(path)
+    return state.f_bavail * state.f_frsize < FULL_BYTES
 
 
 def require_space(folder: Path, needed_bytes: int, what: str) -> None:

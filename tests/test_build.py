@@ -330,7 +330,7 @@ def test_full_disk_is_an_error_with_need_and_place(built: Checkout, tmp_path: Pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its privileges; others run all tests so")
-def test_ordinary_user_builds_and_boots_the_same_base_from_scratch(built: Checkout) -> None:
+def test_ordinary_user_builds_the_same_base_from_scratch_and_runs_a_cluster(built: Checkout) -> None:
     # What the machine needs for its network stays; nothing may lead back to folders of ours.
     environ = {
         key: value for key, value in os.environ.items() if not key.startswith(("SSIUML_", "XDG_", "PYTHON"))
@@ -344,20 +344,26 @@ def test_ordinary_user_builds_and_boots_the_same_base_from_scratch(built: Checko
             shutil.copy2(Path(__file__).parent.parent / name, project / "checkout" / name)
         (project / "home").mkdir()
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", project], check=True)
-        process = subprocess.run(
-            [
-                *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
-                *("./run", "recipe=bookworm-min", "check"),
-            ],
-            cwd=project / "checkout",
-            env={**environ, "HOME": str(project / "home"), "PATH": "/usr/bin:/bin"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=1800,
-            check=False,
-        )
-        assert process.returncode == 0, process.stdout + process.stderr
+
+        def run(*words: str) -> str:
+            as_user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "./run")
+            process = subprocess.run(
+                [*as_user, *words],
+                cwd=project / "checkout",
+                env={**environ, "HOME": str(project / "home"), "PATH": "/usr/bin:/bin"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=1800,
+                check=False,
+            )
+            assert process.returncode == 0, process.stdout + process.stderr
+            return process.stdout
+
+        run("recipe=bookworm-min", "check")
+        run("ssi-start", "2", "--recipe", "bookworm-min", "--no-xterm")
+        assert sorted(run("ssi-exec", "all", "--", "id -u").splitlines()) == ["node1: 0", "node2: 0"]
+        assert "the root is clean" in run("ssi-stop")
         (theirs,) = (project / "home" / ".cache" / "ssiuml" / "base").glob("*.tar")
         (ours,) = (built.cache / "base").glob("*.tar")
         assert theirs.name == ours.name

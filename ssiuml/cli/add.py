@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_numbers, parser
 from ssiuml.cli.progress import Progress
+from ssiuml.cli.terminals import add_terminal_option, terminals_for
 from ssiuml.cluster.client import ask
 
 
@@ -19,9 +20,11 @@ ssi-add 2 5 6
 """,
     )
     made.add_argument("nodes", nargs="+", metavar="N", help="numbers of nodes")
+    add_terminal_option(made)
     arguments = made.parse_args(words)
-    show = Progress()
-    answer = ask(folder_of(arguments), {"do": "start", "nodes": node_numbers(arguments.nodes)}, show)
+    folder = folder_of(arguments)
+    show = Progress(terminals_for(folder, arguments))
+    answer = ask(folder, {"do": "start", "nodes": node_numbers(arguments.nodes)}, show)
     return DONE if answer["ok"] else FAILED
 
 

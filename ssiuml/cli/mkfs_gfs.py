@@ -1,6 +1,7 @@
 """mkfs_gfs: make a GFS1 or GFS2 file system, also with a whole tree in it (HOWTO 5.2)."""
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -206,6 +207,8 @@ def _tree(source: Path | None, time_s: int) -> Tree:
 
 
 def run() -> int:
+    # All that is made lives until the end; the collector would go over the growing tree again and again.
+    gc.disable()
     return call(main)
 
 

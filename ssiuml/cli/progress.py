@@ -2,6 +2,7 @@
 
 import sys
 
+from ssiuml.cli.terminals import Terminals
 from ssiuml.cluster.protocol import Values
 
 _WORDS = {
@@ -17,9 +18,10 @@ _WORDS = {
 
 
 class Progress:
-    """Prints events of a supervisor; remembers what was said of each node."""
+    """Prints events of a supervisor, opens a terminal for each node that starts."""
 
-    def __init__(self) -> None:
+    def __init__(self, terminals: Terminals | None = None) -> None:
+        self.terminals = terminals
         self._said: dict[int, str] = {}
         self.failed: set[int] = set()
 
@@ -40,6 +42,8 @@ class Progress:
             self._said[node] = phase
             members = f" of nodes {' '.join(map(str, event['members']))}" if phase == "member" else ""
             self.say(f"node {node}: {_WORDS[phase]}{members} ({event['seconds']:.1f} s)")
+            if phase == "started" and self.terminals is not None:
+                self.terminals.open(node)
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

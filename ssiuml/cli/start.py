@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
 from ssiuml.cli.progress import Progress
+from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
 from ssiuml.cluster import commands, timings
 from ssiuml.cluster.choice import Image, choose_image
 from ssiuml.cluster.client import ask
@@ -20,10 +21,11 @@ from ssiuml.cluster.folder import ClusterFolder
 from ssiuml.cluster.keys import keygen_command, make_initrd, make_keys
 from ssiuml.cluster.launch import launch
 from ssiuml.cluster.memory import require_memory
+from ssiuml.cluster.namespace import network_namespace
 from ssiuml.cluster.plan import ClusterPlan, write_plan
+from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root import prepare_root
 from ssiuml.cluster.state import clear_stale, read_state
-from ssiuml.cluster.supervisor import STOP_LIMIT_S
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.uml import NODE_MEMORY_MIB
 from ssiuml.units import parse_size
@@ -70,7 +72,10 @@ ssi-start 15 --no-xterm
     made.add_argument("--keep", action="store_true", help="keep the root although the image has been rebuilt")
     made.add_argument("--in-place", action="store_true", help="run on the image's own root, no copy")
     made.add_argument("--keep-going", action="store_true", help="leave the others running when a node fails")
-    made.add_argument("--no-xterm", action="store_true", help="no terminal windows, also with DISPLAY")
+    made.add_argument(
+        "--append", metavar="WORDS", default="", help="more kernel parameters, such as 'debug' or 'ssi.shell'"
+    )
+    add_terminal_option(made)
     made.add_argument("--dry-run", action="store_true", help="print the command lines, start nothing")
     arguments = made.parse_args(words)
     if sum([arguments.fresh, arguments.keep, arguments.in_place]) > 1:
@@ -90,17 +95,21 @@ def main(words: Sequence[str]) -> int:
     for remark in image.remarks:
         show.say(remark)
     if arguments.dry_run:
-        _print_commands(folder, plan, count)
+        _print_commands(folder, plan, count, terminals_for(folder, arguments))
         return DONE
     folder.make()
+    private = network_namespace()
+    if not private:
+        show.say("warning: no network namespaces here: other users of this machine reach the interconnect")
     try:
         with FileLock(folder.lock, timeout=0):
             _prepare(folder, arguments, image, plan, count, show)
-            launch(folder)
+            launch(folder, private)
     except Timeout:
         raise UsageError(
             f"cluster '{folder.name}' is being started by another ssi-start", hint="ssi-status shows it"
         ) from None
+    show.terminals = terminals_for(folder, arguments)
     return _boot(folder, count, keep_going=arguments.keep_going, show=show)
 
 
@@ -185,7 +194,7 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
         token_ms=timings.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
-        xterms=bool(os.environ.get("DISPLAY")) and not arguments.no_xterm,
+        parameters=(*image.described.kernel_parameters, *arguments.append.split()),
     )
 
 
@@ -201,20 +210,19 @@ def _memory_mib(text: str | None) -> int:
     return mib
 
 
-def _print_commands(folder: ClusterFolder, plan: ClusterPlan, count: int) -> None:
+def _print_commands(
+    folder: ClusterFolder, plan: ClusterPlan, count: int, terminals: Terminals | None
+) -> None:
     lines = [
         *(keygen_command(folder.keys / name, f"ssiuml-{folder.name}") for name in ("host_key", "user_key")),
-        commands.supervisor_command(folder.path, "READY"),
+        [*network_namespace(), *commands.supervisor_command(folder.path, "READY")],
         commands.dying_with_us(commands.switch_command(folder)),
     ]
-    expect = timings.expected_members(0, timings.starting_at_once(count, os.cpu_count() or 1))
     for node in range(1, count + 1):
-        made = commands.node_command(
-            folder, plan, node, expect=expect if node <= expect else 2, door="DOOR", control="CONTROL"
-        )
-        lines.append(commands.dying_with_us(made))
-        if plan.xterms:
-            lines.append(commands.xterm_command(folder, node))
+        made = commands.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
+        lines.append(made)
+        if terminals:
+            lines.append(terminals.command(node))
     for line in lines:
         print(shlex.join(line))
 

@@ -32,6 +32,17 @@ ssi-status --json | jq '.nodes[].phase'
     return DONE
 
 
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers, runs of three and more written as 1-3."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else " ".join(map(str, run)) for run in runs)
+
+
 def table(status: Values) -> list[str]:
     """The status for people."""
     lines = [
@@ -42,7 +53,7 @@ def table(status: Values) -> list[str]:
         lines.append("the switch has ended: the nodes do not see each other")
     lines.append(f"{'node':>4}  {'state':10} {'sees':20} {'memory':>9} {'uptime':>9}")
     for number, node in sorted(status["nodes"].items(), key=lambda item: int(item[0])):
-        members = " ".join(map(str, node["members"])) or "-"
+        members = ranges(node["members"]) or "-"
         memory = f"{node['memory_bytes'] / (1 << 20):.0f} MiB"
         lines.append(f"{number:>4}  {node['phase']:10} {members:20} {memory:>9} {node['uptime_s']:>7.0f} s")
     for number, how in sorted(status["past"].items(), key=lambda item: int(item[0])):

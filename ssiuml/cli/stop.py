@@ -9,10 +9,10 @@ from ssiuml.cli.progress import Progress
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.folder import ClusterFolder
 from ssiuml.cluster.process import is_alive
+from ssiuml.cluster.protocol import STOP_LIMIT_S, Values
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.errors import SsiumlError, UsageError
 
-STOP_LIMIT_S = 60.0
 END_LIMIT_S = 30.0
 _POLL_S = 0.02
 
@@ -53,17 +53,19 @@ ssi-stop --cluster test --limit 20
                 hint=f"see {folder.log}",
             )
         time.sleep(_POLL_S)
-    return report(folder, answer["failed"], time.monotonic() - started)
+    return report(folder, answer, time.monotonic() - started)
 
 
-def report(folder: ClusterFolder, failed: dict[str, str], took_s: float) -> int:
+def report(folder: ClusterFolder, answer: Values, took_s: float) -> int:
     """Say how the cluster ended."""
-    if failed:
-        for node, how in failed.items():
-            print(f"node {node} did not end in order: {how}", file=sys.stderr)
-        print("the root's journals are replayed at the next start", file=sys.stderr)
+    for node, how in answer["failed"].items():
+        print(f"node {node} did not end in order: {how}", file=sys.stderr)
+    if not answer["is_clean"]:
+        print(f"the root is not clean, {answer['root']}", file=sys.stderr)
+    if not answer["ok"]:
         return FAILED
-    print(f"cluster '{folder.name}' stopped in {took_s:.1f} s, the root is clean")
+    said = f", {answer['root']}" if answer["root"] else ""
+    print(f"cluster '{folder.name}' stopped in {took_s:.1f} s, the root is clean{said}")
     return DONE
 
 

@@ -10,14 +10,17 @@ configuration  ~/.ssiuml/ssiuml.conf                  choice    which image a cl
 root           the cluster's copy of the root         memory    whether the host has enough of it
 timings        token timeout, staggered start         plan      plan.json, from ssi-start to the supervisor
 keys           keys of the door, the initrd with them launch    starts a supervisor
-commands       command lines of switch, nodes, terminals
+commands       command lines of switch, nodes, terminals namespace a network of the cluster's own
 
-control        the control line's language            arbiter   who survives, who may mount (pure)
+control        the control line's language            arbiter   who survives, may join, may mount (pure)
 frames         the door's language (pure)             serial    the host's ends of console and control line
 doorway        the host's end of the door             door      ssh's command lines; relay: its ProxyCommand
-member         one running node                       fencing   carries out what the arbiter says
-supervisor     the process that owns it all           reception its socket: requests, events, answers
-doorkeeper     ssh's shared connection to a node
+member         one running node                       running   all that run, and who is told of them
+fencing        kills what the arbiter says            admission joining and leaving, one by one
+conversation   what nodes say and are answered        starting  stopping  nodes up; down, in order or not
+rootcheck      the root after a crash                 doorkeeper ssh's shared connection to a node
+supervisor     puts these together                    reception its socket: requests, events, answers
+__main__       the supervisor's process
 protocol       requests and events as JSON lines      client    the commands' side of them
 copying        files in and out of nodes (ssi-cp)
 

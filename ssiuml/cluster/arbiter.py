@@ -1,6 +1,6 @@
-"""Who survives and who may mount. The supervisor is every node's parent, so it alone knows for certain who
-lives.
+"""Who survives, who may join and who may mount.
 
+The supervisor is every node's parent, so it alone knows for certain who lives.
 Pure functions on plain data: no clock, no processes. ``ssiuml.cluster.fencing`` applies what they say.
 """
 
@@ -16,6 +16,8 @@ class NodeView:
     holds_root: bool = False
     # The membership as the node itself saw it last.
     members: frozenset[int] = frozenset()
+    # It runs corosync, for all that is known.
+    has_joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,27 @@ def _strength(side: frozenset[int], running: Mapping[int, NodeView]) -> tuple[in
     return len(holders), -min(holders or side, default=1 << 30)
 
 
-def may_mount(asker: int, members: Iterable[int], running: Mapping[int, NodeView]) -> bool:
-    """Whether *asker*, whose members are *members*, may mount: it must see everybody who holds the root."""
-    return not strangers(asker, members, running)
+def may_change_membership(running: Mapping[int, NodeView]) -> bool:
+    """Whether a node may start corosync, or end it in order, and so change the membership.
+
+    A change while another one is under way can leave members with different ones in between. Of a node that
+    holds the root dlm_controld takes that for a return from the dead, and ends it ("stateful merge").
+    """
+    if not any(view.holds_root for view in running.values()):
+        return True
+    joined = frozenset(node for node, view in running.items() if view.has_joined)
+    return all(running[node].members == joined for node in joined)
+
+
+def is_forming(running: Mapping[int, NodeView]) -> bool:
+    """Whether nodes that start together have yet to see each other, while nobody holds the root.
+
+    As long as nobody does, memberships may merge as they like; afterwards they join one by one.
+    """
+    everybody = frozenset(running)
+    if any(view.holds_root for view in running.values()):
+        return False
+    return not all(everybody <= view.members for view in running.values())
 
 
 def strangers(asker: int, members: Iterable[int], running: Mapping[int, NodeView]) -> frozenset[int]:

@@ -29,13 +29,16 @@ def program(name: str, package: str) -> str:
 
 
 def dying_with_us(argv: list[str]) -> list[str]:
-    """The command, killed by the kernel when the process that started it dies, however that dies."""
+    """The command, killed by the kernel when the process that started it dies, however that dies.
+
+    For single processes; of a node, which has many, the leash takes care.
+    """
     return [program("setpriv", "util-linux"), "--pdeathsig", "KILL", "--", *argv]
 
 
 def switch_command(folder: ClusterFolder) -> list[str]:
-    """A hub: every node sees every frame, nothing is learnt that could be wrong after a node came back."""
-    return [program("uml_switch", "uml-utilities"), "-unix", str(folder.switch), "-hub"]
+    """A switch, no hub: a frame wakes up only the node that it is for, which counts with fifteen of them."""
+    return [program("uml_switch", "uml-utilities"), "-unix", str(folder.switch)]
 
 
 def node_command(
@@ -61,6 +64,7 @@ def node_command(
         "ssi.interconnect=eth0",
         f"ssi.expect={expect}",
         f"ssi.token_ms={plan.token_ms}",
+        *plan.parameters,
     ]
 
 
@@ -70,4 +74,4 @@ def xterm_command(folder: ClusterFolder, node: int) -> list[str]:
 
 
 def supervisor_command(folder: Path, ready: int | str) -> list[str]:
-    return [sys.executable, "-m", "ssiuml.cluster.supervisor", str(folder), str(ready)]
+    return [sys.executable, "-m", "ssiuml.cluster", str(folder), str(ready)]

@@ -83,6 +83,8 @@ def _token(text: str) -> str:
 
 _READERS: Final[dict[str, Callable[[str, list[str]], Message]]] = {
     "hello": _hello,
+    "join": _plain,
+    "leave": _plain,
     "members": _members,
     "mount": _members,
     "mounted": _plain,

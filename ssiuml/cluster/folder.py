@@ -36,6 +36,7 @@ class ClusterFolder:
         self.switch = path / "switch.ctl"
         self.root_fs = path / "root_fs"
         self.root_origin = path / "root.json"
+        self.crashed = path / "root.crashed"  # a node crashed since fsck.gfs2 has last seen the root
         self.initrd = path / "initrd"
         self.keys = path / "keys"
         self.uml = path / "uml"

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +17,17 @@ class LaunchError(SsiumlError):
     """The supervisor did not start."""
 
 
-def launch(folder: ClusterFolder) -> None:
-    """Start the supervisor; return when it serves. LaunchError with what it said otherwise."""
+def launch(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
+    """Start the supervisor, with *prefix* before its command; return when it serves.
+
+    LaunchError with what it said otherwise.
+    """
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8") as answer:  # noqa: PTH123 - a descriptor
         try:
             with folder.log.open("ab") as log:
                 process = subprocess.Popen(  # noqa: S603 - an argument list of ours
-                    supervisor_command(folder.path, writing),
+                    [*prefix, *supervisor_command(folder.path, writing)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -17,7 +17,7 @@ from ssiuml.cluster.doorway import DoorClient, DoorLine
 from ssiuml.cluster.folder import ClusterFolder
 from ssiuml.cluster.process import ProcessId
 from ssiuml.cluster.serial import ConsoleLine, ControlLine
-from ssiuml.leash import kill_group
+from ssiuml.leash import kill_group, leash
 
 END_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.005
@@ -47,6 +47,7 @@ class Member:
         self.folder = folder
         self.phase = Phase.STARTED
         self.members: tuple[int, ...] = ()
+        self.has_joined = self.has_left = False
         self.holds_root = False
         self.waiting_since: float | None = None
         self.started = time.monotonic()
@@ -64,6 +65,8 @@ class Member:
         self.control: ControlLine
         self.door: DoorLine
         self._door_server: asyncio.Server | None = None
+        # Nothing to clean up for a node that is killed: no time of grace.
+        self._held = contextlib.ExitStack()
 
     async def start(
         self,
@@ -90,12 +93,14 @@ class Member:
             path.unlink(missing_ok=True)
             self._door_server = await loop.create_unix_server(lambda: DoorClient(self.door), path)
             self.started = time.monotonic()
+            held = self._held.enter_context(leash(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
+                *held.prefix,
                 *argv,
                 stdin=theirs[0].fileno(),
                 stdout=theirs[0].fileno(),
                 stderr=theirs[0].fileno(),
-                pass_fds=(theirs[1].fileno(), theirs[2].fileno(), *inherited),
+                pass_fds=(held.fd, theirs[1].fileno(), theirs[2].fileno(), *inherited),
                 start_new_session=True,
             )
             self.process_id = process.identify(self.process.pid)
@@ -105,16 +110,33 @@ class Member:
 
     @property
     def view(self) -> NodeView:
-        return NodeView(holds_root=self.holds_root, members=frozenset(self.members))
+        return NodeView(
+            holds_root=self.holds_root,
+            members=frozenset(self.members),
+            has_joined=self.has_joined and not self.has_left,
+        )
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
+    def see(self, members: tuple[int, ...]) -> None:
+        """Take the membership that the node sees."""
+        self.members = members
+        self.has_joined = True
+        self.first_seen.set()
+
+    def change_membership(self) -> None:
+        """It may join, or leave if it has joined."""
+        if self.has_joined:
+            self.has_left = True
+        self.has_joined = True
+
     def reset(self) -> None:
         """It begins a new life in the same process: it has been restarted."""
         self.phase = Phase.STARTED
         self.members = ()
+        self.has_joined = self.has_left = False
         self.holds_root = False
         self.waiting_since = None
         self.ping = None
@@ -158,7 +180,8 @@ class Member:
         return status
 
     async def close(self) -> None:
-        """Close the lines and end ssh."""
+        """Close the lines and end ssh; nothing of the node's process may be alive any more."""
+        self._held.close()
         if self._door_server is not None:
             self._door_server.close()
         for line in (self.console, self.control, self.door):

@@ -45,6 +45,7 @@ def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
         "con0=fd:0,fd:1",
         f"ssi.node={settings.number}",
         f"ssi.interconnect={settings.interconnect}",
+        *manifest.kernel_parameters,
     ]
 
 

@@ -28,7 +28,7 @@ class ClusterPlan:
     token_ms: int
     planned_nodes: int  # the token is for so many
     ready_limit_s: float
-    xterms: bool = False
+    parameters: tuple[str, ...] = ()  # more kernel parameters, the image's and the user's
 
 
 def write_plan(path: Path, plan: ClusterPlan) -> None:
@@ -43,7 +43,7 @@ def read_plan(path: Path) -> ClusterPlan:
         known = {field.name for field in fields(ClusterPlan)}
         if set(values) != known:
             raise ValueError("it is of another version of this program")
-        values.update({key: Path(values[key]) for key in _PATHS})
+        values.update({key: Path(values[key]) for key in _PATHS}, parameters=tuple(values["parameters"]))
         return ClusterPlan(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise PlanError(f"{path}: cannot be read: {error}", hint="ssi-start writes it anew") from error

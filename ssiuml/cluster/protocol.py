@@ -10,7 +10,8 @@ request     fields                          answer
 status                                      ``nodes``, ``past``, ``switch``, ``supervisor``
 start       ``nodes``                       events; ok when all of them are ready
 kill        ``nodes``                       events; ok when they are dead
-stop        ``limit_s``                     events; ok when all left in order; the supervisor ends
+stop        ``limit_s``                     events; ok when all left in order and the root is clean, else
+                                            ``failed``, ``root``; the supervisor ends
 console     ``node``                        then bytes
 door        ``node``                        ok when ssh's ControlPath is there
 ==========  ==============================  =====================================================
@@ -20,6 +21,8 @@ import json
 from typing import Any, Final
 
 LINE_LIMIT_BYTES: Final = 1 << 20
+# How long the nodes have to end in order, unless somebody says otherwise.
+STOP_LIMIT_S: Final = 60.0
 
 Values = dict[str, Any]
 

@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 from ssiuml.cluster.protocol import LINE_LIMIT_BYTES, Values, decode, encode
-from ssiuml.cluster.supervisor import Emit, Supervisor
+from ssiuml.cluster.running import Emit
+from ssiuml.cluster.supervisor import Supervisor
 from ssiuml.errors import SsiumlError, UsageError
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ class Reception:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
-        path = self._supervisor.folder.socket
+        path = self._supervisor.running.folder.socket
         path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT_BYTES)
 
@@ -87,7 +88,7 @@ class Reception:
         self, request: Values, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
-            member = self._supervisor.member(int(request["node"]))
+            member = self._supervisor.running.member(int(request["node"]))
         except SsiumlError as error:
             writer.write(encode(_refusal(error)))
             return

@@ -40,6 +40,7 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
     started = time.monotonic()
     # Not before the copy: without the record it is taken for another image's.
     folder.root_origin.unlink(missing_ok=True)
+    folder.crashed.unlink(missing_ok=True)
     sparse.copy(image.root_fs, folder.root_fs)
     folder.root_fs.chmod(0o600)
     write_text(folder.root_origin, json.dumps(origin, indent=2, sort_keys=True) + "\n")

@@ -36,7 +36,7 @@ class ClusterState:
     boot: str
     supervisor: ProcessId
     kernel: str  # the program that the nodes' processes run, resolved
-    helpers: tuple[ProcessId, ...] = ()  # switch, ssh, xterms
+    helpers: tuple[ProcessId, ...] = ()  # switch, ssh
     nodes: dict[int, NodeState] = field(default_factory=dict)
 
     @property
@@ -90,6 +90,8 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
     if state is not None and state.is_current:
         return []
     done = []
+    if state is not None and state.nodes:
+        folder.crashed.touch(mode=0o600)
     if state is not None and state.boot == boot_id():
         left = [process for process in state.helpers if is_alive(process)]
         for node in state.nodes.values():

@@ -20,6 +20,6 @@ def starting_at_once(nodes: int, cores: int) -> int:
     return nodes if nodes <= STAGGER_ABOVE else max(2, cores)
 
 
-def expected_members(others_up: int, first_batch: int) -> int:
+def expected_members(others_up: int, starting: int) -> int:
     """``ssi.expect`` of a node: members that it waits for before it goes on."""
-    return 2 if others_up else first_batch
+    return 2 if others_up else starting

@@ -1,6 +1,5 @@
 """Writes a whole tree as a GFS2 file system into an image file, without a kernel or a mount."""
 
-import os
 import uuid
 import zlib
 from collections.abc import Sequence
@@ -203,8 +202,8 @@ def _write(image: _Image, number: int, sources: Sources, start_bytes: int) -> No
         for group, following in zip(image.groups, [*image.groups[1:], None], strict=True):
             _write_group(group, following.address - group.address if following else 0, output)
         output.flush()
-        # Last, so that what an interrupted write leaves is nothing that anybody mounts.
-        os.fdatasync(number)
+        # Last, so that what an interrupted write leaves is nothing that anybody mounts. It is on the disk
+        # with all the rest before the image gets its name (atomic.replacing).
         output.put(image.settings.geometry.superblock, _superblock(image))
 
 

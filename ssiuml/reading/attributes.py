@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ssiuml.gfs.structures import META_HEADER_BYTES, EaHeader, Flag, MetaType
-from ssiuml.reading.damage import Damaged
+from ssiuml.reading.damage import Claim, Damaged
 from ssiuml.reading.filesystem import Filesystem
 from ssiuml.reading.inodes import Inode
 
@@ -15,23 +15,25 @@ _VALUE_BYTES_MAX: Final = 65_536
 _PREFIXES: Final = {1: "user", 2: "system", 3: "security", 4: "trusted"}
 
 
-def read_attributes(filesystem: Filesystem, inode: Inode) -> tuple[dict[str, bytes], list[int]]:
-    """The attributes and the blocks that they take; Damaged at the first thing that is wrong."""
+def read_attributes(filesystem: Filesystem, inode: Inode, claim: Claim) -> dict[str, bytes]:
+    """The attributes of an inode; *claim* is called with each block before it is read.
+
+    Damaged at the first thing that is wrong.
+    """
     attributes: dict[str, bytes] = {}
-    blocks: list[int] = []
     if not inode.eattr:
-        return attributes, blocks
-    for address in _record_blocks(filesystem, inode, blocks):
+        return attributes
+    for address in _record_blocks(filesystem, inode, claim):
         data = filesystem.metadata(address, MetaType.EA, inode.address, "di_eattr")
-        for name, value in _records(filesystem, address, data, blocks):
+        for name, value in _records(filesystem, address, data, claim):
             if name in attributes:
                 raise Damaged(address, "attribute", f"{name!r} is there twice")
             attributes[name] = value
-    return attributes, blocks
+    return attributes
 
 
-def _record_blocks(filesystem: Filesystem, inode: Inode, blocks: list[int]) -> Iterator[int]:
-    blocks.append(inode.eattr)
+def _record_blocks(filesystem: Filesystem, inode: Inode, claim: Claim) -> Iterator[int]:
+    claim(inode.eattr)
     if not inode.flags & Flag.EA_INDIRECT:
         yield inode.eattr
         return
@@ -39,13 +41,11 @@ def _record_blocks(filesystem: Filesystem, inode: Inode, blocks: list[int]) -> I
     for (address,) in struct.iter_unpack(">Q", data[filesystem.shape.indirect_header_bytes :]):
         if not address:
             return
-        blocks.append(address)
+        claim(address)
         yield address
 
 
-def _records(
-    filesystem: Filesystem, address: int, data: bytes, blocks: list[int]
-) -> Iterator[tuple[str, bytes]]:
+def _records(filesystem: Filesystem, address: int, data: bytes, claim: Claim) -> Iterator[tuple[str, bytes]]:
     offset, is_last = META_HEADER_BYTES, False
     while offset < len(data):
         if is_last or len(data) - offset < _HEADER_BYTES:
@@ -62,13 +62,13 @@ def _records(
         prefix = _PREFIXES.get(header.ea_type)
         if prefix is None or (prefix == "trusted" and filesystem.is_gfs1):
             raise Damaged(address, "attribute", f"ea_type {header.ea_type} at byte {here} has no meaning")
-        yield _record(filesystem, address, data[here:offset], header, prefix, blocks)
+        yield _record(filesystem, address, data[here:offset], header, prefix, claim)
     if not is_last:
         raise Damaged(address, "attribute", "no one is marked as the last in its block")
 
 
 def _record(
-    filesystem: Filesystem, address: int, record: bytes, header: EaHeader, prefix: str, blocks: list[int]
+    filesystem: Filesystem, address: int, record: bytes, header: EaHeader, prefix: str, claim: Claim
 ) -> tuple[str, bytes]:
     end = _HEADER_BYTES + header.ea_name_len
     name = record[_HEADER_BYTES:end]
@@ -89,7 +89,8 @@ def _record(
         raise Damaged(address, "attribute", f"{pointers} pointers cannot hold the {size} bytes of {text!r}")
     value = []
     for (place,) in struct.iter_unpack(">Q", record[start : start + 8 * pointers]):
+        filesystem.require_inside(place, address, "attribute")
+        claim(place)
         data = filesystem.metadata(place, MetaType.ED, address, "attribute")
-        blocks.append(place)
         value.append(data[META_HEADER_BYTES:])
     return text, b"".join(value)[:size]

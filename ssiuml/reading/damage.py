@@ -16,3 +16,5 @@ class Damaged(SsiumlError):  # noqa: N818 - it is raised and also kept in lists:
 
 
 Report = Callable[[Damaged], None]
+# Is told of a block before it is read; raises Damaged if the block belongs to something else.
+Claim = Callable[[int], None]

@@ -8,7 +8,7 @@ from typing import Final
 
 from ssiuml.gfs.structures import DEPTH_MAX, Dirent, Leaf, MetaType, Payload
 from ssiuml.reading.contents import read_contents
-from ssiuml.reading.damage import Damaged, Report
+from ssiuml.reading.damage import Claim, Damaged, Report
 from ssiuml.reading.filesystem import Filesystem
 from ssiuml.reading.inodes import Inode, kind_of_dirent
 from ssiuml.tree import Kind
@@ -30,21 +30,14 @@ class Name:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class LeafBlock:
-    """A block of a directory's entries."""
-
-    address: int
-
-
-def read_directory(filesystem: Filesystem, inode: Inode, report: Report) -> Iterator[Name | LeafBlock]:
-    """Yield the leaf blocks and the names, '.' and '..' among them, of a directory.
+def read_directory(filesystem: Filesystem, inode: Inode, report: Report, claim: Claim) -> Iterator[Name]:
+    """Yield the names in a directory, '.' and '..' among them; *claim* is called with each leaf before that.
 
     What is wrong goes to *report*; what can be made out in spite of it is yielded.
     """
     try:
         if inode.is_hashed:
-            yield from _read_leaves(filesystem, inode, report)
+            yield from _read_leaves(filesystem, inode, report, claim)
         else:
             start = filesystem.block_size - len(inode.body)
             block = bytes(start) + inode.body
@@ -53,10 +46,9 @@ def read_directory(filesystem: Filesystem, inode: Inode, report: Report) -> Iter
         report(damage)
 
 
-def _read_leaves(filesystem: Filesystem, inode: Inode, report: Report) -> Iterator[Name | LeafBlock]:
+def _read_leaves(filesystem: Filesystem, inode: Inode, report: Report, claim: Claim) -> Iterator[Name]:
     table = read_contents(filesystem, inode, _TABLE_BYTES_MAX)
     slots = struct.unpack(f">{len(table) // 8}Q", table)
-    seen: set[int] = set()
     number = 0
     while number < len(slots):
         address = slots[number]
@@ -64,7 +56,7 @@ def _read_leaves(filesystem: Filesystem, inode: Inode, report: Report) -> Iterat
         while number + run < len(slots) and slots[number + run] == address:
             run += 1
         try:
-            yield from _read_chain(filesystem, inode, address, number, run, seen, report)
+            yield from _read_chain(filesystem, inode, address, number, run, report, claim)
         except Damaged as damage:
             report(damage)
         number += run
@@ -76,17 +68,15 @@ def _read_chain(
     address: int,
     slot: int,
     run: int,
-    seen: set[int],
     report: Report,
-) -> Iterator[Name | LeafBlock]:
+    claim: Claim,
+) -> Iterator[Name]:
     """The leaf at *address*, to which *run* slots of the table from *slot* on point, and what is chained."""
     owner, structure = inode.address, f"hash table, slot {slot}"
     while address:
-        if address in seen:
-            raise Damaged(owner, structure, f"points to the leaf {address} a second time")
-        seen.add(address)
+        filesystem.require_inside(address, owner, structure)
+        claim(address)
         block = filesystem.metadata(address, MetaType.LF, owner, structure)
-        yield LeafBlock(address)
         leaf = Leaf.unpack(block)
         if leaf.lf_dirent_format != Payload.DIRENTS:
             report(Damaged(address, "leaf", f"lf_dirent_format {leaf.lf_dirent_format} is not 1200"))

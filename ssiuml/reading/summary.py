@@ -58,7 +58,7 @@ def _master(filesystem: Filesystem, superblock: gfs2.Superblock) -> tuple[list[i
     """Sizes of GFS2's journals, and where the resource index is; Damaged if that cannot be found."""
     address = superblock.sb_master_dir.no_addr
     found: list[Damaged] = []
-    master = Survey(filesystem, found.append, Once()).walk(address, "sb_master_dir")
+    master = Survey(filesystem, found.append, Once(filesystem)).walk(address, "sb_master_dir")
     jindex, rindex = master.find("jindex"), master.find("rindex")
     if jindex is None or rindex is None or not isinstance(rindex.content, ImageContent):
         raise found[0] if found else Damaged(address, "master directory", "has no jindex or no rindex")

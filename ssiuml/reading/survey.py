@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ssiuml.reading.attributes import read_attributes
-from ssiuml.reading.contents import ImageContent
-from ssiuml.reading.damage import Damaged, Report
-from ssiuml.reading.directories import LeafBlock, Name, read_directory
+from ssiuml.reading.contents import ImageContent, walk_blocks
+from ssiuml.reading.damage import Claim, Damaged, Report
+from ssiuml.reading.directories import Name, read_directory
 from ssiuml.reading.filesystem import Filesystem
 from ssiuml.reading.inodes import Inode, read_inode
 from ssiuml.tree import Kind, Meta, Node, Tree
@@ -16,7 +16,10 @@ class Visitor(Protocol):
     """Is told of every inode that is found, and of the blocks for names and attributes."""
 
     def visit(self, inode: Inode) -> None:
-        """Take note of an inode, once; raise Damaged if its block belongs to something else."""
+        """Take note of an inode, once; raise Damaged if its block belongs to something else.
+
+        Also if that is so of a directory's other blocks: it is then not read.
+        """
         ...
 
     def claim(self, address: int, owner: int, structure: str) -> None:
@@ -26,12 +29,16 @@ class Visitor(Protocol):
 
 @dataclass(slots=True)
 class Once:
-    """The visitor for those who only read: no block of names or attributes is read twice."""
+    """The visitor for those who only read: no block of inodes, names or attributes is read twice."""
 
+    filesystem: Filesystem
     seen: set[int] = field(default_factory=set)
 
     def visit(self, inode: Inode) -> None:
         self.claim(inode.address, inode.address, "dinode")
+        if inode.kind is Kind.DIRECTORY:
+            for part, address, _ in walk_blocks(self.filesystem, inode):
+                self.claim(address, inode.address, part.value)
 
     def claim(self, address: int, owner: int, structure: str) -> None:
         if address in self.seen:
@@ -114,14 +121,14 @@ class Survey:
         self._found[address] = _Found(node, inode.formal, inode.links)
         return inode
 
+    def _claimer(self, inode: Inode, structure: str) -> Claim:
+        return lambda address: self._visitor.claim(address, inode.address, structure)
+
     def _meta(self, inode: Inode) -> Meta:
         xattrs: dict[str, bytes] = {}
         try:
-            xattrs, blocks = read_attributes(self._filesystem, inode)
-            for address in blocks:
-                self._visitor.claim(address, inode.address, "di_eattr")
+            xattrs = read_attributes(self._filesystem, inode, self._claimer(inode, "di_eattr"))
         except Damaged as damage:
-            xattrs = {}
             self._report(damage)
         return Meta(mode=inode.mode, uid=inode.uid, gid=inode.gid, mtime_ns=inode.mtime_ns, xattrs=xattrs)
 
@@ -129,11 +136,9 @@ class Survey:
         """Put the children of *directory* into its node; return the directories among them."""
         node, below, count = self._found[directory.address].node, [], 0
         dots: dict[bytes, int] = {}
-        for item in read_directory(self._filesystem, directory, self._report):
+        claim = self._claimer(directory, "leaf")
+        for item in read_directory(self._filesystem, directory, self._report, claim):
             try:
-                if isinstance(item, LeafBlock):
-                    self._visitor.claim(item.address, directory.address, "leaf")
-                    continue
                 count += 1
                 if item.name in (b".", b".."):
                     dots[item.name] = dots.get(item.name, 0) + 1
@@ -188,4 +193,4 @@ class Survey:
 
 def read_tree(filesystem: Filesystem, report: Report) -> Tree:
     """The tree of the files in *filesystem*; damage goes to *report*, the rest is in the tree."""
-    return Survey(filesystem, report, Once()).walk(filesystem.root, "sb_root_dir")
+    return Survey(filesystem, report, Once(filesystem)).walk(filesystem.root, "sb_root_dir")

@@ -12,7 +12,7 @@ from ssiuml.reading.damage import Damaged, Report
 from ssiuml.reading.filesystem import Filesystem
 from ssiuml.reading.inodes import Inode, has_headers, read_inode
 from ssiuml.reading.journals import check_gfs1_journal, check_gfs2_journal, read_jindex
-from ssiuml.reading.survey import Survey
+from ssiuml.reading.survey import Once, Survey
 from ssiuml.reading.usage import Usage, read_rindex
 from ssiuml.tree import Kind, Tree
 
@@ -50,6 +50,8 @@ class _Checker:
                 last = (address, index) if part is Part.DATA else last
             self._check_slack(inode, last)
         except Damaged as damage:
+            if inode.kind is Kind.DIRECTORY:
+                raise
             self._report(damage)
         self._check_payload(inode)
 
@@ -186,22 +188,12 @@ def _system_contents(filesystem: Filesystem, inode: Inode, report: Report) -> by
 
 def _master_names(filesystem: Filesystem, address: int) -> dict[str, int]:
     """The files in the master directory, by name; damage is reported by the walk that follows."""
-    tree = Survey(filesystem, lambda damage: None, _Nobody()).walk(address, "sb_master_dir")
+    tree = Survey(filesystem, lambda damage: None, Once(filesystem)).walk(address, "sb_master_dir")
     return {
         name: node.content.address
         for name, node in tree.root.children.items()
         if isinstance(node.content, ImageContent)
     }
-
-
-class _Nobody:
-    """A visitor that does not care."""
-
-    def visit(self, inode: Inode) -> None:
-        del inode
-
-    def claim(self, address: int, owner: int, structure: str) -> None:
-        del address, owner, structure
 
 
 def _check_journals(filesystem: Filesystem, master: Tree, report: Report) -> int:

@@ -137,6 +137,9 @@ class Kernel(_Section):
     source: Literal["debian"] = Field(description="where the kernel comes from")
     package: v.PackageName = Field(description="the Debian package with the kernel and its modules")
     modules: Annotated[v.ModuleChoice, _AsTuple] = Field(description="all, or a list of modules")
+    parameters: Annotated[v.KernelParameters, _AsTuple] = Field(
+        (), description="kernel parameters that every node is started with"
+    )
 
 
 class Initrd(_Section):

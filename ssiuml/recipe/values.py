@@ -14,6 +14,9 @@ from ssiuml.errors import UsageError
 from ssiuml.recipe.problems import all_wrong, repeated, wrong
 from ssiuml.units import format_size, parse_size
 
+# What ssi-start gives to a node itself; a second one would take its place.
+_OUR_PARAMETERS = ("ssi.", "mem=", "initrd=", "ubd0", "uml_dir=", "umid=", "con", "ssl", "eth0=")
+
 
 def _matching(pattern: str, what: str, hint: str) -> AfterValidator:
     """Return a validator for text that must match *pattern* from end to end."""
@@ -108,6 +111,14 @@ def _module(text: str) -> str:
     return text
 
 
+def _parameter(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise wrong(f"{text!r} is not a kernel parameter", "write NAME or NAME=VALUE, without spaces")
+    if text.startswith(_OUR_PARAMETERS):
+        raise wrong(f"{text!r} is set by the commands that start nodes", "leave it out")
+    return text
+
+
 def _modules(value: Any) -> Any:
     # `modules: gfs2` would otherwise be told twice, once for each of the two shapes that are allowed.
     if value == "all" or isinstance(value, tuple | list):
@@ -158,6 +169,7 @@ SourcePath = Annotated[str, AfterValidator(_source_path)]
 PackageName = Annotated[str, AfterValidator(_package)]
 ServiceName = Annotated[str, AfterValidator(_service)]
 ModuleName = Annotated[str, AfterValidator(_module)]
+KernelParameter = Annotated[str, AfterValidator(_parameter)]
 PasswordHash = Annotated[str, AfterValidator(_password_hash)]
 Url = Annotated[
     str,
@@ -196,6 +208,7 @@ ReleaseName = Annotated[
 Packages = Annotated[tuple[PackageName, ...], AfterValidator(_without_repeats)]
 Services = Annotated[tuple[ServiceName, ...], AfterValidator(_without_repeats)]
 Modules = Annotated[tuple[ModuleName, ...], AfterValidator(_without_repeats)]
+KernelParameters = Annotated[tuple[KernelParameter, ...], AfterValidator(_without_repeats)]
 ImagePaths = Annotated[tuple[ImagePath, ...], AfterValidator(_without_repeats)]
 Components = Annotated[tuple[Component, ...], AfterValidator(_without_repeats)]
 # A tag says which of the two shapes is meant; the loader drops tags ("<…>") from the paths of errors.

@@ -1,10 +1,12 @@
 """What tests of clusters share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from checkouts import Checkout
+from clusters import Cluster, made_cluster
 
 
 def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
@@ -14,7 +16,7 @@ def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
         "recipe": recipe,
         **{key: {"file": name} for key, name in (("root_fs", "root_fs"), ("kernel", "k"), ("initrd", "i"))},
         "filesystem": {"type": "gfs2"},
-        "cluster": {"node_limit": 3},
+        "cluster": {"node_limit": 3, "timings": {"token_ms": 2000}},
     }
     (folder / "manifest.json").write_text(json.dumps(values))
     for name in ("root_fs", "k", "i"):
@@ -26,3 +28,21 @@ def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
 def make_image() -> Callable[..., Path]:
     """Makes a folder that looks like one with images, given folder and recipe."""
     return _make_image
+
+
+@pytest.fixture
+def cluster(built: Checkout) -> Iterator[Cluster]:
+    """A cluster that is not started."""
+    with made_cluster(built.images) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def three(built: Checkout) -> Iterator[Cluster]:
+    """Three nodes for tests that leave them as they are; afterwards the root has to be clean."""
+    with made_cluster(built.images) as made:
+        made.start(3)
+        yield made
+        assert made.up() == {1, 2, 3}
+        made.do("stop")
+        made.fsck()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster.arbiter import NodeView, judge_fence, may_mount, strangers
+from ssiuml.cluster.arbiter import NodeView, is_forming, judge_fence, may_change_membership, strangers
 
 HOLDS = NodeView(holds_root=True)
 STARTS = NodeView()
@@ -142,12 +142,12 @@ def test_a_node_may_mount_when_it_sees_everybody_who_holds_the_root() -> None:
     for members in subsets((1, 2, 3, 4)):
         for holders in subsets((1, 2, 3, 4)):
             running = {node: NodeView(holds_root=node in holders) for node in (1, 2, 3, 4)}
-            assert may_mount(1, members, running) == (holders <= members | {1})
+            assert (not strangers(1, members, running)) == (holders <= members | {1})
             assert strangers(1, members, running) == holders - members - {1}
 
 
 def test_members_that_do_not_run_hinder_nobody_from_mounting() -> None:
-    assert may_mount(1, [1, 7], {1: STARTS, 2: STARTS})
+    assert not strangers(1, [1, 7], {1: STARTS, 2: STARTS})
 
 
 def test_no_two_sides_of_a_cut_may_mount_one_after_the_other() -> None:
@@ -155,7 +155,7 @@ def test_no_two_sides_of_a_cut_may_mount_one_after_the_other() -> None:
         running = {node: NodeView() for node in left | right}
         for asker in (*sorted(left), *sorted(right)):
             side = left if asker in left else right
-            if may_mount(asker, side, running):
+            if not strangers(asker, side, running):
                 running[asker] = NodeView(holds_root=True, members=side)
         holders = {node for node, view in running.items() if view.holds_root}
         assert holders == set(left)
@@ -182,3 +182,31 @@ def test_however_a_cluster_falls_apart_and_whoever_asks_first_one_side_is_left(d
         assert verdict.kill
         running = {node: view for node, view in running.items() if node not in verdict.kill}
     assert len({side_of[node - 1] for node in running}) == 1
+
+
+def seen(*members: int, holds: bool = False) -> NodeView:
+    return NodeView(holds_root=holds, members=frozenset(members), has_joined=True)
+
+
+def test_while_nobody_holds_the_root_nodes_join_and_leave_as_they_like() -> None:
+    assert may_change_membership({1: seen(1), 2: seen(), 3: STARTS})
+
+
+def test_where_somebody_holds_the_root_the_membership_changes_when_all_see_each_other() -> None:
+    settled = {1: seen(1, 2, holds=True), 2: seen(1, 2, holds=True), 3: STARTS, 4: STARTS}
+    assert may_change_membership(settled)
+    # Node 3 was let in and is on its way: it sees nobody yet, or not all of them see it.
+    assert not may_change_membership({**settled, 3: seen()})
+    assert not may_change_membership({**settled, 1: seen(1, 2, 3, holds=True), 3: seen(1, 2, 3)})
+    all_see = {node: seen(1, 2, 3, holds=True) for node in (1, 2, 3)}
+    assert may_change_membership({**all_see, 4: STARTS})
+    # One of them has died and is not expelled yet, or was let go and is still seen.
+    assert not may_change_membership({1: all_see[1], 3: all_see[3], 4: STARTS})
+    assert not may_change_membership({**all_see, 2: STARTS})
+
+
+def test_nodes_that_start_together_are_forming_until_all_see_all() -> None:
+    assert is_forming({1: seen(1), 2: STARTS})
+    assert is_forming({1: seen(1, 2), 2: seen(2)})
+    assert not is_forming({1: seen(1, 2), 2: seen(1, 2)})
+    assert not is_forming({1: seen(1, holds=True), 2: STARTS})

@@ -1,138 +1,19 @@
-"""Real nodes on a shared root: start, work, crash, pause, cut, stop.
+"""Three real nodes on a shared root at work. The kernel's tables and fsck.gfs2 are the judges."""
 
-fsck.gfs2 and the kernel's tables are the judges.
-"""
-
-import json
 import os
 import re
-import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from checkouts import Checkout, wait_until
+from clusters import Cluster
 
-from ssiuml.cluster import process
+from ssiuml.cluster.namespace import network_namespace
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long]
-
-CUT_SWITCH = Path(__file__).with_name("cut_switch.py")
-START_LIMIT_S = 300.0
-LIMIT_S = 120.0
-TOKEN_S = 2.0  # of the small image
-STATFS_STATUS = 4  # errors left uncorrected
-FSCK_PROGRESS = re.compile(
-    r"Initializing fsck|Validating |Level 1 |\(level 1 passed\)|Starting |Reconciling |\S+ completed in "
-    r"|fsck.gfs2 complete"
-)
-STATFS_WRONG = re.compile(r"The statfs file |(Current|Calculated) statfs values:|(blocks|free|dinodes): ")
-
-
-class Cluster:
-    """A cluster of the small image, steered by the commands as a user would."""
-
-    def __init__(self, images: Path, state_home: Path) -> None:
-        self.images = images
-        self.state_home = state_home
-        self.folder = state_home / "ssiuml" / "t"
-
-    def run(self, command: str, *words: str, stdin: bytes = b"", limit_s: float = LIMIT_S) -> tuple[int, str]:
-        """Run a command; its exit status and all that it printed."""
-        process = self.popen(command, *words)
-        output, _ = process.communicate(stdin, timeout=limit_s)
-        return process.returncode, output.decode(errors="replace")
-
-    def popen(self, command: str, *words: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", f"ssiuml.cli.{command}", "--cluster", "t", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "XDG_STATE_HOME": str(self.state_home)},
-        )
-
-    def do(self, command: str, *words: str, limit_s: float = LIMIT_S) -> str:
-        """Run a command that has to succeed; what it printed."""
-        status, output = self.run(command, *words, limit_s=limit_s)
-        assert status == 0, output
-        return output
-
-    def start(self, count: int) -> str:
-        return self.do("start", str(count), "--image", str(self.images), "--no-xterm", limit_s=START_LIMIT_S)
-
-    def on(self, node: int, line: str, limit_s: float = LIMIT_S) -> str:
-        """Run a line in a node's shell."""
-        return self.do("exec", str(node), "--", line, limit_s=limit_s)
-
-    def status(self) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads(self.do("status", "--json"))
-        return values
-
-    def up(self) -> set[int]:
-        return {int(number) for number in self.status()["nodes"]}
-
-    def pid(self, node: int) -> int:
-        return int(self.status()["nodes"][str(node)]["pid"])
-
-    def end(self) -> None:
-        if (self.folder / "state.json").exists():
-            self.run("stop", "--limit", "5")
-
-    def fsck(self, *, after_crash: bool = False) -> str:
-        """What fsck.gfs2 says of the root; the test fails unless it finds nothing.
-
-        After the crash of a node GFS2's recovery may leave the counts that df shows wrong; nothing else.
-        """
-        judged = subprocess.run(
-            ["fsck.gfs2", "-n", self.folder / "root_fs"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LIMIT_S,
-        )
-        said = judged.stdout + judged.stderr
-        if after_crash and judged.returncode == STATFS_STATUS:
-            found = [line for line in said.splitlines() if line.strip() and not FSCK_PROGRESS.match(line)]
-            assert all(STATFS_WRONG.match(line) for line in found), said
-        else:
-            assert judged.returncode == 0, said
-        return said
-
-
-def make(built: Checkout) -> Iterator[Cluster]:
-    # Sockets have short names: pytest's folders are too deep.
-    home = Path(tempfile.mkdtemp(prefix="ssi."))
-    cluster = Cluster(built.images, home)
-    try:
-        yield cluster
-    finally:
-        cluster.end()
-        shutil.rmtree(home)
-
-
-@pytest.fixture
-def cluster(built: Checkout) -> Iterator[Cluster]:
-    """A cluster that is not started."""
-    yield from make(built)
-
-
-@pytest.fixture(scope="module")
-def three(built: Checkout) -> Iterator[Cluster]:
-    """Three nodes for tests that leave them as they are; afterwards the root has to be clean."""
-    for cluster in make(built):
-        cluster.start(3)
-        yield cluster
-        assert cluster.up() == {1, 2, 3}
-        cluster.do("stop")
-        assert "Recovering journal" not in cluster.fsck()
+pytestmark = pytest.mark.cluster
 
 
 def test_every_node_sees_all_members_and_has_the_root_mounted(three: Cluster) -> None:
@@ -163,6 +44,25 @@ def test_appends_under_a_lock_from_all_nodes_lose_nothing(three: Cluster) -> Non
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda node: three.on(node, line), (1, 2, 3)))
     assert three.on(1, "cat /root/count") == "120\n"
+
+
+def test_counting_under_a_posix_lock_from_all_nodes_loses_nothing(three: Cluster) -> None:
+    script = (
+        "import fcntl\n"
+        "with open('/root/posix', 'r+') as stream:\n"
+        "    for _ in range(40):\n"
+        "        fcntl.lockf(stream, fcntl.LOCK_EX)\n"
+        "        stream.seek(0)\n"
+        "        count = int(stream.read())\n"
+        "        stream.seek(0)\n"
+        "        stream.write(str(count + 1))\n"
+        "        stream.flush()\n"
+        "        fcntl.lockf(stream, fcntl.LOCK_UN)\n"
+    )
+    three.on(2, "echo 0 >/root/posix")
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda node: three.do("exec", str(node), "--", "python3", "-c", script), (1, 2, 3)))
+    assert three.on(3, "cat /root/posix") == "120"
 
 
 def test_a_command_gets_its_input_and_gives_its_output_and_status(three: Cluster) -> None:
@@ -218,20 +118,41 @@ def test_a_warm_command_takes_less_than_a_fifth_of_a_second(three: Cluster) -> N
     assert min(times) < 0.2, times
 
 
+def processes_of(cluster: Cluster) -> list[Path]:
+    """The folders below /proc of a cluster's processes."""
+    name, found = str(cluster.state_home).encode(), []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):  # another test's process that ends just now
+            if folder.name.isdigit() and name in (folder / "cmdline").read_bytes():
+                found.append(folder)
+    return found
+
+
+def sockets_of(process: Path) -> set[str]:
+    """The inodes of a process's sockets."""
+    links = {str(link.readlink()) for link in (process / "fd").iterdir()}
+    return {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
+
+
 def test_no_process_of_the_cluster_has_a_port(three: Cluster) -> None:
-    ports = {
-        line.split()[9]
-        for table in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
-        for line in (Path("/proc/net") / table).read_text().splitlines()[1:]
-    }
-    ours = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and str(three.state_home).encode() in (entry / "cmdline").read_bytes():
-            ours += 1
-            links = {str(link.readlink()) for link in (entry / "fd").iterdir()}
-            sockets = {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
-            assert not sockets & ports, (entry / "cmdline").read_bytes()
-    assert ours > 4
+    processes = processes_of(three)
+    assert len(processes) > 4
+    for process in processes:
+        ports = {
+            line.split()[9]
+            for table in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
+            for line in (process / "net" / table).read_text().splitlines()[1:]
+        }
+        assert not sockets_of(process) & ports, (process / "cmdline").read_bytes()
+
+
+@pytest.mark.skipif(not network_namespace(), reason="this machine gives nobody a network namespace")
+def test_nobody_else_on_the_machine_sees_a_socket_of_the_interconnect(three: Cluster) -> None:
+    unix = [line.split() for line in Path("/proc/self/net/unix").read_text().splitlines()[1:]]
+    reachable = {fields[6] for fields in unix if len(fields) > 7 and fields[7].startswith("@")}
+    held = set().union(*map(sockets_of, processes_of(three)))
+    assert held
+    assert not held & reachable
 
 
 def test_everything_in_the_folder_is_for_its_owner_alone(three: Cluster) -> None:
@@ -265,98 +186,3 @@ def test_wrong_calls_end_with_status_2_and_name_the_value(
     status, output = three.run(*words)
     assert (status, "Traceback" in output) == (2, False)
     assert said in output
-
-
-def test_a_crashed_node_costs_the_others_little_and_no_synced_line(cluster: Cluster) -> None:
-    cluster.start(3)
-    writing = "for i in $(seq 100000); do echo $i >>/root/w2; sync /root/w2 && echo $i; done"
-    writer = cluster.popen("exec", "2", "--", writing)
-    assert writer.stdout is not None
-    acknowledged = [writer.stdout.readline() for _ in range(20)][-1]
-    cluster.do("rm", "2")
-    started = time.monotonic()
-    # It needs the locks that the dead node had.
-    lines = cluster.on(1, "echo x >>/root/w2; grep -c . /root/w2")
-    took_s = time.monotonic() - started
-    rest = writer.communicate(timeout=LIMIT_S)[0].split()
-    assert int(lines) >= int(next((line for line in reversed(rest) if line.isdigit()), acknowledged))
-    assert took_s < 3 * TOKEN_S + 4, "recovery"
-    status, output = cluster.run("exec", "2", "--", "true")
-    assert (status, "node 2 of cluster 't' does not run (killed by ssi-rm)" in output) == (2, True)
-    cluster.do("add", "2", limit_s=START_LIMIT_S)
-    assert cluster.on(2, "tail -n 1 /root/w2") == "x\n"
-    cluster.do("stop")
-    cluster.fsck(after_crash=True)
-
-
-@pytest.mark.parametrize("pause_s", [5, 12])
-def test_a_paused_node_is_dead_when_it_would_go_on(cluster: Cluster, pause_s: int) -> None:
-    cluster.start(3)
-    for node in (1, 2, 3):
-        cluster.on(
-            node,
-            f"(while echo x >>/root/p{node}; do sync /root/p{node}; done) </dev/null >/dev/null 2>&1 &",
-        )
-    group = cluster.pid(2)
-    os.killpg(group, signal.SIGSTOP)
-    wait_until(lambda: 2 not in cluster.up(), "the death of the paused node", 3 * TOKEN_S + pause_s)
-    assert process.group_members(group) == []
-    assert int(cluster.on(1, "wc -l </root/p2")) > 0
-    assert cluster.up() == {1, 3}
-    cluster.do("stop")
-    cluster.fsck(after_crash=True)
-
-
-def test_a_node_that_powers_off_leaves_and_the_others_stay(cluster: Cluster) -> None:
-    cluster.start(2)
-    cluster.run("exec", "2", "--", "poweroff")
-    wait_until(lambda: cluster.up() == {1}, "node 2 leaves", LIMIT_S)
-    assert cluster.status()["past"]["2"] == "left in order"
-    wait_until(lambda: cluster.status()["nodes"]["1"]["members"] == [1], "node 1 sees it")
-    cluster.do("stop")
-    assert "Recovering journal" not in cluster.fsck()
-
-
-def test_stop_with_a_hung_node_takes_the_others_down_in_order(cluster: Cluster) -> None:
-    cluster.start(2)
-    os.killpg(cluster.pid(2), signal.SIGSTOP)
-    status, output = cluster.run("stop")
-    assert status == 1
-    assert "node 2 did not end in order: killed: it does not answer" in output
-    assert "node 1 did not" not in output
-    cluster.fsck(after_crash=True)
-
-
-def test_a_killed_supervisor_takes_its_nodes_with_it_and_the_root_lives_on(cluster: Cluster) -> None:
-    cluster.start(2)
-    cluster.on(1, "echo kept >/root/kept; sync")
-    groups = [cluster.pid(node) for node in (1, 2)]
-    os.kill(cluster.status()["supervisor"], signal.SIGKILL)
-    status, output = cluster.run("status")
-    assert (status, "had died; cleared up" in output) == (2, True)
-    assert [process.group_members(group) for group in groups] == [[], []]
-    cluster.start(2)
-    assert cluster.on(2, "cat /root/kept") == "kept\n"
-    cluster.do("stop")
-    cluster.fsck(after_crash=True)
-
-
-def test_of_a_cut_cluster_one_side_goes_on_and_the_other_is_dead(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "uml_switch").symlink_to(CUT_SWITCH)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    cluster.start(3)
-    for node in (1, 2, 3):
-        cluster.on(
-            node,
-            f"(while echo x >>/root/c{node}; do sync /root/c{node}; done) </dev/null >/dev/null 2>&1 &",
-        )
-    (cluster.folder / "cut").write_text("1\n")
-    wait_until(lambda: cluster.up() == {2, 3}, "the smaller side is dead", 5 * TOKEN_S + 10)
-    assert "cut off from node 2, 3" in cluster.status()["past"]["1"]
-    assert int(cluster.on(3, "wc -l </root/c1")) > 0
-    (cluster.folder / "cut").unlink()
-    cluster.do("add", "1", limit_s=START_LIMIT_S)
-    cluster.do("stop")
-    cluster.fsck(after_crash=True)

@@ -88,7 +88,7 @@ def _addresses(data: bytes) -> dict[str, int]:
         "link": "link",
         "with-xattrs": "attributes/small",
     }
-    survey = Survey(filesystem, lambda damage: None, Once())
+    survey = Survey(filesystem, lambda damage: None, Once(filesystem))
     tree = survey.walk(filesystem.root, "root")
     by_node = {id(found.node): address for address, found in survey._found.items()}
     found = {name: by_node[id(tree.lookup(path, follow=False))] for name, path in names.items()}
@@ -102,7 +102,9 @@ def _addresses(data: bytes) -> dict[str, int]:
         jindex = read_inode(filesystem, found["jindex"], 0, "")
         found["log"] = gfs1.JournalIndexEntry.unpack(jindex.body).ji_addr
     else:
-        master = Survey(filesystem, lambda damage: None, Once()).walk(superblock.sb_master_dir.no_addr, "m")
+        master = Survey(filesystem, lambda damage: None, Once(filesystem)).walk(
+            superblock.sb_master_dir.no_addr, "m"
+        )
         for name, path in (("rindex-inode", "rindex"), ("statfs", "statfs"), ("quota", "quota")):
             found[name] = _content(master.lookup(path)).address
         found["journal"] = _content(master.lookup("jindex/journal0")).address
@@ -157,9 +159,10 @@ BOTH: Final = [
         "di_eattr",
         1 << 60,
         "Q",
-        "di_eattr: points to block 1152921504606846976, which is not in",
+        "di_eattr: block 1152921504606846976 is in no resource group",
     ),
-    ("with-xattrs", "di_eattr", 70, "Q", "EA header: "),
+    ("with-xattrs", "di_eattr", 70, "Q", "di_eattr: block 70 belongs to something else already"),
+    ("with-xattrs", "di_eattr", 15_000, "Q", "block 15000: EA header: magic 0x00000000"),
     ("dot", "de_hash", 1, "I", "dirent: de_hash 0x00000001 is not that of b'.'"),
     ("dot", "de_rec_len", 44, "H", "dirent: de_rec_len 44 at byte 232 is impossible"),
     ("dot", "de_name_len", 0, "H", "dirent: de_name_len 0 at byte 232 is impossible"),

@@ -89,6 +89,15 @@ WRONG_VALUES = [
         "  write modules: all, or modules: [gfs2, dlm]",
     ),
     (
+        "kernel: {parameters: [quiet debug]}",
+        "2: kernel.parameters[0]: 'quiet debug' is not a kernel parameter\n"
+        "  write NAME or NAME=VALUE, without spaces",
+    ),
+    (
+        "kernel: {parameters: [ssi.node=1]}",
+        "2: kernel.parameters[0]: 'ssi.node=1' is set by the commands that start nodes\n  leave it out",
+    ),
+    (
         "files: [{path: etc/motd, content: a}]",
         f"2: files[0].path: 'etc/motd' is not an absolute path of a file\n  {PATH_HINT}",
     ),

@@ -1,0 +1,70 @@
+"""Ends nodes: at once, as a crash would, or the whole cluster in order."""
+
+import asyncio
+import time
+from typing import Final
+
+from ssiuml.cluster import control
+from ssiuml.cluster.fencing import answering, kill_all
+from ssiuml.cluster.member import Phase
+from ssiuml.cluster.protocol import Values
+from ssiuml.cluster.rootcheck import check_after_crash
+from ssiuml.cluster.running import Emit, Running, until
+
+# What a token timeout takes until the survivors have agreed on a membership: consensus is 1.2 of it.
+EXPELLED_TOKENS: Final = 3.0
+
+
+async def kill_nodes(running: Running, numbers: list[int], emit: Emit) -> Values:
+    """Kill nodes as a crash would: nobody in the cluster is told."""
+    for number in numbers:
+        running.check(number)
+    doomed = [running.members[number] for number in numbers if number in running.members]
+    for number in numbers:
+        if number not in running.members:
+            emit({"event": "skipped", "node": number, "phase": running.past.get(number, "not started")})
+    with running.listening(emit):
+        are_dead = await kill_all(doomed, "killed by ssi-rm")
+    return {"ok": are_dead, "killed": [member.number for member in doomed]}
+
+
+async def stop_cluster(running: Running, limit_s: float) -> Values:
+    """Take every node down in order, kill what hangs or takes longer than *limit_s*, and look after the root.
+
+    ``ok`` in the answer: all have left in order and the root is clean. ``failed`` says of each node that has
+    not how it ended, ``root`` what there is to say of the root.
+    """
+    members = list(running.members.values())
+    alive = await answering(members)
+    hung = [member for member in members if member.number not in alive]
+    await kill_all(hung, "killed: it does not answer")
+    # The others take over what the dead ones had locked before they leave themselves.
+    dead = {member.number for member in hung}
+    await until(
+        lambda: not any(dead & set(member.members) for member in running.members.values()),
+        time.monotonic() + EXPELLED_TOKENS * running.plan.token_ms / 1000,
+    )
+    deadline = time.monotonic() + limit_s
+    for member in list(running.members.values()):
+        if member.holds_root:
+            member.control.write(control.POWEROFF)
+        else:
+            # Not in the cluster's root: nothing to do in order. It may not even listen yet.
+            member.kill("killed before it had mounted")
+    await until(lambda: not running.members, deadline)
+    late = list(running.members.values())
+    await kill_all(late, f"killed: it had not ended within {limit_s:.0f} s")
+    killed = {member.number: running.past.get(member.number, "killed") for member in [*hung, *late]}
+    failed = {
+        member.number: running.past[member.number]
+        for member in members
+        if member.number in running.past and member.phase is not Phase.LEFT
+    }
+    is_clean, said = await asyncio.to_thread(check_after_crash, running.folder, running.plan.root_fs)
+    return {
+        "ok": not failed and is_clean,
+        "stopped": [member.number for member in members],
+        "failed": {**failed, **killed},
+        "root": said,
+        "is_clean": is_clean,
+    }

@@ -1,0 +1,122 @@
+"""Calls of the commands that boot nothing: wrong ones, help, --dry-run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("add", "console", "cp", "exec", "rm", "start", "status", "stop")
+LIMIT_S = 60.0
+
+
+class Caller:
+    """Calls commands with a home, a state folder and an image of its own (three nodes)."""
+
+    def __init__(self, home: Path, image: Path) -> None:
+        self.home = home
+        self.image = image
+
+    def __call__(self, command: str, *words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", f"ssiuml.cli.{command}", *words],
+            env={**os.environ, "HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "s")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=LIMIT_S,
+        )
+        assert "Traceback" not in done.stdout
+        return done.returncode, done.stdout
+
+    def start(self, *words: str) -> tuple[int, str]:
+        return self("start", "--image", str(self.image), *words)
+
+
+@pytest.fixture
+def call(tmp_path: Path, make_image: Callable[..., Path]) -> Caller:
+    return Caller(tmp_path, make_image(tmp_path / "image"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(call: Caller, command: str) -> None:
+    status, output = call(command, "--help")
+    assert status == 0
+    assert f"examples:\n  ssi-{command}" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["0"], "N: '0' is not a number of nodes\n  1 to 3 with this image"),
+        (["4"], "N: 4 is more than the 3 nodes of this image, every node needs a journal"),
+        (["16"], "N: 16 is more than the 3 nodes of this image"),
+        (["many"], "N: 'many' is not a number of nodes"),
+        (["-1"], "N: '-1' is not a number of nodes"),
+        (["--memory", "much"], "--memory: "),
+        (["--memory", "8M"], "--memory 8M: is too little for a node\n  96M or more"),
+        (["--limit", "0"], "--limit 0: is not 1 to 86400 seconds"),
+        (["--fresh", "--keep"], "exclude each other"),
+        (["--plan-for", "9"], "N: 9 is more than the 3 nodes of this image"),
+        (["--recipe", "bookworm"], "--recipe and --image are both given"),
+        (["--cluster", "a/b"], "--cluster 'a/b': is no name of a cluster"),
+    ],
+)
+def test_a_wrong_start_ends_with_status_2_and_names_the_value(
+    call: Caller, words: list[str], said: str
+) -> None:
+    status, output = call.start(*words)
+    assert (status, said in output) == (2, True), output
+
+
+def test_no_images_names_the_command_that_builds_them(call: Caller) -> None:
+    status, output = call("start", "--recipe", "nobodys")
+    assert status == 2
+    assert "no image has been built here\n  ./run recipe=nobodys build-root" in output
+
+
+def test_images_of_another_version_are_refused(call: Caller) -> None:
+    manifest = call.image / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 99'))
+    status, output = call.start()
+    assert status == 2
+    assert "has schema 99, this program reads 1" in output
+
+
+def test_a_configuration_with_an_unknown_key_is_refused_with_its_line(call: Caller) -> None:
+    folder = call.home / ".ssiuml"
+    folder.mkdir()
+    (folder / "ssiuml.conf").write_text("# mine\nKERNAL=/boot/linux\n")
+    status, output = call.start()
+    assert status == 2
+    assert "ssiuml.conf:2: unknown key KERNAL" in output
+
+
+def test_more_memory_than_there_is_is_refused_with_need_and_limit(call: Caller) -> None:
+    status, output = call.start("3", "--memory", "4096G")
+    assert status == 1
+    assert "3 nodes of 4194304 MiB need 12582912 MiB" in output
+    assert "give each less with --memory" in output
+
+
+@pytest.mark.parametrize(
+    "words", [["add", "4"], ["rm", "1"], ["exec", "1", "--", "true"], ["console", "1"], ["status"], ["stop"]]
+)
+def test_without_a_cluster_the_other_commands_say_how_to_start_one(call: Caller, words: list[str]) -> None:
+    status, output = call(*words)
+    assert status == 2
+    assert "cluster 'default' does not run\n  ssi-start starts it" in output
+
+
+def test_a_dry_run_prints_every_command_line_and_makes_nothing(call: Caller) -> None:
+    status, output = call.start("2", "--dry-run", "--append", "debug")
+    assert status == 0
+    lines = output.splitlines()
+    assert sum("ssh-keygen" in line for line in lines) == 2
+    assert sum("uml_switch" in line for line in lines) == 1
+    assert [line.split()[-1] for line in lines if "ssi.node=" in line] == ["debug", "debug"]
+    assert not (call.home / "s").exists()

@@ -1,0 +1,171 @@
+"""Nodes that crash, hang, are paused or cut off while all of them write.
+
+Whatever was acknowledged has to be there afterwards, and fsck.gfs2 is the judge of the root.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from checkouts import wait_until
+from clusters import LIMIT_S, RECOVERY_LIMIT_S, TOKEN_S, Cluster
+
+from ssiuml.cluster import process
+
+pytestmark = pytest.mark.cluster
+
+CUT_SWITCH = Path(__file__).with_name("cut_switch.py")
+
+
+@pytest.fixture
+def loaded(cluster: Cluster) -> Iterator[Cluster]:
+    """Three nodes; after the test fsck.gfs2 finds the root clean, once the cluster has stopped in order."""
+    cluster.start(3)
+    yield cluster
+    said = cluster.do("stop")
+    assert "the root is clean" in said
+    cluster.fsck()
+
+
+def test_a_crashed_node_costs_the_others_little_and_nobody_an_acknowledged_line(loaded: Cluster) -> None:
+    loads = loaded.load(1, 2, 3)
+    for load in loads:
+        load.wait_for(10)
+    loaded.do("rm", "2")
+    for load in (loads[0], loads[2]):
+        load.wait_for(10, RECOVERY_LIMIT_S)
+    status, output = loaded.run("exec", "2", "--", "true")
+    assert (status, "node 2 of cluster 't' does not run (killed by ssi-rm)" in output) == (2, True)
+    loaded.add(2)
+    for load in loads:
+        load.end()
+    loaded.check_load(loads, reader=2)
+
+
+@pytest.mark.parametrize("pause_s", [5, 12, pytest.param(30, marks=pytest.mark.long)])
+def test_a_paused_node_is_dead_when_it_would_go_on(loaded: Cluster, pause_s: int) -> None:
+    loads = loaded.load(1, 2, 3)
+    for load in loads:
+        load.wait_for(10)
+    with loaded.paused(2, pause_s) as group:
+        for load in (loads[0], loads[2]):
+            load.wait_for(10, RECOVERY_LIMIT_S)
+        assert process.group_members(group) == []
+        assert loaded.up() == {1, 3}
+    for load in loads:
+        load.end()
+    loaded.check_load(loads, reader=1)
+
+
+def test_a_pause_shorter_than_the_token_costs_nobody_anything(loaded: Cluster) -> None:
+    loads = loaded.load(1, 2, 3)
+    loads[1].wait_for(10)
+    with loaded.paused(2, TOKEN_S / 4):
+        pass
+    for load in loads:
+        load.wait_for(10)
+    assert loaded.up() == {1, 2, 3}
+    for load in loads:
+        load.end()
+    loaded.check_load(loads, reader=3)
+
+
+def test_a_node_whose_process_is_killed_by_somebody_is_named_and_comes_back(loaded: Cluster) -> None:
+    loads = loaded.load(1, 3)
+    for load in loads:
+        load.wait_for(10)
+    group = loaded.pid(3)
+    os.kill(group, signal.SIGKILL)
+    loads[0].wait_for(10, RECOVERY_LIMIT_S)
+    assert process.group_members(group) == []
+    assert "its process ended with status -9" in loaded.past(3)
+    loaded.add(3)
+    for load in loads:
+        load.end()
+    loaded.check_load(loads, reader=3)
+
+
+def test_of_a_cut_cluster_one_side_goes_on_and_the_other_is_dead(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uml_switch").symlink_to(CUT_SWITCH)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    cluster.start(3)
+    loads = cluster.load(1, 2, 3)
+    for load in loads:
+        load.wait_for(10)
+    (cluster.folder / "cut").write_text("1\n")
+    for load in loads[1:]:
+        load.wait_for(10, RECOVERY_LIMIT_S)
+    assert cluster.up() == {2, 3}
+    assert "cut off from node 2, 3" in cluster.past(1)
+    # A node that starts on the other side of the cut does not mount.
+    adding = cluster.popen("add", "1")
+    wait_until(lambda: cluster.phase(1) == "waiting", "node 1 waits", LIMIT_S)
+    (cluster.folder / "cut").unlink()
+    said, _ = adding.communicate(timeout=LIMIT_S)
+    assert adding.returncode == 0, said
+    for load in loads:
+        load.end()
+    cluster.check_load(loads, reader=1)
+    cluster.do("stop")
+    cluster.fsck()
+
+
+def test_a_node_that_powers_off_leaves_and_the_others_stay(cluster: Cluster) -> None:
+    cluster.start(2)
+    cluster.run("exec", "2", "--", "poweroff")
+    wait_until(lambda: cluster.up() == {1}, "node 2 leaves", LIMIT_S)
+    assert cluster.past(2) == "left in order"
+    wait_until(lambda: cluster.status()["nodes"]["1"]["members"] == [1], "node 1 sees it")
+    cluster.do("stop")
+    # Nobody has crashed, so nothing was looked after before.
+    assert "Journal" not in cluster.fsck()
+
+
+def test_stop_with_a_hung_node_takes_the_others_down_in_order(cluster: Cluster) -> None:
+    cluster.start(2)
+    os.kill(cluster.pid(2), signal.SIGSTOP)
+    status, output = cluster.run("stop")
+    assert status == 1
+    assert "node 2 did not end in order: killed: it does not answer" in output
+    assert "node 1 did not" not in output
+    assert "not clean" not in output
+    cluster.fsck()
+
+
+def test_a_killed_supervisor_takes_its_nodes_with_it_and_the_root_lives_on(cluster: Cluster) -> None:
+    cluster.start(2)
+    loads = cluster.load(1, 2)
+    for load in loads:
+        load.wait_for(10)
+    groups = [cluster.pid(node) for node in (1, 2)]
+    os.kill(cluster.status()["supervisor"], signal.SIGKILL)
+    wait_until(lambda: not any(map(process.group_members, groups)), "the nodes' end", 10.0)
+    status, output = cluster.run("status")
+    assert (status, "had died; cleared up" in output) == (2, True)
+    for load in loads:
+        load.end()
+    cluster.start(2)
+    cluster.check_load(loads, reader=2)
+    assert "checked after a crash" in cluster.do("stop")
+    cluster.fsck()
+
+
+def test_nodes_that_all_crash_leave_journals_that_the_next_start_replays(cluster: Cluster) -> None:
+    cluster.start(2)
+    loads = cluster.load(1, 2)
+    for load in loads:
+        load.wait_for(10)
+    cluster.do("rm", "1", "2")
+    for load in loads:
+        load.end()
+    status, output = cluster.run("stop")
+    assert status == 1
+    assert "the root is not clean, its journals are replayed at the next start" in output
+    cluster.start(1)
+    cluster.check_load(loads, reader=1)
+    assert "the root is clean, checked after a crash" in cluster.do("stop")
+    cluster.fsck()

@@ -1,0 +1,84 @@
+"""Disks that become full, the guest's and the host's: nothing acknowledged is lost, the root is clean."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from clusters import LIMIT_S, Cluster
+
+pytestmark = pytest.mark.cluster
+
+FULL_LIMIT_S = 600.0
+
+
+def test_a_full_root_is_an_error_of_the_writer_and_loses_nothing_acknowledged(cluster: Cluster) -> None:
+    cluster.start(2)
+    loads = cluster.load(1, 2)
+    for load in loads:
+        load.wait_for(10)
+    fill = "dd if=/dev/zero of=/root/fill-{} bs=1M; sync"
+    said = cluster.on(1, fill.format(1), FULL_LIMIT_S) + cluster.on(2, fill.format(2), FULL_LIMIT_S)
+    assert said.count("No space left on device") == 2
+    # The workload has ended with an error or waits to be ended; the nodes live.
+    for load in loads:
+        load.end()
+    assert cluster.up() == {1, 2}
+    cluster.check_load(loads, reader=2)
+    # On a full root GFS2 of Linux 6.1 mostly loops in the kernel when a file is removed: then the node hangs,
+    # and is dead before the other goes on.
+    cluster.run("exec", "1", "--", "rm /root/fill-1; sync")
+    cluster.on(2, "rm -f /root/fill-2; echo room >/root/room; sync")
+    if 1 not in cluster.up():
+        assert cluster.past(1) == "killed by the supervisor: it does not answer"
+        cluster.add(1)
+    assert cluster.on(1, "cat /root/room") == "room\n"
+    cluster.check_load(loads, reader=1)
+    cluster.do("stop")
+    cluster.fsck()
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[tuple[str, ...]]:
+    """Mount a small disk on *folder* in a mount namespace; yields what goes before a program to be in it."""
+    script = f'mount -t tmpfs -o size={size} tmpfs "$1" && echo mounted && exec cat'
+    with subprocess.Popen(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as keeper:
+        assert keeper.stdout is not None
+        if keeper.stdout.readline() != b"mounted\n":
+            pytest.skip("this machine allows no user namespace, in which a small disk could be mounted")
+        enter = ("nsenter", "--user", "--mount", "--preserve-credentials", "--target", str(keeper.pid), "--")
+        yield enter
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+        keeper.wait(LIMIT_S)
+
+
+def test_a_full_disk_of_the_host_costs_nothing_acknowledged(cluster: Cluster) -> None:
+    allocated_mib = (cluster.images / "root_fs").stat().st_blocks * 512 >> 20
+    with small_disk(cluster.state_home, f"{allocated_mib + 60}m") as enter:
+        cluster.prefix = enter
+        cluster.start(2)
+        loads = cluster.load(1, 2)
+        for load in loads:
+            load.wait_for(10)
+        cluster.run("exec", "1", "--", "dd if=/dev/zero of=/root/fill bs=1M; sync", limit_s=FULL_LIMIT_S)
+        for load in loads:
+            load.end()
+        # Whoever could not write has died or says so; ssi-status serves all the same.
+        past = cluster.status()["past"]
+        assert all("is full" in how for how in past.values()), past
+        cluster.run("stop")
+        room = ("mount", "-o", f"remount,size={allocated_mib + 900}m", str(cluster.state_home))
+        subprocess.run([*enter, *room], check=True)
+        cluster.start(2)
+        cluster.check_load(loads, reader=2)
+        cluster.on(1, "rm /root/fill; echo room >/root/room")
+        assert cluster.on(2, "cat /root/room") == "room\n"
+        cluster.do("stop")
+        cluster.fsck()
+        cluster.prefix = ()
