@@ -117,7 +117,9 @@ def draw(occupancy: Occupancy, caption: Caption) -> Drawing:
     for row in range(0, rows, ROW_LABELS_EVERY):
         start = row * COLUMNS * occupancy.cell_blocks * occupancy.block_size
         place = TOP + row * PITCH + 9
-        drawing.texts.append(Text(LEFT - 10, place, 11, SOFT_INK, format_size(start) if start else "0", "end"))
+        drawing.texts.append(
+            Text(LEFT - 10, place, 11, SOFT_INK, format_size(start) if start else "0", "end")
+        )
     _draw_legend(drawing, occupancy, caption, legend, uses)
     return drawing
 
@@ -189,9 +191,7 @@ def _borders(occupancy: Occupancy) -> Iterator[Rectangle]:
             yield Rectangle(x - 1, y + SIDE, PITCH + 1, 1, INK)
 
 
-def _draw_legend(
-    drawing: Drawing, occupancy: Occupancy, caption: Caption, top: int, uses: list[Use]
-) -> None:
+def _draw_legend(drawing: Drawing, occupancy: Occupancy, caption: Caption, top: int, uses: list[Use]) -> None:
     blocks_at, size_at, holes_at = LEFT + 480, LEFT + 600, LEFT + 760
     y = top
     for x, text in ((blocks_at, "blocks"), (size_at, "size"), (holes_at, "of it holes")):
@@ -219,8 +219,10 @@ def _draw_legend(
         f"Each square is {_plural(cell, 'block')} ({format_size(cell * occupancy.block_size)}), read line by "
         "line; its layers are the shares."
     )
-    lines = "A line surrounds each resource group." if has_borders(occupancy) else (
-        "Resource groups are too small here for lines around them."
+    lines = (
+        "A line surrounds each resource group."
+        if has_borders(occupancy)
+        else ("Resource groups are too small here for lines around them.")
     )
     drawing.texts.append(Text(LEFT, y + 12, 12, SOFT_INK, f"{how} {lines}"))
 

@@ -61,7 +61,9 @@ def survey_occupancy(filesystem: Filesystem, report: Report) -> Occupancy:
     while filesystem.blocks > CELLS_MOST * cell_blocks:
         cell_blocks *= 2
     painter = _Painter(
-        filesystem, Tally(filesystem.blocks, cell_blocks, Holes(filesystem.source, filesystem.block_size)), report
+        filesystem,
+        Tally(filesystem.blocks, cell_blocks, Holes(filesystem.source, filesystem.block_size)),
+        report,
     )
     painter.take(filesystem.superblock_block, 1, Use.SUPERBLOCK)
     if isinstance(filesystem.superblock, gfs1.Superblock):
@@ -114,6 +116,8 @@ class _Painter:
         self._claim(address, Use.METADATA, owner, structure)
 
     def _claim(self, address: int, use: Use, owner: int, structure: str) -> None:
+        if address >= self._filesystem.blocks:
+            raise Damaged(owner, structure, f"points to block {address}, outside of the file system")
         if not self._claims.add(address):
             raise Damaged(owner, structure, f"block {address} belongs to something else already")
         self.tally.add(address, 1, use)
@@ -165,7 +169,7 @@ def _paint_gfs2(
 ) -> tuple[list[RindexEntry], int]:
     # A first walk only finds the index of resource groups and the journals; what it meets, the second tells.
     address = superblock.sb_master_dir.no_addr
-    master = Survey(filesystem, lambda damage: None, Once()).walk(address, "sb_master_dir")
+    master = Survey(filesystem, lambda damage: None, Once(filesystem)).walk(address, "sb_master_dir")
     rindex, jindex = master.find("rindex"), master.find("jindex")
     painter.journals = frozenset(
         node.content.address

@@ -27,6 +27,7 @@ def _png(drawing: Drawing) -> bytes:
         from ssiuml.picture.png import png
     except ImportError as error:
         raise SsiumlError(
-            f"a PNG needs the Python package Pillow: {error}", hint="install it (pip install pillow), or -o FILE.svg"
+            f"a PNG needs the Python package Pillow: {error}",
+            hint="install it (pip install pillow), or -o FILE.svg",
         ) from error
     return png(drawing)

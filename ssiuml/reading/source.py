@@ -13,7 +13,6 @@ from ssiuml.gfs.structures import SUPERBLOCK_BYTES
 from ssiuml.pool.label import RESERVED_BYTES, read_label
 from ssiuml.pool.mapping import SECTOR_BYTES, PoolMap
 
-
 # So far an extent of a pool is followed at most: striped devices are looked at stripe by stripe.
 _LOOK_SECTORS: Final = 1 << 16
 
