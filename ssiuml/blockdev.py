@@ -44,6 +44,20 @@ class Device:
             size_bytes -= len(piece)
         return b"".join(pieces)
 
+    def extent(self, offset_bytes: int) -> tuple[bool, int]:
+        """Whether anything is stored for the byte there (or it is in a hole), and up to where this holds.
+
+        Where the system cannot tell, everything is data.
+        """
+        try:
+            start = os.lseek(self.fd, offset_bytes, os.SEEK_DATA)
+            if start > offset_bytes:
+                return False, start
+            return True, os.lseek(self.fd, offset_bytes, os.SEEK_HOLE)
+        except OSError as error:
+            # ENXIO: nothing but a hole up to the end.
+            return error.errno != errno.ENXIO or self.is_block, self.size_bytes
+
     def write(self, offset_bytes: int, data: bytes | memoryview) -> None:
         """Write all of *data*; DeviceError, naming the device, if that does not work."""
         view = memoryview(data)

@@ -1,5 +1,6 @@
 """Puts a new GFS1 or GFS2 file system, with a tree in it, onto a file, a device or a pool."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +41,7 @@ class _Choice:
     journal_mib: int
     block_size: int
     rgrp_mib: int | None = None
+    full_journals: bool = False  # allocated in the image file, too, and not left as holes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,21 @@ class Gfs1Choice(_Choice):
             multihost_format=self.multihost_format,
         )
         geometry = gfs1_geometry.plan_geometry(wish)
-        return gfs1_writer.write_filesystem(
+        written = gfs1_writer.write_filesystem(
             draft.path, geometry, settings, tree, start_bytes=draft.start_bytes
         )
+        if self.full_journals:
+            _allocate_journals(draft, geometry)
+        return written
+
+
+def _allocate_journals(draft: Draft, geometry: gfs1_geometry.Geometry) -> None:
+    """Give the blocks between a journal's log headers room on the disk; they stay zeros."""
+    with draft.path.open("r+b") as stream:
+        for journal in geometry.journals:
+            start = draft.start_bytes + journal.addr * geometry.block_size
+            blocks = journal.segments * geometry.segment_blocks
+            os.posix_fallocate(stream.fileno(), start, blocks * geometry.block_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +106,9 @@ class Gfs2Choice(_Choice):
                 ),
                 lock_protocol=self.lock_protocol,
                 lock_table=self.lock_table,
-                choices=Gfs2SystemChoices(time_ns=self.time_s * 1_000_000_000),
+                choices=Gfs2SystemChoices(
+                    time_ns=self.time_s * 1_000_000_000, full_journals=self.full_journals
+                ),
             )
         except (gfs2_geometry.GeometryError, FormatError) as error:
             raise UsageError(error.message, hint=error.hint) from error

@@ -30,6 +30,9 @@ class Bytes:
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         return bytes(self.data[offset_bytes : offset_bytes + size_bytes])
 
+    def extent(self, offset_bytes: int) -> tuple[bool, int]:
+        return True, max(offset_bytes + 1, len(self.data))
+
 
 def small_tree(block_size: int) -> Tree:
     """Some of everything, so that it fits into the smallest images."""

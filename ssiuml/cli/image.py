@@ -14,12 +14,15 @@ from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.compare import differences, take_census
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.layer import LayerError, merge, read_layer, write_tree
+from ssiuml.picture.drawing import Caption, draw
+from ssiuml.picture.occupancy import survey_occupancy
+from ssiuml.picture.write import PICTURES, write_picture
 from ssiuml.reading.contents import ImageContent
 from ssiuml.reading.damage import Damaged
 from ssiuml.reading.extract import extract
 from ssiuml.reading.filesystem import Filesystem, NoFilesystemError, read_filesystem
-from ssiuml.reading.source import opened
-from ssiuml.reading.summary import summary
+from ssiuml.reading.source import label_bytes, opened
+from ssiuml.reading.summary import format_text, summary
 from ssiuml.reading.survey import read_tree
 from ssiuml.reading.verify import verify
 from ssiuml.scan import scan_folder
@@ -43,6 +46,7 @@ ssi-image ls root_fs /etc
 ssi-image cat root_fs /etc/fstab
 ssi-image extract root_fs folder             into a new folder
 ssi-image extract root_fs tree.tar           owners, devices and attributes too, also without root
+ssi-image map root_fs -o root_fs.png         a picture of what lies where
 ssi-image verify root_fs --compare tree.tar  what is in it has to be what is in the archive
 """,
     )
@@ -63,6 +67,15 @@ ssi-image verify root_fs --compare tree.tar  what is in it has to be what is in 
     )
     command("extract", "copy everything out").add_argument(
         "target", metavar="DIR|FILE.tar", type=Path, help="a new or empty folder, or an archive"
+    )
+    picture = command("map", "draw a picture of what lies where: groups, journals, metadata, data, holes")
+    picture.add_argument(
+        "-o",
+        dest="target",
+        metavar="FILE.svg|FILE.png",
+        type=Path,
+        help="what is written, in place of what was there; default: IMAGE's name with .svg behind it, in the "
+        "current folder",
     )
     command("verify", "check everything that has to fit together").add_argument(
         "--compare", metavar="DIR|TAR", type=Path, help="what has to be in it"
@@ -95,6 +108,7 @@ def main(words: Sequence[str]) -> int:
         "ls": _ls,
         "cat": _cat,
         "extract": _extract,
+        "map": _map,
         "verify": _verify,
     }
     findings = _Findings()
@@ -190,6 +204,29 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
         print(f"ssi-image: left out: {_printable(path)}", file=sys.stderr)
     if left_out:
         print(f"ssi-image: {len(left_out)} left out: {reason}", file=sys.stderr)
+
+
+def _map(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
+    target: Path = arguments.target or Path(f"{Path(arguments.image).name}.svg")
+    if target.suffix not in PICTURES:
+        raise UsageError(
+            f"{target}: ends with neither {' nor '.join(PICTURES)}", hint="the ending says what is drawn"
+        )
+    if target.exists() and not target.is_file():
+        raise UsageError(f"{target}: is there and no file", hint="choose another name")
+    if target.exists() and Path(arguments.image).exists() and target.samefile(arguments.image):
+        raise UsageError(f"{target}: is the image itself", hint="choose another name: -o FILE.svg")
+    occupancy = survey_occupancy(filesystem, findings.report)
+    caption = Caption(
+        name=_printable(arguments.image),
+        format=format_text(filesystem),
+        label_bytes=label_bytes(filesystem.source),
+        damages=findings.count,
+    )
+    write_picture(target, draw(occupancy, caption))
+    squares = "square" if len(occupancy.cells) == 1 else "squares"
+    size = format_size(occupancy.cell_blocks * filesystem.block_size)
+    print(f"{_printable(str(target))}: {len(occupancy.cells)} {squares} of {size} each")
 
 
 def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:

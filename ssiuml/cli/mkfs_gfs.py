@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from ssiuml.assembly import Pool, pool_of, read_state
 from ssiuml.cli.entry import DONE, call, plain_parser
@@ -83,6 +83,12 @@ mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
     made.add_argument(
         "-X", dest="expert", action="store_true", help="wider limits: journals and resource groups from 1 MiB"
     )
+    made.add_argument(
+        "--full-journals",
+        action="store_true",
+        help="give journals all their room on the disk; by default most of a journal is a hole of the "
+        "image file, and a full disk of the host can keep a node from filling it",
+    )
     made.add_argument("-q", dest="quiet", action="store_true", help="say nothing if all goes well")
     made.add_argument("-O", action="store_true", help="ask nothing; here nothing ever is asked")
     made.add_argument(
@@ -133,37 +139,42 @@ def _say_nothing(text: str) -> None:
     del text
 
 
+class _Common(TypedDict):
+    """What both generations are told."""
+
+    lock_protocol: str
+    lock_table: str
+    time_s: int
+    journals: int
+    journal_mib: int
+    block_size: int
+    rgrp_mib: int | None
+    full_journals: bool
+
+
 def _choice(arguments: argparse.Namespace) -> Gfs1Choice | Gfs2Choice:
     if arguments.protocol not in PROTOCOLS and not arguments.expert:
         raise UsageError(
             f"-p {arguments.protocol}: is no lock protocol that is known",
             hint=f"one of {', '.join(PROTOCOLS)}; the expert's option -X allows any",
         )
-    journals = _number("-j", arguments.journals)
-    journal_mib = _number("-J", arguments.journal_mib)
-    block_size = _number("-b", arguments.block_size)
-    rgrp_mib = None if arguments.rgrp_mib is None else _number("-r", arguments.rgrp_mib)
+    both: _Common = {
+        "lock_protocol": arguments.protocol,
+        "lock_table": arguments.table,
+        "time_s": _now_s(),
+        "journals": _number("-j", arguments.journals),
+        "journal_mib": _number("-J", arguments.journal_mib),
+        "block_size": _number("-b", arguments.block_size),
+        "rgrp_mib": None if arguments.rgrp_mib is None else _number("-r", arguments.rgrp_mib),
+        "full_journals": arguments.full_journals,
+    }
     if arguments.format == "gfs2":
         if arguments.segment is not None:
             raise UsageError("-s: GFS2's journals have no segments", hint="leave it out, or --format gfs1")
-        return Gfs2Choice(
-            lock_protocol=arguments.protocol,
-            lock_table=arguments.table,
-            time_s=_now_s(),
-            journals=journals,
-            journal_mib=journal_mib,
-            block_size=block_size,
-            rgrp_mib=rgrp_mib,
-        )
+        return Gfs2Choice(**both)
     segment = geometry.DEFAULT_SEGMENT_BLOCKS if arguments.segment is None else arguments.segment
     return Gfs1Choice(
-        lock_protocol=arguments.protocol,
-        lock_table=arguments.table,
-        time_s=_now_s(),
-        journals=journals,
-        journal_mib=journal_mib,
-        block_size=block_size,
-        rgrp_mib=rgrp_mib,
+        **both,
         segment_blocks=_number("-s", str(segment)),
         expert=arguments.expert,
         fs_format=_number("--fs-format", arguments.fs_format),

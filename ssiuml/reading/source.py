@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from ssiuml.assembly import Pool
 from ssiuml.blockdev import Device, open_device
@@ -12,6 +12,9 @@ from ssiuml.errors import UsageError
 from ssiuml.gfs.structures import SUPERBLOCK_BYTES
 from ssiuml.pool.label import RESERVED_BYTES, read_label
 from ssiuml.pool.mapping import SECTOR_BYTES, PoolMap
+
+# So far an extent of a pool is followed at most: striped devices are looked at stripe by stripe.
+_LOOK_SECTORS: Final = 1 << 16
 
 
 class Source(Protocol):
@@ -22,6 +25,10 @@ class Source(Protocol):
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         """Read *size_bytes*, fewer only at the end."""
+        ...
+
+    def extent(self, offset_bytes: int) -> tuple[bool, int]:
+        """Whether anything is stored for the byte there (or it is in a hole), and up to where this holds."""
         ...
 
 
@@ -35,6 +42,10 @@ class _Shifted:
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
         left = max(0, self.size_bytes - offset_bytes)
         return self.device.read(RESERVED_BYTES + offset_bytes, min(size_bytes, left))
+
+    def extent(self, offset_bytes: int) -> tuple[bool, int]:
+        is_data, end = self.device.extent(RESERVED_BYTES + offset_bytes)
+        return is_data, min(end - RESERVED_BYTES, self.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,13 @@ class _Pooled:
         )
         start = offset_bytes - first * SECTOR_BYTES
         return data[start : start + end - offset_bytes]
+
+    def extent(self, offset_bytes: int) -> tuple[bool, int]:
+        sector, within = divmod(offset_bytes, SECTOR_BYTES)
+        piece = next(self.layout.pieces(sector, min(_LOOK_SECTORS, self.layout.sectors - sector)))
+        start = piece.sector * SECTOR_BYTES + within
+        is_data, end = self.devices[piece.device].extent(start)
+        return is_data, offset_bytes + min(end - start, piece.count * SECTOR_BYTES - within)
 
 
 @contextmanager
@@ -88,3 +106,10 @@ def opened(target: Path | Pool) -> Iterator[Source]:
 def superblock_sector(source: Source) -> bytes:
     """The first 512 bytes of the superblock, fewer if the image ends before."""
     return source.read(SUPERBLOCK_BYTES, SECTOR_BYTES)
+
+
+def label_bytes(source: Source) -> int:
+    """What the labels of a pool take up in front of the file system, on all of its devices; 0 without one."""
+    if isinstance(source, _Pooled):
+        return RESERVED_BYTES * len(source.devices)
+    return RESERVED_BYTES if isinstance(source, _Shifted) else 0

@@ -18,8 +18,7 @@ def summary(filesystem: Filesystem, report: Report) -> dict[str, str]:
     """What `ssi-image info` tells, by its title; damage that is met goes to *report*."""
     superblock, block = filesystem.superblock, filesystem.block_size
     facts = {
-        "format": f"{'GFS1' if filesystem.is_gfs1 else 'GFS2'} "
-        f"({superblock.sb_fs_format}, multihost {superblock.sb_multihost_format})",
+        "format": format_text(filesystem),
         "size": f"{format_size(filesystem.blocks * block)}, {filesystem.blocks} blocks of {block} bytes",
         "lock protocol": _text(superblock.sb_lockproto),
         "lock table": _text(superblock.sb_locktable),
@@ -46,6 +45,13 @@ def summary(filesystem: Filesystem, report: Report) -> dict[str, str]:
     except Damaged as damage:
         report(damage)
     return facts
+
+
+def format_text(filesystem: Filesystem) -> str:
+    """Generation and format numbers, for people."""
+    superblock = filesystem.superblock
+    name = "GFS1" if filesystem.is_gfs1 else "GFS2"
+    return f"{name} ({superblock.sb_fs_format}, multihost {superblock.sb_multihost_format})"
 
 
 def _master(filesystem: Filesystem, superblock: gfs2.Superblock) -> tuple[list[int], int]:

@@ -55,6 +55,29 @@ def _rindex_problem(filesystem: Filesystem, entry: RindexEntry, end: int) -> str
     return None
 
 
+def group_states(filesystem: Filesystem, group: RindexEntry, report: Report) -> bytes:
+    """What the bitmap of a group says of its blocks, a byte each; Damaged if it cannot be read."""
+    return _states(_read_bitmap(filesystem, group, report)[0])
+
+
+def _states(bitmap: bytes) -> bytes:
+    return b"".join([_STATES_OF_BYTE[byte] for byte in bitmap])
+
+
+def _read_bitmap(filesystem: Filesystem, group: RindexEntry, report: Report) -> tuple[bytes, bytes]:
+    """The bitmap of a group, and its header; Damaged if a block of them is not what it should be."""
+    parts, first = [], b""
+    for index in range(group.ri_length):
+        kind = MetaType.RB if index else MetaType.RG
+        data = filesystem.metadata(group.ri_addr + index, kind, group.ri_addr, "rindex entry")
+        parts.append(data[META_HEADER_BYTES if index else RGRP_HEADER_BYTES :])
+        first = first or data
+    bitmap = b"".join(parts)
+    if any(bitmap[group.ri_bitbytes :]):
+        report(Damaged(group.ri_addr, "bitmap", "goes on behind the group's last block"))
+    return bitmap[: group.ri_bitbytes], first
+
+
 @dataclass(slots=True)
 class _Owned:
     said: int
@@ -117,8 +140,8 @@ class Usage:
         return total, free, dinodes
 
     def _check_group(self, number: int, group: RindexEntry) -> list[int]:
-        bitmap, header = self._read_bitmap(group)
-        marked = b"".join([_STATES_OF_BYTE[byte] for byte in bitmap])
+        bitmap, header = _read_bitmap(self._filesystem, group, self._report)
+        marked = _states(bitmap)
         expected = self._states.get(number) or bytes(group.ri_data)
         if marked != expected:
             self._compare(group, marked, expected)
@@ -129,19 +152,6 @@ class Usage:
         else:
             self._check_gfs2(group, gfs2.Rgrp.unpack(header), counts)
         return counts
-
-    def _read_bitmap(self, group: RindexEntry) -> tuple[bytes, bytes]:
-        """The bitmap of a group, and its header; Damaged if a block of them is not what it should be."""
-        parts, first = [], b""
-        for index in range(group.ri_length):
-            kind = MetaType.RB if index else MetaType.RG
-            data = self._filesystem.metadata(group.ri_addr + index, kind, group.ri_addr, "rindex entry")
-            parts.append(data[META_HEADER_BYTES if index else RGRP_HEADER_BYTES :])
-            first = first or data
-        bitmap = b"".join(parts)
-        if any(bitmap[group.ri_bitbytes :]):
-            self._report(Damaged(group.ri_addr, "bitmap", "goes on behind the group's last block"))
-        return bitmap[: group.ri_bitbytes], first
 
     def _compare(self, group: RindexEntry, marked: bytes, expected: bytes | bytearray) -> None:
         for inside, (has, wants) in enumerate(zip(marked, expected, strict=True)):

@@ -191,3 +191,52 @@ def test_help_has_examples_and_the_exit_status() -> None:
     ended = ssi_image("--help")
     assert "ssi-image extract root_fs tree.tar" in ended.out
     assert "Exit status: 0, 1 if" in ended.out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["picture.svg", "picture.png"])
+def test_map_draws_a_picture_and_says_how_much_a_square_is(root_fs: Path, tmp_path: Path, name: str) -> None:
+    ended = ssi_image("map", root_fs, "-o", tmp_path / name)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out == f"{tmp_path / name}: 4096 squares of 16 KiB each\n"
+    told = subprocess.run(["file", "-b", tmp_path / name], capture_output=True, text=True, check=True).stdout
+    assert told.startswith(("SVG", "PNG"))
+    first = (tmp_path / name).read_bytes()
+    assert ssi_image("map", root_fs, "-o", tmp_path / name).status == 0
+    assert (tmp_path / name).read_bytes() == first
+
+
+def test_map_goes_to_the_current_folder_by_itself(
+    root_fs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert ssi_image("map", root_fs).status == 0
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["root_fs.svg"]
+
+
+def test_map_of_a_damaged_image_is_drawn_and_the_damage_told(root_fs: Path, tmp_path: Path) -> None:
+    data = bytearray(root_fs.read_bytes())
+    data[data.index(b"motd") - 30] ^= 0xFF
+    root_fs.write_bytes(data)
+    ended = ssi_image("map", root_fs, "-o", tmp_path / "a.svg")
+    assert ended.status == 1
+    assert "block " in ended.err
+    assert "damage" in (tmp_path / "a.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("a.jpg", "ends with neither .svg nor .png"),
+        ("", "is there and no file"),
+        ("image.svg", "is the image itself"),
+    ],
+)
+def test_map_is_drawn_over_nothing_else(root_fs: Path, tmp_path: Path, target: str, said: str) -> None:
+    image = root_fs.rename(tmp_path / "image.svg")
+    folder = tmp_path / "folder.svg"
+    folder.mkdir()
+    ended = ssi_image("map", image, "-o", tmp_path / target if target else folder)
+    assert ended.status == 2
+    assert said in ended.err
+    assert image.stat().st_size == 64 * MIB

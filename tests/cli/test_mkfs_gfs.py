@@ -323,3 +323,20 @@ def test_help_names_units_defaults_and_the_howtos_line() -> None:
     assert "mkfs_gfs -p memexp -t /dev/pool/pool0cidev -j 15 -J 32 -i /dev/pool/pool0" in ended.out
     assert "Sizes are in MiB" in ended.out
     assert "default:\n                        4096" in ended.out or "default: 4096" in ended.out
+
+
+@pytest.mark.parametrize("generation", ["gfs1", "gfs2"])
+def test_full_journals_have_their_room_on_the_disk_and_the_image_is_as_good(
+    tmp_path: Path, generation: str
+) -> None:
+    options = ("-q", *ONE_JOURNAL, "--format", generation)
+    thin, full = blank(tmp_path / "thin"), blank(tmp_path / "full")
+    assert mkfs(*options, thin).status == 0
+    assert mkfs(*options, "--full-journals", full).status == 0
+    assert sparse.allocated_bytes(thin) < 4 * MIB
+    assert 32 * MIB <= sparse.allocated_bytes(full) < 36 * MIB
+    if generation == "gfs1":
+        assert subprocess.run(["cmp", thin, full], check=False).returncode == 0
+        assert_clean_after_conversion(full)
+    else:
+        assert_clean(full)

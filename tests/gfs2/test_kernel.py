@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gfs_tools import assert_clean
+from gfs_tools import assert_clean, tool
 from odd_trees import odd_tree, pattern
 from reading_tools import findings
 
@@ -16,9 +16,9 @@ from ssiuml.gfs2.geometry import Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, Written, write_image
 from ssiuml.initrd import write_segment
-from ssiuml.tree import Literal, Meta, Tree, directory, file, symlink
+from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 from ssiuml.uml import command_line
-from ssiuml.units import MIB
+from ssiuml.units import GIB, MIB
 
 pytestmark = pytest.mark.cluster
 
@@ -55,13 +55,40 @@ def test_linux_sees_70000_names_in_a_directory(appliance: Appliance, tmp_path: P
     assert appliance.read_back(tmp_path / "image", take_census(tree)).names == 70_002
 
 
-def work(appliance: Appliance, image: Path, folder: Path) -> str:
-    """Let a kernel mount *image* and work in it; return its console."""
+def test_linux_reads_both_ends_of_8_gib_and_zeros_between(appliance: Appliance, tmp_path: Path) -> None:
+    tree = Tree()
+    content = Pieces(8 * GIB, [(0, b"begin"), (8 * GIB - 3, b"end")])
+    tree.add("large", file(content, Meta(mode=0o600)))
+    write_image(tmp_path / "image", tree, settings())
+    said = re.findall(
+        r"ends: (.*)", work(appliance, tmp_path / "image", tmp_path, SCRIPT.with_name("ends.sh"))
+    )
+    begin, middle, end = (data.hex() for data in (b"begin" + bytes(11), bytes(16), bytes(13) + b"end"))
+    assert said == [f"size {8 * GIB}", begin, middle, end, "done"]
+    assert_clean(tmp_path / "image")
+
+
+def test_devices_have_on_the_disk_the_numbers_that_gfs2_edit_shows(tmp_path: Path) -> None:
+    # The kernel of Linux 6.1 shows 0:0 for every device on GFS2.
+    tree = Tree()
+    for name, kind, device in (("disk", Kind.BLOCK, (98, 0xFFFFF)), ("tty", Kind.CHARACTER, (4, 64))):
+        tree.add(name, Node(kind, Meta(mode=0o600), device=device))
+    image = tmp_path / "image"
+    write_image(image, tree, settings())
+    numbers = {}
+    for block, name in re.findall(r"\d+/(\d+) \(.*Dev +(\w+)", tool("gfs2_edit", "-p", "root", image)):
+        said = dict(re.findall(r"di_(major|minor) +(\d+)", tool("gfs2_edit", "-p", block, image)))
+        numbers[name] = (int(said["major"]), int(said["minor"]))
+    assert numbers == {"disk": (98, 0xFFFFF), "tty": (4, 64)}
+
+
+def work(appliance: Appliance, image: Path, folder: Path, script: Path = SCRIPT) -> str:
+    """Let a kernel run *script* with *image* as its first disk; return its console."""
     programs = Tree()
     for path, node in appliance.programs.walk():
         if path:
             programs.add(path, node)
-    programs.add("init", file(Literal(SCRIPT.read_bytes()), Meta(mode=0o755)))
+    programs.add("init", file(Literal(script.read_bytes()), Meta(mode=0o755)))
     initrd = folder / "initrd"
     write_segment(initrd, programs)
     disks = {"ubd0": image}
@@ -74,7 +101,7 @@ def work(appliance: Appliance, image: Path, folder: Path) -> str:
         timeout=LIMIT_S,
         check=False,
     )
-    assert "work: done" in done.stdout, done.stdout[-3000:]
+    assert ": done" in done.stdout, done.stdout[-3000:]
     return done.stdout
 
 

@@ -3,15 +3,20 @@
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from reading_tools import gfs1_image, gfs2_image, read_everything
+from reading_tools import filesystem_of, gfs1_image, gfs2_image, read_everything
+
+from ssiuml.errors import SsiumlError
+from ssiuml.picture.occupancy import survey_occupancy
+from ssiuml.picture.tally import Use
 
 BLOCK_SIZES = (1024, 4096)
 # A whole check takes 0.1 s; the limit is for a busy machine, and far below what a loop would take.
 LIMIT_S = 30.0
+MAP_SHARE = 0.3  # of the damaged images are mapped as well
 SECTOR = 512
 MAGIC = bytes.fromhex("01161970")
 LOG_HEADER = 8
@@ -70,8 +75,17 @@ def fuzz(images: list[bytearray], rounds: int, seed: int) -> int:
         with damaged(images[which], used[which], chance):
             started = time.monotonic()
             seen += bool(read_everything(images[which]))
+            if chance.random() < MAP_SHARE:
+                map_everything(images[which])
             assert time.monotonic() - started < LIMIT_S
     return seen
+
+
+def map_everything(image: bytearray) -> None:
+    """Find out what all blocks of an image are for, as far as it can be read."""
+    with suppress(SsiumlError):
+        found = survey_occupancy(filesystem_of(image), lambda damage: None)
+        assert sum(found.total(use)[0] for use in Use) == found.blocks
 
 
 def test_a_thousand_damaged_images_neither_crash_the_reader_nor_hang_it(images: list[bytearray]) -> None:
