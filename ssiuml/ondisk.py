@@ -1,4 +1,6 @@
-"""Structures as they lie on a disk: declared as dataclasses, packed and unpacked, big-endian.
+"""Structures as they lie on a disk: declared as dataclasses, packed and unpacked.
+
+They are big-endian, those that derive from LittleEndian are not.
 
 A structure is a dataclass whose fields have the types of this module, in the order and with the names of
 the C declaration; padding is declared like everything else, so that every byte has a field::
@@ -48,6 +50,10 @@ class Text(Bytes):
     """Bytes filled up with NULs, which are not part of the value."""
 
 
+Le8 = Annotated[int, Integer("B")]
+Le16 = Annotated[int, Integer("H")]
+Le32 = Annotated[int, Integer("I")]
+SignedLe32 = Annotated[int, Integer("i")]
 Be8 = Annotated[int, Integer("B")]
 Be16 = Annotated[int, Integer("H")]
 Be32 = Annotated[int, Integer("I")]
@@ -111,11 +117,13 @@ def _lay_out(structure: "type[OnDisk]") -> Layout:
     placed: list[_Field] = []
     leaves: list[str] = []
     texts: list[tuple[str, int]] = []
-    codes, offset = ">", 0
+    codes, offset = structure.byte_order, 0
     for field in fields(structure):
         form = _form_of(structure, field.name, hints[field.name])
         if isinstance(form, Layout):
             inner = layout_of(form.structure)
+            if form.structure.byte_order != structure.byte_order:
+                raise TypeError(f"{structure.__name__}.{field.name} has another byte order")
             codes += inner.packer.format[1:]
             size = inner.packer.size
             leaves += [f"{field.name}.{leaf}" for leaf in _leaf_names(inner)]
@@ -157,6 +165,7 @@ class OnDisk:
     """Base of every structure; see the module."""
 
     __slots__: ClassVar[tuple[str, ...]] = ()
+    byte_order: ClassVar[str] = ">"  # as the struct module writes it
 
     @classmethod
     def size_bytes(cls) -> int:
@@ -224,13 +233,20 @@ class OnDisk:
         return FormatError(f"{type(self).__name__}.{name}: {value!r} does not fit: {limit}")
 
 
+class LittleEndian(OnDisk):
+    """Base of the structures of file systems that have their numbers the other way round."""
+
+    __slots__ = ()
+    byte_order = "<"
+
+
 def fast_packer(structure: "type[OnDisk]", names: "Sequence[str]") -> struct.Struct:
     """A packer of the fields with these dotted names alone, in their order on the disk; all others are 0.
 
     For structures that are written by the ten thousand; ValueError if a name is unknown or out of order.
     """
     layout = layout_of(structure)
-    format_, found = ">", []
+    format_, found = structure.byte_order, []
     for name, code in zip(_leaf_names(layout), _leaf_codes(layout), strict=True):
         if name in names:
             found.append(name)

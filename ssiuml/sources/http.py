@@ -1,0 +1,157 @@
+"""One file by HTTP: continued where it was left, with limits, and never glued together from two versions."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from ssiuml.errors import SsiumlError
+from ssiuml.units import format_size
+
+CONNECT_LIMIT_S: Final = 30.0
+SILENCE_LIMIT_S: Final = 60.0
+CHUNK_BYTES: Final = 1 << 14  # what is lost at most when a connection breaks
+MAX_REDIRECTS: Final = 10
+_PARTIAL, _OK, _RANGE = 206, 200, 416
+
+
+class DownloadError(SsiumlError):
+    """A mirror does not give the file; *again*: what came so far is good, and asking again may help."""
+
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        super().__init__(message)
+        self.again = again
+
+
+def download(
+    url: str,
+    part: Path,
+    limit_bytes: int,
+    *,
+    silence_limit_s: float = SILENCE_LIMIT_S,
+    on_bytes: Callable[[int, int | None], None],
+) -> None:
+    """Fetch *url* to the file *part*, going on behind what is there from the same URL and version.
+
+    *on_bytes* is told how many bytes there are, and of how many if that is known. Raises DownloadError if
+    the server fails, says nothing for *silence_limit_s* or gives more than *limit_bytes*.
+    """
+    state = part.with_name(f"{part.name}.json")
+    validator = _validator(state, url)
+    have = part.stat().st_size if part.exists() and validator else 0
+    # No compression on the way: ranges count the bytes of the file itself.
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    try:
+        with (
+            requests.Session() as session,
+            closing(_answer(session, url, headers, (CONNECT_LIMIT_S, silence_limit_s))) as answer,
+        ):
+            _receive(answer, part, state, have, limit_bytes, on_bytes, url)
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        raise DownloadError(_reason(error), again=True) from error
+    except requests.RequestException as error:
+        raise DownloadError(_reason(error)) from error
+
+
+def _answer(
+    session: requests.Session, url: str, headers: dict[str, str], limits: tuple[float, float]
+) -> requests.Response:
+    """The answer behind all redirects: never from https to http, and never to anything else."""
+    for _ in range(MAX_REDIRECTS + 1):
+        answer = session.get(url, headers=headers, stream=True, timeout=limits, allow_redirects=False)
+        if not answer.is_redirect:
+            return answer
+        answer.close()
+        before, url = urlsplit(url).scheme, urljoin(url, answer.headers["Location"])
+        after = urlsplit(url).scheme
+        if after not in ("http", "https") or (before, after) == ("https", "http"):
+            raise DownloadError(f"is redirected from {before} to {after}, which is not followed")
+    raise DownloadError(f"is redirected more than {MAX_REDIRECTS} times")
+
+
+def _receive(
+    answer: requests.Response,
+    part: Path,
+    state: Path,
+    have: int,
+    limit_bytes: int,
+    on_bytes: Callable[[int, int | None], None],
+    url: str,
+) -> None:
+    if answer.status_code == _RANGE:
+        part.unlink(missing_ok=True)
+        raise DownloadError("no longer has what was fetched so far", again=True)
+    if answer.status_code not in (_OK, _PARTIAL):
+        again = answer.status_code >= 500
+        raise DownloadError(f"answers {answer.status_code} {answer.reason}", again=again)
+    goes_on = answer.status_code == _PARTIAL and _starts_at(answer) == have
+    if answer.status_code == _PARTIAL and not goes_on:
+        raise DownloadError("gives another range than was asked for")
+    done = have if goes_on else 0
+    announced = answer.headers.get("Content-Length", "")
+    total = done + int(announced) if announced.isascii() and announced.isdigit() else None
+    if total is not None and total > limit_bytes:
+        raise DownloadError(f"has {format_size(total)}, the limit is {format_size(limit_bytes)}")
+    state.unlink(missing_ok=True)
+    with part.open("r+b" if goes_on else "wb") as stream:
+        stream.seek(done)
+        stream.truncate()
+        _remember(state, url, answer)
+        done = _copy(answer, stream, done, total, limit_bytes, on_bytes)
+    if total is not None and done != total:
+        raise DownloadError(f"ended after {done} of {total} bytes", again=True)
+
+
+def _copy(
+    answer: requests.Response,
+    stream: IO[bytes],
+    done: int,
+    total: int | None,
+    limit_bytes: int,
+    on_bytes: Callable[[int, int | None], None],
+) -> int:
+    for chunk in answer.iter_content(CHUNK_BYTES):
+        done += len(chunk)
+        if done > limit_bytes:
+            raise DownloadError(f"gives more than {format_size(limit_bytes)}, the limit")
+        stream.write(chunk)
+        on_bytes(done, total)
+    return done
+
+
+def _starts_at(answer: requests.Response) -> int | None:
+    words = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    return int(words) if words.isascii() and words.isdigit() else None
+
+
+def _remember(state: Path, url: str, answer: requests.Response) -> None:
+    # A weak ETag does not promise the same bytes (RFC 9110, 13.1.5).
+    tag = answer.headers.get("ETag", "")
+    validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
+    if validator:
+        state.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
+
+
+def _validator(state: Path, url: str) -> str:
+    """What the part was when it was begun, if it came from *url*; else nothing."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        values = json.loads(state.read_text(encoding="utf-8"))
+        if values["url"] == url:
+            return str(values["validator"])
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    """What a person can read of an error: the innermost text."""
+    while error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]
+    reason = getattr(error, "reason", None)
+    first = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    text = str(reason) if reason is not None else first
+    return text.rpartition(">: ")[2] or type(error).__name__
