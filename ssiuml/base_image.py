@@ -1,25 +1,48 @@
-"""The base layer out of the image of an installed system (HOWTO 5.1)."""
+"""The base layer out of the image of an installed system, an ext2 file system (HOWTO 5.1).
+
+The HOWTO mounts it; here it is read without a mount, and what is in it becomes a layer in the cache.
+"""
 
 from pathlib import Path
 from typing import Final
 
+from ssiuml import ext2
 from ssiuml.cache import Cache, Entry
-from ssiuml.layer import Layer
-from ssiuml.steps import Values
+from ssiuml.compressed import decompress
+from ssiuml.ext2.reader import read_ext2
+from ssiuml.layer import write_tree
+from ssiuml.progress import stages
+from ssiuml.sparse import require_space
+from ssiuml.steps import Values, package_digest
+from ssiuml.units import GIB
 
-SUFFIX: Final = ".ext2"
+SUFFIX: Final = ".tar"
+MAX_IMAGE_BYTES: Final = 16 * GIB
 
 
 def inputs(sha256: str) -> Values:
-    """What an unpacked image is kept under in the cache."""
-    return {"sha256": sha256}
+    """What the base is kept under in the cache; *sha256* is that of the downloaded image."""
+    return {"image_sha256": sha256, "code": package_digest(ext2)}
 
 
 def get_or_make(cache: Cache, source: Path, sha256: str) -> Entry:
-    """Unpack."""
-    raise NotImplementedError
+    """Return the base layer's entry, made of the image *source*, which may be compressed.
+
+    Raises UnpackError and Ext2Error if the image is damaged, SpaceError if the disk is too full.
+    """
+    return cache.get_or_make("base", inputs(sha256), SUFFIX, lambda path: _make(path, source))
 
 
-def layer_of(entry: Entry) -> Layer:
-    """The base as a layer."""
-    raise NotImplementedError
+def _make(path: Path, source: Path) -> Values:
+    # Named after the entry, whose lock we hold: what a killed build has left is found and replaced.
+    image = path.with_suffix(".ext2")
+    try:
+        decompress(source, image, MAX_IMAGE_BYTES, "base")
+        with stages("base") as show:
+            tree = read_ext2(image)
+            require_space(path.parent, image.stat().st_blocks * 512, "the base layer")
+            show(f"reading {sum(1 for _ in tree.walk())} names")
+            write_tree(path, tree)
+    finally:
+        image.unlink(missing_ok=True)
+    return {"size_bytes": path.stat().st_size}

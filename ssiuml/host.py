@@ -41,6 +41,7 @@ HOST_TOOLS: Final = (
     HostTool("fakeroot", "fakeroot", "install the base as an ordinary user"),
     HostTool("newuidmap", "uidmap", "install the base as an ordinary user"),
     HostTool("mkfs.gfs2", "gfs2-utils", "format and check the root image"),
+    HostTool("mke2fs", "e2fsprogs", "make the RAM disk of Linux 2.4"),
     HostTool("make", "make", "install the cluster tools"),
     HostTool("uml_switch", "uml-utilities", "connect the nodes of a cluster"),
     HostTool("ssh", "openssh-client", "enter a node"),

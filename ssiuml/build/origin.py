@@ -109,7 +109,7 @@ def _add_image(graph: StepGraph, name: str) -> None:
         return base_image.get_or_make(plan.cache, source(graph, name), _sha256(graph, name)).as_values()
 
     def read() -> Layer:
-        return base_image.layer_of(entry_of(graph.results("base")))
+        return base.layer_of(entry_of(graph.results("base")))
 
     def forget() -> None:
         with suppress(StepError):
