@@ -1,21 +1,51 @@
 """The steps that give layers on top of the base: cluster tools, modules, configuration, demo, prune."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Final
 
-from ssiuml import cluster_config, cluster_tools, configure, folder, kernel, prune, tree
+from ssiuml import (
+    cluster_config,
+    cluster_tools,
+    configure,
+    demo,
+    folder,
+    inittab,
+    kernel,
+    materialise,
+    old_modules,
+    prune,
+    tree,
+    ubd_nodes,
+)
+from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry, entry_of
+from ssiuml.compressed import unpack
 from ssiuml.layer import Layer
-from ssiuml.recipe import DebianKernel
+from ssiuml.recipe import DebianKernel, Demo, FromFolder, FromSource, ModulesOfImage
 from ssiuml.steps import Values, code_digest, file_sha256, folder_digest
+from ssiuml.units import GIB
+
+MAX_SOURCE_BYTES: Final = GIB  # of an archive of tools, unpacked
 
 
 def add_steps(graph: StepGraph) -> None:
-    """Add cluster-tools, kernel-image, modules, config, demo and prune."""
-    _add_cluster_tools(graph)
-    if isinstance(graph.recipe.kernel, DebianKernel):
-        _add_debian_kernel(graph, graph.recipe.kernel)
+    """Add cluster-tools, kernel-image, modules, config, demo and prune, as far as the recipe has them."""
+    recipe = graph.recipe
+    if isinstance(recipe.cluster_tools, str):
+        _add_cluster_tools(graph)
+    else:
+        _add_foreign_cluster_tools(graph, recipe.cluster_tools)
+    if isinstance(recipe.kernel, DebianKernel):
+        _add_debian_kernel(graph, recipe.kernel)
+    elif recipe.kernel.modules != "none":
+        _add_old_modules(graph, recipe.kernel.version, recipe.kernel.modules)
     _add_config(graph)
+    if recipe.demo is not None:
+        _add_demo(graph, recipe.demo)
     _add_prune(graph)
 
 
@@ -47,6 +77,85 @@ def _add_cluster_tools(graph: StepGraph) -> None:
         )
 
     graph.add_layer("cluster-tools", ["base"], inputs, install)
+
+
+def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder) -> None:
+    plan = graph.plan
+
+    def inputs() -> Values:
+        sources = {"folder": folder_digest(_folder(graph, origin))} if isinstance(origin, FromFolder) else {}
+        code = code_digest(cluster_tools, materialise)
+        return {
+            **sources,
+            "distribution": graph.recipe.distribution.name,
+            "mtime_ns": plan.mtime_ns,
+            "code": code,
+        }
+
+    @contextmanager
+    def installed() -> Iterator[Layer]:
+        work = plan.places.work / "cluster-tools"
+        with (
+            _opened(graph, origin, plan.places.work) as folder_,
+            cluster_tools.installed_over(
+                folder_, graph.recipe.distribution.name, work, graph.tree("base"), plan.mtime_ns
+            ) as layer,
+        ):
+            yield layer
+
+    after = ["base"] if isinstance(origin, FromFolder) else ["base", "fetch"]
+    graph.add_open_layer("cluster-tools", after, inputs, installed)
+
+
+def _folder(graph: StepGraph, origin: FromFolder) -> Path:
+    return graph.plan.loaded.paths[0].parent / origin.folder
+
+
+@contextmanager
+def _opened(graph: StepGraph, origin: FromSource | FromFolder, work: Path) -> Iterator[Path]:
+    """The folder of *origin*; that of a source is unpacked, and gone afterwards."""
+    if isinstance(origin, FromFolder):
+        yield _folder(graph, origin)
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{origin.source}.", dir=work) as scratch:
+        folder_ = Path(scratch) / "archive"
+        unpack(source(graph, origin.source), folder_, MAX_SOURCE_BYTES)
+        yield folder_
+
+
+def _add_old_modules(
+    graph: StepGraph, version: str, origin: ModulesOfImage | FromSource | FromFolder
+) -> None:
+    plan = graph.plan
+    work = plan.places.work
+
+    def inputs() -> Values:
+        files = {"folder": folder_digest(_folder(graph, origin))} if isinstance(origin, FromFolder) else {}
+        return {**files, "version": version, "mtime_ns": plan.mtime_ns, "code": code_digest(old_modules)}
+
+    def opened() -> AbstractContextManager[Layer]:
+        if isinstance(origin, ModulesOfImage):
+            return old_modules.modules_of_image(source(graph, origin.from_image), version, work)
+        if isinstance(origin, FromSource):
+            return old_modules.modules_of_archive(source(graph, origin.source), version, work, plan.mtime_ns)
+        return nullcontext(old_modules.modules_of_folder(_folder(graph, origin), version, plan.mtime_ns))
+
+    after = [] if isinstance(origin, FromFolder) else ["fetch"]
+    graph.add_open_layer("modules", after, inputs, opened)
+
+
+def _add_demo(graph: StepGraph, chosen: Demo) -> None:
+    plan = graph.plan
+
+    def opened() -> AbstractContextManager[Layer]:
+        archive = source(graph, chosen.source)
+        return demo.demo_layer(archive, chosen.path, plan.places.work, graph.tree("base"), plan.mtime_ns)
+
+    def inputs() -> Values:
+        return {"path": chosen.path, "mtime_ns": plan.mtime_ns, "code": code_digest(demo, folder)}
+
+    graph.add_open_layer("demo", ["base", "fetch"], inputs, opened)
 
 
 def _add_debian_kernel(graph: StepGraph, chosen: DebianKernel) -> None:
@@ -98,15 +207,18 @@ def _add_config(graph: StepGraph) -> None:
         return {
             "files": files,
             "root_password_hash": recipe.root_password_hash,
+            "uml": None if recipe.uml is None else recipe.uml.model_dump(mode="json"),
             "mtime_ns": plan.mtime_ns,
-            "code": code_digest(configure),
+            "code": code_digest(configure, inittab, ubd_nodes),
         }
 
     def configured() -> Layer:
         rendered = cluster_config.image_files(recipe, plan.config)
-        return configure.config_layer(plan.loaded, rendered, graph.tree("base"), plan.mtime_ns)
+        return configure.config_layer(
+            plan.loaded, rendered, graph.tree("base", "cluster-tools"), plan.mtime_ns
+        )
 
-    graph.add_layer("config", ["base", "cluster-config"], inputs, configured)
+    graph.add_layer("config", ["base", "cluster-tools", "cluster-config"], inputs, configured)
 
 
 def _add_prune(graph: StepGraph) -> None:

@@ -4,6 +4,7 @@ Layers lie over each other in the order in which they are added; merged they are
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ssiuml import layer, tree
@@ -50,10 +51,21 @@ class StepGraph:
         self, name: str, after: Sequence[str], inputs: Callable[[], Values], make: Callable[[], Layer]
     ) -> None:
         """Add a step that leaves a layer."""
+        self.add_open_layer(name, after, inputs, lambda: nullcontext(make()))
+
+    def add_open_layer(
+        self,
+        name: str,
+        after: Sequence[str],
+        inputs: Callable[[], Values],
+        opened: Callable[[], AbstractContextManager[Layer]],
+    ) -> None:
+        """Add a step that leaves a layer; its contents are there as long as the context of *opened*."""
         path = self.plan.layer(name)
 
         def write() -> Values:
-            write_layer(path, make())
+            with opened() as made:
+                write_layer(path, made)
             self.forget_layer(name)
             return {"sha256": file_sha256(path)}
 

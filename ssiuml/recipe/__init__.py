@@ -1,12 +1,20 @@
 """Recipes: what an image consists of, read from YAML, checked and frozen."""
 
-from ssiuml.recipe.boot import CpioInitrd, DebianKernel, HistoricInitrd, LinuxrcInitrd, NoKernel
+from ssiuml.recipe.boot import (
+    CpioInitrd,
+    DebianKernel,
+    HistoricInitrd,
+    LinuxrcInitrd,
+    ModulesOfImage,
+    NoKernel,
+)
 from ssiuml.recipe.dump import dump_recipe
 from ssiuml.recipe.filesystem import Gfs1Filesystem, Gfs2Filesystem, Pool
 from ssiuml.recipe.load import LoadedRecipe, list_recipes, load_recipe
 from ssiuml.recipe.model import Recipe, UserFile
 from ssiuml.recipe.nodes import Cluster
 from ssiuml.recipe.origin import (
+    Demo,
     Download,
     FromFolder,
     FromSource,
@@ -19,6 +27,7 @@ __all__ = [
     "Cluster",
     "CpioInitrd",
     "DebianKernel",
+    "Demo",
     "Download",
     "FromFolder",
     "FromSource",
@@ -28,6 +37,7 @@ __all__ = [
     "ImageDistribution",
     "LinuxrcInitrd",
     "LoadedRecipe",
+    "ModulesOfImage",
     "NoKernel",
     "PackagesDistribution",
     "Pool",
