@@ -39,6 +39,7 @@ def variables(recipe: Recipe) -> dict[str, Any]:
             for number in range(1, cluster.node_limit + 1)
         ],
         "prefix_length": cluster.network.prefixlen,
+        "netmask": str(cluster.network.netmask),
         "lock_table": recipe.filesystem.lock_table,
         "filesystem": recipe.filesystem.type,
     }

@@ -103,10 +103,18 @@ def module_closure(tree: Tree, folder: str, wanted: list[str]) -> list[str]:
 def read_modules_dep(tree: Tree, folder: str) -> dict[str, list[str]]:
     """What each module's path depends on, from modules.dep; the nearest first, as depmod writes it."""
     needs = {}
-    for line in tree.lookup(f"{folder}/modules.dep").read().decode(errors="surrogateescape").splitlines():
+    text = tree.lookup(f"{folder}/modules.dep").read().decode(errors="surrogateescape")
+    # Linux 2.4's depmod writes absolute paths, and goes on in the next line behind a backslash.
+    for line in text.replace("\\\n", " ").splitlines():
         path, _, rest = line.partition(":")
-        needs[path] = rest.split()
+        if path.strip():
+            needs[_inside(path.strip())] = [_inside(each) for each in rest.split()]
     return needs
+
+
+def _inside(path: str) -> str:
+    """A path below /lib/modules/VERSION, as modules.dep of today has it."""
+    return re.sub(r"^/lib/modules/[^/]+/", "", path)
 
 
 def _builtin(tree: Tree, folder: str) -> str:
@@ -115,5 +123,8 @@ def _builtin(tree: Tree, folder: str) -> str:
 
 
 def module_name(path: str) -> str:
-    """A module's name from its path: 'kernel/fs/gfs2/gfs2.ko' is 'gfs2' (dashes count as underscores)."""
-    return PurePosixPath(path).name.partition(".ko")[0].replace("-", "_")
+    """A module's name from its path: 'kernel/fs/gfs2/gfs2.ko' is 'gfs2' (dashes count as underscores).
+
+    Modules of Linux 2.4 end in .o.
+    """
+    return PurePosixPath(path).name.partition(".ko")[0].removesuffix(".o").replace("-", "_")

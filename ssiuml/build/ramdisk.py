@@ -1,11 +1,12 @@
 """The steps of the RAM disk."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from ssiuml import cluster_config, cpio, elf, initrd, kernel, tree
+from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, kernel, linuxrc, tree
 from ssiuml.build.contents import kernel_version
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.recipe import CpioInitrd
+from ssiuml.recipe import CpioInitrd, Gfs1Filesystem, LinuxrcInitrd
 from ssiuml.steps import Values, code_digest, file_sha256
 from ssiuml.tree import Tree
 
@@ -17,6 +18,8 @@ def add_steps(graph: StepGraph) -> None:
     chosen = graph.recipe.initrd
     if isinstance(chosen, CpioInitrd):
         _add_cpio(graph, chosen)
+    elif isinstance(chosen, LinuxrcInitrd):
+        _add_linuxrc(graph, chosen)
 
 
 def _add_cpio(graph: StepGraph, chosen: CpioInitrd) -> None:
@@ -47,6 +50,39 @@ def _add_cpio(graph: StepGraph, chosen: CpioInitrd) -> None:
     _add_segment(graph, "config", ["cluster-config"], lambda: {}, config)
     names = [f"initrd-{name}" for name in SEGMENTS]
     graph.add("initrd", names, lambda: {"limit_bytes": chosen.limit_bytes}, whole, plan.initrd)
+
+
+def _add_linuxrc(graph: StepGraph, chosen: LinuxrcInitrd) -> None:
+    plan = graph.plan
+
+    def inputs() -> Values:
+        return {
+            "initrd": chosen.model_dump(mode="json"),
+            "variables": cluster_config.variables(graph.recipe),
+            "template": file_sha256(plan.places.templates / linuxrc.TEMPLATE),
+            "time_ns": plan.mtime_ns,
+            "code": code_digest(elf, ext2_image, initrd, kernel, linuxrc, tree),
+        }
+
+    def written(target: Path, *, server: bool) -> Values:
+        small = linuxrc.linuxrc_tree(
+            graph.tree(),
+            plan.places.templates,
+            cluster_config.variables(graph.recipe),
+            version=kernel_version(graph),
+            tools=chosen.tools,
+            modules=chosen.modules,
+            mtime_ns=plan.mtime_ns,
+            server=server,
+        )
+        linuxrc.write_linuxrc_initrd(target, small, plan.epoch, chosen.limit_bytes)
+        return {"sha256": file_sha256(target), "size_bytes": target.stat().st_size}
+
+    after = [name for name in ("base", "cluster-tools", "modules", "config") if name in graph.steps]
+    graph.add("initrd", after, inputs, lambda: written(plan.initrd, server=False), plan.initrd)
+    if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
+        target = plan.initrd_memexp
+        graph.add("initrd-memexp", after, inputs, lambda: written(target, server=True), target)
 
 
 def _add_segment(

@@ -81,10 +81,9 @@ class CpioInitrd(_AnyInitrd):
 
 
 class LinuxrcInitrd(_AnyInitrd):
-    """The initrd of Linux 2.4: a small file system with linuxrc, put together from the root's files."""
+    """The initrd of Linux 2.4: an ext2 image with linuxrc, put together from the root's files."""
 
     form: Literal["linuxrc"] = Field(description="cpio; linuxrc or cluster_mkinitrd for Linux 2.4")
-    filesystem: Literal["ext2", "cramfs"] = Field("ext2", description="the kind of its file system")
     tools: Annotated[v.ImagePaths, AS_TUPLE] = Field(description="programs, by their path in the image")
     modules: Annotated[v.Modules, AS_TUPLE] = Field(description="kernel modules, loaded in this order")
 
