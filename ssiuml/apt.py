@@ -56,10 +56,11 @@ def sources_list(distribution: PackagesDistribution) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Apt:
-    """An apt of its own in *folder*, for the packages of *distribution*."""
+    """An apt of its own in *folder*, for the packages of *distribution* and one architecture."""
 
     folder: Path
     distribution: PackagesDistribution
+    architecture: str = "amd64"
 
     @property
     def archives(self) -> Path:
@@ -120,8 +121,8 @@ class Apt:
             "Dir::State": f"{self.folder}/state",
             "Dir::State::status": f"{self.folder}/status",
             "Dir::Cache": str(self.folder),
-            "APT::Architecture": "amd64",
-            "APT::Architectures": "amd64",
+            "APT::Architecture": self.architecture,
+            "APT::Architectures": self.architecture,
             "APT::Install-Recommends": "false",
             "APT::Sandbox::User": "root",  # the folder is private, the user _apt could not write to it
             "APT::Keep-Downloaded-Packages": "true",

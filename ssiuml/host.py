@@ -51,6 +51,8 @@ LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts")
 TEST_TOOLS: Final = (
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
     HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
+    HostTool("debugfs", "e2fsprogs", "make ext2 images of 2001 for tests"),
+    HostTool("bzip2", "bzip2", "unpack the archives of tests"),
     HostTool("gcc", "gcc", "hold structures against the kernel's header"),
     HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
 )

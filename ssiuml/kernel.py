@@ -93,11 +93,20 @@ def module_closure(tree: Tree, folder: str, wanted: list[str]) -> list[str]:
             if f"/{name.replace('-', '_')}." in _builtin(tree, folder).replace("-", "_"):
                 continue
             raise KernelError(f"/{folder}: there is no kernel module '{name}'")
-        closure.update(dict.fromkeys([*reversed(needs[path]), path]))
+        _close(path, needs, closure, set())
     for path in closure:
         if tree.find(f"{folder}/{path}") is None:
             raise KernelError(f"/{folder}: modules.dep names '{path}', which is not there")
     return list(closure)
+
+
+def _close(path: str, needs: dict[str, list[str]], closure: dict[str, None], above: set[str]) -> None:
+    """Add *path* behind all that it needs; Linux 2.4's depmod names for each what it needs directly."""
+    if path in closure or path in above:
+        return
+    for needed in reversed(needs.get(path, [])):
+        _close(needed, needs, closure, above | {path})
+    closure[path] = None
 
 
 def read_modules_dep(tree: Tree, folder: str) -> dict[str, list[str]]:

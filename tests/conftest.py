@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import Checkout, copy_sources
+from redhat.sources import make_sources
 
 from ssiuml.appliance import Appliance
 from ssiuml.build import Build
@@ -21,6 +22,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     copy_sources(checkout.folder)
     checkout.build()
     return checkout
+
+
+@pytest.fixture(scope="session")
+def redhat_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with stand-ins for what was published in 2002; see redhat.sources. Not to be changed."""
+    return make_sources(tmp_path_factory.mktemp("redhat") / "sources")
 
 
 @pytest.fixture

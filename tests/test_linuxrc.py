@@ -126,8 +126,8 @@ def test_modules_are_loaded_after_those_that_they_need(image: Path) -> None:
 def test_linuxrc_is_a_script_that_shellcheck_passes(tmp_path: Path, server: bool) -> None:
     (tmp_path / "linuxrc").write_bytes(small(root(), server=server).lookup("linuxrc").read())
     tool("dash", "-n", tmp_path / "linuxrc")
-    # `read` without -r, words that are numbers, and a console that is read and written.
-    tool("shellcheck", "-s", "sh", "-e", "SC2162,SC2086,SC2094", tmp_path / "linuxrc")
+    # `read` without -r, words that are numbers, a console that is read and written, a number not needed.
+    tool("shellcheck", "-s", "sh", "-e", "SC2162,SC2086,SC2094,SC2034", tmp_path / "linuxrc")
 
 
 def test_lock_server_has_its_address_and_no_root() -> None:
@@ -229,4 +229,4 @@ def test_a_kernel_mounts_it_and_starts_linuxrc(appliance: Appliance, tmp_path: P
         os.killpg(process.pid, signal.SIGKILL)
     assert "linuxrc: node 2, 192.168.50.2\n" in said
     # A 2.4 module is no module of 6.1: as far as that it went.
-    assert "lock_harness.o cannot be loaded" in said[-1]
+    assert "pool.o cannot be loaded" in said[-1]

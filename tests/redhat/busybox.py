@@ -1,0 +1,41 @@
+"""Debian's static busybox for 32-bit PCs: the stand-in of the shell and tools that scripts in a root call."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from ssiuml.apt import Apt
+from ssiuml.atomic import replacing
+from ssiuml.places import cache_root
+from ssiuml.recipe import PackagesDistribution
+from ssiuml.run import run
+
+_PACKAGE: Final = "busybox-static"
+_LIMIT_S: Final = 600.0
+
+
+def fetch_busybox() -> Path:
+    """The program's place in the cache; if it is not there, apt fetches and verifies the package."""
+    folder = cache_root(os.environ) / "tests" / "busybox-i386"
+    program = folder / "busybox"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock", timeout=_LIMIT_S):
+        if not program.is_file():
+            _fetch(folder, program)
+    return program
+
+
+def _fetch(folder: Path, program: Path) -> None:
+    mirror = "http://deb.debian.org/debian"
+    distribution = PackagesDistribution(name="debian", suite="bookworm", mirror=mirror)
+    apt = Apt(folder / "apt", distribution, architecture="i386")
+    apt.update()
+    package = apt.download(_PACKAGE)
+    run(["dpkg-deb", "--extract", package, folder / "package"], timeout_s=_LIMIT_S)
+    with replacing(program) as part:
+        shutil.copy2(folder / "package/bin/busybox", part)
+    shutil.rmtree(folder / "package")
+    shutil.rmtree(folder / "apt")
