@@ -1,6 +1,7 @@
 """The task graph: from a recipe to a root image, a kernel and a RAM disk that boot.
 
-``doit [recipe=NAME] TASK``; without a task it is build-root. What the steps do is in the package ssiuml.
+``doit [recipe=NAME] [offline=yes] TASK``; without a task it is build-root. What the steps do is in the
+package ssiuml.
 """
 
 import os
@@ -15,10 +16,12 @@ from doit.tools import Interactive
 from ssiuml import graph, host, recipe, session
 from ssiuml.build import Build
 from ssiuml.plan import make_plan
+from ssiuml.unverified import unverified
 
 PROJECT = Path(__file__).parent
 RECIPES = PROJECT / "recipes"
-PLAN = graph.load(lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ))
+OFFLINE = get_var("offline", "no") == "yes"
+PLAN = graph.load(lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ, offline=OFFLINE))
 BUILD = Build(PLAN)
 OUT = PLAN.places.out
 SHELL_SCRIPTS = (
@@ -121,6 +124,11 @@ def task_modules() -> graph.Task | None:
     return step("modules")
 
 
+def task_opengfs() -> graph.Task | None:
+    """Build OpenGFS for User-Mode Linux and install it into the root (HOWTO 4.7)."""
+    return step("opengfs")
+
+
 def task_config() -> graph.Task | None:
     """Configure the root: cluster files, first password, own files of the recipe (HOWTO 5.6)."""
     return step("config")
@@ -155,13 +163,14 @@ def task_build_root() -> graph.Task | None:
 
 
 def task_check() -> graph.Task | None:
-    """Boot one node from a copy of the images; write the root the other way, too, and compare."""
+    """Boot one node from a copy of the images; have foreign programs look at the root, and compare."""
 
     def check() -> None:
         from ssiuml.check import check_images
 
         session.begin(OUT)
-        check_images(OUT)
+        if PLAN.recipe.can_boot:
+            check_images(OUT)
         BUILD.check_writers()
 
     return {"actions": [graph.reported(check)], "task_dep": ["build-root", "mkfs"], "verbosity": 2}
@@ -178,10 +187,12 @@ def task_recipes() -> graph.Task | None:
 
 
 def task_show() -> graph.Task | None:
-    """Print the recipe with everything that it extends and all defaults."""
+    """Print the recipe with all that it extends and all defaults, and what of it is not verified."""
 
     def show() -> None:
         print(recipe.dump_recipe(PLAN.recipe), end="")
+        for line in (*BUILD.command_lines(), *unverified(PLAN.recipe)):
+            print(f"# {line}")
 
     return {"actions": [graph.reported(show)], "verbosity": 2}
 

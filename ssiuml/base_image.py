@@ -11,9 +11,10 @@ from ssiuml.cache import Cache, Entry
 from ssiuml.compressed import decompress
 from ssiuml.ext2.reader import read_ext2
 from ssiuml.layer import write_tree
-from ssiuml.progress import stages
+from ssiuml.progress import say, stages
 from ssiuml.sparse import require_space
 from ssiuml.steps import Values, package_digest
+from ssiuml.tree import Kind, Tree
 from ssiuml.units import GIB
 
 SUFFIX: Final = ".tar"
@@ -41,8 +42,18 @@ def _make(path: Path, source: Path) -> Values:
         with stages("base") as show:
             tree = read_ext2(image)
             require_space(path.parent, image.stat().st_blocks * 512, "the base layer")
+            _leave_out_sockets(tree)
             show(f"reading {sum(1 for _ in tree.walk())} names")
             write_tree(path, tree)
     finally:
         image.unlink(missing_ok=True)
     return {"size_bytes": path.stat().st_size}
+
+
+def _leave_out_sockets(tree: Tree) -> None:
+    """A socket belongs to the process that made it, and archives have no place for one."""
+    sockets = [path for path, node in tree.walk() if node.kind is Kind.SOCKET]
+    for path in sockets:
+        tree.remove(path)
+    if sockets:
+        say(f"base: sockets are left out: {', '.join(f'/{path}' for path in sockets)}")

@@ -1,4 +1,4 @@
-"""Puts right, with fsck.gfs2, what the crash of a node may leave behind on GFS2, and nothing else."""
+"""fsck.gfs2: puts right what the crash of a node may leave behind, and judges converted GFS1 file systems."""
 
 import re
 from contextlib import suppress
@@ -21,10 +21,9 @@ _DIRTY: Final = re.compile(r"Journal #\d+ \(\"journal\d+\"\) is dirty")
 # looks at them. Unlinked inodes: files that were removed but still open, or about to be freed; GFS2 frees
 # them when it next allocates nearby. Until then their blocks are in use for nobody, which harms nobody.
 # The other way round, blocks of files that count as free, is damage.
+_COUNTS: Final = "counts of free blocks and inodes"
 _LEFTOVERS: Final = {
-    "counts of free blocks and inodes": re.compile(
-        r"The statfs file |(Current|Calculated) statfs values:|(blocks|free|dinodes): +-?\d"
-    ),
+    _COUNTS: re.compile(r"The statfs file |(Current|Calculated) statfs values:|(blocks|free|dinodes): +-?\d"),
     "removed files that were not freed": re.compile(
         r"Found unlinked inode |Unlinked inode |Block \d+ .* bitmap says [12] \(\w+\) but FSCK saw 0 \(free\)"
         r"|Bitmap at block \d+ .* left inconsistent|RG #\d+ .* count inconsistent: "
@@ -60,6 +59,17 @@ def mend(image: Path) -> list[str]:
         run(["fsck.gfs2", "-y", image], timeout_s=TIMEOUT_S, ok_exit=(CORRECTED,))
         run(["fsck.gfs2", "-n", image], timeout_s=TIMEOUT_S)
     return found
+
+
+def convert(image: Path) -> None:
+    """Make GFS2 of the GFS1 file system in *image* with gfs2_convert, and have fsck.gfs2 check it.
+
+    gfs2_convert writes wrong counts of free blocks, which are corrected. DamagedError if there is more.
+    """
+    run(["gfs2_convert", "-y", image], timeout_s=TIMEOUT_S)
+    found = mend(image)
+    if found and found != [_COUNTS]:
+        raise DamagedError(f"{image}: gfs2_convert leaves more than wrong counts: {', '.join(found)}")
 
 
 def _leftovers(said: str) -> tuple[list[str], list[str]]:

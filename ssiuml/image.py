@@ -3,21 +3,23 @@
 Two ways lead there: the direct one writes the file system, the other has a kernel fill a formatted image.
 """
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ssiuml import gfs2_tools, sparse
+from ssiuml import fsck, gfs2_tools, sparse
 from ssiuml.appliance import Filled
 from ssiuml.assembly import Pool
 from ssiuml.atomic import replacing
-from ssiuml.compare import Census, take_census
+from ssiuml.compare import Census, differences, take_census
 from ssiuml.errors import RecipeError, SsiumlError
 from ssiuml.formatting import Gfs1Choice, make_filesystem
 from ssiuml.gfs.space import NoSpaceError
 from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, write_image
+from ssiuml.pool.label import RESERVED_BYTES
 from ssiuml.progress import stages
 from ssiuml.reading.damage import Damaged
 from ssiuml.reading.filesystem import read_filesystem
@@ -111,6 +113,29 @@ def write_into_pool(
         if damages:
             raise Gfs1Error(f"/dev/pool/{target.name}: is not a clean GFS1 file system: {damages[0]}")
         show("done")
+
+
+def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
+    """Check a GFS1 root in its pool: with *tree* by our reader, by gfs2_convert and fsck.gfs2 on a copy.
+
+    The copy lies below *work*. Raises Gfs1Error if the image holds something else than *tree* (in whole
+    seconds, which is all that GFS1 has), DamagedError if the converted copy is not clean.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with stages("check") as show, tempfile.TemporaryDirectory(prefix="check.", dir=work) as scratch:
+        show("reading the root")
+        damages: list[Damaged] = []
+        with opened(root_fs) as source:
+            _, seen = verify(read_filesystem(source), damages.append)
+            told = [str(damage) for damage in damages]
+            told += differences(take_census(tree).in_whole_seconds(), take_census(seen))
+        if told:
+            raise Gfs1Error(f"{root_fs}: {told[0]}" + (f", and {len(told) - 1} more" if told[1:] else ""))
+        show("converting a copy to GFS2")
+        copy = Path(scratch) / "root_fs"
+        sparse.copy_from(root_fs, RESERVED_BYTES, copy)
+        fsck.convert(copy)
+        show("the root holds the tree, and gfs2_convert and fsck.gfs2 find it sound")
 
 
 def _settings(loaded: LoadedRecipe, time_ns: int) -> Settings:

@@ -1,7 +1,7 @@
 """Modules of a kernel that was not built here: from an older root image, an archive, a folder (HOWTO 5.5)."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from ssiuml.reading.damage import Damaged
 from ssiuml.reading.filesystem import NoFilesystemError, read_filesystem
 from ssiuml.reading.source import opened
 from ssiuml.reading.survey import read_tree
-from ssiuml.tree import Tree
+from ssiuml.tree import Kind, Tree
 from ssiuml.units import GIB
 
 MODULES: Final = "lib/modules"
@@ -30,12 +30,13 @@ class ModulesError(SsiumlError):
 
 
 @contextmanager
-def modules_of_image(image: Path, version: str, work: Path) -> Iterator[Layer]:
+def modules_of_image(image: Path, version: str, work: Path, paths: Sequence[str] = ()) -> Iterator[Layer]:
     """Yield the layer /lib/modules/*version* out of an older root image: GFS, in a pool or not, or ext2.
 
     *image* may also be an archive that has a file root_fs in it, compressed or not, which is unpacked below
-    *work*. Contents are there as long as the context. Raises ModulesError if the image has no such modules,
-    NoFilesystemError if it has no file system, Damaged if that is damaged.
+    *work*. *paths* are other files to take from there. Contents are there as long as the context. Raises
+    ModulesError if the image has no such modules or files, Ext2Error if it has no file system, Damaged if
+    that is damaged.
     """
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="modules.", dir=work) as scratch:
@@ -45,7 +46,13 @@ def modules_of_image(image: Path, version: str, work: Path) -> Iterator[Layer]:
                 tree = read_tree(read_filesystem(source), _refuse)
             except NoFilesystemError:
                 tree = read_ext2(root_fs)
-            yield _chosen(tree, version, str(image))
+            layer = _chosen(tree, version, str(image))
+            for path in paths:
+                node = tree.find(path)
+                if node is None or node.kind is not Kind.FILE:
+                    raise ModulesError(f"{image}: has no file {path}", hint="see kernel.modules.paths")
+                layer.add(path, node)
+            yield layer
 
 
 def _root_fs(image: Path, scratch: Path) -> Path:

@@ -8,7 +8,7 @@ from ssiuml.layer import Layer
 from ssiuml.recipe import LoadedRecipe
 from ssiuml.tree import Tree
 
-RUNLEVEL: Final = "etc/rc3.d"
+RUNLEVELS: Final = ("etc/rc3.d", "etc/rc.d/rc3.d")  # Caldera has the latter alone
 _ENTRY: Final = re.compile(r"S\d\d(.+)")
 
 
@@ -17,10 +17,13 @@ def prune_layer(loaded: LoadedRecipe, tree: Tree) -> Layer:
 
     RecipeError, with what is there instead, for every name that matches nothing.
     """
+    if not loaded.recipe.prune:
+        return Layer()
+    runlevel = next((path for path in RUNLEVELS if tree.find(path) is not None), RUNLEVELS[0])
     # /etc/rc3.d itself may be a link (to rc.d/rc3.d on Red Hat 7.2); whiteouts lie where it leads.
-    folder = tree.real_path(RUNLEVEL)
+    folder = tree.real_path(runlevel)
     entries: dict[str, list[str]] = {}
-    for entry in tree.children(RUNLEVEL):
+    for entry in tree.children(runlevel):
         match = _ENTRY.fullmatch(entry)
         if match is not None:
             entries.setdefault(match[1], []).append(entry)
@@ -30,7 +33,7 @@ def prune_layer(loaded: LoadedRecipe, tree: Tree) -> Layer:
         if name not in entries:
             there = ", ".join(sorted(entries)) or "nothing"
             problems.append(
-                loaded.error(("prune", number), f"/{RUNLEVEL}/S??{name} is not there", f"there is: {there}")
+                loaded.error(("prune", number), f"/{runlevel}/S??{name} is not there", f"there is: {there}")
             )
         layer.removed.extend(f"{folder}/{entry}" for entry in entries.get(name, []))
     if problems:

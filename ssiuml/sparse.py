@@ -37,10 +37,16 @@ def copy(source: Path, target: Path) -> None:
             _copy_data(reader.fileno(), writer.fileno())
 
 
-def _copy_data(source: int, target: int) -> None:
+def copy_from(source: Path, start_bytes: int, target: Path) -> None:
+    """Copy what *source* has from *start_bytes* on to *target*, hole for hole."""
+    with replacing(target) as part, source.open("rb") as reader, part.open("wb") as writer:
+        _copy_data(reader.fileno(), writer.fileno(), start_bytes)
+
+
+def _copy_data(source: int, target: int, skip_bytes: int = 0) -> None:
     size = os.fstat(source).st_size
-    os.ftruncate(target, size)
-    position = 0
+    os.ftruncate(target, max(size - skip_bytes, 0))
+    position = skip_bytes
     while position < size:
         try:
             start = os.lseek(source, position, os.SEEK_DATA)
@@ -49,7 +55,7 @@ def _copy_data(source: int, target: int) -> None:
                 return
             raise
         position = os.lseek(source, start, os.SEEK_HOLE)
-        os.lseek(target, start, os.SEEK_SET)
+        os.lseek(target, start - skip_bytes, os.SEEK_SET)
         while start < position:
             # Not copy_file_range: it refuses two file systems of different types (EXDEV).
             copied = os.sendfile(target, source, start, position - start)

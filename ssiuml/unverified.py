@@ -9,6 +9,7 @@ from ssiuml.recipe import (
     HistoricInitrd,
     ImageDistribution,
     LinuxrcInitrd,
+    NoKernel,
     Recipe,
 )
 
@@ -26,6 +27,10 @@ def unverified(recipe: Recipe) -> list[str]:
         found.append(
             f"the form of the lines marked 'For UML' in {recipe.uml.inittab}: known from the HOWTO alone"
         )
+    if isinstance(recipe.kernel, NoKernel) and recipe.kernel.modules != "none":
+        found.append("where modules and programs lie in what they are taken from: tested with a stand-in")
+    if recipe.opengfs is not None:
+        found.append("building and installing OpenGFS: tested with a stand-in")
     if isinstance(recipe.filesystem, Gfs1Filesystem):
         found += _of_gfs1(recipe, recipe.filesystem)
     if isinstance(recipe.initrd, LinuxrcInitrd):

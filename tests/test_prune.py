@@ -106,3 +106,8 @@ def test_a_runlevel_that_is_a_link_is_pruned_where_it_leads(tmp_path: Path) -> N
     assert layer.removed == ["etc/rc.d/rc3.d/S55sshd"]
     assert left(tree, layer, "etc/rc3.d") == ["S90crond"]
     assert left(tree, layer, "etc") == ["init.d", "rc.d", "rc3.d"]
+
+
+def test_a_runlevel_that_only_lies_in_rc_d_is_pruned_there(tmp_path: Path) -> None:
+    tree = tree_with("S55sshd", "S90crond", folder="etc/rc.d/rc3.d")
+    assert left(tree, prune_layer(load(tmp_path, "sshd"), tree), "etc/rc.d/rc3.d") == ["S90crond"]

@@ -5,7 +5,7 @@ data's way: base, cluster-tools, modules, config, demo and prune give layers; me
 tree goes into the root image, and parts of it into the RAM disk. Which steps there are the recipe decides.
 """
 
-from ssiuml.build import configuration, contents, finish, origin, ramdisk, root, storage
+from ssiuml.build import configuration, contents, finish, origin, pools, ramdisk, root, storage
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.plan import Plan
 from ssiuml.steps import Step
@@ -46,5 +46,9 @@ class Build:
             forget()
 
     def check_writers(self) -> None:
-        """Write the root the other way too and compare; see ssiuml.build.root.check_writers."""
-        root.check_writers(self._graph)
+        """Have somebody else look at the root, or write it; see ssiuml.build.root.check_root."""
+        root.check_root(self._graph)
+
+    def command_lines(self) -> list[str]:
+        """The command lines of the host's programs that the recipe asks for, in the order of the HOWTO."""
+        return pools.command_lines(self._graph)

@@ -16,6 +16,7 @@ from ssiuml import (
     kernel,
     materialise,
     old_modules,
+    opengfs_build,
     prune,
     tree,
     ubd_nodes,
@@ -25,7 +26,7 @@ from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry, entry_of
 from ssiuml.compressed import unpack
 from ssiuml.layer import Layer
-from ssiuml.recipe import DebianKernel, Demo, FromFolder, FromSource, ModulesOfImage
+from ssiuml.recipe import DebianKernel, Demo, FromFolder, FromSource, ModulesOfImage, OpenGfs
 from ssiuml.steps import Values, code_digest, file_sha256, folder_digest
 from ssiuml.units import GIB
 
@@ -33,7 +34,7 @@ MAX_SOURCE_BYTES: Final = GIB  # of an archive of tools, unpacked
 
 
 def add_steps(graph: StepGraph) -> None:
-    """Add cluster-tools, kernel-image, modules, config, demo and prune, as far as the recipe has them."""
+    """Add cluster-tools, kernel-image, modules, opengfs, config, demo, prune, if the recipe has them."""
     recipe = graph.recipe
     if isinstance(recipe.cluster_tools, str):
         _add_cluster_tools(graph)
@@ -43,6 +44,8 @@ def add_steps(graph: StepGraph) -> None:
         _add_debian_kernel(graph, recipe.kernel)
     elif recipe.kernel.modules != "none":
         _add_old_modules(graph, recipe.kernel.version, recipe.kernel.modules)
+    if recipe.opengfs is not None:
+        _add_opengfs(graph, recipe.opengfs)
     _add_config(graph)
     if recipe.demo is not None:
         _add_demo(graph, recipe.demo)
@@ -132,17 +135,41 @@ def _add_old_modules(
 
     def inputs() -> Values:
         files = {"folder": folder_digest(_folder(graph, origin))} if isinstance(origin, FromFolder) else {}
-        return {**files, "version": version, "mtime_ns": plan.mtime_ns, "code": code_digest(old_modules)}
+        chosen = origin.model_dump(mode="json")
+        code = code_digest(old_modules)
+        return {**files, "from": chosen, "version": version, "mtime_ns": plan.mtime_ns, "code": code}
 
     def opened() -> AbstractContextManager[Layer]:
         if isinstance(origin, ModulesOfImage):
-            return old_modules.modules_of_image(source(graph, origin.from_image), version, work)
+            image = source(graph, origin.from_image)
+            return old_modules.modules_of_image(image, version, work, origin.paths)
         if isinstance(origin, FromSource):
             return old_modules.modules_of_archive(source(graph, origin.source), version, work, plan.mtime_ns)
         return nullcontext(old_modules.modules_of_folder(_folder(graph, origin), version, plan.mtime_ns))
 
     after = [] if isinstance(origin, FromFolder) else ["fetch"]
     graph.add_open_layer("modules", after, inputs, opened)
+
+
+def _add_opengfs(graph: StepGraph, chosen: OpenGfs) -> None:
+    plan = graph.plan
+    kernel_tree = plan.loaded.paths[0].parent / chosen.kernel_tree
+
+    def opened() -> AbstractContextManager[Layer]:
+        archive, work = source(graph, chosen.source), plan.places.work / "opengfs"
+        return opengfs_build.opengfs_layer(archive, kernel_tree, work, graph.tree("base"), plan.mtime_ns)
+
+    def inputs() -> Values:
+        # A kernel tree has ten thousands of files: what says how it was configured stands for it.
+        state = {
+            name: file_sha256(kernel_tree / name)
+            for name in (".config", "Makefile", "include/linux/version.h")
+            if (kernel_tree / name).is_file()
+        }
+        code = code_digest(opengfs_build, folder)
+        return {"kernel_tree": str(kernel_tree), "state": state, "mtime_ns": plan.mtime_ns, "code": code}
+
+    graph.add_open_layer("opengfs", ["base", "fetch"], inputs, opened)
 
 
 def _add_demo(graph: StepGraph, chosen: Demo) -> None:

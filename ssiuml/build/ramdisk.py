@@ -54,6 +54,9 @@ def _add_cpio(graph: StepGraph, chosen: CpioInitrd) -> None:
 
 def _add_linuxrc(graph: StepGraph, chosen: LinuxrcInitrd) -> None:
     plan = graph.plan
+    after = [
+        name for name in ("base", "cluster-tools", "modules", "opengfs", "config") if name in graph.steps
+    ]
 
     def inputs() -> Values:
         return {
@@ -66,7 +69,7 @@ def _add_linuxrc(graph: StepGraph, chosen: LinuxrcInitrd) -> None:
 
     def written(target: Path, *, server: bool) -> Values:
         small = linuxrc.linuxrc_tree(
-            graph.tree(),
+            graph.tree(*after),
             plan.places.templates,
             cluster_config.variables(graph.recipe),
             version=kernel_version(graph),
@@ -78,7 +81,6 @@ def _add_linuxrc(graph: StepGraph, chosen: LinuxrcInitrd) -> None:
         linuxrc.write_linuxrc_initrd(target, small, plan.epoch, chosen.limit_bytes)
         return {"sha256": file_sha256(target), "size_bytes": target.stat().st_size}
 
-    after = [name for name in ("base", "cluster-tools", "modules", "config") if name in graph.steps]
     graph.add("initrd", after, inputs, lambda: written(plan.initrd, server=False), plan.initrd)
     if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
         target = plan.initrd_memexp

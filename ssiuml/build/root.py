@@ -74,12 +74,20 @@ def _appliance(graph: StepGraph, programs: Tree) -> Appliance:
     )
 
 
-def check_writers(graph: StepGraph) -> None:
-    """Write the root the other way too, and demand that a kernel sees the same tree in both images.
+def check_root(graph: StepGraph) -> None:
+    """Have somebody else look at the root image, and demand that it holds the tree.
 
-    The root image and the formatted one are made. Raises ApplianceError if an image does not hold what
-    the tree does, StepError if a kernel sees different trees.
+    For GFS2 a kernel writes the root the other way, too, and sees the same tree in both images; the formatted
+    image is made. A copy of a GFS1 root is converted by gfs2_convert and checked by fsck.gfs2, and our own
+    reader compares it with the tree. Raises ApplianceError, Gfs1Error, Gfs2Error or StepError.
     """
+    if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
+        image.check_pool(graph.plan.root_fs, graph.tree(), graph.plan.places.work)
+    elif graph.recipe.can_boot:
+        _check_writers(graph)
+
+
+def _check_writers(graph: StepGraph) -> None:
     plan, chosen = graph.plan, graph.recipe.gfs2
     contents = graph.tree()
     appliance = replace(_appliance(graph, contents), task="check")

@@ -19,6 +19,7 @@ from ssiuml.recipe.origin import (
     FromFolder,
     FromSource,
     ImageDistribution,
+    OpenGfs,
     PackagesDistribution,
     Tools,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "LoadedRecipe",
     "ModulesOfImage",
     "NoKernel",
+    "OpenGfs",
     "PackagesDistribution",
     "Pool",
     "Recipe",

@@ -27,6 +27,9 @@ class ModulesOfImage(Section):
     from_image: v.SourceName = Field(
         description="one of the sources: a root image, or an archive with root_fs"
     )
+    paths: Annotated[v.ImagePaths, AS_TUPLE] = Field(
+        (), description="files to take from there besides, such as OpenGFS's programs"
+    )
 
 
 def _modules_tag(value: object) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ssiuml.recipe.filesystem import Filesystem, Sizes
     from ssiuml.recipe.model import UserFile
     from ssiuml.recipe.nodes import Cluster, LockServer, Timings
-    from ssiuml.recipe.origin import ClusterTools, Demo, Distribution, Download, Tools
+    from ssiuml.recipe.origin import ClusterTools, Demo, Distribution, Download, OpenGfs, Tools
 
 MAX_NODES = 15
 LEAST_TREE_BYTES = 64 * MIB
@@ -40,6 +40,7 @@ class Parts:
     kernel: Kernel | None
     initrd: Initrd | None
     demo: Demo | None
+    opengfs: OpenGfs | None
 
 
 def check_all(parts: Parts) -> Iterator[Problem]:
@@ -92,6 +93,7 @@ def source_uses(parts: Parts) -> Iterator[tuple[KeyPath, str]]:
         (("distribution", "source"), parts.distribution),
         (("cluster_tools", "source"), parts.cluster_tools),
         (("demo", "source"), parts.demo),
+        (("opengfs", "source"), parts.opengfs),
         (("kernel", "modules", "from_image"), modules),
         (("kernel", "modules", "source"), modules),
     ]

@@ -10,11 +10,19 @@ from typing import Annotated, TypeVar
 from pydantic import Field, model_validator
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.boot import Initrd, Kernel
+from ssiuml.recipe.boot import DebianKernel, Initrd, Kernel
 from ssiuml.recipe.checks import Parts, check_all, source_uses
 from ssiuml.recipe.filesystem import Filesystem, Gfs1Filesystem, Gfs2Filesystem, Sizes
 from ssiuml.recipe.nodes import Cluster
-from ssiuml.recipe.origin import ClusterTools, Demo, Distribution, Download, PackagesDistribution, Tools
+from ssiuml.recipe.origin import (
+    ClusterTools,
+    Demo,
+    Distribution,
+    Download,
+    OpenGfs,
+    PackagesDistribution,
+    Tools,
+)
 from ssiuml.recipe.problems import all_wrong, wrong
 from ssiuml.recipe.section import AS_TUPLE, Section
 
@@ -92,6 +100,9 @@ class Recipe(Section):
         "builtin", description="builtin, or {source: SOURCE}, {folder: DIR} with a Makefile of its own"
     )
     kernel: Kernel = Field(description="the kernel")
+    opengfs: OpenGfs | None = Field(
+        None, description="OpenGFS's source, to be built and installed in the root"
+    )
     initrd: Initrd = Field(description="the initrd")
     root_password_hash: v.PasswordHash = Field(description="root's first password, hashed: openssl passwd -6")
     uml: Uml | None = Field(None, description="what an image of a machine needs to run in User-Mode Linux")
@@ -110,6 +121,11 @@ class Recipe(Section):
     def all_packages(self) -> tuple[str, ...]:
         """The packages and the extra packages in this order, each once."""
         return tuple(dict.fromkeys(self.packages + self.extra_packages))
+
+    @property
+    def can_boot(self) -> bool:
+        """Whether a node can be started from the images alone: there is a kernel among them."""
+        return isinstance(self.kernel, DebianKernel)
 
     @property
     def gfs2(self) -> Gfs2Filesystem:

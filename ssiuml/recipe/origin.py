@@ -105,6 +105,13 @@ class Demo(Section):
     path: v.ImagePath = Field("/root/dbdemo", description="the folder in the image for what is in it")
 
 
+class OpenGfs(Section):
+    """OpenGFS, built for User-Mode Linux (HOWTO 4.7)."""
+
+    source: v.SourceName = Field(description="one of the sources: OpenGFS's source")
+    kernel_tree: v.HostPath = Field(description="the folder of the configured kernel source")
+
+
 class HostProgram(Section):
     """A program of the host instead of this project's own code."""
 

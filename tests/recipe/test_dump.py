@@ -38,7 +38,7 @@ def test_dump_has_the_order_of_the_schema_and_sizes_for_people(recipes: Path, wr
     write("mine", RICH)
     text = dump_recipe(load_recipe("mine", recipes).recipe)
     keys = [line.partition(":")[0] for line in text.splitlines() if line[0] not in " -"]
-    assert keys == [key for key in Recipe.model_fields if key not in ("uml", "demo")]
+    assert keys == [key for key in Recipe.model_fields if key not in ("uml", "demo", "opengfs")]
     assert "  root_fs: 1025 MiB\n" in text
     assert "  limit: 1234567 bytes\n" in text
     assert "  journal_size: 8 MiB\n" in text

@@ -8,6 +8,7 @@ from redhat.archives import as_bytes, pack_sparse
 from redhat.dates import RELEASE_S
 from redhat.draft import Draft
 from redhat.modules import module_files
+from redhat.opengfs import TOOLS
 from ssiuml import sparse
 from ssiuml.assembly import assemble, find_label
 from ssiuml.formatting import Gfs1Choice, make_filesystem
@@ -43,10 +44,13 @@ def make_older_root(target: Path, *, size_mib: int = 64) -> Path:
 
 
 def old_tree() -> Tree:
-    """A small root with the modules of the old image."""
+    """A small root with the modules and OpenGFS's programs of the old image."""
     draft = Draft(RELEASE_S)
     for path, data in module_files().items():
         draft.file(path, data)
+    # Where OpenGFS's make install would have put them is not known.
+    for name in TOOLS:
+        draft.program(f"sbin/{name}")
     draft.file("etc/redhat-release", "Red Hat Linux release 7.2 (Enigma)\n")
     return draft.tree
 

@@ -24,7 +24,7 @@ _APPLETS: Final = {
         "gzip hostname kill ln ls mkdir mknod mktemp more mount mv ps pwd rm rmdir sed sh sleep sort stty "
         "sync tar touch true umount uname usleep vi zcat"
     ),
-    "sbin": "ifconfig insmod losetup lsmod mke2fs rmmod route",
+    "sbin": "ifconfig insmod losetup lsmod mke2fs pivot_root rmmod route",
     "usr/bin": (
         "[ bzip2 cmp diff dirname du env find head id md5sum od printf tail test tr uniq wc which xargs"
     ),
