@@ -199,6 +199,14 @@ def test_svg_has_a_square_for_each_cell_where_it_belongs(drawn: Drawing) -> None
     assert free[-1] == (left + column * pitch, top + row * pitch, side, side)
 
 
+def test_names_that_the_font_of_a_png_does_not_have_are_escaped_there() -> None:
+    found = occupancy(cell(data=10))
+    odd = draw(found, replace(CAPTION, name="b\u00f6 \u65e5"))
+    assert png(odd) == png(draw(found, replace(CAPTION, name=r"b\xf6 \u65e5")))
+    assert png(odd) != png(draw(found, replace(CAPTION, name="b\u00e4 \u65e5")))
+    assert "b\u00f6 \u65e5" in svg(odd).decode()
+
+
 def test_same_drawing_gives_the_same_bytes(drawn: Drawing) -> None:
     assert svg(drawn) == svg(drawn)
     assert png(drawn) == png(drawn)
