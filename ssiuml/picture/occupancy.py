@@ -96,7 +96,8 @@ class _Painter:
 
     def take(self, start: int, count: int, use: Use) -> None:
         """Count blocks of a place that the format gives; what has been counted before stays what it is."""
-        for first, length in self._claims.add_run(start, count):
+        inside = min(count, self._filesystem.blocks - start)  # an image may end within its superblock's block
+        for first, length in self._claims.add_run(start, inside):
             self.tally.add(first, length, use)
 
     def visit(self, inode: Inode) -> None:

@@ -117,3 +117,4 @@ def test_images_that_are_cut_off_anywhere_are_damaged(images: list[bytearray], w
         last - 4096,
     ):
         assert read_everything(image[:end]), end
+        map_everything(image[:end])
