@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ssiuml.assembly import pool_of, read_state
+from ssiuml.assembly import Pool, pool_of, read_state
 from ssiuml.cli.entry import DONE, FAILED, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.compare import differences, take_census
@@ -117,10 +117,15 @@ def main(words: Sequence[str]) -> int:
     return findings.status()
 
 
+def _place(arguments: argparse.Namespace) -> Path | Pool:
+    """Where the image is that the call names."""
+    pool = pool_of(read_state(state_file(arguments)), arguments.image)
+    return pool if pool is not None else Path(arguments.image)
+
+
 @contextmanager
 def _filesystem(arguments: argparse.Namespace) -> Iterator[Filesystem]:
-    pool = pool_of(read_state(state_file(arguments)), arguments.image)
-    with opened(pool if pool is not None else Path(arguments.image)) as source:
+    with opened(_place(arguments)) as source:
         try:
             filesystem = read_filesystem(source)
         except NoFilesystemError as error:
@@ -208,14 +213,18 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
 
 def _map(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
     target: Path = arguments.target or Path(f"{Path(arguments.image).name}.svg")
-    if target.suffix not in PICTURES:
+    if target.suffix.lower() not in PICTURES:
         raise UsageError(
             f"{target}: ends with neither {' nor '.join(PICTURES)}", hint="the ending says what is drawn"
         )
     if target.exists() and not target.is_file():
         raise UsageError(f"{target}: is there and no file", hint="choose another name")
-    if target.exists() and Path(arguments.image).exists() and target.samefile(arguments.image):
-        raise UsageError(f"{target}: is the image itself", hint="choose another name: -o FILE.svg")
+    place = _place(arguments)
+    for device in place.paths if isinstance(place, Pool) else [place]:
+        if target.exists() and target.samefile(device):
+            raise UsageError(
+                f"{target}: is the image itself, or a part of it", hint="choose another name: -o FILE.svg"
+            )
     occupancy = survey_occupancy(filesystem, findings.report)
     caption = Caption(
         name=_printable(arguments.image),

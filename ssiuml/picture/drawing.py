@@ -8,29 +8,30 @@ from ssiuml.picture.occupancy import Occupancy
 from ssiuml.picture.tally import Cell, Use
 from ssiuml.units import format_size
 
-COLUMNS: Final = 96
+COLUMNS: Final = 128  # a power of two, as a cell is: the sizes at the rows are round
 PITCH: Final = 11  # from cell to cell; all lengths are pixels
 SIDE: Final = 10  # of a cell
 LEFT, RIGHT, TOP = 84, 24, 96
 ROW: Final = 21  # of the legend
-ROW_LABELS_EVERY: Final = 4
+ROW_LABELS_EVERY: Final = 8
 
 INK: Final = "#22262b"
 SOFT_INK: Final = "#6a717a"
 ALARM: Final = "#c2185b"
 PAPER: Final = "#ffffff"
-POOL_LABEL: Final = "#1b998b"
+POOL_LABEL: Final = "#43d186"
 
+# Chosen by search: far apart also for eyes that tell red, green or blue less well, solid ones and pale ones.
 _COLOURS: Final = {
-    Use.SUPERBLOCK: "#111111",
-    Use.GROUP: "#d64550",
-    Use.JOURNAL: "#8f63b8",
-    Use.DINODE: "#f08a24",
-    Use.METADATA: "#e3bd2b",
-    Use.DATA: "#3a78c9",
-    Use.UNKNOWN: "#e91e9c",
-    Use.OUTSIDE: "#7d848c",
-    Use.FREE: "#c3c9d0",
+    Use.SUPERBLOCK: "#010101",
+    Use.GROUP: "#95170e",
+    Use.JOURNAL: "#952dd9",
+    Use.DINODE: "#f1550f",
+    Use.METADATA: "#f8dd14",
+    Use.DATA: "#315c95",
+    Use.UNKNOWN: "#f565f4",
+    Use.OUTSIDE: "#4c4d4e",
+    Use.FREE: "#cfd5db",
 }
 _NAMES: Final = {
     Use.SUPERBLOCK: "superblock",
@@ -43,7 +44,7 @@ _NAMES: Final = {
     Use.OUTSIDE: "outside of resource groups",
     Use.FREE: "free",
 }
-_HOLE_STRENGTH: Final = 0.22  # how much of its colour a hole keeps
+_HOLE_STRENGTH: Final = 0.38  # how much of its colour a hole keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def draw(occupancy: Occupancy, caption: Caption) -> Drawing:
         start = row * COLUMNS * occupancy.cell_blocks * occupancy.block_size
         place = TOP + row * PITCH + 9
         drawing.texts.append(
-            Text(LEFT - 10, place, 11, SOFT_INK, format_size(start) if start else "0", "end")
+            Text(LEFT - 10, place, 11, SOFT_INK, format_size(start, exact=True) if start else "0", "end")
         )
     _draw_legend(drawing, occupancy, caption, legend, uses)
     return drawing
@@ -140,10 +141,10 @@ def _draw_title(drawing: Drawing, occupancy: Occupancy, caption: Caption) -> Non
         f"{occupancy.blocks:,} blocks of {size} bytes; "
         f"{_plural(len(occupancy.groups), 'resource group')}, {_plural(occupancy.journals, 'journal')}"
     )
-    drawing.texts.append(Text(LEFT, 36, 20, INK, shortened(caption.name, 90)))
+    drawing.texts.append(Text(LEFT, 36, 18, INK, shortened(caption.name, 64)))
     drawing.texts.append(Text(LEFT, 60, 13, SOFT_INK, facts))
     if caption.damages:
-        told = f"{_plural(caption.damages, 'damage')} met: drawn is what can be read"
+        told = f"damaged, {_plural(caption.damages, 'defect')}: drawn is what can be read"
         drawing.texts.append(Text(drawing.width - RIGHT, 60, 13, ALARM, told, "end"))
 
 
@@ -192,7 +193,7 @@ def _borders(occupancy: Occupancy) -> Iterator[Rectangle]:
 
 
 def _draw_legend(drawing: Drawing, occupancy: Occupancy, caption: Caption, top: int, uses: list[Use]) -> None:
-    blocks_at, size_at, holes_at = LEFT + 480, LEFT + 600, LEFT + 760
+    blocks_at, size_at, holes_at = LEFT + 600, LEFT + 740, LEFT + 900
     y = top
     for x, text in ((blocks_at, "blocks"), (size_at, "size"), (holes_at, "of it holes")):
         drawing.texts.append(Text(x, y, 12, SOFT_INK, text, "end"))
@@ -217,7 +218,7 @@ def _draw_legend(drawing: Drawing, occupancy: Occupancy, caption: Caption, top: 
     cell = occupancy.cell_blocks
     how = (
         f"Each square is {_plural(cell, 'block')} ({format_size(cell * occupancy.block_size)}), read line by "
-        "line; its layers are the shares."
+        "line; its layers are the shares of what is in it, the smallest a thin line."
     )
     lines = (
         "A line surrounds each resource group."

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.gfs.structures import RindexEntry
+from ssiuml.gfs.space import BLOCKS_PER_BYTE
+from ssiuml.gfs.structures import RindexEntry, State
 from ssiuml.gfs1 import structures as gfs1
 from ssiuml.gfs2 import structures as gfs2
-from ssiuml.picture.tally import Cell, Claims, Holes, Tally, Use
+from ssiuml.picture.tally import CHUNK_BLOCKS, Cell, Claims, Holes, Tally, Use
 from ssiuml.reading.contents import ImageContent, Part, read_contents, walk_blocks
 from ssiuml.reading.damage import Damaged, Report
 from ssiuml.reading.filesystem import Filesystem
 from ssiuml.reading.inodes import Inode, read_inode
 from ssiuml.reading.journals import read_jindex
 from ssiuml.reading.survey import Once, Survey
-from ssiuml.reading.usage import group_states, read_rindex
+from ssiuml.reading.usage import read_bitmap, read_rindex, states_of
 from ssiuml.tree import Kind
 
 CELLS_MOST: Final = 6144
@@ -55,7 +56,7 @@ def survey_occupancy(filesystem: Filesystem, report: Report) -> Occupancy:
 
     A block counts for what leads to it; else for what the bitmap says of it: free, or used by nobody knows
     whom. Memory grows with the number of inodes and, a bit each, of the blocks in use (512 MiB for 16 TiB
-    of blocks of 4 KiB, all full); a group's bitmap takes a byte for each block while it is looked at.
+    of blocks of 4 KiB, all full).
     """
     cell_blocks = 1
     while filesystem.blocks > CELLS_MOST * cell_blocks:
@@ -95,9 +96,9 @@ class _Painter:
 
     def take(self, start: int, count: int, use: Use) -> None:
         """Count blocks of a place that the format gives; what has been counted before stays what it is."""
-        for address in range(start, start + count):
-            if self._claims.add(address):
-                self.tally.add(address, 1, use)
+        inside = min(count, self._filesystem.blocks - start)  # an image may end within its superblock's block
+        for first, length in self._claims.add_run(start, inside):
+            self.tally.add(first, length, use)
 
     def visit(self, inode: Inode) -> None:
         self._claim(inode.address, Use.DINODE, inode.address, "dinode")
@@ -124,16 +125,30 @@ class _Painter:
 
     def paint_group(self, group: RindexEntry) -> None:
         """Count the blocks of a resource group that nothing leads to."""
-        start, count, is_gfs1 = group.ri_data0, group.ri_data, self._filesystem.is_gfs1
+        bitmap: bytes | None = None
         try:
-            states = group_states(self._filesystem, group, self._report)
+            bitmap, _ = read_bitmap(self._filesystem, group, self._report)
         except Damaged as damage:
             self._report(damage)
-            states = b"\1" * count
+        # In pieces: a group whose length is damaged may seem to have as many blocks as the image.
+        for first in range(0, group.ri_data, CHUNK_BLOCKS):
+            start, count = group.ri_data0 + first, min(CHUNK_BLOCKS, group.ri_data - first)
+            if bitmap is not None:
+                piece = bitmap[first // BLOCKS_PER_BYTE : (first + count) // BLOCKS_PER_BYTE]
+                self._paint_states(start, states_of(piece))
+            elif self._claims.any_in(start, count):
+                self._paint_states(start, bytes([State.USED]) * count)
+            else:
+                self.tally.add(start, count, Use.UNKNOWN)
+
+    def _paint_states(self, start: int, states: bytes) -> None:
+        """Count what nothing leads to among the blocks from *start* on, by what the bitmap says of each."""
+        count = len(states)
         if self._claims.any_in(start, count):
             both = int.from_bytes(states) | int.from_bytes(self._claims.states(start, count))
             states = both.to_bytes(count)
             # A claim wins over whatever the bitmap says: 4 to 7 match none of the patterns.
+        is_gfs1 = self._filesystem.is_gfs1
         for pattern, use in (
             (_FREE_RUNS_GFS1 if is_gfs1 else _FREE_RUNS, Use.FREE),
             (_LOST_RUNS_GFS1 if is_gfs1 else _LOST_RUNS, Use.UNKNOWN),

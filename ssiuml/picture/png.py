@@ -20,7 +20,9 @@ def png(drawing: Drawing) -> bytes:
     for text in drawing.texts:
         font = ImageFont.load_default(text.size * SCALE)
         anchor = "rs" if text.align == "end" else "ls"
-        pen.text((text.x * SCALE, text.y * SCALE), text.text, fill=text.colour, font=font, anchor=anchor)
+        # Pillow's own font, the same everywhere, has boxes for all else.
+        ascii_text = text.text.encode("ascii", "backslashreplace").decode()
+        pen.text((text.x * SCALE, text.y * SCALE), ascii_text, fill=text.colour, font=font, anchor=anchor)
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=True)
     return stream.getvalue()

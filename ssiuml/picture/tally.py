@@ -2,7 +2,7 @@
 
 import enum
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +23,10 @@ class Use(enum.IntEnum):
     FREE = 8
 
 
+_USES: Final = len(Use)  # an enumeration counts itself anew each time
 _CHUNK_SHIFT: Final = 16
-_CHUNK_BLOCKS: Final = 1 << _CHUNK_SHIFT
+CHUNK_BLOCKS: Final = 1 << _CHUNK_SHIFT
+_ALL_TAKEN: Final = bytearray(b"\xff" * (CHUNK_BLOCKS // 8))  # shared: no bit of it is ever set again
 CLAIMED: Final = 4  # in Claims.states, behind what two bits of a bitmap can say
 _STATES_OF_BITS: Final = [bytes((bits >> slot & 1) * CLAIMED for slot in range(8)) for bits in range(256)]
 
@@ -37,15 +39,34 @@ class Claims:
 
     def add(self, address: int) -> bool:
         """Take a block; False if it is taken already."""
-        number, inside = divmod(address, _CHUNK_BLOCKS)
+        number, inside = divmod(address, CHUNK_BLOCKS)
         chunk = self._chunks.get(number)
         if chunk is None:
-            chunk = self._chunks[number] = bytearray(_CHUNK_BLOCKS // 8)
+            chunk = self._chunks[number] = bytearray(CHUNK_BLOCKS // 8)
         bit = 1 << (inside & 7)
         if chunk[inside >> 3] & bit:
             return False
         chunk[inside >> 3] |= bit
         return True
+
+    def add_run(self, start: int, count: int) -> Iterator[tuple[int, int]]:
+        """Take blocks in a row; yield (start, count) of those that were not taken already.
+
+        It takes as long as there are runs of 65,536 blocks, not blocks: a damaged length may be absurd.
+        """
+        end = start + count
+        while start < end:
+            number, inside = divmod(start, CHUNK_BLOCKS)
+            size = min(end - start, CHUNK_BLOCKS - inside)
+            before = int.from_bytes(self._chunks.get(number, b""), "little")
+            mask = ((1 << size) - 1) << inside
+            if before & mask:
+                yield from ((address, 1) for address in range(start, start + size) if self.add(address))
+            else:
+                after = (before | mask).to_bytes(CHUNK_BLOCKS // 8, "little")
+                self._chunks[number] = _ALL_TAKEN if after == _ALL_TAKEN else bytearray(after)
+                yield start, size
+            start += size
 
     def any_in(self, start: int, count: int) -> bool:
         """Whether blocks near the *count* ones from *start* on are taken: never False if one of them is."""
@@ -59,7 +80,7 @@ class Claims:
         for number in range(first, last + 1):
             chunk = self._chunks.get(number)
             if chunk is None:
-                parts.append(bytes(_CHUNK_BLOCKS))
+                parts.append(bytes(CHUNK_BLOCKS))
             else:
                 parts.append(b"".join([_STATES_OF_BITS[bits] for bits in chunk]))
         skip = start - (first << _CHUNK_SHIFT)
@@ -84,16 +105,16 @@ class Holes:
     def _look(self, address: int) -> None:
         start = address * self._block_size
         is_data, end = self._source.extent(start)
+        # Stripes of a pool may be smaller than a block: it is a hole if all of them are.
         while not is_data and end - start < self._block_size and end < self._source.size_bytes:
             more_data, more = self._source.extent(end)
             if more_data:
                 break
             end = more
-        blocks = (end - start) // self._block_size
+        # A block of which only a part is stored is no hole, at either end of the extent.
+        blocks = -(-(end - start) // self._block_size) if is_data else (end - start) // self._block_size
         self._hole = not is_data and blocks > 0
-        if not self._hole:
-            blocks = max(1, -(-(end - start) // self._block_size)) if is_data else 1
-        self._start, self._end = address, address + blocks
+        self._start, self._end = address, address + max(1, blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +133,8 @@ class Tally:
         self._cell_blocks = cell_blocks
         self._holes = holes
         self._cells = -(-blocks // cell_blocks)
-        self._counted = array("Q", bytes(8 * self._cells * len(Use)))
-        self._hollow = array("Q", bytes(8 * self._cells * len(Use)))
+        self._counted = array("Q", bytes(8 * self._cells * _USES))
+        self._hollow = array("Q", bytes(8 * self._cells * _USES))
 
     def add(self, start: int, count: int, use: Use) -> None:
         """Count blocks that nothing has counted yet."""
@@ -122,9 +143,9 @@ class Tally:
             hole, behind = self._holes.at(start)
             cell = start // self._cell_blocks
             stop = min(end, behind, (cell + 1) * self._cell_blocks)
-            self._counted[cell * len(Use) + use] += stop - start
+            self._counted[cell * _USES + use] += stop - start
             if hole:
-                self._hollow[cell * len(Use) + use] += stop - start
+                self._hollow[cell * _USES + use] += stop - start
             start = stop
 
     def cells(self) -> Sequence[Cell]:
@@ -133,7 +154,7 @@ class Tally:
         rest.add(0, self._blocks, Use.OUTSIDE)
         made = []
         for number in range(self._cells):
-            here = slice(number * len(Use), (number + 1) * len(Use))
+            here = slice(number * _USES, (number + 1) * _USES)
             counts, holes = list(self._counted[here]), list(self._hollow[here])
             counts[Use.OUTSIDE] = rest._counted[here][Use.OUTSIDE] - sum(counts)
             holes[Use.OUTSIDE] = rest._hollow[here][Use.OUTSIDE] - sum(holes)

@@ -13,7 +13,7 @@ PICTURES: Final = (".svg", ".png")
 
 def write_picture(target: Path, drawing: Drawing) -> None:
     """Write an SVG or a PNG; SsiumlError if it cannot be written, or nothing is there to make a PNG with."""
-    data = svg(drawing) if target.suffix == ".svg" else _png(drawing)
+    data = svg(drawing) if target.suffix.lower() == ".svg" else _png(drawing)
     try:
         with replacing(target) as part:
             part.write_bytes(data)

@@ -55,16 +55,12 @@ def _rindex_problem(filesystem: Filesystem, entry: RindexEntry, end: int) -> str
     return None
 
 
-def group_states(filesystem: Filesystem, group: RindexEntry, report: Report) -> bytes:
-    """What the bitmap of a group says of its blocks, a byte each; Damaged if it cannot be read."""
-    return _states(_read_bitmap(filesystem, group, report)[0])
-
-
-def _states(bitmap: bytes) -> bytes:
+def states_of(bitmap: bytes) -> bytes:
+    """What a bitmap says of its blocks, a byte each."""
     return b"".join([_STATES_OF_BYTE[byte] for byte in bitmap])
 
 
-def _read_bitmap(filesystem: Filesystem, group: RindexEntry, report: Report) -> tuple[bytes, bytes]:
+def read_bitmap(filesystem: Filesystem, group: RindexEntry, report: Report) -> tuple[bytes, bytes]:
     """The bitmap of a group, and its header; Damaged if a block of them is not what it should be."""
     parts, first = [], b""
     for index in range(group.ri_length):
@@ -140,8 +136,8 @@ class Usage:
         return total, free, dinodes
 
     def _check_group(self, number: int, group: RindexEntry) -> list[int]:
-        bitmap, header = _read_bitmap(self._filesystem, group, self._report)
-        marked = _states(bitmap)
+        bitmap, header = read_bitmap(self._filesystem, group, self._report)
+        marked = states_of(bitmap)
         expected = self._states.get(number) or bytes(group.ri_data)
         if marked != expected:
             self._compare(group, marked, expected)

@@ -165,6 +165,28 @@ def test_the_only_device_of_a_pool_is_read_behind_its_label(root_fs: Path, tmp_p
     assert ssi_image("verify", tmp_path / "a").status == 0
 
 
+def test_map_is_not_drawn_over_a_device_of_the_pool(root_fs: Path, tmp_path: Path) -> None:
+    config = tmp_path / "pool.cf"
+    config.write_text("poolname p\nsubpools 1\nsubpool 0 0 2\npooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\n")
+    files = [tmp_path / "a.png", tmp_path / "b.svg"]
+    for path in files:
+        sparse.create(path, 48 * MIB)
+    words = [f"--device=/dev/{path.stem}={path}" for path in files]
+    assert outcome(ptool.main, config, *words).status == 0
+    assert outcome(passemble.main).status == 0
+    assert outcome(mkfs_gfs.main, "-q", "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
+    before = [path.read_bytes() for path in files]
+    link = tmp_path / "link.svg"
+    link.hardlink_to(files[1])
+    for target in (*files, link):
+        ended = ssi_image("map", "/dev/pool/p", "-o", target)
+        assert ended.status == 2
+        assert f"{target}: is the image itself, or a part of it" in ended.err
+    assert [path.read_bytes() for path in files] == before
+    assert ssi_image("map", "/dev/pool/p", "-o", tmp_path / "other.SVG").status == 0
+    assert (tmp_path / "other.SVG").read_text().startswith("<?xml")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [

@@ -2,12 +2,16 @@
 
 import os
 import re
+import struct
+import time
+import tracemalloc
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gfs1_tools import converted, made
+from gfs1_tools import converted, fitted, made
 from gfs_tools import tool
-from reading_tools import filesystem_of, gfs1_image, gfs2_image, small_tree
+from reading_tools import Bytes, filesystem_of, gfs1_image, gfs2_image, small_tree
 
 from ssiuml import sparse
 from ssiuml.picture.occupancy import CELLS_MOST, Occupancy, survey_occupancy
@@ -113,3 +117,110 @@ def test_blocks_that_nothing_leads_to_are_told_from_free_ones(tmp_path: Path) ->
     # The inode, 25 blocks of data and no indirect block: 25 addresses have room in an inode.
     assert blocks(found, Use.UNKNOWN) == 26
     assert blocks(found, Use.FREE) == blocks(whole, Use.FREE)
+
+
+USE_OF_HEADER = {
+    1: Use.SUPERBLOCK,
+    2: Use.GROUP,
+    3: Use.GROUP,
+    4: Use.DINODE,
+    5: Use.METADATA,  # indirect block
+    6: Use.METADATA,  # leaf
+    7: Use.METADATA,  # data of a directory with a table, or of a system file
+    8: Use.JOURNAL,  # log header
+    10: Use.METADATA,  # attributes
+    11: Use.METADATA,
+}
+
+
+def test_every_block_is_where_its_header_says_and_a_hole_where_the_host_says(tmp_path: Path) -> None:
+    tree = small_tree(4096)
+    for path in [
+        path for path, node in tree.walk() if any(key.startswith("trusted.") for key in node.meta.xattrs)
+    ]:
+        tree.remove(path)
+    image = tmp_path / "image"
+    made(image, fitted(tree), size_mib=16, journal_mib=1)
+    found = occupancy_of(image)
+    assert found.cell_blocks == 1
+    seen = set()
+    with image.open("rb") as stream:
+        for number, one in enumerate(found.cells):
+            data = os.pread(stream.fileno(), 4096, number * 4096)
+            use = next(use for use in Use if one.counts[use])
+            if data[:4] == bytes.fromhex("01161970"):
+                assert use is USE_OF_HEADER[int.from_bytes(data[4:8])], number
+                seen.add(use)
+            try:
+                stored = os.lseek(stream.fileno(), number * 4096, os.SEEK_DATA) < (number + 1) * 4096
+            except OSError:  # nothing more up to the end
+                stored = False
+            assert one.holes[use] == (not stored), number
+    assert seen == set(USE_OF_HEADER.values())
+
+
+@dataclass
+class Vast(Bytes):
+    """An image of 8 TiB; behind the bytes that are there everything is a hole."""
+
+    @property
+    def size_bytes(self) -> int:
+        return 8 << 40
+
+    def read(self, offset_bytes: int, size_bytes: int) -> bytes:
+        return super().read(offset_bytes, size_bytes).ljust(size_bytes, b"\0")
+
+    def extent(self, offset_bytes: int) -> tuple[bool, int]:
+        end = len(self.data)
+        return (True, end) if offset_bytes < end else (False, self.size_bytes)
+
+
+@pytest.mark.parametrize("which", ["journal", "bitmap", "group"])
+def test_absurd_lengths_cost_neither_time_nor_memory(tmp_path: Path, which: str) -> None:
+    made(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16, journal_mib=1)
+    data = bytearray((tmp_path / "image").read_bytes())
+    jindex, rindex = (struct.unpack_from(">Q", data, 65536 + at)[0] * 4096 + 232 for at in (56, 72))
+    last = rindex + 96
+    (start,) = struct.unpack_from(">Q", data, last)
+
+    def group(start: int, length: int, blocks: int) -> None:
+        struct.pack_into(">QIIQII", data, last, start, length, 0, start + length, blocks, blocks // 4)
+
+    if which == "journal":
+        group((8 << 40) // 4096 - 100, 1, 16)  # out of the journal's way
+        struct.pack_into(">I", data, jindex + 8, (1 << 27) - 200)
+    elif which == "bitmap":
+        group(start, 1 << 30, 16)
+    else:
+        group(start, 1 << 17, 1 << 30)
+    damages: list[Damaged] = []
+    filesystem = read_filesystem(Vast(data))
+    started = time.monotonic()
+    tracemalloc.start()
+    try:
+        found = survey_occupancy(filesystem, damages.append)
+        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
+    finally:
+        tracemalloc.stop()
+    assert time.monotonic() - started < 30
+    assert damages
+    assert sum(blocks(found, use) for use in Use) == (8 << 40) // 4096
+    wanted = {"journal": Use.JOURNAL, "bitmap": Use.GROUP, "group": Use.UNKNOWN}[which]
+    assert blocks(found, wanted) >= 1 << 30
+
+
+def test_what_is_claimed_in_a_group_whose_bitmap_is_unreadable_keeps_its_use(tmp_path: Path) -> None:
+    tree = Tree(Meta(mode=0o755))
+    tree.add("f", file(Literal(bytes(MIB)), Meta(mode=0o644)))
+    image = tmp_path / "image"
+    made(image, tree, size_mib=64)
+    whole = occupancy_of(image)
+    data = bytearray(image.read_bytes())
+    first = whole.groups[0][0] * 4096
+    data[first : first + 4] = bytes(4)
+    damages: list[Damaged] = []
+    found = survey_occupancy(filesystem_of(data), damages.append)
+    assert [damage.block for damage in damages] == [whole.groups[0][0]]
+    for use in (Use.DATA, Use.DINODE, Use.METADATA, Use.GROUP, Use.JOURNAL):
+        assert blocks(found, use) == blocks(whole, use)
+    assert blocks(found, Use.UNKNOWN) == blocks(whole, Use.FREE) - blocks(found, Use.FREE) > 0
