@@ -135,8 +135,9 @@ def _prepare(
         copied = prepare_root(folder, image, fresh=arguments.fresh, keep=arguments.keep)
         if copied:
             show.say(copied)
-    make_keys(folder)
-    make_initrd(folder, image.initrd)
+    if not plan.has_lock_server:  # nodes of Linux 2.4 have no door
+        make_keys(folder)
+        make_initrd(folder, image.initrd)
     write_plan(folder.plan, plan)
 
 
@@ -183,11 +184,12 @@ def _count(text: str, limit: int) -> int:
 def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int) -> ClusterPlan:
     limit = image.described.node_limit
     planned = _count(arguments.plan_for, limit) if arguments.plan_for else max(count, timings.QUIET_NODES)
-    image_token_ms = int(image.described.values["cluster"]["timings"]["token_ms"])
+    # A GFS1 root has no corosync; what its lock server waits for stands in gfscf.cf.
+    image_token_ms = int(image.described.values["cluster"].get("timings", {}).get("token_ms", 0))
     return ClusterPlan(
         image=image.described.folder.absolute(),
         kernel=image.kernel.absolute(),
-        initrd=folder.initrd,
+        initrd=folder.initrd if image.initrd_memexp is None else image.initrd.absolute(),
         root_fs=image.root_fs.absolute() if arguments.in_place else folder.root_fs,
         node_limit=limit,
         memory_mib=_memory_mib(arguments.memory),
@@ -195,6 +197,8 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
         parameters=(*image.described.kernel_parameters, *arguments.append.split()),
+        root_cidev=None if image.root_cidev is None else image.root_cidev.absolute(),
+        initrd_memexp=None if image.initrd_memexp is None else image.initrd_memexp.absolute(),
     )
 
 
@@ -213,14 +217,25 @@ def _memory_mib(text: str | None) -> int:
 def _print_commands(
     folder: ClusterFolder, plan: ClusterPlan, count: int, terminals: Terminals | None
 ) -> None:
+    keys = [
+        keygen_command(folder.keys / name, f"ssiuml-{folder.name}")
+        for name in ("host_key", "user_key")
+        if not plan.has_lock_server
+    ]
     lines = [
-        *(keygen_command(folder.keys / name, f"ssiuml-{folder.name}") for name in ("host_key", "user_key")),
+        *keys,
         [*network_namespace(), *commands.supervisor_command(folder.path, "READY")],
         commands.dying_with_us(commands.switch_command(folder)),
     ]
+    if plan.has_lock_server:
+        lines.append(commands.lock_server_command(folder, plan))
     for node in range(1, count + 1):
-        made = commands.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
-        lines.append(made)
+        if plan.has_lock_server:
+            lines.append(commands.historic_node_command(folder, plan, node))
+        else:
+            lines.append(
+                commands.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
+            )
         if terminals:
             lines.append(terminals.command(node))
     for line in lines:

@@ -24,6 +24,8 @@ class Image:
     root_fs: Path
     initrd: Path
     remarks: tuple[str, ...] = ()
+    root_cidev: Path | None = None  # of a GFS1 root
+    initrd_memexp: Path | None = None
 
 
 def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: Path = CHECKOUT) -> Image:
@@ -44,7 +46,15 @@ def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: 
         remarks = [
             f"{path}: {key} is not used, {option} goes before it" for key in configured if key not in used
         ]
-        return Image(described, kernel, described.root_fs, described.initrd, tuple(remarks))
+        return Image(
+            described,
+            kernel,
+            described.root_fs,
+            described.initrd,
+            tuple(remarks),
+            described.root_cidev,
+            described.initrd_memexp,
+        )
     return _configured(path, configured, _default(configured, checkout))
 
 
@@ -60,15 +70,12 @@ def _default(configured: Mapping[str, Path], checkout: Path) -> Manifest:
 
 
 def _configured(path: Path, configured: Mapping[str, Path], described: Manifest) -> Image:
-    remarks = [
-        f"{path}: {key}={configured[key]}" for key in ("KERNEL", "ROOT", "INITRD") if key in configured
-    ]
     kind = described.values["filesystem"]["type"]
     # The lock server's node and its device belong to GFS with memexp; GFS2 has DLM on every node.
+    needless = set() if kind == "gfs1" else {"CIDEV", "INITRD_MEMEXP"}
+    remarks = [f"{path}: {key}={file}" for key, file in configured.items() if key not in needless]
     remarks += [
-        f"{path}: {key} is not used, a {kind} root needs none"
-        for key in ("CIDEV", "INITRD_MEMEXP")
-        if key in configured
+        f"{path}: {key} is not used, a {kind} root needs none" for key in configured if key in needless
     ]
     return Image(
         described,
@@ -76,6 +83,8 @@ def _configured(path: Path, configured: Mapping[str, Path], described: Manifest)
         configured.get("ROOT", described.root_fs),
         configured.get("INITRD", described.initrd),
         tuple(remarks),
+        None if needless else configured.get("CIDEV", described.root_cidev),
+        None if needless else configured.get("INITRD_MEMEXP", described.initrd_memexp),
     )
 
 
@@ -85,7 +94,8 @@ def _read(folder: Path, recipe: str | None) -> Manifest:
         described = manifest.read(folder)
     except ManifestError as error:
         raise UsageError(error.message, hint=build) from error
-    for file in (described.kernel, described.root_fs, described.initrd):
+    files = (described.kernel, described.root_fs, described.initrd)
+    for file in (*files, described.root_cidev, described.initrd_memexp):
         if file is not None and not file.is_file():
             raise UsageError(f"{file}: is missing, {folder / manifest.NAME} names it", hint=build)
     return described

@@ -1,6 +1,7 @@
 """Command lines of the programs that a supervisor runs: the switch, the nodes, their terminals."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from ssiuml.run import find_tool
 
 # Locally administered; the last byte is the node's number.
 MAC: Final = "fe:fd:00:00:00:{:02x}"
+LOCK_SERVER: Final = 101  # as in its address, see recipes/rh72.yaml
 
 
 class MissingError(SsiumlError):
@@ -66,6 +68,37 @@ def node_command(
         f"ssi.token_ms={plan.token_ms}",
         *plan.parameters,
     ]
+
+
+def historic_node_command(folder: ClusterFolder, plan: ClusterPlan, node: int) -> list[str]:
+    """A node of Linux 2.4 on a GFS1 root (HOWTO 2.4, 4.9); console is its standard input and output."""
+    return [
+        *_historic(folder, plan, plan.initrd, {"ubd0": plan.root_fs, "ubd1": plan.root_cidev}),
+        f"umid=node{node}",
+        f"eth0=daemon,{MAC.format(node)},unix,{folder.switch}",
+        f"ssi.node={node}",
+        *plan.parameters,
+    ]
+
+
+def lock_server_command(folder: ClusterFolder, plan: ClusterPlan) -> list[str]:
+    """The node that keeps a GFS1 root's locks: memexp, without a root and a login."""
+    return [
+        *_historic(folder, plan, plan.initrd_memexp, {"ubd1": plan.root_cidev}),
+        "umid=memexp",
+        f"eth0=daemon,{MAC.format(LOCK_SERVER)},unix,{folder.switch}",
+    ]
+
+
+def _historic(
+    folder: ClusterFolder, plan: ClusterPlan, initrd: Path | None, disks: Mapping[str, Path | None]
+) -> list[str]:
+    files = {name: path for name, path in disks.items() if path is not None}
+    words = uml.command_line(
+        plan.kernel, memory_mib=plan.memory_mib, initrd=Path(str(initrd)), disks=files, folder=folder.uml
+    )
+    # Linux 2.4 has no initramfs: the RAM disk is its root, until linuxrc changes that.
+    return [*words, "con0=fd:0,fd:1", "root=/dev/ram0", "rw", "init=/linuxrc"]
 
 
 def xterm_command(folder: ClusterFolder, node: int) -> list[str]:

@@ -67,6 +67,7 @@ class ConsoleLine(Line):
         self._is_full = False
         self._typed = b""
         self._typing: asyncio.TimerHandle | None = None
+        self.on_text: Callable[[bytes], None] | None = None  # is called with what was printed last
 
     def type(self, data: bytes) -> None:
         """Send what a person has typed, or pasted."""
@@ -95,6 +96,8 @@ class ConsoleLine(Line):
         self._recent_bytes += len(data)
         while self._recent_bytes - len(self._recent[0]) > RECENT_BYTES:
             self._recent_bytes -= len(self._recent.popleft())
+        if self.on_text is not None:
+            self.on_text(b"".join(self._recent))
         for writer in list(self._attached):
             if writer.transport.get_write_buffer_size() > ATTACHED_LIMIT_BYTES:
                 self.detach(writer)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 
 from ssiuml import sparse
-from ssiuml.cluster import commands, timings
+from ssiuml.cluster import commands, memexp, timings
 from ssiuml.cluster.admission import Admission
 from ssiuml.cluster.control import Message
 from ssiuml.cluster.member import Member, Phase
@@ -51,6 +51,8 @@ class Starting:
         running = self._running
 
         def command(door: int, line: int) -> list[str]:
+            if running.plan.has_lock_server:
+                return commands.historic_node_command(running.folder, running.plan, member.number)
             return commands.node_command(
                 running.folder, running.plan, member.number, expect=expect, door=door, control=line
             )
@@ -63,6 +65,8 @@ class Starting:
                 member.first_seen.set()
                 running.emit(member, phase="failed", reason=f"cannot be started: {error}", tail="")
                 return False
+            if running.plan.has_lock_server:
+                memexp.watch_console(running, member)
             running.past.pop(member.number, None)
             log.info("node %d: process %d", member.number, member.process_id.pid)
             running.write_state()

@@ -17,6 +17,8 @@ from ssiuml.cluster.conversation import Conversation
 from ssiuml.cluster.doorkeeper import open_door
 from ssiuml.cluster.fencing import Fencing, kill_all
 from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.member import Member
+from ssiuml.cluster.memexp import start_lock_server, stop_historic
 from ssiuml.cluster.plan import ClusterPlan
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.root import take_root
@@ -40,6 +42,7 @@ class Supervisor:
         conversation = Conversation(self.running, Fencing(self.running.members), admission)
         self._starting = Starting(self.running, conversation.on_message, admission)
         self._stopping: asyncio.Task[Values] | None = None
+        self._lock_server: Member | None = None
 
     async def begin(self) -> None:
         """Take the root, start the switch."""
@@ -66,11 +69,14 @@ class Supervisor:
                 hint="try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
             )
         running.spawn(self._watch_switch(running.switch))
+        if running.plan.has_lock_server:
+            self._lock_server = await start_lock_server(running)
 
     async def close(self) -> None:
         """End what still runs, leave nothing behind but the root and the logs."""
         running = self.running
-        await kill_all(list(running.members.values()), "killed: its supervisor ended")
+        rest = [*running.members.values(), *([self._lock_server] if self._lock_server else [])]
+        await kill_all([one for one in rest if not one.gone.is_set()], "killed: its supervisor ended")
         if running.switch is not None and running.switch.returncode is None:
             kill_group(running.switch.pid)
             await running.switch.wait()
@@ -107,6 +113,8 @@ class Supervisor:
 
     async def _stop(self, limit_s: float) -> Values:
         try:
+            if self.running.plan.has_lock_server:
+                return await stop_historic(self.running, self._lock_server)
             return await stop_cluster(self.running, limit_s)
         finally:
             self.ended.set()

@@ -1,0 +1,153 @@
+"""A cluster of Linux 2.4 with its lock server: the real commands, with a stand-in for the kernel."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checkouts import processes_of
+
+from ssiuml import manifest, sparse
+from ssiuml.recipe import load_recipe
+
+PROJECT = Path(__file__).parents[2]
+LIMIT_S = 120
+# Prints what linuxrc and the login of 2.4 print; stays until it is killed.
+KERNEL = """#!/usr/bin/env -S python3 -I -S
+import sys, time
+words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+if words["umid"] == "memexp":
+    if {server_works}:
+        print("linuxrc: the lock server is running", flush=True)
+else:
+    print(f"linuxrc: node {{words['ssi.node']}}, 192.168.50.{{words['ssi.node']}}", flush=True)
+    time.sleep(0.3)
+    print("Red Hat Linux release 7.2 (Enigma)", flush=True)
+    print(f"node{{words['ssi.node']}} login:", end=" ", flush=True)
+time.sleep({stays_s})
+"""
+
+
+class Bench:
+    """An image folder of the recipe rh72 without a kernel, and a home that names one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.image = folder / "image"
+        self.image.mkdir()
+        loaded = load_recipe("rh72", PROJECT / "recipes")
+        names = {
+            "root_fs": "root_fs",
+            "root_cidev": "root_cidev",
+            "initrd": "initrd-ssi.img",
+            "initrd_memexp": "initrd-memexp.img",
+        }
+        values = manifest.describe(
+            loaded,
+            images={key: {"file": name} for key, name in names.items()},
+            kernel={"version": "2.4.16-21um", "parameters": []},
+            packages={},
+            unverified=[],
+            epoch=0,
+        )
+        manifest.write(self.image, values)
+        for name in names.values():
+            sparse.create(self.image / name, 1 << 20)
+        (folder / "home" / ".ssiuml").mkdir(parents=True)
+
+    def kernel(self, *, server_works: bool = True, stays_s: int = 600) -> None:
+        path = self.folder / "linux-2.4"
+        path.write_text(KERNEL.format(server_works=server_works, stays_s=stays_s))
+        path.chmod(0o755)
+        (self.folder / "home" / ".ssiuml" / "ssiuml.conf").write_text(f"KERNEL={path}\n")
+
+    def call(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        environ = {
+            **os.environ,
+            "HOME": str(self.folder / "home"),
+            "XDG_STATE_HOME": str(self.folder / "s"),
+            "PYTHONPATH": str(PROJECT),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", f"ssiuml.cli.{name}", *words],
+            capture_output=True,
+            text=True,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            timeout=LIMIT_S,
+            check=False,
+        )
+
+    def start(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.call("start", *words, "--image", str(self.image), "--no-xterm")
+
+
+@pytest.fixture
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("m"))
+
+
+def test_dry_run_prints_switch_lock_server_and_nodes(bench: Bench) -> None:
+    bench.kernel()
+    done = bench.start("2", "--dry-run", "--append", "debug")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "uml_switch" in lines[-4]
+    server, *nodes = lines[-3:]
+    assert f"initrd={bench.image}/initrd-memexp.img" in server
+    assert "umid=memexp" in server
+    assert f"ubd1={bench.image}/root_cidev" in server
+    assert "ubd0=" not in server
+    for number, node in enumerate(nodes, 1):
+        words = node.split()
+        assert words[0] == str(bench.folder / "linux-2.4")
+        assert f"initrd={bench.image}/initrd-ssi.img" in words
+        assert any(word.startswith("ubd0=") and word.endswith("/root_fs") for word in words)
+        assert f"ubd1={bench.image}/root_cidev" in words
+        assert any(word.startswith(f"eth0=daemon,fe:fd:00:00:00:0{number},unix,") for word in words)
+        assert {
+            f"ssi.node={number}",
+            f"umid=node{number}",
+            "root=/dev/ram0",
+            "init=/linuxrc",
+            "debug",
+        } <= set(words)
+    assert not (bench.folder / "s").exists()
+
+
+def test_cluster_starts_lock_server_first_then_nodes_and_ends_all(bench: Bench) -> None:
+    bench.kernel()
+    done = bench.start("2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 nodes ready" in done.stdout
+    status = json.loads(bench.call("status", "--json").stdout)
+    assert {number: node["phase"] for number, node in status["nodes"].items()} == {"1": "ready", "2": "ready"}
+    assert len(processes_of("umid=memexp")) >= 1
+    assert bench.call("add", "3").returncode == 0
+    assert bench.call("rm", "2").returncode == 0
+    status = json.loads(bench.call("status", "--json").stdout)
+    assert set(status["nodes"]) == {"1", "3"}
+    log = (bench.folder / "s" / "ssiuml" / "default" / "console-1.log").read_text()
+    assert "node1 login:" in log
+    stopped = bench.call("stop")
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert "journals are replayed at the next start" in stopped.stdout + stopped.stderr
+    assert processes_of(str(bench.folder)) == []
+
+
+def test_lock_server_that_does_not_start_ends_everything_and_is_told(bench: Bench) -> None:
+    bench.kernel(server_works=False, stays_s=0)
+    done = bench.start("1")
+    assert done.returncode == 1
+    assert "the lock server does not start" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert processes_of(str(bench.folder)) == []
+
+
+def test_image_without_a_kernel_says_where_to_name_one(bench: Bench) -> None:
+    done = bench.start("1")
+    assert done.returncode == 2 or done.returncode == 1
+    assert "KERNEL=" in done.stderr
+    assert "Traceback" not in done.stderr
