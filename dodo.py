@@ -28,6 +28,7 @@ SHELL_SCRIPTS = (
     "run",
     ".ci/run",
     "ssiuml/appliance/init",
+    "ssiuml/appliance/run-in-tree",
     "cluster-tools/initrd/*",
     "cluster-tools/debian/rc*",
     "cluster-tools/debian/host-keys",

@@ -20,6 +20,8 @@ LIBRARY_DIRS: Final = (
     "usr/lib/x86_64-linux-gnu",
     "usr/local/lib/x86_64-linux-gnu",
     "usr/local/lib",
+    "lib/i386-linux-gnu",
+    "usr/lib/i386-linux-gnu",
     "lib64",
     "usr/lib64",
     "lib",
@@ -55,27 +57,41 @@ def _needed(tree: Tree, path: str, node: Node) -> Iterator[str]:
     if not data.startswith(ELF_MAGIC):
         return
     try:
-        yield from _needed_by(tree, path, ELFFile(io.BytesIO(data)))
+        yield from _needed_by(tree, path, ELFFile(io.BytesIO(data)), _kind_of(data))
     except (ELFError, ValueError, OverflowError, AssertionError) as error:
         # The others: pyelftools lets them out where an offset, a text or a tag is damaged.
         raise LibraryError(f"/{path}: is a damaged ELF file: {error}") from error
 
 
-def _needed_by(tree: Tree, path: str, elf: ELFFile) -> Iterator[str]:
+def _needed_by(tree: Tree, path: str, elf: ELFFile, kind: bytes) -> Iterator[str]:
     for segment in elf.iter_segments():
         if isinstance(segment, InterpSegment):
             yield segment.get_interp_name().lstrip("/")
         elif isinstance(segment, DynamicSegment):
             # Of the program headers, as ld.so goes by them: section headers can be stripped.
-            yield from _libraries(tree, path, segment)
+            yield from _libraries(tree, path, segment, kind)
 
 
-def _libraries(tree: Tree, path: str, dynamic: DynamicSegment) -> Iterator[str]:
+def _kind_of(data: bytes) -> bytes:
+    """Class, byte order and machine of an ELF file: what a program's libraries have to have too."""
+    return data[4:6] + data[18:20]
+
+
+def _fits(tree: Tree, place: str, kind: bytes) -> bool:
+    """Whether ld.so would take the file at *place*; it passes over libraries for another machine."""
+    node = tree.find(place)
+    if node is None or node.kind is not Kind.FILE:
+        return False
+    data = node.read()
+    return not data.startswith(ELF_MAGIC) or _kind_of(data) == kind
+
+
+def _libraries(tree: Tree, path: str, dynamic: DynamicSegment, kind: bytes) -> Iterator[str]:
     folders = [*_run_paths(tree, path, dynamic), *LIBRARY_DIRS]
     for tag in dynamic.iter_tags("DT_NEEDED"):
         library = str(tag.needed)  # type: ignore[attr-defined]
         places = [library.lstrip("/")] if "/" in library else [f"{folder}/{library}" for folder in folders]
-        place = next((place for place in places if tree.find(place) is not None), None)
+        place = next((place for place in places if _fits(tree, place, kind)), None)
         if place is None:
             raise LibraryError(
                 f"/{path}: needs the library {library}, which is not in the tree",

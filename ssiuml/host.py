@@ -50,6 +50,8 @@ HOST_TOOLS: Final = (
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
+    HostTool("qemu-i386-static", "qemu-user-static", "run 32-bit programs in the appliance"),
+    HostTool("file", "file", "say what an image is"),
     HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
     HostTool("debugfs", "e2fsprogs", "make ext2 images of 2001 for tests"),
     HostTool("bzip2", "bzip2", "unpack the archives of tests"),

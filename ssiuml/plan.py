@@ -170,3 +170,9 @@ def make_plan(name: str, project: Path, environ: Mapping[str, str], *, offline: 
         )
     places = Places(project, cache_root(environ), project / "images" / name)
     return Plan(loaded, places, int(text), offline)
+
+
+def plan_beside(plan: Plan, name: str) -> Plan:
+    """The plan of another recipe in the same checkout, with the same cache and moment."""
+    places = Places(plan.places.project, plan.places.cache, plan.places.project / "images" / name)
+    return Plan(load_recipe(name, plan.places.project / "recipes"), places, plan.epoch, plan.offline)

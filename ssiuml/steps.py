@@ -81,11 +81,7 @@ class Step:
 
     def results(self) -> Values:
         """What the step gave when it was last made; StepError if it was not."""
-        stamp = _read(self.stamp)
-        if stamp is None:
-            raise StepError(f"{self.stamp}: step '{self.name}' has not been made yet")
-        results: Values = stamp["results"]
-        return results
+        return read_results(self.stamp, self.name)
 
     def digest(self) -> str:
         """Stands for the step's result among the inputs of a step after it."""
@@ -140,6 +136,15 @@ class Step:
             "outputs": {str(path): _state(path) for path in outputs},
         }
         write_text(self.stamp, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
+
+
+def read_results(stamp: Path, name: str) -> Values:
+    """What the step *name* gave, by its stamp; StepError if there is none."""
+    values = _read(stamp)
+    if values is None:
+        raise StepError(f"{stamp}: step '{name}' has not been made yet")
+    results: Values = values["results"]
+    return results
 
 
 def _read(stamp: Path) -> dict[str, Any] | None:

@@ -4,13 +4,11 @@ from pathlib import Path
 
 import pytest
 from checkouts import Checkout, copy_sources
+from parts import Parts, parts_of
 from redhat.sources import make_sources
 
 from ssiuml.appliance import Appliance
-from ssiuml.build import Build
 from ssiuml.initrd import modules_tree, tools_tree
-from ssiuml.layer import merge, read_layer
-from ssiuml.plan import make_plan
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +29,19 @@ def redhat_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def appliance(built: Checkout, tmp_path: Path) -> Appliance:
+def parts(built: Checkout) -> Parts:
+    """A kernel, and a tree with its modules."""
+    return parts_of(built)
+
+
+@pytest.fixture
+def appliance(parts: Parts, tmp_path: Path) -> Appliance:
     """An appliance with no more programs and modules than it needs."""
-    plan = make_plan(built.recipe, built.folder, {"SSIUML_CACHE": str(built.cache)})
-    steps = Build(plan).steps
-    base = read_layer(Path(steps["base"].results()["path"]))
-    whole = merge([base, read_layer(plan.layer("modules"))])
-    version = str(steps["kernel-image"].results()["version"])
+    whole = parts.tree()
     small = tools_tree(whole, ["/bin/busybox", "/bin/tar"], mtime_ns=0)
-    for path, node in modules_tree(whole, version, ["gfs2"], mtime_ns=0).walk():
+    for path, node in modules_tree(whole, parts.version, ["gfs2"], mtime_ns=0).walk():
         if path and small.find(path) is None:
             small.add(path, node)
-    return Appliance(kernel=plan.kernel, modules_version=version, programs=small, work=tmp_path / "work")
+    return Appliance(
+        kernel=parts.kernel, modules_version=parts.version, programs=small, work=tmp_path / "work"
+    )

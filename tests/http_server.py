@@ -20,6 +20,7 @@ class Behaviour:
     ignore_range: bool = False
     say_length: int | None = None  # lie about the length
     chunked: bool = False
+    content_type: str = "application/octet-stream"
     then: bytes | None = None  # from the second request on the file is this one
     times: int = 1 << 30
 
@@ -107,6 +108,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             else:
                 self.send_response(200)
             self.send_header("ETag", tag)
+            self.send_header("Content-Type", behaviour.content_type)
             self._body(behaviour, data[start:], start)
 
         def _body(self, behaviour: Behaviour, data: bytes, start: int) -> None:

@@ -225,3 +225,28 @@ def test_damaged_program_is_read_or_refused_but_never_crashes(changes: list[tupl
         with_libraries(tree, ["bin/program"])
     except LibraryError:
         return
+
+
+def test_libraries_of_another_machine_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "f.s").write_text(".globl _start\n_start: call f\n.globl f\nf: ret\n")
+    for bits, machine in (("32", "elf_i386"), ("64", "elf_x86_64")):
+        for line in (
+            f"as --{bits} f.s -o f{bits}.o",
+            f"ld -m {machine} -shared -soname libf.so f{bits}.o -o libf{bits}.so",
+            f"ld -m {machine} -pie --dynamic-linker /lib/ld.so f{bits}.o libf{bits}.so -o program{bits}",
+        ):
+            subprocess.run(line.split(), cwd=tmp_path, check=True)
+    tree = Tree()
+    for name, place in (
+        ("program32", "bin/program32"),
+        ("program64", "bin/program64"),
+        ("libf64.so", "lib64/libf.so"),
+        ("libf32.so", "lib/libf.so"),
+    ):
+        tree.add(place, file(whole_file(tmp_path / name), Meta(mode=0o755)))
+    tree.add("lib/ld.so", _script())
+    assert sorted(with_libraries(tree, ["bin/program64"])) == ["bin/program64", "lib/ld.so", "lib64/libf.so"]
+    assert sorted(with_libraries(tree, ["bin/program32"])) == ["bin/program32", "lib/ld.so", "lib/libf.so"]
+    tree.remove("lib/libf.so")
+    with pytest.raises(LibraryError, match=r"/bin/program32: needs the library libf\.so"):
+        with_libraries(tree, ["bin/program32"])

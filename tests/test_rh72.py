@@ -387,3 +387,28 @@ def test_ordinary_user_builds_the_same_bytes(
     for name in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
         assert tool("cmp", checkout.images / name, historic.images / name) == ""
     assert differences(take_census(wanted_tree(checkout)), take_census(wanted_tree(historic))) == []
+
+
+@pytest.mark.cluster
+def test_cluster_mkinitrd_of_the_root_makes_the_initrd_in_the_appliance(
+    variant: Checkout, built: Checkout, tmp_path: Path
+) -> None:
+    recipes = variant.folder / "recipes"
+    # Mappings merge, and the other form has keys that this one does not know: a recipe without its initrd.
+    text = (recipes / "rh72.yaml").read_text()
+    begin, end = text.index("\ninitrd:"), text.index("\n# [3] The first password")
+    initrd = "\ninitrd: {form: cluster_mkinitrd, appliance: bookworm-min, limit: 4 MiB}\n"
+    (recipes / "rh72-mkinitrd.yaml").write_text(text[:begin] + initrd + text[end:])
+    own = recipes / f"{variant.recipe}.yaml"
+    own.write_text(own.read_text().replace("extends: rh72", "extends: rh72-mkinitrd"))
+    outcome = variant.doit("initrd")
+    assert outcome.status != 0
+    assert "recipe bookworm-min: its kernel and base" in outcome.output
+    assert "./run recipe=bookworm-min base kernel-image" in outcome.output
+    shutil.copytree(built.images, variant.folder / "images" / "bookworm-min", symlinks=True)
+    variant.build("initrd")
+    image = tmp_path / "image"
+    image.write_bytes(gzip.decompress((variant.images / "initrd-ssi.img").read_bytes()))
+    tool("e2fsck", "-fn", image)
+    assert "linuxrc" in tool("debugfs", "-R", "ls -p /", image)
+    assert "gfs.o" in tool("debugfs", "-R", "ls -p /lib", image)

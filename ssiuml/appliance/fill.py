@@ -1,7 +1,7 @@
 """Fill a file system image from a tree by way of the appliance, or only read one, and say what is in it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -83,8 +83,9 @@ class Appliance:
         try:
             per_name = _ARCHIVE_BYTES_PER_NAME * len(expected.facts)
             sparse.create(back, expected.content_bytes + per_name + expected.xattr_bytes + _RECORD_BYTES)
-            write_segment(initrd, _appliance_tree(self.programs, self.modules_version))
-            self._boot(initrd, {**disks, "ubd2": back}, work)
+            write_segment(initrd, appliance_tree(self.programs, self.modules_version, MODULES, _SCRIPT))
+            parameters = [f"appliance.modules={','.join(MODULES)}", f"appliance.work={work}"]
+            self.boot(initrd, {**disks, "ubd2": back}, parameters)
             seen = take_census(merge([read_layer(back)]))
             _compare(image, expected, seen)
             return Filled(len(seen.facts), seen.inodes, seen.content_bytes, seen.digest())
@@ -92,7 +93,8 @@ class Appliance:
             for path in (back, initrd):
                 path.unlink(missing_ok=True)
 
-    def _boot(self, initrd: Path, disks: Mapping[str, Path], work: str) -> None:
+    def boot(self, initrd: Path, disks: Mapping[str, Path], parameters: Sequence[str]) -> None:
+        """Run an appliance to its end; ApplianceError, with the end of the console, unless it says "done"."""
         done = False
         console: list[str] = []
         with stages(self.task) as show:
@@ -110,8 +112,7 @@ class Appliance:
                     self.kernel, memory_mib=MEMORY_MIB, initrd=initrd, disks=disks, folder=self.work / "uml"
                 ),
                 "con0=null,fd:1",
-                f"appliance.modules={','.join(MODULES)}",
-                f"appliance.work={work}",
+                *parameters,
             ]
             try:
                 run(words, timeout_s=self.timeout_s, on_line=on_line)
@@ -127,12 +128,13 @@ def appliance_digest() -> str:
     return folder_digest(_SCRIPT.parent)
 
 
-def _appliance_tree(tree: Tree, modules_version: str) -> Tree:
+def appliance_tree(tree: Tree, modules_version: str, modules: Sequence[str], script: Path) -> Tree:
+    """An appliance's RAM disk: its programs and *modules* from *tree*, and *script* as the first program."""
     small = tools_tree(tree, PROGRAMS, mtime_ns=0)
-    for path, node in modules_tree(tree, modules_version, MODULES, mtime_ns=0).walk():
+    for path, node in modules_tree(tree, modules_version, list(modules), mtime_ns=0).walk():
         if path and small.find(path) is None:
             small.add(path, node)
-    small.add("init", file(whole_file(_SCRIPT), Meta(mode=0o755)))
+    small.add("init", file(whole_file(script), Meta(mode=0o755)))
     return small
 
 

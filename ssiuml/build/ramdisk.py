@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, kernel, linuxrc, tree
+from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, kernel, linuxrc, mkinitrd, tree
+from ssiuml.appliance import appliance_digest
+from ssiuml.build.appliances import foreign_appliance
 from ssiuml.build.contents import kernel_version
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.recipe import CpioInitrd, Gfs1Filesystem, LinuxrcInitrd
+from ssiuml.recipe import CpioInitrd, Gfs1Filesystem, HistoricInitrd, LinuxrcInitrd
 from ssiuml.steps import Values, code_digest, file_sha256
 from ssiuml.tree import Tree
+from ssiuml.units import format_size
 
 SEGMENTS = ("tools", "modules", "config")
 
@@ -20,6 +23,8 @@ def add_steps(graph: StepGraph) -> None:
         _add_cpio(graph, chosen)
     elif isinstance(chosen, LinuxrcInitrd):
         _add_linuxrc(graph, chosen)
+    else:
+        _add_historic(graph, chosen)
 
 
 def _add_cpio(graph: StepGraph, chosen: CpioInitrd) -> None:
@@ -85,6 +90,31 @@ def _add_linuxrc(graph: StepGraph, chosen: LinuxrcInitrd) -> None:
     if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
         target = plan.initrd_memexp
         graph.add("initrd-memexp", after, inputs, lambda: written(target, server=True), target)
+
+
+def _add_historic(graph: StepGraph, chosen: HistoricInitrd) -> None:
+    plan = graph.plan
+    after = [
+        name for name in ("base", "cluster-tools", "modules", "opengfs", "config") if name in graph.steps
+    ]
+
+    def inputs() -> Values:
+        return {"initrd": chosen.model_dump(mode="json"), "code": [code_digest(mkinitrd), appliance_digest()]}
+
+    def made() -> Values:
+        appliance = foreign_appliance(plan, chosen.appliance)
+        mkinitrd.run_cluster_mkinitrd(appliance, graph.tree(*after), kernel_version(graph), plan.initrd)
+        size = plan.initrd.stat().st_size
+        if size > chosen.limit_bytes:
+            plan.initrd.unlink()
+            limit = format_size(chosen.limit_bytes)
+            raise initrd.InitrdError(
+                f"{plan.initrd.name}: {format_size(size)} is over initrd.limit, {limit}",
+                hint="raise initrd.limit if it is meant",
+            )
+        return {"sha256": file_sha256(plan.initrd), "size_bytes": size}
+
+    graph.add("initrd", after, inputs, made, plan.initrd)
 
 
 def _add_segment(

@@ -95,6 +95,9 @@ class HistoricInitrd(_AnyInitrd):
     """The initrd of Linux 2.4, by the root's own cluster_mkinitrd (HOWTO 4.8)."""
 
     form: Literal["cluster_mkinitrd"] = Field(description="cpio; linuxrc or cluster_mkinitrd for Linux 2.4")
+    appliance: v.RecipeName = Field(
+        "bookworm", description="the recipe whose kernel and base the program runs on, in the build appliance"
+    )
 
 
 Initrd = Annotated[

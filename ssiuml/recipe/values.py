@@ -228,6 +228,10 @@ SourceName = Annotated[
     str,
     _matching(r"[a-z][a-z0-9_-]*", "the name of a source", "write a word of a-z, 0-9, '_' and '-'"),
 ]
+RecipeName = Annotated[
+    str,
+    _matching(r"[a-z0-9][a-z0-9._-]*", "the name of a recipe", "write it without .yaml, such as bookworm"),
+]
 Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256", "write 64 digits, as sha256sum prints them")]
 PoolName = Annotated[
     str,

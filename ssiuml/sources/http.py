@@ -90,6 +90,9 @@ def _receive(
     if answer.status_code not in (_OK, _PARTIAL):
         again = answer.status_code >= 500
         raise DownloadError(f"answers {answer.status_code} {answer.reason}", again=again)
+    # What download sites show in place of a file that they do not have.
+    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        raise DownloadError("gives a web page in place of the file")
     goes_on = answer.status_code == _PARTIAL and _starts_at(answer) == have
     if answer.status_code == _PARTIAL and not goes_on:
         raise DownloadError("gives another range than was asked for")
@@ -104,6 +107,8 @@ def _receive(
         stream.truncate()
         _remember(state, url, answer)
         done = _copy(answer, stream, done, total, limit_bytes, on_bytes)
+    if not done:
+        raise DownloadError("gives an empty file")
     if total is not None and done != total:
         raise DownloadError(f"ended after {done} of {total} bytes", again=True)
 

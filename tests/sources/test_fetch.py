@@ -211,6 +211,14 @@ def test_more_than_the_limit_is_never_kept(bench: Bench, web: Web, chunked: bool
     assert left < 200_000
 
 
+def test_web_pages_and_empty_files_are_never_pinned(bench: Bench, web: Web) -> None:
+    page = web.serve("/page", b"<html>moved", content_type="text/html; charset=utf-8")
+    told = bench.refused(page, web.serve("/empty", b""))
+    assert "/page: gives a web page in place of the file" in told
+    assert "/empty: gives an empty file" in told
+    assert bench.lock.pins() == {}
+
+
 def test_redirects_are_followed_on_the_web_alone(bench: Bench, web: Web) -> None:
     web.serve("/base", DATA)
     web.serve("/two", b"", redirect="/base")

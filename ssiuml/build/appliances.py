@@ -1,0 +1,40 @@
+"""The build appliance of a recipe, also for recipes that have no kernel for one."""
+
+from ssiuml import base, kernel
+from ssiuml.appliance import Appliance
+from ssiuml.cache import entry_of
+from ssiuml.errors import SsiumlError
+from ssiuml.layer import merge
+from ssiuml.plan import Plan, plan_beside
+from ssiuml.steps import StepError, Values, read_results
+
+
+class NoApplianceError(SsiumlError):
+    """The recipe that an appliance is to be made of is not built."""
+
+
+def foreign_appliance(plan: Plan, name: str) -> Appliance:
+    """An appliance for *plan* out of what the recipe *name* has built: kernel, all modules, base.
+
+    NoApplianceError, with the command that builds it, if it is not there.
+    """
+    other = plan_beside(plan, name)
+    try:
+        package = entry_of(_results(other, "kernel-image")["entry"])
+        base_entry = entry_of(_results(other, "base"))
+    except StepError as error:
+        raise NoApplianceError(
+            f"recipe {name}: its kernel and base, which the build appliance is made of, are not built",
+            hint=f"./run recipe={name} base kernel-image",
+        ) from error
+    programs = merge([base.layer_of(base_entry), kernel.modules_layer(package, None)])
+    return Appliance(
+        kernel=other.kernel,
+        modules_version=str(package.facts["version"]),
+        programs=programs,
+        work=plan.places.work / "appliance",
+    )
+
+
+def _results(plan: Plan, step: str) -> Values:
+    return read_results(plan.places.stamp(step), step)
