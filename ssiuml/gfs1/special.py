@@ -49,7 +49,8 @@ class Settings:
     """What stands in the superblock and in the special inodes besides the geometry.
 
     *first_sequences* are the sequence numbers of the journals' first segments, 0 for those not given; a
-    kernel looks for the highest one, so that any will do.
+    kernel looks for the highest one, so that any will do. *full_journals*: the blocks between log headers are
+    written too, as zeros, so that journals have no holes in the image.
     """
 
     lock_protocol: str
@@ -58,6 +59,7 @@ class Settings:
     fs_format: int = FORMAT
     multihost_format: int = MULTIHOST_FORMAT
     first_sequences: Sequence[int] = ()
+    full_journals: bool = False
 
     def __post_init__(self) -> None:
         for what, text in (("lock protocol", self.lock_protocol), ("lock table", self.lock_table)):
@@ -209,14 +211,18 @@ def _special(shape: Shape, settings: Settings, plan: _Plan, payload: Payload) ->
 
 
 def journal_blocks(geometry: Geometry, settings: Settings) -> Iterator[Block]:
-    """The log headers of clean, empty journals: one in the first block of every segment."""
+    """Clean, empty journals: a log header in the first block of every segment, zeros in the others.
+
+    Unless journals are to be full, what is yielded ends with the log header.
+    """
+    whole = geometry.segment_blocks * geometry.block_size if settings.full_journals else 0
     for number, journal in enumerate(geometry.journals):
         given = settings.first_sequences[number : number + 1]
         start = given[0] if given else 0
         for segment in range(journal.segments):
             block = journal.addr + segment * geometry.segment_blocks
             header = LogHeader(lh_first=block, lh_sequence=(start + segment) % journal.segments).pack()
-            yield block, header.ljust(LOG_HEADER_COPY_BYTES, b"\0") + header
+            yield block, (header.ljust(LOG_HEADER_COPY_BYTES, b"\0") + header).ljust(whole, b"\0")
 
 
 def rgrp_blocks(group: Group, block_size: int) -> Iterator[Block]:

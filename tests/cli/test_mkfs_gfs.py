@@ -4,7 +4,7 @@ import os
 import socket
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,14 @@ from gfs_tools import assert_clean
 from ssiuml import sparse
 from ssiuml.assembly import read_state
 from ssiuml.cli import mkfs_gfs, passemble, ptool
+from ssiuml.gfs1 import structures as gfs1
 from ssiuml.layer import write_tree
 from ssiuml.pool.mapping import PoolMap, SubpoolMap
+from ssiuml.reading.contents import ImageContent, Part, walk_blocks
+from ssiuml.reading.filesystem import read_filesystem
+from ssiuml.reading.inodes import read_inode
+from ssiuml.reading.source import opened
+from ssiuml.reading.survey import Once, Survey
 from ssiuml.run import find_tool
 from ssiuml.tree import Literal, Meta, Tree, file
 
@@ -235,6 +241,48 @@ def test_the_file_keeps_its_mode_and_a_link_to_it_stays_a_link(tmp_path: Path) -
     assert blkid(image)["TYPE"] == "gfs"
 
 
+@pytest.mark.parametrize("format_", ["gfs1", "gfs2"])
+def test_full_journals_have_all_their_room_on_the_hosts_disk(tmp_path: Path, format_: str) -> None:
+    words = ("-p", "lock_nolock", "-t", "a:b", "-j", "2", "-J", "32", "--format", format_)
+    few, full = blank(tmp_path / "few"), blank(tmp_path / "full")
+    assert mkfs(*words, few).status == 0
+    assert mkfs(*words, "--full-journals", full).status == 0
+    places = list(journal_blocks(full))
+    assert len(places) == 2 * 32 * MIB // 4096
+    assert holes(full, places) == 0
+    assert holes(few, places) > len(places) * 0.9
+    if format_ == "gfs1":
+        assert subprocess.run(["cmp", few, full], check=False).returncode == 0
+        assert_clean_after_conversion(full)
+    else:
+        assert_clean(full)
+
+
+def journal_blocks(image: Path) -> Iterator[int]:
+    """The addresses of all blocks of the journals, as the image itself says where they lie."""
+    with opened(image) as source:
+        filesystem = read_filesystem(source)
+        superblock = filesystem.superblock
+        if isinstance(superblock, gfs1.Superblock):
+            index = read_inode(filesystem, superblock.sb_jindex_di.no_addr, 0, "")
+            for entry in gfs1.JournalIndexEntry.unpack_all(index.body[: index.size_bytes]):
+                yield from range(entry.ji_addr, entry.ji_addr + entry.ji_nsegment * superblock.sb_seg_size)
+            return
+        master = Survey(filesystem, print, Once(filesystem)).walk(superblock.sb_master_dir.no_addr, "")
+        for node in master.children("jindex").values():
+            assert isinstance(node.content, ImageContent)
+            journal = read_inode(filesystem, node.content.address, 0, "")
+            for part, address, _ in walk_blocks(filesystem, journal):
+                if part is Part.DATA:
+                    yield address
+
+
+def holes(image: Path, blocks: list[int]) -> int:
+    """How many of these blocks of 4096 bytes are holes of the file."""
+    with image.open("rb") as stream:
+        return sum(os.lseek(stream.fileno(), at * 4096, os.SEEK_HOLE) == at * 4096 for at in blocks)
+
+
 WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     (lambda image: ["-b", "1000", image], 2, "error: block size 1000"),
     (lambda image: ["-j", "0", image], 2, "error: 0 journals"),
@@ -253,7 +301,11 @@ WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     (lambda image: ["-d", image.parent, image], 2, "image would be filled with itself"),
     (lambda image: ["-d", image, image], 2, "/image would be filled with itself"),
     (lambda image: ["-d", image.parent / "large/data", image], 1, "cannot be read as a tar archive"),
-    (lambda image: ["-d", image.parent / "large", image], 1, "error: the files need 400.8 MiB, the file "),
+    (
+        lambda image: ["-j", "7", "-d", image.parent / "large", image],
+        1,
+        "error: the files need 40.1 MiB, the file system of 256 MiB has room for ",
+    ),
 ]
 
 
@@ -263,9 +315,7 @@ def test_what_cannot_be_done_is_said_and_leaves_the_target_alone(
 ) -> None:
     image = blank(tmp_path / "image")
     (tmp_path / "large").mkdir()
-    with (tmp_path / "large" / "data").open("wb") as stream:
-        for _ in range(400):
-            stream.write(b"x" * MIB)
+    (tmp_path / "large" / "data").write_bytes(b"x" * (40 * MIB))
     before = image.stat()
     ended = mkfs(*ONE_JOURNAL, *words(image))
     assert (ended.status, message in ended.err) == (status, True), ended.err
