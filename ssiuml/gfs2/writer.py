@@ -11,7 +11,7 @@ from ssiuml.atomic import replacing
 from ssiuml.gfs.contents import Sources
 from ssiuml.gfs.inodes import Inode, inventory, plan
 from ssiuml.gfs.output import Output
-from ssiuml.gfs.space import Group, NoSpaceError, Space
+from ssiuml.gfs.space import Group, NoSpaceError, Space, least_bytes
 from ssiuml.gfs.structures import LOCK_NAME_BYTES, Inum, MetaType, meta_header
 from ssiuml.gfs.writing import InodeWriter
 from ssiuml.gfs2.generation import Gfs2
@@ -20,7 +20,7 @@ from ssiuml.gfs2.structures import FORMAT_1801, FORMAT_1802, Rgrp, Superblock
 from ssiuml.gfs2.system import Choices, SystemFiles, place_journals, plan_system, set_counters, usage_of
 from ssiuml.ondisk import FormatError
 from ssiuml.tree import Tree
-from ssiuml.units import MIB, format_size
+from ssiuml.units import format_size
 
 _RB: Final = meta_header(MetaType.RB).pack()
 # Every image has a UUID of its own names and sizes, so that the same build gives the same bytes.
@@ -174,22 +174,15 @@ def _least_bytes(inodes: Sequence[Inode], settings: Settings) -> int:
     generation, usage = _generation(settings), usage_of(inodes)
     geometry = replace(settings.geometry, size_bytes=1 << 62)
 
-    def fits(mebibytes: int) -> bool:
+    def fits(size_bytes: int) -> bool:
         try:
-            candidate = replace(geometry, size_bytes=mebibytes * MIB)
+            candidate = replace(geometry, size_bytes=size_bytes)
         except GeometryError:
             return False
         system = plan_system(candidate, generation, settings.choices, usage)
         return _demand(inodes, system) <= _supply(candidate.groups(), system)
 
-    high = 1
-    while not fits(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle, high)
-    return high * MIB
+    return least_bytes(fits)
 
 
 def _write(image: _Image, number: int, sources: Sources, start_bytes: int) -> None:

@@ -203,6 +203,20 @@ def test_a_tree_that_does_not_fit_is_refused_with_both_figures(tmp_path: Path) -
     assert sparse.allocated_bytes(tmp_path / "image") == 0
 
 
+@pytest.mark.parametrize("block_size", SIZES)
+def test_the_size_that_would_do_does_do_and_one_mib_less_does_not(tmp_path: Path, block_size: int) -> None:
+    tree = Tree()
+    tree.add("large", file(Literal(pattern(50 << 20)), META))
+    with pytest.raises(NoSpaceError) as caught:
+        made(tmp_path / "image", tree, size_mib=48, block_size=block_size)
+    least_mib = caught.value.least_bytes >> 20
+    assert f"make it {least_mib} MiB or larger" in str(caught.value)
+    with pytest.raises(NoSpaceError):
+        made(tmp_path / "image", tree, size_mib=least_mib - 1, block_size=block_size)
+    made(tmp_path / "image", tree, size_mib=least_mib, block_size=block_size)
+    assert_clean_after_conversion(tmp_path / "image")
+
+
 def test_a_file_that_became_shorter_is_an_error_and_leaves_no_superblock(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * 50_000)
