@@ -2,13 +2,16 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
-from gfs_tools import assert_clean
+from gfs_tools import assert_clean, tool
 from odd_trees import odd_tree, pattern
 from reading_tools import findings
 
+from ssiuml import sparse
 from ssiuml.appliance import Appliance
 from ssiuml.compare import take_census
 from ssiuml.gfs.contents import Pieces
@@ -16,13 +19,13 @@ from ssiuml.gfs2.geometry import Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, Written, write_image
 from ssiuml.initrd import write_segment
-from ssiuml.tree import Literal, Meta, Tree, directory, file, symlink
+from ssiuml.tree import Literal, Meta, Tree, directory, file, symlink, whole_file
 from ssiuml.uml import command_line
-from ssiuml.units import MIB
+from ssiuml.units import GIB, MIB
 
 pytestmark = pytest.mark.cluster
 
-SCRIPT = Path(__file__).with_name("work.sh")
+WORK, SPARSE = (Path(__file__).with_name(name) for name in ("work.sh", "sparse.sh"))
 LIMIT_S = 600.0
 
 
@@ -55,19 +58,45 @@ def test_linux_sees_70000_names_in_a_directory(appliance: Appliance, tmp_path: P
     assert appliance.read_back(tmp_path / "image", take_census(tree)).names == 70_002
 
 
-def work(appliance: Appliance, image: Path, folder: Path) -> str:
-    """Let a kernel mount *image* and work in it; return its console."""
+@pytest.mark.parametrize("hole_detection", ["seek", pytest.param("raw", marks=pytest.mark.long)])
+def test_linux_reads_8_gib_with_data_at_both_ends(
+    appliance: Appliance, tmp_path: Path, hole_detection: str
+) -> None:
+    source, image, archive = (tmp_path / name for name in ("sparse", "image", "archive"))
+    with source.open("wb") as stream:
+        stream.write(b"begin")
+        stream.seek(8 * GIB - 3)
+        stream.write(b"end")
+    tree = Tree()
+    tree.add("sparse", file(whole_file(source), Meta(mode=0o644)))
+    write_image(image, tree, settings())
+    sparse.create(archive, MIB)
+    work(appliance, image, tmp_path, SPARSE, {"ubd1": archive}, f"hole_detection={hole_detection}")
+    (tmp_path / "out").mkdir()
+    tool("tar", "-C", tmp_path / "out", "-xf", archive)
+    assert tool("cmp", source, tmp_path / "out" / "sparse") == ""
+
+
+def work(
+    appliance: Appliance,
+    image: Path,
+    folder: Path,
+    script: Path = WORK,
+    more_disks: Mapping[str, Path] = MappingProxyType({}),
+    *parameters: str,
+) -> str:
+    """Let a kernel run *script*, which mounts *image* and works in it; return its console."""
     programs = Tree()
     for path, node in appliance.programs.walk():
         if path:
             programs.add(path, node)
-    programs.add("init", file(Literal(SCRIPT.read_bytes()), Meta(mode=0o755)))
+    programs.add("init", file(Literal(script.read_bytes()), Meta(mode=0o755)))
     initrd = folder / "initrd"
     write_segment(initrd, programs)
-    disks = {"ubd0": image}
+    disks = {"ubd0": image, **more_disks}
     words = command_line(appliance.kernel, memory_mib=512, initrd=initrd, disks=disks, folder=folder / "uml")
     done = subprocess.run(
-        [*words, "con0=null,fd:1"],
+        [*words, "con0=null,fd:1", *parameters],
         capture_output=True,
         text=True,
         errors="replace",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from gfs2_reading import Blocks, ImageReader
-from gfs_tools import assert_clean, tool
+from gfs_tools import assert_clean, assert_device_numbers, tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import odd_tree, pattern, trees
@@ -229,6 +229,21 @@ def test_contents_that_are_shorter_or_longer_than_they_were_are_an_error(tmp_pat
         with pytest.raises(TreeError, match=rf"does not hold the {size} bytes"):
             write_image(tmp_path / "image", tree, choice())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+
+
+# Devices
+
+
+def test_device_numbers_lie_on_the_disk_where_gfs2_edit_looks_for_them(tmp_path: Path) -> None:
+    numbers = {"disk": (98, 0xFFFFF), "first": (4, 64), "largest": (2**32 - 1, 2**32 - 1)}
+    tree = Tree()
+    for name, device in numbers.items():
+        tree.add(name, Node(Kind.BLOCK, META, device=device))
+    reader = written(tmp_path, tree)
+    root = reader.tree()
+    for name, device in numbers.items():
+        address = next(at for at, node in reader.nodes.items() if node is root.lookup(name))
+        assert_device_numbers(tmp_path / "image", address, *device)
 
 
 # What is refused
