@@ -83,7 +83,10 @@ def open_device(path: Path, *, write: bool = False) -> Iterator[Device]:
             f"{path}: cannot be opened: {error.strerror}", hint=_way_out(error, path)
         ) from error
     try:
-        device = _device(path, fd)
+        try:
+            device = _device(path, fd)
+        except OSError as error:  # a file of /proc that has no end
+            raise DeviceError(f"{path}: its size cannot be found: {error.strerror}") from error
         if write:
             _require_free(device)
         yield device

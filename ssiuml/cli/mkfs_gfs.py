@@ -18,7 +18,7 @@ from ssiuml.errors import UsageError
 from ssiuml.formatting import Common, Gfs1Choice, Gfs2Choice, make_filesystem
 from ssiuml.gfs1 import geometry
 from ssiuml.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
-from ssiuml.layer import merge, read_layer
+from ssiuml.layer import read_tree_archive
 from ssiuml.progress import stages
 from ssiuml.scan import scan_folder
 from ssiuml.tree import Meta, Tree
@@ -197,7 +197,7 @@ def _tree(source: Path | None, time_s: int) -> Tree:
         return scan_folder(source)
     if not source.exists():
         raise UsageError(f"-d {source}: is not there", hint="name a folder or a tar archive")
-    return merge([read_layer(source)])
+    return read_tree_archive(source)
 
 
 def run() -> int:

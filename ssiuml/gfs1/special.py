@@ -13,7 +13,6 @@ from ssiuml.errors import UsageError
 from ssiuml.gfs.shape import PointerTree, Run, Shape, full_tree, placed, pointers_to
 from ssiuml.gfs.space import Group, NoSpaceError
 from ssiuml.gfs.structures import (
-    LOCK_NAME_BYTES,
     Flag,
     Inum,
     MetaHeader,
@@ -21,6 +20,7 @@ from ssiuml.gfs.structures import (
     Payload,
     Quota,
     RindexEntry,
+    lock_name,
     meta_header,
 )
 from ssiuml.gfs1.geometry import Geometry
@@ -62,13 +62,8 @@ class Settings:
     full_journals: bool = False
 
     def __post_init__(self) -> None:
-        for what, text in (("lock protocol", self.lock_protocol), ("lock table", self.lock_table)):
-            size = len(text.encode("utf-8", "surrogateescape"))
-            if size > LOCK_NAME_BYTES or "\0" in text:
-                raise UsageError(
-                    f"the {what} '{text[:80]}' has {size} bytes",
-                    hint=f"at most {LOCK_NAME_BYTES}, and no NUL",
-                )
+        lock_name("lock protocol", self.lock_protocol)
+        lock_name("lock table", self.lock_table)
         _require_known("format", self.fs_format, (*OLD_FORMATS, FORMAT))
         _require_known("multihost format", self.multihost_format, (OLD_MULTIHOST_FORMAT, MULTIHOST_FORMAT))
 
@@ -255,8 +250,8 @@ def superblock(geometry: Geometry, settings: Settings, specials: Specials) -> Bl
         sb_jindex_di=inum(specials.jindex),
         sb_rindex_di=inum(specials.rindex),
         sb_root_di=inum(specials.root),
-        sb_lockproto=settings.lock_protocol.encode("utf-8", "surrogateescape"),
-        sb_locktable=settings.lock_table.encode("utf-8", "surrogateescape"),
+        sb_lockproto=lock_name("lock protocol", settings.lock_protocol),
+        sb_locktable=lock_name("lock table", settings.lock_table),
         sb_quota_di=inum(specials.quota),
         sb_license_di=inum(specials.license),
     ).pack()

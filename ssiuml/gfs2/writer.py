@@ -12,7 +12,7 @@ from ssiuml.gfs.contents import Sources
 from ssiuml.gfs.inodes import Inode, inventory, plan
 from ssiuml.gfs.output import Output
 from ssiuml.gfs.space import Group, NoSpaceError, Space, least_bytes
-from ssiuml.gfs.structures import LOCK_NAME_BYTES, Inum, MetaType, meta_header
+from ssiuml.gfs.structures import Inum, MetaType, lock_name, meta_header
 from ssiuml.gfs.writing import InodeWriter
 from ssiuml.gfs2.generation import Gfs2
 from ssiuml.gfs2.geometry import Geometry, GeometryError
@@ -39,11 +39,8 @@ class Settings:
     choices: Choices = field(default_factory=Choices)
 
     def __post_init__(self) -> None:
-        for what, text in (("lock protocol", self.lock_protocol), ("lock table", self.lock_table)):
-            if len(text.encode()) > LOCK_NAME_BYTES or "\0" in text:
-                raise FormatError(
-                    f"{what} {text!r}: at most {LOCK_NAME_BYTES} bytes, without NUL, are possible"
-                )
+        lock_name("lock protocol", self.lock_protocol)
+        lock_name("lock table", self.lock_table)
         if self.fs_format not in (FORMAT_1801, FORMAT_1802):
             raise FormatError(f"format {self.fs_format}: there are {FORMAT_1801} and {FORMAT_1802}")
 
@@ -226,8 +223,8 @@ def _superblock(image: _Image) -> bytes:
         sb_bsize_shift=block_size.bit_length() - 1,
         sb_master_dir=inum(image.system.master),
         sb_root_dir=inum(image.inodes[0]),
-        sb_lockproto=settings.lock_protocol.encode(),
-        sb_locktable=settings.lock_table.encode(),
+        sb_lockproto=lock_name("lock protocol", settings.lock_protocol),
+        sb_locktable=lock_name("lock table", settings.lock_table),
         sb_uuid=settings.made_uuid(),
     )
     return superblock.pack()

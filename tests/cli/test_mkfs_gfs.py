@@ -1,9 +1,11 @@
 """mkfs_gfs: the HOWTO's line, files, devices and pools of several of them, and wrong calls."""
 
+import io
 import os
 import socket
 import struct
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,8 +24,9 @@ from ssiuml.reading.contents import ImageContent, Part, walk_blocks
 from ssiuml.reading.filesystem import read_filesystem
 from ssiuml.reading.inodes import read_inode
 from ssiuml.reading.source import opened
-from ssiuml.reading.survey import Once, Survey
+from ssiuml.reading.survey import Once, Survey, read_tree
 from ssiuml.run import find_tool
+from ssiuml.scan import scan_folder
 from ssiuml.tree import Literal, Meta, Tree, file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -231,6 +234,45 @@ def test_the_formats_of_older_programs_differ_in_two_numbers_only(
     assert subprocess.run(["cmp", now, then], check=False).returncode == 0
 
 
+def members(path: Path, *names: str) -> Path:
+    """An archive whose members of these names hold their number."""
+    with tarfile.open(path, "w") as archive:
+        for number, name in enumerate(names):
+            info = tarfile.TarInfo(name)
+            info.size = 1
+            archive.addfile(info, io.BytesIO(b"%d" % number))
+    return path
+
+
+def test_of_members_of_the_same_name_the_last_one_counts_and_absolute_ones_lie_below_the_root(
+    tmp_path: Path,
+) -> None:
+    image = blank(tmp_path / "image")
+    assert mkfs(*ONE_JOURNAL, "-d", members(tmp_path / "tar", "a", "/abs/b", "a", "./a"), image).status == 0
+    with opened(image) as source:
+        tree = read_tree(read_filesystem(source), print)
+        assert [path for path, _ in tree.walk()] == ["", "a", "abs", "abs/b"]
+        content = tree.lookup("a").content
+        assert content is not None
+        assert b"".join(content.chunks()) == b"3"
+
+
+def test_a_file_that_goes_away_while_it_is_read_is_named_and_the_target_stays(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan_and_remove(top: Path) -> Tree:
+        tree = scan_folder(top)
+        (top / "sub" / "file").unlink()
+        return tree
+
+    monkeypatch.setattr(mkfs_gfs, "scan_folder", scan_and_remove)
+    image = blank(tmp_path / "image")
+    ended = mkfs(*ONE_JOURNAL, "-d", folder, image)
+    assert ended.status == 1
+    assert "source/sub/file: cannot be read: No such file or directory" in ended.err
+    assert image.stat().st_blocks == 0
+
+
 def test_the_file_keeps_its_mode_and_a_link_to_it_stays_a_link(tmp_path: Path) -> None:
     image = blank(tmp_path / "image")
     image.chmod(0o640)
@@ -299,6 +341,15 @@ WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     (lambda image: [image.parent], 2, "is neither a file nor a block device"),
     (lambda image: ["-d", image.parent / "absent", image], 2, "absent: is not there"),
     (lambda image: ["-d", image.parent, image], 2, "image would be filled with itself"),
+    (
+        lambda image: ["-d", members(image.parent / "large" / "tar", "a", "../b"), image],
+        1,
+        "member '../b' leads out of",
+    ),
+    (lambda image: ["-t", "t\0", image], 2, "error: the lock table 't"),
+    (lambda image: ["--format", "gfs2", "-t", "t" * 64, image], 2, "error: the lock table 'tttt"),
+    (lambda image: ["--format", "gfs2", "-J", "4", image], 2, "error: journal size 4 MiB: has to be"),
+    (lambda image: ["--format", "gfs2", "-j", "99", image], 2, "256 MiB is too small for 99 journals of 32"),
     (lambda image: ["-d", image, image], 2, "/image would be filled with itself"),
     (lambda image: ["-d", image.parent / "large/data", image], 1, "cannot be read as a tar archive"),
     (
