@@ -45,13 +45,14 @@ class Device:
         return b"".join(pieces)
 
     def write(self, offset_bytes: int, data: bytes | memoryview) -> None:
-        """Write all of *data*; DeviceError, naming the device, if that does not work."""
+        """Write all of *data*, onto the disk; DeviceError, naming the device, if that does not work."""
         view = memoryview(data)
         try:
             while view:
                 done = os.pwrite(self.fd, view, offset_bytes)
                 view = view[done:]
                 offset_bytes += done
+            os.fsync(self.fd)
         except OSError as error:
             raise DeviceError(
                 f"{self.path}: cannot be written at byte {offset_bytes}: {error.strerror}"

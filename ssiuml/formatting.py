@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from ssiuml.assembly import Pool
 from ssiuml.errors import UsageError
+from ssiuml.gfs.writing import Written
 from ssiuml.gfs1 import geometry as gfs1_geometry
 from ssiuml.gfs1 import structures as gfs1_structures
 from ssiuml.gfs1 import writer as gfs1_writer
@@ -17,16 +17,6 @@ from ssiuml.ondisk import FormatError
 from ssiuml.tree import Tree
 from ssiuml.units import MIB
 from ssiuml.volume import Draft, drafting
-
-
-class Written(Protocol):
-    """What a file system holds."""
-
-    @property
-    def inodes(self) -> int: ...
-
-    @property
-    def free_blocks(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

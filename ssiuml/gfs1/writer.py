@@ -1,6 +1,6 @@
 """Writes a GFS1 file system with a whole tree in it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ssiuml.errors import UsageError
@@ -8,7 +8,7 @@ from ssiuml.gfs.contents import Sources
 from ssiuml.gfs.inodes import Inode, inventory, plan
 from ssiuml.gfs.output import Output
 from ssiuml.gfs.space import Group, NoSpaceError, Space, least_bytes
-from ssiuml.gfs.writing import InodeWriter
+from ssiuml.gfs.writing import InodeWriter, Written
 from ssiuml.gfs1.generation import Gfs1
 from ssiuml.gfs1.geometry import MAX_DEVICE_BYTES, Geometry, plan_geometry
 from ssiuml.gfs1.special import (
@@ -22,15 +22,6 @@ from ssiuml.gfs1.special import (
 )
 from ssiuml.tree import Tree
 from ssiuml.units import format_size
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a file system holds: inodes of the tree, blocks in use and free."""
-
-    inodes: int
-    used_blocks: int
-    free_blocks: int
 
 
 def write_filesystem(

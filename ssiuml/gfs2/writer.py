@@ -13,7 +13,7 @@ from ssiuml.gfs.inodes import Inode, inventory, plan
 from ssiuml.gfs.output import Output
 from ssiuml.gfs.space import Group, NoSpaceError, Space, least_bytes
 from ssiuml.gfs.structures import Inum, MetaType, lock_name, meta_header
-from ssiuml.gfs.writing import InodeWriter
+from ssiuml.gfs.writing import InodeWriter, Written
 from ssiuml.gfs2.generation import Gfs2
 from ssiuml.gfs2.geometry import Geometry, GeometryError
 from ssiuml.gfs2.structures import FORMAT_1801, FORMAT_1802, Rgrp, Superblock
@@ -50,15 +50,6 @@ class Settings:
             return self.uuid
         parts = (self.geometry, self.lock_protocol, self.lock_table, self.fs_format, self.choices)
         return uuid.uuid5(_UUID_SPACE, repr(parts)).bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What an image holds: inodes of the tree, blocks of all kinds, the system's among them."""
-
-    inodes: int
-    used_blocks: int
-    free_blocks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +98,6 @@ def write_filesystem(image: Path, tree: Tree, settings: Settings, *, start_bytes
         with image.open("r+b", buffering=0) as stream:
             _write(planned, stream.fileno(), sources, start_bytes)
     return planned.written()
-
-
-def needed_bytes(tree: Tree, settings: Settings) -> int:
-    """The size of the smallest image, in whole MiB, that *tree* fits into; *settings* say all the rest."""
-    with Sources() as sources:
-        inodes = _planned_inodes(tree, _generation(settings), sources)
-    return _least_bytes(inodes, settings)
 
 
 def _generation(settings: Settings) -> Gfs2:

@@ -18,7 +18,9 @@ from ssiuml.ondisk import OnDisk
 from ssiuml.reading.contents import ImageContent, walk_blocks
 from ssiuml.reading.damage import Damaged
 from ssiuml.reading.inodes import read_inode
+from ssiuml.reading.source import opened
 from ssiuml.reading.survey import Once, Survey
+from ssiuml.reading.usage import read_rindex
 from ssiuml.tree import Node
 
 BLOCK: Final = 1024
@@ -471,6 +473,7 @@ def test_a_resource_index_that_makes_no_sense_is_found(images: dict[bool, bytes]
         ("ri_length", 0, "I", "rindex entry 0: ri_length 0"),
         ("ri_data", 4, "I", "rindex entry 0: ri_bitbytes"),
         ("ri_data", 1 << 31, "I", "rindex entry 0: ends at block"),
+        ("ri_data0", 4, "Q", "rindex entry 0: ri_length"),
     ):
         sick = patient(images[is_gfs1], is_gfs1)
         offset = sick.places["rindex-inode"] + 232 + RindexEntry.offset_of(field)
@@ -483,6 +486,25 @@ def test_a_resource_index_that_makes_no_sense_is_found(images: dict[bool, bytes]
     sick = patient(images[is_gfs1], is_gfs1)
     sick.change("rindex-inode", "di_size", 97, "Q")
     assert any("rindex: 97 bytes are no entries of 96 bytes each" in line for line in findings(sick.data))
+
+
+def test_a_resource_group_of_an_absurd_size_takes_no_memory(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    with image.open("wb") as stream:
+        stream.truncate(1 << 43)  # a hole that is as large as its index says
+    with opened(image) as source:
+        filesystem = replace(filesystem_of(gfs2_image(tmp_path, 4096)), source=source, blocks=1 << 31)
+    # As many bitmap blocks as it takes, so that all its numbers agree.
+    data = 1 << 30
+    length = -(-data // 4 // (4096 - 24)) + 1
+    entry = RindexEntry(
+        ri_addr=17, ri_length=length, ri_data0=17 + length, ri_data=data, ri_bitbytes=data // 4
+    )
+    found: list[Damaged] = []
+    assert read_rindex(filesystem, entry.pack(), 5, found.append) == []
+    assert [str(each) for each in found] == [
+        "block 5: rindex entry 0: ri_data 1073741824 is more than 1048576 blocks"
+    ]
 
 
 def test_gfs1_journals_that_are_not_clean_or_lie_where_files_are_are_found(images: dict[bool, bytes]) -> None:
