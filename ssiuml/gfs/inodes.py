@@ -26,8 +26,8 @@ class UnstorableError(SsiumlError):
 class Inode:
     """One inode: what is to be stored, and then where.
 
-    *entries* are a directory's names and inodes, '.' and '..' among them, in the order of their bytes behind
-    these two. *flags* and *payload* are what it has besides what follows from its layout.
+    *names* and *targets* are a directory's names and their inodes: '.' and '..', then the others in the order
+    of their bytes. *flags* and *payload* are what it has besides what follows from its layout.
     """
 
     node: Node

@@ -11,7 +11,7 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.gfs.shape import Run
-from ssiuml.gfs.structures import META_HEADER_BYTES, State
+from ssiuml.gfs.structures import META_HEADER_BYTES, RindexEntry, State
 from ssiuml.units import MIB
 
 BLOCKS_PER_BYTE: Final = 4  # GFS2_NBBY
@@ -144,6 +144,20 @@ class Space:
                 dinode_state -= marked
             wanted -= taken
         return runs
+
+
+def resource_index(groups: Iterable[Group]) -> bytes:
+    """The contents of the resource index: an entry for each group."""
+    return b"".join(
+        RindexEntry(
+            ri_addr=group.address,
+            ri_length=group.length,
+            ri_data0=group.first,
+            ri_data=group.blocks,
+            ri_bitbytes=group.bitmap_bytes,
+        ).pack()
+        for group in groups
+    )
 
 
 def least_bytes(fits: Callable[[int], bool]) -> int:

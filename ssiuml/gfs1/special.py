@@ -11,7 +11,7 @@ from typing import Final
 
 from ssiuml.errors import UsageError
 from ssiuml.gfs.shape import PointerTree, Run, Shape, full_tree, placed, pointers_to
-from ssiuml.gfs.space import Group, NoSpaceError
+from ssiuml.gfs.space import Group, NoSpaceError, resource_index
 from ssiuml.gfs.structures import (
     Flag,
     Inum,
@@ -19,7 +19,6 @@ from ssiuml.gfs.structures import (
     MetaType,
     Payload,
     Quota,
-    RindexEntry,
     lock_name,
     meta_header,
 )
@@ -108,7 +107,7 @@ def make_specials(geometry: Geometry, settings: Settings, group: Group) -> Speci
     shape = Shape(geometry.block_size, IndirectHeader.size_bytes())
     jindex, rindex, quota, licence, root = (_take_dinode(group) for _ in range(5))
     jindex_plan = _place(shape, group, jindex, _jindex(geometry))
-    rindex_plan = _place(shape, group, rindex, _rindex(geometry))
+    rindex_plan = _place(shape, group, rindex, resource_index(groups_of(geometry)))
     # gfs_mkfs charges root, as user and as group, with what it has allocated.
     charge = Quota(qu_value=group.used).pack()
     blocks = [
@@ -155,19 +154,6 @@ def _jindex(geometry: Geometry) -> bytes:
     return b"".join(
         JournalIndexEntry(ji_addr=journal.addr, ji_nsegment=journal.segments).pack()
         for journal in geometry.journals
-    )
-
-
-def _rindex(geometry: Geometry) -> bytes:
-    return b"".join(
-        RindexEntry(
-            ri_addr=rgrp.addr,
-            ri_length=rgrp.length,
-            ri_data0=rgrp.data1,
-            ri_data=rgrp.data,
-            ri_bitbytes=rgrp.bitbytes,
-        ).pack()
-        for rgrp in geometry.rgrps
     )
 
 

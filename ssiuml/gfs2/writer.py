@@ -15,7 +15,7 @@ from ssiuml.gfs.space import Group, NoSpaceError, Space, least_bytes
 from ssiuml.gfs.structures import Inum, MetaType, lock_name, meta_header
 from ssiuml.gfs.writing import InodeWriter, Written
 from ssiuml.gfs2.generation import Gfs2
-from ssiuml.gfs2.geometry import Geometry, GeometryError
+from ssiuml.gfs2.geometry import SIZE_BYTES_MAX, Geometry, GeometryError
 from ssiuml.gfs2.structures import FORMAT_1801, FORMAT_1802, Rgrp, Superblock
 from ssiuml.gfs2.system import Choices, SystemFiles, place_journals, plan_system, set_counters, usage_of
 from ssiuml.ondisk import FormatError
@@ -153,11 +153,12 @@ def _supply(groups: Sequence[Group], system: SystemFiles) -> int:
 
 def _least_bytes(inodes: Sequence[Inode], settings: Settings) -> int:
     generation, usage = _generation(settings), usage_of(inodes)
-    geometry = replace(settings.geometry, size_bytes=1 << 62)
 
     def fits(size_bytes: int) -> bool:
+        if size_bytes > SIZE_BYTES_MAX:  # nothing that fits would be found
+            return True
         try:
-            candidate = replace(geometry, size_bytes=size_bytes)
+            candidate = replace(settings.geometry, size_bytes=size_bytes)
         except GeometryError:
             return False
         system = plan_system(candidate, generation, settings.choices, usage)

@@ -382,6 +382,7 @@ def test_contents_of_a_disk_that_fills_up_leave_no_image_behind(tmp_path: Path) 
     [
         ({"block_size": 8192}, "block size 8192: GFS2 on Linux takes 512, 1024, 2048, 4096"),
         ({"journals": 0}, "0 journals: there can be 1 to"),
+        ({"size_bytes": 1 << 60}, "1048576 TiB is too large: at most 128 TiB"),
         ({"journal_bytes": 4 * MIB}, "journal size 4 MiB: has to be whole MiB, from 8 MiB to 1 GiB"),
         ({"journal_bytes": 8 * MIB + 1}, "journal size 8388609 bytes: has to be whole MiB"),
         ({"rgrp_bytes": 16 * MIB}, "resource group size 16 MiB: has to be"),
