@@ -13,7 +13,6 @@ from ssiuml.gfs1.special import Settings as Gfs1Settings
 from ssiuml.gfs2 import geometry as gfs2_geometry
 from ssiuml.gfs2 import writer as gfs2_writer
 from ssiuml.gfs2.system import Choices as Gfs2SystemChoices
-from ssiuml.ondisk import FormatError
 from ssiuml.tree import Tree
 from ssiuml.units import MIB
 from ssiuml.volume import Draft, drafting
@@ -96,7 +95,7 @@ class Gfs2Choice:
                     time_ns=common.time_s * 1_000_000_000, full_journals=common.full_journals
                 ),
             )
-        except (gfs2_geometry.GeometryError, FormatError) as error:
+        except gfs2_geometry.GeometryError as error:
             raise UsageError(error.message, hint=error.hint) from error
         return gfs2_writer.write_filesystem(draft.path, tree, settings, start_bytes=draft.start_bytes)
 
