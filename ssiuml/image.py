@@ -28,9 +28,8 @@ def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int)
     """Write the image *target* with *tree* in it, clean for fsck.gfs2.
 
     *time_ns* is that of the file system's own files. The figures returned are those of the tree; nothing is
-    read back. Raises RecipeError, with the size
-    needed, if the tree does not fit, SpaceError if the disk is too full, and what write_image raises;
-    *target* then stays as it was.
+    read back. Raises RecipeError, with the size needed, if the tree does not fit, SpaceError if the disk is
+    too full, and what write_image raises; *target* then stays as it was.
     """
     settings = _settings(loaded, time_ns)
     expected = take_census(tree)
