@@ -7,12 +7,12 @@ behind each device name (as losetup would do it), and *pools*, those that are as
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ssiuml.atomic import write_text
 from ssiuml.blockdev import open_device
@@ -86,14 +86,39 @@ class State:
 
 @contextmanager
 def changing_state(path: Path) -> Iterator[State]:
-    """Read the state file, yield what it holds, and write it back if nothing went wrong."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=LOCK_LIMIT_S):
+    """Read the state file, yield what it holds, and write it back if nothing went wrong.
+
+    AssemblyError if it is damaged or cannot be written, or if another process keeps it for a minute.
+    """
+    with _locked(path):
         state = read_state(path)
         yield state
         pools = {name: asdict(pool) for name, pool in sorted(state.pools.items())}
         values = {"version": STATE_VERSION, "devices": state.devices, "pools": pools}
-        write_text(path, json.dumps(values, indent=1) + "\n")
+        try:
+            write_text(path, json.dumps(values, indent=1) + "\n")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def _locked(path: Path) -> AbstractContextManager[object]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(f"{path}.lock").acquire(timeout=LOCK_LIMIT_S)
+    except Timeout as error:
+        raise AssemblyError(
+            f"{path}: another process has kept the pools' state for {LOCK_LIMIT_S:.0f} s",
+            hint="does a ptool or passemble hang?",
+        ) from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> AssemblyError:
+    return AssemblyError(
+        f"{path}: the pools' state cannot be written: {error.strerror}",
+        hint="--state FILE names another place",
+    )
 
 
 def read_state(path: Path) -> State:

@@ -59,13 +59,14 @@ class Device:
             return error.errno != errno.ENXIO or self.is_block, self.size_bytes
 
     def write(self, offset_bytes: int, data: bytes | memoryview) -> None:
-        """Write all of *data*; DeviceError, naming the device, if that does not work."""
+        """Write all of *data*, onto the disk; DeviceError, naming the device, if that does not work."""
         view = memoryview(data)
         try:
             while view:
                 done = os.pwrite(self.fd, view, offset_bytes)
                 view = view[done:]
                 offset_bytes += done
+            os.fsync(self.fd)
         except OSError as error:
             raise DeviceError(
                 f"{self.path}: cannot be written at byte {offset_bytes}: {error.strerror}"
@@ -97,7 +98,10 @@ def open_device(path: Path, *, write: bool = False) -> Iterator[Device]:
             f"{path}: cannot be opened: {error.strerror}", hint=_way_out(error, path)
         ) from error
     try:
-        device = _device(path, fd)
+        try:
+            device = _device(path, fd)
+        except OSError as error:  # a file of /proc that has no end
+            raise DeviceError(f"{path}: its size cannot be found: {error.strerror}") from error
         if write:
             _require_free(device)
         yield device

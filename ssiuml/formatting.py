@@ -1,12 +1,11 @@
 """Puts a new GFS1 or GFS2 file system, with a tree in it, onto a file, a device or a pool."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from ssiuml.assembly import Pool
 from ssiuml.errors import UsageError
+from ssiuml.gfs.writing import Written
 from ssiuml.gfs1 import geometry as gfs1_geometry
 from ssiuml.gfs1 import structures as gfs1_structures
 from ssiuml.gfs1 import writer as gfs1_writer
@@ -14,25 +13,17 @@ from ssiuml.gfs1.special import Settings as Gfs1Settings
 from ssiuml.gfs2 import geometry as gfs2_geometry
 from ssiuml.gfs2 import writer as gfs2_writer
 from ssiuml.gfs2.system import Choices as Gfs2SystemChoices
-from ssiuml.ondisk import FormatError
 from ssiuml.tree import Tree
 from ssiuml.units import MIB
 from ssiuml.volume import Draft, drafting
 
 
-class Written(Protocol):
-    """What a file system holds."""
-
-    @property
-    def inodes(self) -> int: ...
-
-    @property
-    def free_blocks(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Choice:
-    """What both generations can be told; *time_s* is that of the inodes that the tree does not have."""
+class Common:
+    """What both generations can be told; *time_s* is that of the inodes that the tree does not have.
+
+    *full_journals*: every block of a journal is written, none is a hole in a file.
+    """
 
     lock_protocol: str
     lock_table: str
@@ -41,13 +32,14 @@ class _Choice:
     journal_mib: int
     block_size: int
     rgrp_mib: int | None = None
-    full_journals: bool = False  # allocated in the image file, too, and not left as holes
+    full_journals: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gfs1Choice(_Choice):
+@dataclass(frozen=True, slots=True)
+class Gfs1Choice:
     """A GFS1 file system; see ssiuml.gfs1.geometry.Wish and ssiuml.gfs1.special.Settings."""
 
+    common: Common
     segment_blocks: int = gfs1_geometry.DEFAULT_SEGMENT_BLOCKS
     expert: bool = False
     fs_format: int = gfs1_structures.FORMAT
@@ -55,62 +47,55 @@ class Gfs1Choice(_Choice):
 
     def write(self, draft: Draft, tree: Tree) -> Written:
         """Write the file system into *draft*; errors as in ssiuml.gfs1.writer and .geometry."""
+        common = self.common
         wish = gfs1_geometry.Wish(
             device_bytes=draft.size_bytes,
-            journals=self.journals,
-            journal_mib=self.journal_mib,
-            block_size=self.block_size,
+            journals=common.journals,
+            journal_mib=common.journal_mib,
+            block_size=common.block_size,
             segment_blocks=self.segment_blocks,
-            rgrp_mib=self.rgrp_mib,
+            rgrp_mib=common.rgrp_mib,
             expert=self.expert,
         )
         settings = Gfs1Settings(
-            lock_protocol=self.lock_protocol,
-            lock_table=self.lock_table,
-            time_s=self.time_s,
+            lock_protocol=common.lock_protocol,
+            lock_table=common.lock_table,
+            time_s=common.time_s,
             fs_format=self.fs_format,
             multihost_format=self.multihost_format,
+            full_journals=common.full_journals,
         )
         geometry = gfs1_geometry.plan_geometry(wish)
-        written = gfs1_writer.write_filesystem(
+        return gfs1_writer.write_filesystem(
             draft.path, geometry, settings, tree, start_bytes=draft.start_bytes
         )
-        if self.full_journals:
-            _allocate_journals(draft, geometry)
-        return written
 
 
-def _allocate_journals(draft: Draft, geometry: gfs1_geometry.Geometry) -> None:
-    """Give the blocks between a journal's log headers room on the disk; they stay zeros."""
-    with draft.path.open("r+b") as stream:
-        for journal in geometry.journals:
-            start = draft.start_bytes + journal.addr * geometry.block_size
-            blocks = journal.segments * geometry.segment_blocks
-            os.posix_fallocate(stream.fileno(), start, blocks * geometry.block_size)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gfs2Choice(_Choice):
+@dataclass(frozen=True, slots=True)
+class Gfs2Choice:
     """A GFS2 file system; see ssiuml.gfs2.writer.Settings."""
+
+    common: Common
 
     def write(self, draft: Draft, tree: Tree) -> Written:
         """Write the file system into *draft*; errors as in ssiuml.gfs2.writer and .geometry."""
+        common = self.common
         try:
             settings = gfs2_writer.Settings(
                 geometry=gfs2_geometry.Geometry(
                     draft.size_bytes,
-                    self.block_size,
-                    self.journals,
-                    self.journal_mib * MIB,
-                    gfs2_geometry.RGRP_BYTES if self.rgrp_mib is None else self.rgrp_mib * MIB,
+                    common.block_size,
+                    common.journals,
+                    common.journal_mib * MIB,
+                    gfs2_geometry.RGRP_BYTES if common.rgrp_mib is None else common.rgrp_mib * MIB,
                 ),
-                lock_protocol=self.lock_protocol,
-                lock_table=self.lock_table,
+                lock_protocol=common.lock_protocol,
+                lock_table=common.lock_table,
                 choices=Gfs2SystemChoices(
-                    time_ns=self.time_s * 1_000_000_000, full_journals=self.full_journals
+                    time_ns=common.time_s * 1_000_000_000, full_journals=common.full_journals
                 ),
             )
-        except (gfs2_geometry.GeometryError, FormatError) as error:
+        except gfs2_geometry.GeometryError as error:
             raise UsageError(error.message, hint=error.hint) from error
         return gfs2_writer.write_filesystem(draft.path, tree, settings, start_bytes=draft.start_bytes)
 

@@ -7,15 +7,14 @@ from typing import Final
 from ssiuml import sparse
 from ssiuml.atomic import replacing
 from ssiuml.errors import SsiumlError
+from ssiuml.gfs.dirents import LEAF_HEADER_BYTES, record_bytes
+from ssiuml.gfs.structures import DINODE_BYTES
 from ssiuml.recipe import Gfs2Filesystem
 from ssiuml.run import CommandError, run
 from ssiuml.tree import Kind, Tree
 
 MKFS_TIMEOUT_S: Final = 600.0
 FSCK_TIMEOUT_S: Final = 1800.0
-DINODE_BYTES: Final = 232  # struct gfs2_dinode; smaller files and directories lie behind it in its block
-_DIRENT_BYTES: Final = 40  # struct gfs2_dirent, the name follows, together a multiple of 8
-_LEAF_HEADER_BYTES: Final = 104  # struct gfs2_leaf
 _LEAF_FILLED: Final = 0.6  # leaves split in halves; on the average ln 2 of them is used
 # Per journal: its quota change file (1 MiB, mkfs.gfs2's default -c), inode and indirect blocks.
 _PER_JOURNAL_BYTES: Final = (1 << 20) + (128 << 10)
@@ -82,11 +81,11 @@ def needed_bytes(tree: Tree, settings: Gfs2Filesystem) -> int:
             size = _length(node.target or "")
         elif node.kind is Kind.DIRECTORY:
             blocks += _RESERVED_FOR_DIRECTORY_BLOCKS
-            size = sum((_DIRENT_BYTES + _length(name) + 7) & ~7 for name in node.children)
+            size = sum(record_bytes(_length(name)) for name in node.children)
         if size <= block - DINODE_BYTES:
             continue
         if node.kind is Kind.DIRECTORY:
-            size = math.ceil(size / _LEAF_FILLED * block / (block - _LEAF_HEADER_BYTES))
+            size = math.ceil(size / _LEAF_FILLED * block / (block - LEAF_HEADER_BYTES))
         blocks += math.ceil(size / block)
     contents = math.ceil(blocks * block * _METADATA_SHARE)
     journals = settings.journals * (settings.journal_size_bytes + _PER_JOURNAL_BYTES)

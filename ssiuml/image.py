@@ -14,7 +14,7 @@ from ssiuml.assembly import Pool
 from ssiuml.atomic import replacing
 from ssiuml.compare import Census, differences, take_census
 from ssiuml.errors import RecipeError, SsiumlError
-from ssiuml.formatting import Gfs1Choice, make_filesystem
+from ssiuml.formatting import Common, Gfs1Choice, make_filesystem
 from ssiuml.gfs.space import NoSpaceError
 from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.system import Choices
@@ -44,9 +44,8 @@ def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int)
     """Write the image *target* with *tree* in it, clean for fsck.gfs2.
 
     *time_ns* is that of the file system's own files. The figures returned are those of the tree; nothing is
-    read back. Raises RecipeError, with the size
-    needed, if the tree does not fit, SpaceError if the disk is too full, and what write_image raises;
-    *target* then stays as it was.
+    read back. Raises RecipeError, with the size needed, if the tree does not fit, SpaceError if the disk is
+    too full, and what write_image raises; *target* then stays as it was.
     """
     settings = _settings(loaded, time_ns)
     expected = take_census(tree)
@@ -90,12 +89,14 @@ def write_into_pool(
     make_filesystem raises.
     """
     choice = Gfs1Choice(
-        lock_protocol=chosen.lock_protocol,
-        lock_table=chosen.lock_table,
-        time_s=time_ns // NS,
-        journals=chosen.journals,
-        journal_mib=chosen.journal_mib,
-        block_size=chosen.block_size,
+        Common(
+            lock_protocol=chosen.lock_protocol,
+            lock_table=chosen.lock_table,
+            time_s=time_ns // NS,
+            journals=chosen.journals,
+            journal_mib=chosen.journal_mib,
+            block_size=chosen.block_size,
+        ),
         expert=True,  # a recipe has limits of its own
         fs_format=chosen.fs_format,
         multihost_format=chosen.multihost_format,

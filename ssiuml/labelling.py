@@ -1,8 +1,7 @@
 """Writes the labels that make files or devices a pool (HOWTO 5.2: ptool)."""
 
-import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from ssiuml.blockdev import Device, DeviceError, open_device
@@ -41,10 +40,21 @@ def label_devices(config: PoolConfig, files: Mapping[str, Path], *, force: bool)
         if not force:
             for name, device in devices.items():
                 _require_room(name, device, labels[name])
-        for name, device in devices.items():
-            device.write(0, labels[name].pack().ljust(RESERVED_BYTES, b"\0"))
-            os.fsync(device.fd)
+        _write_all(devices, labels)
         return sum(label.pl_blocks for label in labels.values())
+
+
+def _write_all(devices: Mapping[str, Device], labels: Mapping[str, PoolLabel]) -> None:
+    before: list[tuple[Device, bytes]] = []
+    try:
+        for name, device in devices.items():
+            before.append((device, device.read(0, RESERVED_BYTES)))
+            device.write(0, labels[name].pack().ljust(RESERVED_BYTES, b"\0"))
+    except DeviceError:
+        for device, start in before:
+            with suppress(DeviceError):
+                device.write(0, start)
+        raise
 
 
 def _require_room(name: str, device: Device, label: PoolLabel) -> None:

@@ -170,7 +170,15 @@ def _member(name: str, node: Node) -> tarfile.TarInfo:
     return info
 
 
-def read_layer(path: Path) -> Layer:
+def read_tree_archive(path: Path) -> Tree:
+    """Read an archive of a whole tree, as write_tree makes it; LayerError as read_layer.
+
+    Names that look like whiteouts are names like others.
+    """
+    return merge([read_layer(path, whiteouts=False)])
+
+
+def read_layer(path: Path, *, whiteouts: bool = True) -> Layer:
     """Read an archive's headers as a layer; file contents stay where they are, as extents of *path*.
 
     Raises LayerError, naming archive and member, for what is no tar archive, is compressed or cut off,
@@ -181,7 +189,7 @@ def read_layer(path: Path) -> Layer:
     try:
         with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape", tarinfo=Header) as archive:
             for info in archive:
-                _take_member(path, info, layer, by_name)
+                _take_member(path, info, layer, by_name, whiteouts)
                 archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header for random access
         _check_end(path, archive.offset)
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
@@ -199,7 +207,9 @@ def _check_end(path: Path, end_bytes: int) -> None:
         raise LayerError(f"{path}: the archive is cut off, it does not end with a block of zeros")
 
 
-def _take_member(path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[str, Node]) -> None:
+def _take_member(
+    path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[str, Node], whiteouts: bool
+) -> None:
     names = parts_of(info.name)
     if ".." in names:
         raise LayerError(f"{path}: member '{info.name}' leads out of the tree")
@@ -208,7 +218,7 @@ def _take_member(path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[
             f"{path}: member '{info.name}' has an access control list, which a layer cannot hold"
         )
     name = "/".join(names)
-    if names and names[-1].startswith(WHITEOUT):
+    if whiteouts and names and names[-1].startswith(WHITEOUT):
         removed = names[-1].removeprefix(WHITEOUT)
         if removed in ("", ".", "..") or removed.startswith(WHITEOUT):
             raise LayerError(

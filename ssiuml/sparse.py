@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,22 +47,29 @@ def copy_from(source: Path, start_bytes: int, target: Path) -> None:
 def _copy_data(source: int, target: int, skip_bytes: int = 0) -> None:
     size = os.fstat(source).st_size
     os.ftruncate(target, max(size - skip_bytes, 0))
-    position = skip_bytes
-    while position < size:
+    for start, end in data_ranges(source, skip_bytes, size):
+        os.lseek(target, start - skip_bytes, os.SEEK_SET)
+        while start < end:
+            # Not copy_file_range: it refuses two file systems of different types (EXDEV).
+            copied = os.sendfile(target, source, start, end - start)
+            if not copied:
+                raise OSError(errno.EIO, f"the file became shorter while it was copied, at byte {start}")
+            start += copied
+
+
+def data_ranges(number: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges between bytes *begin* and *end* of an open file that are no holes; OSError."""
+    while begin < end:
         try:
-            start = os.lseek(source, position, os.SEEK_DATA)
+            start = os.lseek(number, begin, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:  # nothing but a hole up to the end
                 return
             raise
-        position = os.lseek(source, start, os.SEEK_HOLE)
-        os.lseek(target, start - skip_bytes, os.SEEK_SET)
-        while start < position:
-            # Not copy_file_range: it refuses two file systems of different types (EXDEV).
-            copied = os.sendfile(target, source, start, position - start)
-            if not copied:
-                raise OSError(errno.EIO, f"the file became shorter while it was copied, at byte {start}")
-            start += copied
+        if start >= end:
+            return
+        begin = min(os.lseek(number, start, os.SEEK_HOLE), end)
+        yield start, begin
 
 
 def allocated_bytes(path: Path) -> int:

@@ -24,6 +24,7 @@ from ssiuml.errors import UsageError
 from ssiuml.gfs.structures import BLOCK_SIZES, SUPERBLOCK_BYTES
 from ssiuml.pool.label import RESERVED_BYTES, read_label
 from ssiuml.pool.mapping import SECTOR_BYTES, Piece
+from ssiuml.sparse import data_ranges
 
 BLKZEROOUT: Final = 0x127F  # linux/fs.h
 _SUPERBLOCK_SECTORS: Final = BLOCK_SIZES[-1] // SECTOR_BYTES
@@ -56,9 +57,13 @@ class _Whole:
 def drafting(target: Path | Pool) -> Iterator[Draft]:
     """Yield a draft for *target*; without an exception it is put in place, else *target* stays as it was.
 
-    Raises UsageError if the target is not there, DeviceError if it cannot be written or is in use.
+    Raises UsageError if the target is not there, DeviceError if it cannot be written or is in use. Block
+    devices are the exception to "as it was": they are overwritten once the draft is whole, and an error then
+    leaves them without a file system.
     """
     paths = target.paths if isinstance(target, Pool) else [target]
+    names = ", ".join(str(path) for path in paths)
+    place, way_out = names, "it stays as it was; make room, or choose another place"
     try:
         with ExitStack() as stack:
             devices = [stack.enter_context(open_device(path, write=True)) for path in paths]
@@ -70,20 +75,20 @@ def drafting(target: Path | Pool) -> Iterator[Draft]:
                 with _replaced(devices[0], start) as part:
                     yield Draft(part, start, size)
                 return
-            folder = None if any(device.is_block for device in devices) else paths[0].parent
+            has_block = any(device.is_block for device in devices)
+            folder = tempfile.gettempdir() if has_block else str(paths[0].parent)
+            place = f"{names}, drafted in {folder}"
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.truncate(size)
                 yield Draft(Path(f"/proc/self/fd/{file.fileno()}"), 0, size)
+                place = names
+                if has_block:
+                    way_out = "what was there is lost, and there is no file system on it now"
                 layout = target.map if isinstance(target, Pool) else _Whole()
                 _put_in_place(file.fileno(), size, layout, devices, start)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES):
-            raise
-        names = ", ".join(str(path) for path in paths)
-        raise DeviceError(f"{names}: cannot be written: {error.strerror}", hint=_WAY_OUT) from error
-
-
-_WAY_OUT: Final = "it stays as it was; make room, or choose another place"
+        # Not about what the file system is filled with: that is a TreeError (ssiuml.gfs.contents).
+        raise DeviceError(f"{place}: cannot be written: {error.strerror}", hint=way_out) from error
 
 
 def _check_labels(pool: Pool, devices: Sequence[Device]) -> None:
@@ -101,7 +106,8 @@ def _replaced(device: Device, start_bytes: int) -> Iterator[Path]:
     real = device.path.resolve()
     state = os.fstat(device.fd)
     with replacing(real) as part:
-        with part.open("wb") as stream:
+        part.touch(0o600)  # nobody who may not read the target reads what it is filled with
+        with part.open("r+b") as stream:
             stream.write(device.read(0, start_bytes))
             stream.truncate(device.size_bytes)
         yield part
@@ -125,7 +131,7 @@ def _put_in_place(draft: int, size_bytes: int, layout: _Map, devices: Sequence[D
         first = SUPERBLOCK_BYTES // SECTOR_BYTES
         behind = first + _SUPERBLOCK_SECTORS
         for low, high in ((0, min(first, sectors)), (behind, sectors), (first, min(behind, sectors))):
-            for begin, end in _data_runs(draft, low * SECTOR_BYTES, high * SECTOR_BYTES):
+            for begin, end in data_ranges(draft, low * SECTOR_BYTES, high * SECTOR_BYTES):
                 source = begin
                 for piece in layout.pieces(begin // SECTOR_BYTES, (end - begin) // SECTOR_BYTES):
                     length = piece.count * SECTOR_BYTES
@@ -133,21 +139,6 @@ def _put_in_place(draft: int, size_bytes: int, layout: _Map, devices: Sequence[D
                     source += length
             for fd in targets:
                 os.fsync(fd)
-
-
-def _data_runs(fd: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of whole sectors between *begin* and *end* that are no holes."""
-    while begin < end:
-        try:
-            start = os.lseek(fd, begin, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            raise
-        if start >= end:
-            return
-        begin = min(os.lseek(fd, start, os.SEEK_HOLE), end)
-        yield start // SECTOR_BYTES * SECTOR_BYTES, begin
 
 
 def _copy(source: int, offset: int, target: int, position: int, size_bytes: int) -> None:

@@ -9,9 +9,10 @@ from odd_trees import odd_tree
 
 from ssiuml import sparse
 from ssiuml.compare import differences, take_census
+from ssiuml.gfs.writing import Written
 from ssiuml.gfs1.geometry import Wish, plan_geometry
 from ssiuml.gfs1.special import Settings
-from ssiuml.gfs1.writer import Written, write_filesystem
+from ssiuml.gfs1.writer import write_filesystem
 from ssiuml.tree import Literal, Meta, Node, Tree, directory, file
 
 NS = 1_000_000_000

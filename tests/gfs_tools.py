@@ -32,3 +32,10 @@ def assert_clean(image: Path) -> None:
         if not line.startswith(quiet) and "completed in" not in line and "Reconciling" not in line
     ]
     assert remarks == [], output
+
+
+def assert_device_numbers(image: Path, address: int, major: int, minor: int) -> None:
+    """gfs2_edit reads these numbers in the inode at block *address*; Linux 6.1 shows 0:0 for devices."""
+    said = tool("gfs2_edit", "-p", str(address), image).split()
+    seen = tuple(said[said.index(name) + 1] for name in ("di_major", "di_minor"))
+    assert seen == (str(major), str(minor))

@@ -11,6 +11,7 @@ from ssiuml.gfs2.geometry import Geometry
 from ssiuml.gfs2.writer import Settings, write_image
 from ssiuml.reading.damage import Damaged
 from ssiuml.reading.filesystem import Filesystem, read_filesystem
+from ssiuml.reading.summary import summary
 from ssiuml.reading.verify import verify
 from ssiuml.tree import Kind, Literal, Meta, Tree, directory, file, symlink
 
@@ -76,9 +77,11 @@ def findings(data: bytes | bytearray) -> list[str]:
 
 
 def read_everything(data: bytes | bytearray, most_bytes: int = 64 * MIB) -> list[str]:
-    """Verify an image and read all files in it, of each at most *most_bytes*; what was found."""
+    """Summarise, verify and read all files of an image, of each at most *most_bytes*; what was found."""
     found: list[SsiumlError] = []
     try:
+        summary(filesystem_of(data), found.append)
+        found.clear()  # verify finds it too
         _, tree = verify(filesystem_of(data), found.append)
     except SsiumlError as error:
         return [str(error)]

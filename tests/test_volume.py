@@ -1,5 +1,6 @@
 """Drafts: what they become, and what stays when something goes wrong."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -89,6 +90,28 @@ def test_a_pool_keeps_its_labels_and_has_the_draft_where_its_map_says(
     for mark in marks:
         assert whole[mark : mark + 10] == b"%010d" % mark
     assert whole.count(b"\0") == len(whole) - sum(len(b"%010d" % mark) for mark in marks)
+
+
+def test_what_a_file_is_filled_with_is_hidden_until_it_has_the_files_mode(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"old")
+    target.chmod(0o664)
+    with drafting(target) as draft:
+        assert draft.path.stat().st_mode & 0o7777 == 0o600
+    assert target.stat().st_mode & 0o7777 == 0o664
+
+
+def test_whatever_the_host_refuses_is_an_error_with_the_targets_name(tmp_path: Path) -> None:
+    target = tmp_path / ("n" * 255)  # too long a name for the file beside it
+    target.write_bytes(b"old")
+    with pytest.raises(DeviceError, match="nnn: cannot be written: File name too long"), drafting(target):
+        pass
+    with (
+        pytest.raises(DeviceError, match=r"d0, .*d1, drafted in .*: cannot be written: No space left"),
+        drafting(pool(tmp_path, 0, 2)) as draft,
+        draft.path.open("r+b"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_target_is_ours_alone_while_it_is_drafted(tmp_path: Path) -> None:

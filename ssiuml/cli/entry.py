@@ -1,6 +1,7 @@
 """What every command begins and ends with: its arguments, its errors, its exit status."""
 
 import argparse
+import io
 import os
 import sys
 import textwrap
@@ -63,6 +64,8 @@ def node_numbers(texts: Sequence[str]) -> list[int]:
 
 def call(main: Callable[[Sequence[str]], int]) -> int:
     """Run a command on the process's arguments; print a user's error without a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     try:
         return main(sys.argv[1:])
     except UsageError as error:

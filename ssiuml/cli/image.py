@@ -13,7 +13,7 @@ from ssiuml.cli.entry import DONE, FAILED, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.compare import differences, take_census
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.layer import LayerError, merge, read_layer, write_tree
+from ssiuml.layer import LayerError, read_tree_archive, write_tree
 from ssiuml.picture.drawing import Caption, draw
 from ssiuml.picture.occupancy import survey_occupancy
 from ssiuml.picture.write import PICTURES, write_picture
@@ -32,6 +32,7 @@ from ssiuml.units import format_size
 NS: Final = 1_000_000_000
 MOST_SHOWN: Final = 100
 LONGEST: Final = 500
+ARCHIVE_DEVICE_MAX: Final = 0o7777777  # POSIX.1-2017, ustar: devmajor and devminor have seven digits
 
 
 def arguments_of(words: Sequence[str]) -> argparse.Namespace:
@@ -193,7 +194,7 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
     if target.suffix == ".tar":
         if target.exists():
             raise UsageError(f"{target}: is there already", hint="remove it, or choose another name")
-        left_out = [path for path, node in tree.walk() if node.kind is Kind.SOCKET]
+        left_out = [path for path, node in tree.walk() if not _fits_archive(node)]
         for path in left_out:
             tree.remove(path)
         try:
@@ -201,7 +202,7 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
         except (Damaged, LayerError) as error:
             findings.report(error)
             print(f"ssi-image: {target}: not written", file=sys.stderr)
-        reason = "an archive has no sockets"
+        reason = f"an archive has no sockets, and no device numbers above {ARCHIVE_DEVICE_MAX}"
     else:
         left_out = extract(tree, target, findings.report)
         reason = "they need root, or another file system here; an archive (FILE.tar) has room for them"
@@ -209,6 +210,10 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
         print(f"ssi-image: left out: {_printable(path)}", file=sys.stderr)
     if left_out:
         print(f"ssi-image: {len(left_out)} left out: {reason}", file=sys.stderr)
+
+
+def _fits_archive(node: Node) -> bool:
+    return node.kind is not Kind.SOCKET and max(node.device or (0, 0)) <= ARCHIVE_DEVICE_MAX
 
 
 def _map(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
@@ -251,7 +256,7 @@ def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Fi
 
 
 def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> None:
-    expected = scan_folder(source) if source.is_dir() else merge([read_layer(source)])
+    expected = scan_folder(source) if source.is_dir() else read_tree_archive(source)
     census = take_census(expected)
     try:
         seen = take_census(tree)

@@ -7,17 +7,18 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final
 
 from ssiuml.assembly import Pool, pool_of, read_state
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.errors import UsageError
-from ssiuml.formatting import Gfs1Choice, Gfs2Choice, make_filesystem
-from ssiuml.gfs1 import geometry, structures
-from ssiuml.gfs1.structures import OLD_FORMATS
-from ssiuml.layer import merge, read_layer
+from ssiuml.formatting import Common, Gfs1Choice, Gfs2Choice, make_filesystem
+from ssiuml.gfs1 import geometry
+from ssiuml.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
+from ssiuml.layer import read_tree_archive
 from ssiuml.progress import stages
 from ssiuml.scan import scan_folder
 from ssiuml.tree import Meta, Tree
@@ -45,35 +46,27 @@ mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
     )
     made.add_argument("-p", dest="protocol", metavar="PROTO", required=True, help="the lock protocol")
     made.add_argument("-t", dest="table", metavar="TABLE", required=True, help="the lock table")
-    made.add_argument(
-        "-j", dest="journals", metavar="N", default="1", help="journals, one for each node; default: 1"
-    )
-    made.add_argument(
-        "-J",
-        dest="journal_mib",
-        metavar="MB",
-        default=str(geometry.DEFAULT_JOURNAL_MIB),
-        help=f"the size of each journal, 32 or more; default: {geometry.DEFAULT_JOURNAL_MIB}",
-    )
-    made.add_argument(
-        "-b",
-        dest="block_size",
-        metavar="SIZE",
-        default=str(geometry.DEFAULT_BLOCK_SIZE),
-        help=f"bytes in a block, 512 to 65536 (GFS2: 4096); default: {geometry.DEFAULT_BLOCK_SIZE}",
-    )
-    made.add_argument(
+    _add_number(made, "-j", "journals", "N", 1, "journals, one for each node")
+    size = "the size of each journal, 32 or more (GFS2: 8 to 1024)"
+    _add_number(made, "-J", "journal_mib", "MB", geometry.DEFAULT_JOURNAL_MIB, size)
+    sizes = "bytes in a block, 512 to 65536 (GFS2: 4096)"
+    _add_number(made, "-b", "block_size", "SIZE", geometry.DEFAULT_BLOCK_SIZE, sizes)
+    _add_number(
+        made,
         "-r",
-        dest="rgrp_mib",
-        metavar="MB",
-        help=f"the size of resource groups, 32 to {geometry.MAX_RGRP_MIB}; default: "
-        f"{geometry.DEFAULT_RGRP_MIB}, more on very large devices",
+        "rgrp_mib",
+        "MB",
+        None,
+        f"the size of resource groups, 32 to {geometry.MAX_RGRP_MIB}; default: {geometry.DEFAULT_RGRP_MIB}, "
+        "more on very large devices",
     )
-    made.add_argument(
+    _add_number(
+        made,
         "-s",
-        dest="segment",
-        metavar="BLOCKS",
-        help=f"blocks in a segment of a GFS1 journal; default: {geometry.DEFAULT_SEGMENT_BLOCKS}",
+        "segment_blocks",
+        "BLOCKS",
+        None,
+        f"blocks in a segment of a GFS1 journal; default: {geometry.DEFAULT_SEGMENT_BLOCKS}",
     )
     made.add_argument(
         "-i",
@@ -86,8 +79,8 @@ mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
     made.add_argument(
         "--full-journals",
         action="store_true",
-        help="give journals all their room on the disk; by default most of a journal is a hole of the "
-        "image file, and a full disk of the host can keep a node from filling it",
+        help="write every block of the journals: their room on the host's disk is then taken, and no node "
+        "can run out of it; otherwise a journal takes few blocks of the file until it is used",
     )
     made.add_argument("-q", dest="quiet", action="store_true", help="say nothing if all goes well")
     made.add_argument("-O", action="store_true", help="ask nothing; here nothing ever is asked")
@@ -95,22 +88,25 @@ mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
         "-d", dest="source", metavar="DIR|TAR", type=Path, help="what is to be in it: a folder, a tar archive"
     )
     made.add_argument("--format", choices=("gfs1", "gfs2"), default="gfs1", help="default: gfs1")
-    made.add_argument(
-        "--fs-format",
-        metavar="NUMBER",
-        default=str(structures.FORMAT),
-        help=f"the format that a GFS1 superblock tells: {OLD_FORMATS[0]} to {structures.FORMAT}; "
-        f"default: {structures.FORMAT}",
-    )
-    made.add_argument(
-        "--multihost-format",
-        metavar="NUMBER",
-        default=str(structures.MULTIHOST_FORMAT),
-        help=f"the same: {structures.OLD_MULTIHOST_FORMAT} or {structures.MULTIHOST_FORMAT}; "
-        f"default: {structures.MULTIHOST_FORMAT}",
-    )
+    formats = f"the format that a GFS1 superblock tells: {OLD_FORMATS[0]} to {FORMAT}"
+    _add_number(made, "--fs-format", "fs_format", "NUMBER", FORMAT, formats)
+    multihost = f"the same: {OLD_MULTIHOST_FORMAT} or {MULTIHOST_FORMAT}"
+    _add_number(made, "--multihost-format", "multihost_format", "NUMBER", MULTIHOST_FORMAT, multihost)
     add_state_option(made)
     return made.parse_args(words)
+
+
+def _add_number(
+    made: argparse.ArgumentParser, option: str, dest: str, metavar: str, default: int | None, text: str
+) -> None:
+    made.add_argument(
+        option,
+        dest=dest,
+        metavar=metavar,
+        type=partial(_number, option),
+        default=default,
+        help=text if default is None else f"{text}; default: {default}",
+    )
 
 
 def main(words: Sequence[str]) -> int:
@@ -121,16 +117,16 @@ def main(words: Sequence[str]) -> int:
     silent = arguments.quiet or arguments.source is None
     with nullcontext(_say_nothing) if silent else stages("mkfs_gfs") as show:
         show("reading the tree")
-        tree = _tree(arguments.source, choice.time_s)
+        tree = _tree(arguments.source, choice.common.time_s)
         show("writing the file system")
         written = make_filesystem(target, choice, tree)
     if not arguments.quiet:
         print(
-            f"{arguments.device}: {arguments.format}, blocks of {choice.block_size} bytes, "
-            f"{choice.journals} x {choice.journal_mib} MiB of journals, {choice.lock_protocol}, "
-            f"{choice.lock_table}\n"
+            f"{arguments.device}: {arguments.format}, blocks of {arguments.block_size} bytes, "
+            f"{arguments.journals} x {arguments.journal_mib} MiB of journals, {arguments.protocol}, "
+            f"{arguments.table}\n"
             f"{written.inodes} {'inode' if written.inodes == 1 else 'inodes'}, "
-            f"{format_size(written.free_blocks * choice.block_size)} free"
+            f"{format_size(written.free_blocks * arguments.block_size)} free"
         )
     return DONE
 
@@ -139,46 +135,33 @@ def _say_nothing(text: str) -> None:
     del text
 
 
-class _Common(TypedDict):
-    """What both generations are told."""
-
-    lock_protocol: str
-    lock_table: str
-    time_s: int
-    journals: int
-    journal_mib: int
-    block_size: int
-    rgrp_mib: int | None
-    full_journals: bool
-
-
 def _choice(arguments: argparse.Namespace) -> Gfs1Choice | Gfs2Choice:
     if arguments.protocol not in PROTOCOLS and not arguments.expert:
         raise UsageError(
             f"-p {arguments.protocol}: is no lock protocol that is known",
             hint=f"one of {', '.join(PROTOCOLS)}; the expert's option -X allows any",
         )
-    both: _Common = {
-        "lock_protocol": arguments.protocol,
-        "lock_table": arguments.table,
-        "time_s": _now_s(),
-        "journals": _number("-j", arguments.journals),
-        "journal_mib": _number("-J", arguments.journal_mib),
-        "block_size": _number("-b", arguments.block_size),
-        "rgrp_mib": None if arguments.rgrp_mib is None else _number("-r", arguments.rgrp_mib),
-        "full_journals": arguments.full_journals,
-    }
+    common = Common(
+        lock_protocol=arguments.protocol,
+        lock_table=arguments.table,
+        time_s=_now_s(),
+        journals=arguments.journals,
+        journal_mib=arguments.journal_mib,
+        block_size=arguments.block_size,
+        rgrp_mib=arguments.rgrp_mib,
+        full_journals=arguments.full_journals,
+    )
+    segment_blocks: int | None = arguments.segment_blocks
     if arguments.format == "gfs2":
-        if arguments.segment is not None:
+        if segment_blocks is not None:
             raise UsageError("-s: GFS2's journals have no segments", hint="leave it out, or --format gfs1")
-        return Gfs2Choice(**both)
-    segment = geometry.DEFAULT_SEGMENT_BLOCKS if arguments.segment is None else arguments.segment
+        return Gfs2Choice(common)
     return Gfs1Choice(
-        **both,
-        segment_blocks=_number("-s", str(segment)),
+        common,
+        segment_blocks=geometry.DEFAULT_SEGMENT_BLOCKS if segment_blocks is None else segment_blocks,
         expert=arguments.expert,
-        fs_format=_number("--fs-format", arguments.fs_format),
-        multihost_format=_number("--multihost-format", arguments.multihost_format),
+        fs_format=arguments.fs_format,
+        multihost_format=arguments.multihost_format,
     )
 
 
@@ -214,7 +197,7 @@ def _tree(source: Path | None, time_s: int) -> Tree:
         return scan_folder(source)
     if not source.exists():
         raise UsageError(f"-d {source}: is not there", hint="name a folder or a tar archive")
-    return merge([read_layer(source)])
+    return read_tree_archive(source)
 
 
 def run() -> int:

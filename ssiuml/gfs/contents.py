@@ -1,20 +1,21 @@
-"""Where the contents of files are, and where they have holes."""
+"""Where the contents of files are, and where they have holes.
 
-import errno
+What goes wrong with the host's files is a TreeError: an OSError is about the image that is written.
+"""
+
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from ssiuml.gfs.shape import Run
+from ssiuml.sparse import SECTOR_BYTES, data_ranges
 from ssiuml.tree import Content, Extent, TreeError
 
 _OPEN_FILES: Final = 16
-_SECTOR_BYTES: Final = 512  # unit of st_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Sources:
             os.close(self._open.popitem()[1])
 
     def descriptor(self, path: Path | str) -> int:
-        """The open file *path*; OSError if it cannot be read."""
+        """The open file *path*; TreeError if it cannot be read."""
         # All members of an archive share one Path; comparing it is much faster than looking it up.
         if self._last is not None and self._last[0] is path:
             return self._last[1]
@@ -64,14 +65,20 @@ class Sources:
         if number is None:
             if len(self._open) >= _OPEN_FILES:
                 os.close(self._open.popitem(last=False)[1])
-            number = self._open[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                number = self._open[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise unreadable(name, error) from error
         else:
             self._open.move_to_end(name)
         self._last = (path, number)
         return number
 
     def data_runs(self, content: Content, unit_bytes: int) -> Sequence[Run] | None:
-        """The units of *unit_bytes* that hold data; None if all do. TreeError if the file is too short."""
+        """The units of *unit_bytes* that hold data; None if all do.
+
+        TreeError if the file is too short or cannot be read.
+        """
         units = -(-content.size_bytes // unit_bytes)
         if isinstance(content, Pieces):
             spans = [(offset, offset + len(data)) for offset, data in content.pieces if data]
@@ -91,8 +98,11 @@ class Sources:
         name = str(path)
         dense = self._dense.get(name)
         if dense is None:
-            state = os.stat(name)  # noqa: PTH116 - twice as fast as Path.stat, and one for each file
-            dense = state.st_blocks * _SECTOR_BYTES >= state.st_size
+            try:
+                state = os.stat(name)  # noqa: PTH116 - twice as fast as Path.stat, and one for each file
+            except OSError as error:
+                raise unreadable(name, error) from error
+            dense = state.st_blocks * SECTOR_BYTES >= state.st_size
             if len(self._dense) > _OPEN_FILES:
                 self._dense.clear()
             self._dense[name] = dense
@@ -100,29 +110,19 @@ class Sources:
 
     def _spans(self, extent: Extent) -> Iterator[tuple[int, int]]:
         number = self.descriptor(extent.path)
-        position, end = extent.offset_bytes, extent.offset_bytes + extent.size_bytes
+        end = extent.offset_bytes + extent.size_bytes
         if os.fstat(number).st_size < end:  # what is cut off must not pass for a hole
             raise changed(str(extent.path), extent.size_bytes)
-        with suppress(_EndOfDataError):
-            while position < end:
-                start = _seek(number, position, os.SEEK_DATA)
-                if start >= end:
-                    return
-                position = min(_seek(number, start, os.SEEK_HOLE), end)
-                yield start - extent.offset_bytes, position - extent.offset_bytes
+        try:
+            for start, stop in data_ranges(number, extent.offset_bytes, end):
+                yield start - extent.offset_bytes, stop - extent.offset_bytes
+        except OSError as error:
+            raise unreadable(str(extent.path), error) from error
 
 
-class _EndOfDataError(Exception):
-    """There is nothing but a hole up to the end of the file."""
-
-
-def _seek(number: int, position: int, what: int) -> int:
-    try:
-        return os.lseek(number, position, what)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise _EndOfDataError from None
-        raise
+def unreadable(what: str, error: OSError) -> TreeError:
+    """The error for a file of the host that cannot be read."""
+    return TreeError(f"{what}: cannot be read: {error.strerror}")
 
 
 def changed(what: str, size_bytes: int) -> TreeError:

@@ -61,11 +61,6 @@ class Generation(Protocol):
         ...
 
     @property
-    def headers_in_journaled_files(self) -> bool:
-        """Whether a metadata header opens the data blocks of files with the flag JDATA (GFS1)."""
-        ...
-
-    @property
     def chains_leaves(self) -> bool:
         """Whether leaves of directories may be chained."""
         ...

@@ -26,8 +26,8 @@ class UnstorableError(SsiumlError):
 class Inode:
     """One inode: what is to be stored, and then where.
 
-    *entries* are a directory's names and inodes, '.' and '..' among them, in the order of their bytes behind
-    these two. *flags* and *payload* are what it has besides what follows from its layout.
+    *names* and *targets* are a directory's names and their inodes: '.' and '..', then the others in the order
+    of their bytes. *flags* and *payload* are what it has besides what follows from its layout.
     """
 
     node: Node
@@ -67,12 +67,12 @@ class Inode:
         return "/" + "/".join(reversed(names))
 
 
-def inventory(root: Node, flags: int = 0) -> list[Inode]:
+def inventory(root: Node) -> list[Inode]:
     """All inodes at and below *root*, each once, directories before what is in them, names in byte order.
 
-    *flags* are given to all of them. Raises UnstorableError, with the path, for a name that cannot be one.
+    Raises UnstorableError, with the path, for a name that cannot be one.
     """
-    top = Inode(root, None, b"", flags)
+    top = Inode(root, None, b"")
     found = [top]
     by_node: dict[int, Inode] = {}
     todo = [top] if root.kind is Kind.DIRECTORY else []
@@ -88,7 +88,7 @@ def inventory(root: Node, flags: int = 0) -> list[Inode]:
             _check_name(here, name)
             inode = by_node.get(id(child))
             if inode is None:
-                inode = by_node[id(child)] = Inode(child, here, name, flags)
+                inode = by_node[id(child)] = Inode(child, here, name)
                 found.append(inode)
                 if child.kind is Kind.DIRECTORY:
                     below.append(inode)
@@ -184,17 +184,13 @@ def _plan_file(inode: Inode, generation: Generation, sources: Sources) -> None:
     shape = generation.shape
     if content is None or size <= shape.stuffed_bytes:
         return
-    headers = generation.headers_in_journaled_files and bool(inode.flags & Flag.JDATA)
-    runs = sources.data_runs(content, shape.unit_bytes(headers))
+    runs = sources.data_runs(content, shape.block_size)
     if runs is None:
-        inode.tree = full_tree(shape, size, headers)
+        inode.tree = full_tree(shape, size)
     else:
-        inode.tree = pointer_tree(shape, shape.height(size, headers), runs)
+        inode.tree = pointer_tree(shape, shape.height(size), runs)
     inode.metadata_blocks += inode.tree.indirect_blocks
-    if headers:
-        inode.metadata_blocks += inode.tree.data_blocks
-    else:
-        inode.data_blocks = inode.tree.data_blocks
+    inode.data_blocks = inode.tree.data_blocks
 
 
 def _plan_directory(inode: Inode, generation: Generation) -> None:

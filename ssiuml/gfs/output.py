@@ -12,7 +12,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Final
 
-from ssiuml.gfs.contents import Sources, changed
+from ssiuml.gfs.contents import Sources, changed, unreadable
 from ssiuml.tree import Content, Extent
 
 # Small enough for a processor's cache: what is gathered is read again at once.
@@ -93,7 +93,7 @@ class Output:
         stage[end : offset + blocks * self.block_size] = bytes(blocks * self.block_size - len(data))
 
     def read_in(self, content: Content, stage: bytearray, offset: int, size_bytes: int) -> None:
-        """Read all of a small file into *stage* at *offset*; TreeError if it is not *size_bytes* long."""
+        """Read all of a small file into *stage* at *offset*; TreeError if it is shorter or cannot be read."""
         if isinstance(content, Extent):
             self._read(content, content.offset_bytes, stage, offset, offset + size_bytes)
             return
@@ -121,7 +121,10 @@ class Output:
         number = self._sources.descriptor(extent.path)
         with memoryview(stage) as view:
             while offset < end:
-                got = os.preadv(number, [view[offset:end]], source)
+                try:
+                    got = os.preadv(number, [view[offset:end]], source)
+                except OSError as error:
+                    raise unreadable(str(extent.path), error) from error
                 if not got:
                     raise changed(str(extent.path), extent.size_bytes)
                 offset, source = offset + got, source + got

@@ -5,13 +5,14 @@ remembered of them is which are not in the state USED.
 """
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.gfs.shape import Run
-from ssiuml.gfs.structures import META_HEADER_BYTES, State
+from ssiuml.gfs.structures import META_HEADER_BYTES, RindexEntry, State
+from ssiuml.units import MIB
 
 BLOCKS_PER_BYTE: Final = 4  # GFS2_NBBY
 RGRP_HEADER_BYTES: Final = 128  # struct gfs2_rgrp, and that of GFS1
@@ -143,3 +144,29 @@ class Space:
                 dinode_state -= marked
             wanted -= taken
         return runs
+
+
+def resource_index(groups: Iterable[Group]) -> bytes:
+    """The contents of the resource index: an entry for each group."""
+    return b"".join(
+        RindexEntry(
+            ri_addr=group.address,
+            ri_length=group.length,
+            ri_data0=group.first,
+            ri_data=group.blocks,
+            ri_bitbytes=group.bitmap_bytes,
+        ).pack()
+        for group in groups
+    )
+
+
+def least_bytes(fits: Callable[[int], bool]) -> int:
+    """The smallest size in whole MiB, given in bytes, of which *fits* says that it is large enough."""
+    high = 1
+    while not fits(high * MIB):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle * MIB) else (middle, high)
+    return high * MIB

@@ -7,6 +7,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
+from ssiuml.errors import UsageError
 from ssiuml.ondisk import Be8, Be16, Be32, Be64, OnDisk, Raw12, Raw40, Raw64
 
 MAGIC: Final = 0x01161970
@@ -87,6 +88,16 @@ class MetaHeader(OnDisk):
 def meta_header(kind: MetaType) -> MetaHeader:
     """The header of a fresh block of that type."""
     return MetaHeader(mh_type=kind, mh_format=_FORMATS.get(kind, kind * 100))
+
+
+def lock_name(what: str, text: str) -> bytes:
+    """A lock protocol or lock table for the superblock; UsageError, with *what* it is, if it does not fit."""
+    name = text.encode("utf-8", "surrogateescape")
+    if len(name) > LOCK_NAME_BYTES or b"\0" in name:
+        raise UsageError(
+            f"the {what} '{text[:80]}' has {len(name)} bytes", hint=f"at most {LOCK_NAME_BYTES}, and no NUL"
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ that the image is written from its beginning to its end.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ssiuml.gfs.attributes import attribute_blocks
@@ -15,10 +16,19 @@ from ssiuml.gfs.generation import DinodeFacts, Generation
 from ssiuml.gfs.inodes import Inode, addresses_of
 from ssiuml.gfs.output import Output, blocks_of
 from ssiuml.gfs.shape import Piece, PointerTree, Run, placed, pointers_to, split_runs
-from ssiuml.gfs.structures import DINODE_BYTES, META_HEADER_BYTES, Flag, MetaType, meta_header
+from ssiuml.gfs.structures import DINODE_BYTES, META_HEADER_BYTES, MetaType, meta_header
 from ssiuml.tree import Content, Extent, Kind, Literal
 
 _JOURNALED: Final = meta_header(MetaType.JD).pack()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a file system holds: inodes of the tree, blocks in use and free, the system's among those."""
+
+    inodes: int
+    used_blocks: int
+    free_blocks: int
 
 
 class Placed(ABC):
@@ -118,15 +128,7 @@ class InodeWriter:
         facts.height = inode.tree.height
         pieces = placed(inode.tree.data, data)
         self._put_pointers(facts, inode, inode.tree, attributes, indirect, pieces)
-        if isinstance(content, Extent) and not inode.flags:
-            self._put_contents(inode, content, pieces)
-        elif isinstance(content, Placed):
-            for address, block in content.blocks_at(facts.address, pieces):
-                self._output.put(address, block)
-        elif self._generation.headers_in_journaled_files and inode.flags & Flag.JDATA:
-            self._put_journaled(b"".join(content.chunks()), pieces)
-        else:
-            self._put_contents(inode, content, pieces)
+        self._put_contents(inode, content, pieces)
 
     def _put_pointers(
         self,
@@ -155,6 +157,9 @@ class InodeWriter:
             for index, address, count in pieces:
                 skip = index * block
                 self._output.copy(content, skip, min(size - skip, count * block), address)
+        elif isinstance(content, Placed):
+            for address, data in content.blocks_at(inode.address, pieces):
+                self._output.put(address, data)
         elif isinstance(content, Pieces):
             self._put_pieces(content, pieces)
         else:

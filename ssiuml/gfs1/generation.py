@@ -71,7 +71,6 @@ class Gfs1:
     dirent_types: Final[Mapping[Kind, int]] = FILE_TYPES
     attribute_kinds: Final[Mapping[str, int]] = ATTRIBUTE_KINDS
     all_metadata_marked: Final = True
-    headers_in_journaled_files: Final = True
     chains_leaves: Final = False  # gfs_fsck does not follow chains
     leaves_name_their_owner: Final = False
 

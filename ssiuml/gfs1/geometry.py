@@ -60,13 +60,20 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A whole file system; *blocks* are all of the device."""
+    """A whole file system as it was wished for; *blocks* are all of the device."""
 
-    block_size: int
+    wish: Wish
     blocks: int
-    segment_blocks: int
     rgrps: tuple[Rgrp, ...]
     journals: tuple[Journal, ...]
+
+    @property
+    def block_size(self) -> int:
+        return self.wish.block_size
+
+    @property
+    def segment_blocks(self) -> int:
+        return self.wish.segment_blocks
 
     @property
     def superblock(self) -> int:
@@ -94,9 +101,8 @@ def plan_geometry(wish: Wish) -> Geometry:
         raise _too_small(wish)
     rgrps = _rgrps(wish, before, after)
     return Geometry(
-        block_size=wish.block_size,
+        wish=wish,
         blocks=wish.device_bytes // wish.block_size,
-        segment_blocks=wish.segment_blocks,
         rgrps=rgrps,
         journals=journals,
     )

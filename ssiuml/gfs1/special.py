@@ -11,16 +11,15 @@ from typing import Final
 
 from ssiuml.errors import UsageError
 from ssiuml.gfs.shape import PointerTree, Run, Shape, full_tree, placed, pointers_to
-from ssiuml.gfs.space import Group, NoSpaceError
+from ssiuml.gfs.space import Group, NoSpaceError, resource_index
 from ssiuml.gfs.structures import (
-    LOCK_NAME_BYTES,
     Flag,
     Inum,
     MetaHeader,
     MetaType,
     Payload,
     Quota,
-    RindexEntry,
+    lock_name,
     meta_header,
 )
 from ssiuml.gfs1.geometry import Geometry
@@ -49,7 +48,8 @@ class Settings:
     """What stands in the superblock and in the special inodes besides the geometry.
 
     *first_sequences* are the sequence numbers of the journals' first segments, 0 for those not given; a
-    kernel looks for the highest one, so that any will do.
+    kernel looks for the highest one, so that any will do. *full_journals*: the blocks between log headers are
+    written too, as zeros, so that journals have no holes in the image.
     """
 
     lock_protocol: str
@@ -58,15 +58,11 @@ class Settings:
     fs_format: int = FORMAT
     multihost_format: int = MULTIHOST_FORMAT
     first_sequences: Sequence[int] = ()
+    full_journals: bool = False
 
     def __post_init__(self) -> None:
-        for what, text in (("lock protocol", self.lock_protocol), ("lock table", self.lock_table)):
-            size = len(text.encode("utf-8", "surrogateescape"))
-            if size > LOCK_NAME_BYTES or "\0" in text:
-                raise UsageError(
-                    f"the {what} '{text[:80]}' has {size} bytes",
-                    hint=f"at most {LOCK_NAME_BYTES}, and no NUL",
-                )
+        lock_name("lock protocol", self.lock_protocol)
+        lock_name("lock table", self.lock_table)
         _require_known("format", self.fs_format, (*OLD_FORMATS, FORMAT))
         _require_known("multihost format", self.multihost_format, (OLD_MULTIHOST_FORMAT, MULTIHOST_FORMAT))
 
@@ -111,7 +107,7 @@ def make_specials(geometry: Geometry, settings: Settings, group: Group) -> Speci
     shape = Shape(geometry.block_size, IndirectHeader.size_bytes())
     jindex, rindex, quota, licence, root = (_take_dinode(group) for _ in range(5))
     jindex_plan = _place(shape, group, jindex, _jindex(geometry))
-    rindex_plan = _place(shape, group, rindex, _rindex(geometry))
+    rindex_plan = _place(shape, group, rindex, resource_index(groups_of(geometry)))
     # gfs_mkfs charges root, as user and as group, with what it has allocated.
     charge = Quota(qu_value=group.used).pack()
     blocks = [
@@ -161,19 +157,6 @@ def _jindex(geometry: Geometry) -> bytes:
     )
 
 
-def _rindex(geometry: Geometry) -> bytes:
-    return b"".join(
-        RindexEntry(
-            ri_addr=rgrp.addr,
-            ri_length=rgrp.length,
-            ri_data0=rgrp.data1,
-            ri_data=rgrp.data,
-            ri_bitbytes=rgrp.bitbytes,
-        ).pack()
-        for rgrp in geometry.rgrps
-    )
-
-
 def _special(shape: Shape, settings: Settings, plan: _Plan, payload: Payload) -> Iterator[Block]:
     dinode = Dinode(
         di_num=Inum(no_formal_ino=plan.addr, no_addr=plan.addr),
@@ -209,14 +192,18 @@ def _special(shape: Shape, settings: Settings, plan: _Plan, payload: Payload) ->
 
 
 def journal_blocks(geometry: Geometry, settings: Settings) -> Iterator[Block]:
-    """The log headers of clean, empty journals: one in the first block of every segment."""
+    """Clean, empty journals: a log header in the first block of every segment, zeros in the others.
+
+    Unless journals are to be full, what is yielded ends with the log header.
+    """
+    whole = geometry.segment_blocks * geometry.block_size if settings.full_journals else 0
     for number, journal in enumerate(geometry.journals):
         given = settings.first_sequences[number : number + 1]
         start = given[0] if given else 0
         for segment in range(journal.segments):
             block = journal.addr + segment * geometry.segment_blocks
             header = LogHeader(lh_first=block, lh_sequence=(start + segment) % journal.segments).pack()
-            yield block, header.ljust(LOG_HEADER_COPY_BYTES, b"\0") + header
+            yield block, (header.ljust(LOG_HEADER_COPY_BYTES, b"\0") + header).ljust(whole, b"\0")
 
 
 def rgrp_blocks(group: Group, block_size: int) -> Iterator[Block]:
@@ -249,8 +236,8 @@ def superblock(geometry: Geometry, settings: Settings, specials: Specials) -> Bl
         sb_jindex_di=inum(specials.jindex),
         sb_rindex_di=inum(specials.rindex),
         sb_root_di=inum(specials.root),
-        sb_lockproto=settings.lock_protocol.encode("utf-8", "surrogateescape"),
-        sb_locktable=settings.lock_table.encode("utf-8", "surrogateescape"),
+        sb_lockproto=lock_name("lock protocol", settings.lock_protocol),
+        sb_locktable=lock_name("lock table", settings.lock_table),
         sb_quota_di=inum(specials.quota),
         sb_license_di=inum(specials.license),
     ).pack()

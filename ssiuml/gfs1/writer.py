@@ -1,15 +1,16 @@
 """Writes a GFS1 file system with a whole tree in it."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
+from ssiuml.errors import UsageError
 from ssiuml.gfs.contents import Sources
 from ssiuml.gfs.inodes import Inode, inventory, plan
 from ssiuml.gfs.output import Output
-from ssiuml.gfs.space import Group, NoSpaceError, Space
-from ssiuml.gfs.writing import InodeWriter
+from ssiuml.gfs.space import Group, NoSpaceError, Space, least_bytes
+from ssiuml.gfs.writing import InodeWriter, Written
 from ssiuml.gfs1.generation import Gfs1
-from ssiuml.gfs1.geometry import Geometry
+from ssiuml.gfs1.geometry import MAX_DEVICE_BYTES, Geometry, plan_geometry
 from ssiuml.gfs1.special import (
     Settings,
     Specials,
@@ -21,15 +22,6 @@ from ssiuml.gfs1.special import (
 )
 from ssiuml.tree import Tree
 from ssiuml.units import format_size
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a file system holds: inodes of the tree, blocks in use and free."""
-
-    inodes: int
-    used_blocks: int
-    free_blocks: int
 
 
 def write_filesystem(
@@ -49,7 +41,7 @@ def write_filesystem(
         inodes = inventory(tree.root)
         for inode in inodes:
             plan(inode, generation, sources)
-        _place(inodes, groups, specials.root, geometry)
+        _place(inodes, groups, specials.root, geometry, settings)
         with Output(stream.fileno(), geometry.block_size, sources, start_bytes) as output:
             writer = InodeWriter(generation, output)
             for inode in inodes:
@@ -61,18 +53,22 @@ def write_filesystem(
     return Written(len(inodes), sum(group.used for group in groups), free)
 
 
-def _place(inodes: list[Inode], groups: list[Group], root_address: int, geometry: Geometry) -> None:
+def _place(
+    inodes: list[Inode], groups: list[Group], root_address: int, geometry: Geometry, settings: Settings
+) -> None:
     """Give every inode its blocks; NoSpaceError before the first one if there are not enough for all."""
     space = Space(groups)
     needed = sum(inode.blocks for inode in inodes) - 1  # the root has its first one
     if needed > space.free:
         block = geometry.block_size
         journals = sum(journal.segments for journal in geometry.journals) * geometry.segment_blocks
+        least = _least_bytes(needed, geometry, settings)
         raise NoSpaceError(
             f"the files need {format_size(needed * block)}, the file system of "
             f"{format_size(geometry.blocks * block)} has room for {format_size(space.free * block)} beside "
             f"{format_size(journals * block)} of journals",
-            hint=f"make it at least {format_size((geometry.blocks + needed - space.free) * block)} large",
+            hint=f"make it {format_size(least, exact=True)} or larger",
+            least_bytes=least,
         )
     for inode in inodes:
         if inode.parent is None:
@@ -81,6 +77,23 @@ def _place(inodes: list[Inode], groups: list[Group], root_address: int, geometry
         else:
             inode.runs = space.allocate(inode.metadata_blocks, inode.data_blocks)
         inode.formal = inode.address
+
+
+def _least_bytes(needed_blocks: int, geometry: Geometry, settings: Settings) -> int:
+    """The size of the smallest device with room for so many blocks besides the special inodes."""
+
+    def fits(size_bytes: int) -> bool:
+        if size_bytes > MAX_DEVICE_BYTES:  # nothing that fits would be found
+            return True
+        try:
+            candidate = plan_geometry(replace(geometry.wish, device_bytes=size_bytes))
+            groups = groups_of(candidate)
+            make_specials(candidate, settings, groups[0])
+        except (UsageError, NoSpaceError):
+            return False
+        return needed_blocks <= sum(group.free for group in groups)
+
+    return least_bytes(fits)
 
 
 def _write_rest(

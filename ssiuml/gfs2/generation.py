@@ -49,7 +49,6 @@ class Gfs2:
     name: str = "GFS2"
     dirent_types: Mapping[Kind, int] = field(default_factory=lambda: DIRENT_TYPES)
     all_metadata_marked: bool = False
-    headers_in_journaled_files: bool = False
     chains_leaves: bool = True
     leaves_name_their_owner: bool = True
 

@@ -22,6 +22,7 @@ QUOTA_CHANGE_BYTES: Final = MIB  # for each node; mkfs.gfs2 has an option, but f
 RGRP_BYTES: Final = 256 * MIB  # mkfs.gfs2 -r
 RGRP_BYTES_MIN: Final = 32 * MIB
 RGRP_BYTES_MAX: Final = 2 * GIB
+SIZE_BYTES_MAX: Final = 1 << 47  # Red Hat supports 100 TB
 
 assert Rgrp.size_bytes() == RGRP_HEADER_BYTES  # noqa: S101 - a slip in the declaration, not an input
 
@@ -55,6 +56,10 @@ class Geometry:
                     f"{name} {format_size(value, exact=True)}: has to be whole MiB, "
                     f"from {format_size(least)} to {format_size(most)}"
                 )
+        if self.size_bytes > SIZE_BYTES_MAX:
+            raise GeometryError(
+                f"{format_size(self.size_bytes)} is too large: at most {format_size(SIZE_BYTES_MAX)}"
+            )
         if self.end <= self.first_free:
             least_bytes = (self.first_free + self.journals) * self.block_size
             raise GeometryError(

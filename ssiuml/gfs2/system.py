@@ -12,8 +12,8 @@ from itertools import chain
 from ssiuml.gfs.contents import Pieces, Sources
 from ssiuml.gfs.generation import Generation
 from ssiuml.gfs.inodes import Inode, plan
-from ssiuml.gfs.space import Group, Space
-from ssiuml.gfs.structures import Flag, MetaType, Payload, Quota, RindexEntry, meta_header
+from ssiuml.gfs.space import Group, Space, resource_index
+from ssiuml.gfs.structures import Flag, MetaType, Payload, Quota, meta_header
 from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.journal import Journal
 from ssiuml.gfs2.structures import InumRange, StatfsChange
@@ -126,20 +126,6 @@ def set_counters(files: SystemFiles, groups: Sequence[Group], next_formal: int) 
         sc_dinodes=sum(group.dinodes for group in groups),
     )
     files.statfs.node.content = Literal(counters.pack())
-
-
-def resource_index(groups: Iterable[Group]) -> bytes:
-    """The contents of the rindex file: an entry for each resource group."""
-    return b"".join(
-        RindexEntry(
-            ri_addr=group.address,
-            ri_length=group.length,
-            ri_data0=group.first,
-            ri_data=group.blocks,
-            ri_bitbytes=group.bitmap_bytes,
-        ).pack()
-        for group in groups
-    )
 
 
 def quota_change(block_size: int) -> bytes:

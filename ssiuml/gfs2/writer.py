@@ -11,16 +11,16 @@ from ssiuml.atomic import replacing
 from ssiuml.gfs.contents import Sources
 from ssiuml.gfs.inodes import Inode, inventory, plan
 from ssiuml.gfs.output import Output
-from ssiuml.gfs.space import Group, NoSpaceError, Space
-from ssiuml.gfs.structures import LOCK_NAME_BYTES, Inum, MetaType, meta_header
-from ssiuml.gfs.writing import InodeWriter
+from ssiuml.gfs.space import Group, NoSpaceError, Space, least_bytes
+from ssiuml.gfs.structures import Inum, MetaType, lock_name, meta_header
+from ssiuml.gfs.writing import InodeWriter, Written
 from ssiuml.gfs2.generation import Gfs2
-from ssiuml.gfs2.geometry import Geometry, GeometryError
+from ssiuml.gfs2.geometry import SIZE_BYTES_MAX, Geometry, GeometryError
 from ssiuml.gfs2.structures import FORMAT_1801, FORMAT_1802, Rgrp, Superblock
 from ssiuml.gfs2.system import Choices, SystemFiles, place_journals, plan_system, set_counters, usage_of
 from ssiuml.ondisk import FormatError
 from ssiuml.tree import Tree
-from ssiuml.units import MIB, format_size
+from ssiuml.units import format_size
 
 _RB: Final = meta_header(MetaType.RB).pack()
 # Every image has a UUID of its own names and sizes, so that the same build gives the same bytes.
@@ -39,11 +39,8 @@ class Settings:
     choices: Choices = field(default_factory=Choices)
 
     def __post_init__(self) -> None:
-        for what, text in (("lock protocol", self.lock_protocol), ("lock table", self.lock_table)):
-            if len(text.encode()) > LOCK_NAME_BYTES or "\0" in text:
-                raise FormatError(
-                    f"{what} {text!r}: at most {LOCK_NAME_BYTES} bytes, without NUL, are possible"
-                )
+        lock_name("lock protocol", self.lock_protocol)
+        lock_name("lock table", self.lock_table)
         if self.fs_format not in (FORMAT_1801, FORMAT_1802):
             raise FormatError(f"format {self.fs_format}: there are {FORMAT_1801} and {FORMAT_1802}")
 
@@ -53,15 +50,6 @@ class Settings:
             return self.uuid
         parts = (self.geometry, self.lock_protocol, self.lock_table, self.fs_format, self.choices)
         return uuid.uuid5(_UUID_SPACE, repr(parts)).bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What an image holds: inodes of the tree, blocks of all kinds, the system's among them."""
-
-    inodes: int
-    used_blocks: int
-    free_blocks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +98,6 @@ def write_filesystem(image: Path, tree: Tree, settings: Settings, *, start_bytes
         with image.open("r+b", buffering=0) as stream:
             _write(planned, stream.fileno(), sources, start_bytes)
     return planned.written()
-
-
-def needed_bytes(tree: Tree, settings: Settings) -> int:
-    """The size of the smallest image, in whole MiB, that *tree* fits into; *settings* say all the rest."""
-    with Sources() as sources:
-        inodes = _planned_inodes(tree, _generation(settings), sources)
-    return _least_bytes(inodes, settings)
 
 
 def _generation(settings: Settings) -> Gfs2:
@@ -172,24 +153,18 @@ def _supply(groups: Sequence[Group], system: SystemFiles) -> int:
 
 def _least_bytes(inodes: Sequence[Inode], settings: Settings) -> int:
     generation, usage = _generation(settings), usage_of(inodes)
-    geometry = replace(settings.geometry, size_bytes=1 << 62)
 
-    def fits(mebibytes: int) -> bool:
+    def fits(size_bytes: int) -> bool:
+        if size_bytes > SIZE_BYTES_MAX:  # nothing that fits would be found
+            return True
         try:
-            candidate = replace(geometry, size_bytes=mebibytes * MIB)
+            candidate = replace(settings.geometry, size_bytes=size_bytes)
         except GeometryError:
             return False
         system = plan_system(candidate, generation, settings.choices, usage)
         return _demand(inodes, system) <= _supply(candidate.groups(), system)
 
-    high = 1
-    while not fits(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle, high)
-    return high * MIB
+    return least_bytes(fits)
 
 
 def _write(image: _Image, number: int, sources: Sources, start_bytes: int) -> None:
@@ -233,8 +208,8 @@ def _superblock(image: _Image) -> bytes:
         sb_bsize_shift=block_size.bit_length() - 1,
         sb_master_dir=inum(image.system.master),
         sb_root_dir=inum(image.inodes[0]),
-        sb_lockproto=settings.lock_protocol.encode(),
-        sb_locktable=settings.lock_table.encode(),
+        sb_lockproto=lock_name("lock protocol", settings.lock_protocol),
+        sb_locktable=lock_name("lock table", settings.lock_table),
         sb_uuid=settings.made_uuid(),
     )
     return superblock.pack()

@@ -74,6 +74,8 @@ def _record(
     name = record[_HEADER_BYTES:end]
     size = header.ea_data_len
     text = f"{prefix}.{name.decode('utf-8', 'surrogateescape')}"
+    if b"\0" in name:
+        raise Damaged(address, "attribute", f"{text!r} has a NUL in its name")
     if not name or end > len(record) or size > _VALUE_BYTES_MAX:
         raise Damaged(
             address, "attribute", f"a name of {len(name)} and a value of {size} bytes is impossible"

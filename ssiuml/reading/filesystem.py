@@ -105,6 +105,6 @@ def read_filesystem(source: Source) -> Filesystem:
         known = ", ".join(map(str, (*_GFS1_FORMATS, *_GFS2_FORMATS)))
         raise NoFilesystemError(f"has the format {old.sb_fs_format}; known are {known}")
     size = old.sb_bsize
-    if size not in BLOCK_SIZES or 1 << old.sb_bsize_shift != size:
+    if size not in BLOCK_SIZES or size.bit_length() - 1 != old.sb_bsize_shift:
         raise NoFilesystemError(f"has blocks of {size} bytes, 2 to the power of {old.sb_bsize_shift}")
     return Filesystem(source, superblock, Shape(size, header_bytes), source.size_bytes // size)

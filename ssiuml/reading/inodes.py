@@ -136,6 +136,7 @@ def _check(filesystem: Filesystem, inode: Inode) -> None:
         require(
             height == 0 and 1 <= size <= most, f"di_size {size} of a symbolic link, 1 to {most} is possible"
         )
+        require(b"\0" not in inode.body[:size], "a NUL in the target of a symbolic link")
     # A kernel that makes a file longer without writing leaves its height for later: only 0 is exact.
     if inode.kind in (Kind.FILE, Kind.DIRECTORY) and height == 0:
         most = filesystem.shape.stuffed_bytes

@@ -69,6 +69,11 @@ class Survey:
     def inodes(self) -> int:
         return len(self._found)
 
+    def formal_of(self, address: int) -> int | None:
+        """The formal number of the inode at *address*; None if none was found there."""
+        found = self._found.get(address)
+        return None if found is None else found.formal
+
     def walk(self, root: int, structure: str) -> Tree:
         """The tree below the directory at *root*, to which *structure* in the superblock points."""
         tree = Tree()
@@ -167,7 +172,9 @@ class Survey:
             raise Damaged(
                 item.block, "dirent", f"{item.name.decode()!r} leads to {item.address} instead of {wanted}"
             )
-        self._found[wanted].names += 1
+        found = self._found[wanted]
+        found.names += 1
+        self._check_entry(item, found)
 
     def _child(self, item: Name, node: Node) -> Inode | None:
         """Enter what a name leads to; return it if it is a directory, to be read."""
@@ -182,13 +189,17 @@ class Survey:
             raise Damaged(item.block, "dirent", f"{item.name!r} is a second name of a directory")
         node.children[name] = found.node
         found.names += 1
+        self._check_entry(item, found)
+        return inode if inode is not None and inode.kind is Kind.DIRECTORY else None
+
+    def _check_entry(self, item: Name, found: _Found) -> None:
+        """Report what an entry says of its inode and the inode does not."""
         if found.node.kind is not item.kind:
             kinds = f"'{item.kind.value}', the inode is '{found.node.kind.value}'"
             self._report(Damaged(item.block, "dirent", f"de_type of {item.name!r} is {kinds}"))
         if found.formal != item.formal:
             formal = f"{item.formal} of {item.name!r} is not the inode's, {found.formal}"
             self._report(Damaged(item.block, "dirent", f"no_formal_ino {formal}"))
-        return inode if inode is not None and inode.kind is Kind.DIRECTORY else None
 
 
 def read_tree(filesystem: Filesystem, report: Report) -> Tree:

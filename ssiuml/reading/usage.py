@@ -17,6 +17,7 @@ from ssiuml.reading.filesystem import Filesystem
 _STATES_OF_BYTE: Final = [bytes(byte >> 2 * slot & 3 for slot in range(4)) for byte in range(256)]
 _WORDS: Final = {State.FREE: "free", State.USED: "used", State.UNLINKED: "state 2", State.DINODE: "state 3"}
 _MAX_RGRPS: Final = 1 << 20
+_MAX_GROUP_BYTES: Final = 4 << 30  # mkfs.gfs2 and gfs_mkfs stay below 2 GiB and a little
 
 
 def read_rindex(filesystem: Filesystem, contents: bytes, owner: int, report: Report) -> list[RindexEntry]:
@@ -48,6 +49,8 @@ def _rindex_problem(filesystem: Filesystem, entry: RindexEntry, end: int) -> str
         )
     if entry.ri_data0 + entry.ri_data > filesystem.blocks:
         return f"ends at block {entry.ri_data0 + entry.ri_data}, the image at {filesystem.blocks}"
+    if entry.ri_data * size > _MAX_GROUP_BYTES:
+        return f"ri_data {entry.ri_data} is more than {_MAX_GROUP_BYTES // size} blocks"
     if entry.ri_bitbytes * BLOCKS_PER_BYTE != entry.ri_data or entry.ri_bitbytes > room:
         return (
             f"ri_bitbytes {entry.ri_bitbytes} do not fit {entry.ri_data} blocks in {entry.ri_length} bitmaps"

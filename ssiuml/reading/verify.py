@@ -1,6 +1,7 @@
 """Checks everything in a file system that has to fit together."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,9 +99,19 @@ def verify(filesystem: Filesystem, report: Report) -> tuple[Verified, Tree]:
     behind the end of contents, journals and the system's files. Memory grows with the number of inodes and,
     a byte each, of the blocks in resource groups that are in use.
     """
-    if isinstance(filesystem.superblock, gfs1.Superblock):
-        return _verify_gfs1(filesystem, filesystem.superblock, report)
-    return _verify_gfs2(filesystem, filesystem.superblock, report)
+    superblock = filesystem.superblock
+    multihost = superblock.sb_multihost_format
+    if isinstance(superblock, gfs1.Superblock):
+        _check_multihost(filesystem, multihost, (gfs1.OLD_MULTIHOST_FORMAT, gfs1.MULTIHOST_FORMAT), report)
+        return _verify_gfs1(filesystem, superblock, report)
+    _check_multihost(filesystem, multihost, (gfs2.MULTIHOST_FORMAT,), report)
+    return _verify_gfs2(filesystem, superblock, report)
+
+
+def _check_multihost(filesystem: Filesystem, seen: int, known: Sequence[int], report: Report) -> None:
+    if seen not in known:
+        problem = f"sb_multihost_format {seen} is not {' or '.join(map(str, known))}"
+        report(Damaged(filesystem.superblock_block, "superblock", problem))
 
 
 def _verify_gfs1(
@@ -162,6 +173,11 @@ def _verify_gfs2(
     if quota is not None and isinstance(quota.content, ImageContent):
         _check_quota(quota.content.address, quota.content.size_bytes, report)
     survey.check_links()
+    for name, inum in (("sb_master_dir", superblock.sb_master_dir), ("sb_root_dir", superblock.sb_root_dir)):
+        formal = survey.formal_of(inum.no_addr)
+        if formal is not None and formal != inum.no_formal_ino:
+            problem = f"no_formal_ino {inum.no_formal_ino} of {name} is not the inode's, {formal}"
+            report(Damaged(filesystem.superblock_block, "superblock", problem))
     counted = usage.check()
     _check_statfs(filesystem, master, superblock.sb_master_dir.no_addr, counted, report)
     return Verified(survey.inodes - system, counted[0], counted[1], journals), tree

@@ -101,6 +101,67 @@ def test_extract_makes_an_archive_that_holds_everything(root_fs: Path, tmp_path:
     assert "tree.tar: is there already" in ended.err
 
 
+def test_what_an_archive_has_no_place_for_is_left_out_and_said(root_fs: Path, tmp_path: Path) -> None:
+    tree = tree_of_all()
+    tree.add("dev/socket", Node(Kind.SOCKET, Meta(mode=0o600)))
+    tree.add("dev/far", Node(Kind.BLOCK, Meta(mode=0o600), device=(1 << 21, 0)))
+    made(root_fs, tree, size_mib=64)
+    ended = ssi_image("extract", root_fs, tmp_path / "tree.tar")
+    assert ended.status == 0
+    assert (
+        "left out: dev/far\nssi-image: left out: dev/socket\nssi-image: 2 left out: an archive" in ended.err
+    )
+    kept = merge([read_layer(tmp_path / "tree.tar")])
+    assert differences(take_census(tree_of_all()), take_census(kept)) == []
+
+
+def test_names_like_whiteouts_come_back_from_an_archive(root_fs: Path, tmp_path: Path) -> None:
+    tree = tree_of_all()
+    tree.add("etc/.wh.motd", file(Literal(b"no whiteout"), Meta(mode=0o644)))
+    made(root_fs, tree, size_mib=64)
+    archive = tmp_path / "tree.tar"
+    assert ssi_image("extract", root_fs, archive) == Outcome(0, "", "")
+    words = ("-q", "-p", "memexp", "-t", "c", "-J", "32", "-d", archive)
+    assert outcome(mkfs_gfs.main, *words, root_fs).status == 0
+    assert ssi_image("verify", root_fs, "--compare", archive).status == 0
+    assert cat(root_fs, "/etc/.wh.motd") == b"no whiteout"
+
+
+def test_texts_that_end_early_are_damage_and_never_a_traceback(root_fs: Path, tmp_path: Path) -> None:
+    tree = tree_of_all()
+    tree.add("link", symlink("a target"))
+    tree.add("with", file(Literal(b""), Meta(mode=0o644, xattrs={"user.a target": b"x"})))
+    made(root_fs, tree, size_mib=64)
+    data = root_fs.read_bytes()
+    assert data.count(b"a target") == 2
+    root_fs.write_bytes(data.replace(b"a target", b"a\0target"))
+    calls: list[tuple[str, list[Path]]] = [("verify", []), ("ls", [])]
+    calls += [("extract", [tmp_path / name]) for name in ("out", "out.tar")]
+    for command, targets in calls:
+        ended = ssi_image(command, root_fs, *targets)
+        assert ended.status == 1
+        assert "dinode: a NUL in the target of a symbolic link" in ended.err
+        assert "attribute: 'user.a\\x00target' has a NUL in its name" in ended.err
+    assert (tmp_path / "out/etc/motd").read_bytes() == b"hello\n"
+
+
+def test_names_that_are_not_utf8_can_be_printed(tmp_path: Path) -> None:
+    image, table = tmp_path / os.fsdecode(b"\xff"), os.fsdecode(b"\xfe")
+    sparse.create(image, 64 * MIB)
+
+    def printed(module: str, *words: str | Path) -> bytes:
+        command: list[str | Path] = [sys.executable, "-m", f"ssiuml.cli.{module}", *words]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "XDG_STATE_HOME": str(tmp_path / "state")}
+        return subprocess.run(command, capture_output=True, check=True, env=environment).stdout
+
+    for format_ in ("gfs1", "gfs2"):
+        options = ("-p", "lock_nolock", "-t", table, "-J", "32", "--format", format_)
+        said = printed("mkfs_gfs", *options, image)
+        assert rb"/\udcff: " + format_.encode() in said
+        assert rb"lock_nolock, \udcfe" in said
+        assert rb"/\udcff: clean, 1 inode," in printed("image", "verify", image)
+
+
 def test_verify_compares_with_an_archive(root_fs: Path, tmp_path: Path) -> None:
     tree = tree_of_all()
     write_tree(tmp_path / "same.tar", tree)
@@ -192,6 +253,7 @@ def test_map_is_not_drawn_over_a_device_of_the_pool(root_fs: Path, tmp_path: Pat
     [
         (["info", "absent"], 2, "absent: is not there"),
         (["info", "empty"], 1, "empty: has 0 bytes, a GFS superblock lies at byte 65536"),
+        (["info", "/proc/self/mem"], 1, "/proc/self/mem: its size cannot be found"),
         (["verify", "zeros"], 1, "zeros: has no GFS superblock at byte 65536: 0x00000000 instead of"),
         (["ls", "root_fs", "/none"], 2, "/none: no such file in the tree"),
         (["cat", "root_fs", "/etc"], 2, "/etc: is no regular file"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from calling import Outcome, outcome
+from filelock import FileLock
 
 from ssiuml import sparse
 from ssiuml.assembly import Member, Part, Pool, read_state
@@ -49,6 +50,21 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+def test_a_state_file_that_cannot_be_written_or_is_held_by_another_is_an_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.folder / "file").touch()
+    ended = outcome(passemble.main, "--state", bench.folder / "file" / "pools.json", "-r", "all")
+    assert ended.status == 1
+    assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
+    monkeypatch.setattr("ssiuml.assembly.LOCK_LIMIT_S", 0.1)
+    with FileLock(f"{bench.state}.lock"):
+        ended = bench.passemble()
+    assert ended.status == 1
+    assert "pools.json: another process has kept the pools' state for" in ended.err
+    assert bench.passemble().status == 0
 
 
 def test_what_ptool_has_labelled_is_found_without_naming_it(bench: Bench) -> None:

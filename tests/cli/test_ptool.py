@@ -1,5 +1,6 @@
 """ptool: the HOWTO's two pools, and whatever a user can get wrong."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -109,6 +110,25 @@ def test_something_unknown_is_only_overwritten_by_force_and_no_device_is_labelle
     assert "(/dev/b): is not empty, there is something unknown" in ended.err
     assert bench.label(bench.a) is None
     assert bench.two("--force").status == 0
+
+
+def test_when_a_label_cannot_be_written_the_other_devices_get_back_what_they_had(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.a.write_bytes(b"old" * 10_000)
+    bench.b.write_bytes(bytes(MIB))
+    full, write = bench.b.stat().st_ino, os.pwrite
+
+    def write_until_full(number: int, data: bytes, offset_bytes: int) -> int:
+        if os.fstat(number).st_ino == full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(number, data, offset_bytes)
+
+    monkeypatch.setattr(os, "pwrite", write_until_full)
+    ended = bench.two("--force")
+    assert ended.status == 1
+    assert f"{bench.b}: cannot be written at byte 0: No space left on device" in ended.err
+    assert bench.a.read_bytes() == b"old" * 10_000
 
 
 def test_a_device_that_is_not_there_is_an_error_with_line_and_way_out(bench: Bench) -> None:

@@ -7,12 +7,13 @@ from gfs1_tools import (
     assert_clean_after_conversion,
     assert_holds,
     blkid,
+    converted,
     fitted,
     large_directory,
     made,
     odd_gfs1_tree,
 )
-from gfs_tools import tool
+from gfs_tools import assert_device_numbers, tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import colliding, pattern, trees
@@ -103,9 +104,8 @@ def test_device_numbers_lie_on_the_disk_where_gfs2_edit_looks_for_them(tmp_path:
         stream.seek((root + 1) * 4096)
         disk = Dinode.unpack(stream.read(4096))
     assert (disk.di_num.no_addr, disk.di_major, disk.di_minor) == (root + 1, 98, 0xFFFFF)
-    said = tool("gfs2_edit", "-p", str(root + 1), tmp_path / "image").split()
-    assert said[said.index("di_major") + 1] == "98"
-    assert said[said.index("di_minor") + 1] == str(0xFFFFF)
+    for image in (tmp_path / "image", converted(tmp_path / "image")):
+        assert_device_numbers(image, root + 1, 98, 0xFFFFF)
 
 
 def test_an_image_is_little_larger_on_disk_than_its_contents(tmp_path: Path) -> None:
@@ -201,6 +201,20 @@ def test_a_tree_that_does_not_fit_is_refused_with_both_figures(tmp_path: Path) -
     ):
         made(tmp_path / "image", tree, size_mib=64)
     assert sparse.allocated_bytes(tmp_path / "image") == 0
+
+
+@pytest.mark.parametrize("block_size", SIZES)
+def test_the_size_that_would_do_does_do_and_one_mib_less_does_not(tmp_path: Path, block_size: int) -> None:
+    tree = Tree()
+    tree.add("large", file(Literal(pattern(50 << 20)), META))
+    with pytest.raises(NoSpaceError) as caught:
+        made(tmp_path / "image", tree, size_mib=48, block_size=block_size)
+    least_mib = caught.value.least_bytes >> 20
+    assert f"make it {least_mib} MiB or larger" in str(caught.value)
+    with pytest.raises(NoSpaceError):
+        made(tmp_path / "image", tree, size_mib=least_mib - 1, block_size=block_size)
+    made(tmp_path / "image", tree, size_mib=least_mib, block_size=block_size)
+    assert_clean_after_conversion(tmp_path / "image")
 
 
 def test_a_file_that_became_shorter_is_an_error_and_leaves_no_superblock(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from gfs2_reading import Blocks, ImageReader
-from gfs_tools import assert_clean, tool
+from gfs_tools import assert_clean, assert_device_numbers, tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import odd_tree, pattern, trees
@@ -22,7 +22,7 @@ from ssiuml.gfs.inodes import UnstorableError
 from ssiuml.gfs.space import NoSpaceError
 from ssiuml.gfs2.geometry import Geometry, GeometryError
 from ssiuml.gfs2.system import Choices
-from ssiuml.gfs2.writer import Settings, needed_bytes, write_image
+from ssiuml.gfs2.writer import Settings, write_image
 from ssiuml.tree import (
     Extent,
     Kind,
@@ -231,6 +231,21 @@ def test_contents_that_are_shorter_or_longer_than_they_were_are_an_error(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
 
 
+# Devices
+
+
+def test_device_numbers_lie_on_the_disk_where_gfs2_edit_looks_for_them(tmp_path: Path) -> None:
+    numbers = {"disk": (98, 0xFFFFF), "first": (4, 64), "largest": (2**32 - 1, 2**32 - 1)}
+    tree = Tree()
+    for name, device in numbers.items():
+        tree.add(name, Node(Kind.BLOCK, META, device=device))
+    reader = written(tmp_path, tree)
+    root = reader.tree()
+    for name, device in numbers.items():
+        address = next(at for at, node in reader.nodes.items() if node is root.lookup(name))
+        assert_device_numbers(tmp_path / "image", address, *device)
+
+
 # What is refused
 
 
@@ -322,7 +337,7 @@ def test_tree_that_does_not_fit_says_what_would_do_and_that_does_do(tmp_path: Pa
     with pytest.raises(NoSpaceError, match=r"the files need .* MiB .* has room for .* MiB") as caught:
         write_image(tmp_path / "image", tree, choice(48 * MIB, block_size))
     assert not (tmp_path / "image").exists()
-    least = needed_bytes(tree, choice(48 * MIB, block_size))
+    least = caught.value.least_bytes
     assert f"make it {least // MIB} MiB or larger" in str(caught.value)
     written(tmp_path, tree, choice(least, block_size))
     with pytest.raises(NoSpaceError):
@@ -367,6 +382,7 @@ def test_contents_of_a_disk_that_fills_up_leave_no_image_behind(tmp_path: Path) 
     [
         ({"block_size": 8192}, "block size 8192: GFS2 on Linux takes 512, 1024, 2048, 4096"),
         ({"journals": 0}, "0 journals: there can be 1 to"),
+        ({"size_bytes": 1 << 60}, "1048576 TiB is too large: at most 128 TiB"),
         ({"journal_bytes": 4 * MIB}, "journal size 4 MiB: has to be whole MiB, from 8 MiB to 1 GiB"),
         ({"journal_bytes": 8 * MIB + 1}, "journal size 8388609 bytes: has to be whole MiB"),
         ({"rgrp_bytes": 16 * MIB}, "resource group size 16 MiB: has to be"),

@@ -1,6 +1,8 @@
 """The reader of images: what the writers put in comes out, and what a kernel and foreign tools made, too."""
 
 import os
+import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,17 +11,18 @@ from gfs_tools import tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import odd_tree, trees
-from reading_tools import findings
+from reading_tools import Bytes, findings
 
 from ssiuml import sparse
 from ssiuml.compare import differences, take_census
 from ssiuml.gfs.contents import Pieces
+from ssiuml.gfs1 import structures as gfs1
 from ssiuml.gfs2.geometry import Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, write_image
 from ssiuml.reading.damage import Damaged
 from ssiuml.reading.extract import ExtractError, extract
-from ssiuml.reading.filesystem import read_filesystem
+from ssiuml.reading.filesystem import NoFilesystemError, read_filesystem
 from ssiuml.reading.source import opened
 from ssiuml.reading.survey import read_tree
 from ssiuml.reading.verify import Verified, verify
@@ -132,6 +135,19 @@ def test_a_folder_with_something_in_it_is_not_extracted_to(tmp_path: Path) -> No
     (tmp_path / "there").write_text("x")
     with pytest.raises(ExtractError, match="is there and not an empty folder"):
         extract(Tree(), tmp_path, lambda damage: None)
+
+
+def test_a_block_size_of_an_absurd_power_is_refused_at_once(tmp_path: Path) -> None:
+    made(tmp_path / "image", Tree(), size_mib=32)
+    data = bytearray((tmp_path / "image").read_bytes())
+    struct.pack_into(">I", data, 65536 + gfs1.Superblock.offset_of("sb_bsize_shift"), 2**32 - 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NoFilesystemError, match="blocks of 4096 bytes, 2 to the power of 4294967295"):
+            read_filesystem(Bytes(data))
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
 
 
 def test_nothing_is_written_to_an_image_that_is_read(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from redhat.modules import module_files
 from redhat.opengfs import TOOLS
 from ssiuml import sparse
 from ssiuml.assembly import assemble, find_label
-from ssiuml.formatting import Gfs1Choice, make_filesystem
+from ssiuml.formatting import Common, Gfs1Choice, make_filesystem
 from ssiuml.pool.config import parse_config
 from ssiuml.pool.label import make_labels
 from ssiuml.tree import Tree
@@ -64,12 +64,14 @@ def make_pool(target: Path, pool: str, device: str, size_mib: int, tree: Tree | 
         stream.write(label.pack())
     if tree is not None:
         choice = Gfs1Choice(
-            lock_protocol="memexp",
-            lock_table="/dev/pool/pool0cidev",
-            time_s=RELEASE_S,
-            journals=2,
-            journal_mib=8,
-            block_size=4096,
+            Common(
+                lock_protocol="memexp",
+                lock_table="/dev/pool/pool0cidev",
+                time_s=RELEASE_S,
+                journals=2,
+                journal_mib=8,
+                block_size=4096,
+            ),
             expert=True,
         )
         make_filesystem(assemble(pool, [(target, find_label(target))]), choice, tree)
