@@ -1,4 +1,4 @@
-"""Compressed files and source archives: unpacked as a stream, with limits, into names that appear when whole.
+"""Compressed files: unpacked as a stream, with limits, into names that appear when whole.
 
 What a file is compressed with is seen by its first bytes. bzip2 and gzip come from Python's own libraries,
 the same code as that of the programs.
@@ -7,14 +7,13 @@ the same code as that of the programs.
 import bz2
 import gzip
 import lzma
-import shutil
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
-from ssiuml.atomic import part_of, replacing
+from ssiuml.atomic import replacing
 from ssiuml.errors import SsiumlError
 from ssiuml.progress import stages
 from ssiuml.tree import CHUNK_BYTES
@@ -22,11 +21,11 @@ from ssiuml.units import format_size
 
 _HOLE_BYTES: Final = 4096
 _MAGIC_BYTES: Final = 6
-_DAMAGE: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError)
+_DAMAGE: Final = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 class UnpackError(SsiumlError):
-    """A file is damaged, too large when it is unpacked, or has something in it that is not allowed."""
+    """A file is damaged, or too large when it is unpacked."""
 
 
 def _plain(path: Path) -> IO[bytes]:
@@ -60,17 +59,26 @@ def decompress(source: Path, target: Path, limit_bytes: int, step: str) -> None:
             done += len(chunk)
             if done > limit_bytes:
                 raise UnpackError(f"{source}: has more than {format_size(limit_bytes)} in it, the limit")
-            _write_sparsely(stream, chunk)
+            write_sparsely(stream, chunk)
         stream.truncate(done)
         show(f"{format_size(done)} unpacked")
 
 
 def _chunks(source: Path) -> Iterator[bytes]:
+    with reading(source) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def reading(source: Path) -> Iterator[IO[bytes]]:
+    """Open what is in *source*; UnpackError for damage that reading it meets."""
     try:
         with open_compressed(source) as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
+            yield stream
     except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the host's, of whatever file
         raise _damaged(source, error) from error
 
 
@@ -81,7 +89,8 @@ def _damaged(source: Path, error: Exception) -> UnpackError:
     )
 
 
-def _write_sparsely(stream: IO[bytes], chunk: bytes) -> None:
+def write_sparsely(stream: IO[bytes], chunk: bytes) -> None:
+    """Write *chunk* to a file, blocks of zeros as holes; who writes sets the length in the end."""
     zeros = bytes(_HOLE_BYTES)
     start = 0
     for at in range(0, len(chunk), _HOLE_BYTES):
@@ -93,35 +102,3 @@ def _write_sparsely(stream: IO[bytes], chunk: bytes) -> None:
             start = at + _HOLE_BYTES
     if start < len(chunk):
         stream.write(chunk[start:])
-
-
-def unpack(archive: Path, folder: Path, limit_bytes: int) -> None:
-    """Unpack a tar archive, compressed or not, into the new folder *folder*, as an ordinary user.
-
-    Python's data filter (PEP 706) refuses names and links that lead out, and devices; owners are not kept.
-    Raises UnpackError, with the member, for what is refused, if the archive is damaged or has more than
-    *limit_bytes* in it; *folder* is not there then.
-    """
-    part = part_of(folder)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        _extract(archive, part, limit_bytes)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _extract(archive: Path, folder: Path, limit_bytes: int) -> None:
-    done = 0
-    try:
-        with open_compressed(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                done += member.size
-                if done > limit_bytes:
-                    raise UnpackError(f"{archive}: has more than {format_size(limit_bytes)} in it, the limit")
-                tar.extract(member, folder, filter="data")
-    except tarfile.FilterError as error:
-        raise UnpackError(f"{archive}: {error}") from error
-    except _DAMAGE as error:
-        raise _damaged(archive, error) from error

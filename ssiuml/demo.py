@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ssiuml.compressed import unpack
+from ssiuml.archive import unpack
 from ssiuml.errors import SsiumlError
 from ssiuml.folder import read_folder
 from ssiuml.layer import Layer

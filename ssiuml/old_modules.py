@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ssiuml.compressed import open_compressed, unpack
+from ssiuml.archive import unpack
+from ssiuml.compressed import reading
 from ssiuml.errors import SsiumlError
 from ssiuml.ext2.reader import read_ext2
 from ssiuml.folder import read_folder
@@ -56,7 +57,7 @@ def modules_of_image(image: Path, version: str, work: Path, paths: Sequence[str]
 
 
 def _root_fs(image: Path, scratch: Path) -> Path:
-    with open_compressed(image) as stream:
+    with reading(image) as stream:
         is_archive = stream.read(512)[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == _TAR_MAGIC
     if not is_archive:
         return image

@@ -1,10 +1,13 @@
 """What tests of several folders share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from checkouts import Checkout, copy_sources
+from http_server import Web, web_server
 from parts import Parts, parts_of
+from redhat.serving import NAMES, SMALL, serve_sources, sources
 from redhat.sources import make_sources
 
 from ssiuml.appliance import Appliance
@@ -26,6 +29,28 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def redhat_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with stand-ins for what was published in 2002; see redhat.sources. Not to be changed."""
     return make_sources(tmp_path_factory.mktemp("redhat") / "sources")
+
+
+@pytest.fixture(scope="session")
+def redhat_web(redhat_sources: Path) -> Iterator[Web]:
+    """The stand-ins on a web server; the first connection for the base breaks in the middle."""
+    with web_server() as web:
+        serve_sources(web, redhat_sources)
+        base = web.paths[f"/{NAMES['base']}"]
+        base.drop_after, base.times = len(base.data) // 2, 1
+        yield web
+
+
+@pytest.fixture(scope="session")
+def historic(tmp_path_factory: pytest.TempPathFactory, redhat_web: Web) -> Checkout:
+    """A checkout with the small variety of rh72 built, from an empty cache."""
+    folder = tmp_path_factory.mktemp("historic")
+    checkout = Checkout(folder / "ssiuml", folder / "cache")
+    checkout.folder.mkdir()
+    copy_sources(checkout.folder)
+    checkout = checkout.write_recipe("small", SMALL + sources(redhat_web.url("/")))
+    checkout.build()
+    return checkout
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import Checkout, copy_sources, processes_of, wait_until
+from redhat.serving import SMALL, sources
 
 from ssiuml.layer import merge, read_layer
 from ssiuml.run import find_tool
@@ -330,7 +331,9 @@ def test_full_disk_is_an_error_with_need_and_place(built: Checkout, tmp_path: Pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its privileges; others run all tests so")
-def test_ordinary_user_builds_the_same_base_from_scratch_and_runs_a_cluster(built: Checkout) -> None:
+def test_ordinary_user_builds_the_same_from_scratch_and_runs_a_cluster(
+    built: Checkout, historic: Checkout, redhat_sources: Path
+) -> None:
     # What the machine needs for its network stays; nothing may lead back to folders of ours.
     environ = {
         key: value for key, value in os.environ.items() if not key.startswith(("SSIUML_", "XDG_", "PYTHON"))
@@ -343,6 +346,9 @@ def test_ordinary_user_builds_the_same_base_from_scratch_and_runs_a_cluster(buil
         for name in ("run", "README.md"):
             shutil.copy2(Path(__file__).parent.parent / name, project / "checkout" / name)
         (project / "home").mkdir()
+        shutil.copytree(redhat_sources, project / "2002")
+        recipe = SMALL + sources(f"file://{project}/2002/")
+        (project / "checkout" / "recipes" / "small.yaml").write_text(recipe)
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", project], check=True)
 
         def run(*words: str) -> str:
@@ -368,5 +374,9 @@ def test_ordinary_user_builds_the_same_base_from_scratch_and_runs_a_cluster(buil
         (ours,) = (built.cache / "base").glob("*.tar")
         assert theirs.name == ours.name
         assert subprocess.run(["cmp", theirs, ours], check=False).returncode == 0
+        run("recipe=small", "build-root")
+        for image in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
+            pair = [project / "checkout" / "images" / "small" / image, historic.images / image]
+            assert subprocess.run(["cmp", *pair], check=False).returncode == 0
     finally:
         shutil.rmtree(project)

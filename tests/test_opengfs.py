@@ -4,14 +4,13 @@ The programs, losetup and mount are stand-ins that write down how they were call
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from checkouts import Checkout, copy_sources
-from http_server import Web, web_server
+from http_server import Web
 from redhat.recording import RecordingTools, make_recording_tools
-from redhat.serving import serve_sources, sources
+from redhat.serving import sources
 
 RECIPE = """\
 extends: rh72
@@ -25,11 +24,9 @@ tools:
 ALL = ("ptool", "passemble", "gfsconf", "mkfs_gfs")
 
 
-@pytest.fixture(scope="module")
-def web(redhat_sources: Path) -> Iterator[Web]:
-    with web_server() as web:
-        serve_sources(web, redhat_sources)
-        yield web
+@pytest.fixture
+def web(redhat_web: Web) -> Web:
+    return redhat_web
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +48,7 @@ def checkout(folder: Path, web: Web, tools: RecordingTools, *names: str) -> Chec
     made = Checkout(folder / "ssiuml", folder / "cache", environ={"PATH": path})
     lines = "\n".join(f"  {name}: {{host: {tools.program(name)}}}" for name in names)
     return made.write_recipe(
-        f"host-{'-'.join(names)}".replace("_", "-"), RECIPE.format(tools=lines, sources=sources(web))
+        f"host-{'-'.join(names)}".replace("_", "-"), RECIPE.format(tools=lines, sources=sources(web.url("/")))
     )
 
 

@@ -21,10 +21,10 @@ from ssiuml import (
     tree,
     ubd_nodes,
 )
+from ssiuml.archive import unpack
 from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry, entry_of
-from ssiuml.compressed import unpack
 from ssiuml.layer import Layer
 from ssiuml.recipe import DebianKernel, Demo, FromFolder, FromSource, ModulesOfImage, OpenGfs
 from ssiuml.steps import Values, code_digest, file_sha256, folder_digest
@@ -95,19 +95,18 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
             "code": code,
         }
 
-    @contextmanager
-    def installed() -> Iterator[Layer]:
-        work = plan.places.work / "cluster-tools"
-        with (
-            _opened(graph, origin, plan.places.work) as folder_,
-            cluster_tools.installed_over(
-                folder_, graph.recipe.distribution.name, work, graph.tree("base"), plan.mtime_ns
-            ) as layer,
-        ):
-            yield layer
+    def installed() -> Layer:
+        with _opened(graph, origin, plan.places.work) as source_folder:
+            return cluster_tools.install_on_copy(
+                source_folder,
+                graph.recipe.distribution.name,
+                plan.places.work / "cluster-tools",
+                graph.tree("base"),
+                plan.mtime_ns,
+            )
 
     after = ["base"] if isinstance(origin, FromFolder) else ["base", "fetch"]
-    graph.add_open_layer("cluster-tools", after, inputs, installed)
+    graph.add_layer("cluster-tools", after, inputs, installed)
 
 
 def _folder(graph: StepGraph, origin: FromFolder) -> Path:
@@ -116,7 +115,7 @@ def _folder(graph: StepGraph, origin: FromFolder) -> Path:
 
 @contextmanager
 def _opened(graph: StepGraph, origin: FromSource | FromFolder, work: Path) -> Iterator[Path]:
-    """The folder of *origin*; that of a source is unpacked, and gone afterwards."""
+    """The folder of *origin*; that of a source, the one in its archive, is unpacked, and gone afterwards."""
     if isinstance(origin, FromFolder):
         yield _folder(graph, origin)
         return
@@ -124,7 +123,8 @@ def _opened(graph: StepGraph, origin: FromSource | FromFolder, work: Path) -> It
     with tempfile.TemporaryDirectory(prefix=f"{origin.source}.", dir=work) as scratch:
         folder_ = Path(scratch) / "archive"
         unpack(source(graph, origin.source), folder_, MAX_SOURCE_BYTES)
-        yield folder_
+        inner = list(folder_.iterdir())
+        yield inner[0] if len(inner) == 1 and inner[0].is_dir() else folder_
 
 
 def _add_old_modules(

@@ -23,7 +23,7 @@ MKINITRD = """#!/bin/sh
 set -e
 [ "$1" = --uml ] && [ "$(id -u)" = 0 ]
 name=$2 version=$3 image=/tmp/initrd.$$ mount=/tmp/mount.$$
-answer=$(/sbin/answer)
+answer=$(answer)
 echo "the 32-bit program says $answer"
 dd if=/dev/zero of=$image bs=1k count=4000 2>/dev/null
 mke2fs -q -F -O none $image 4000
@@ -47,10 +47,10 @@ def chrooting(parts: Parts, tmp_path: Path) -> Appliance:
 
 
 def _answer(folder: Path) -> Path:
-    """A program for the Intel 80386 that needs nothing but the kernel."""
+    """A program for the Intel 80386 that writes the first six letters of the name that it is called by."""
     (folder / "answer.s").write_text(
-        ".globl _start\n_start: movl $4,%eax; movl $1,%ebx; movl $text,%ecx; movl $3,%edx; int $0x80\n"
-        'movl $1,%eax; xorl %ebx,%ebx; int $0x80\n.data\ntext: .ascii "42\\n"\n'
+        ".globl _start\n_start: movl 4(%esp),%ecx; movl $4,%eax; movl $1,%ebx; movl $6,%edx; int $0x80\n"
+        "movl $1,%eax; xorl %ebx,%ebx; int $0x80\n"
     )
     subprocess.run(["as", "--32", "answer.s", "-o", "answer.o"], cwd=folder, check=True)
     subprocess.run(["ld", "-m", "elf_i386", "answer.o", "-o", "answer"], cwd=folder, check=True)
@@ -91,7 +91,7 @@ def test_cluster_mkinitrd_mounts_its_image_runs_32_bit_programs_and_its_result_c
         command = [find_tool("debugfs") or "", "-R", request, str(image)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    assert ask("cat answer") == "42\n"
+    assert ask("cat answer") == "answer\n"
     assert ask("cat lib/gfs.o") == "gfs"
     assert "Device major/minor number: 05:01" in ask("stat dev/console")
     assert _left_over(tmp_path) == []
@@ -102,7 +102,6 @@ def test_cluster_mkinitrd_mounts_its_image_runs_32_bit_programs_and_its_result_c
     ("script", "why"),
     [
         ("echo to be or; echo not to be >&2; exit 7", "(?s)to be or.*not to be.*ended with status 7"),
-        ("true", "the program has left no file /initrd-ssi.img"),
         ("mkdir initrd-ssi.img", "the program has left no file /initrd-ssi.img"),
     ],
 )

@@ -7,6 +7,14 @@ from http_server import Web
 
 from redhat import cluster_tools, demo, older_root, root_image
 
+# A recipe that extends rh72, small; its sources are to be added.
+SMALL: Final = """\
+description: for a test
+extends: rh72
+sizes: {root_fs: 512 MiB}
+filesystem: {journals: 3}
+cluster: {node_limit: 3}
+"""
 # What recipes/rh72.yaml calls them.
 NAMES: Final = {
     "base": root_image.RED_HAT_NAME,
@@ -22,7 +30,7 @@ def serve_sources(web: Web, folder: Path) -> None:
         web.serve(f"/{path.name}", path.read_bytes())
 
 
-def sources(web: Web) -> str:
-    """Lines of a recipe."""
-    lines = [f"  {name}: {{urls: ['{web.url(f'/{file}')}']}}" for name, file in NAMES.items()]
+def sources(top: str) -> str:
+    """Lines of a recipe: every source below the URL *top*, which ends in a slash."""
+    lines = [f"  {name}: {{urls: ['{top}{file}']}}" for name, file in NAMES.items()]
     return "\n".join(["sources:", *lines, ""])
