@@ -254,7 +254,7 @@ def task_test_long() -> graph.Task | None:
 
 def task_bench() -> graph.Task | None:
     """Measure build and cluster against their peers, as ratios."""
-    benches = ("bench.build", "bench.gfs", "bench.cluster")
+    benches = ("bench.build", "bench.gfs", "bench.cluster", "bench.rh72")
     return {
         "actions": [Interactive([*graph.python(name), PLAN.loaded.name], shell=False) for name in benches],
         "task_dep": ["build-root"],

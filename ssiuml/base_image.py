@@ -42,7 +42,7 @@ def _make(path: Path, source: Path) -> Values:
         with stages("base") as show:
             tree = read_ext2(image)
             require_space(path.parent, image.stat().st_blocks * 512, "the base layer")
-            _leave_out_sockets(tree)
+            leave_out_sockets(tree)
             show(f"reading {sum(1 for _ in tree.walk())} names")
             write_tree(path, tree)
     finally:
@@ -50,7 +50,7 @@ def _make(path: Path, source: Path) -> Values:
     return {"size_bytes": path.stat().st_size}
 
 
-def _leave_out_sockets(tree: Tree) -> None:
+def leave_out_sockets(tree: Tree) -> None:
     """A socket belongs to the process that made it, and archives have no place for one."""
     sockets = [path for path, node in tree.walk() if node.kind is Kind.SOCKET]
     for path in sockets:

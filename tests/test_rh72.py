@@ -229,6 +229,18 @@ def test_killed_build_gives_the_same_bytes_when_it_is_run_again(
         assert tool("cmp", variant.images / name, historic.images / name) == ""
 
 
+def test_build_that_ends_behind_every_step_gives_the_same_bytes(
+    variant: Checkout, historic: Checkout
+) -> None:
+    steps = [path.stem for path in (historic.images / "steps").iterdir()]
+    assert len(steps) >= 14
+    for name in sorted(steps):
+        task = name if not name.startswith("initrd") else f"initrd:{name[7:] or 'image'}"
+        variant.build(task)
+    for name in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
+        assert tool("cmp", variant.images / name, historic.images / name) == ""
+
+
 # What a user can get wrong
 
 

@@ -1,0 +1,139 @@
+"""How long the 2002 image takes from a downloaded base, against unpacking that and ``mke2fs -d`` of its tree.
+
+``./run bench``, or ``python -m bench.rh72 NAME [MIB]`` for this part alone. The downloads are stand-ins made
+by the tests' own programs, the base with MIB (300) more of files; all in a temporary folder.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ssiuml.run import find_tool
+
+PROJECT = Path(__file__).parent.parent
+REPEAT = 3
+LIMIT_S = 3600.0
+BULK_MIB = 300
+
+
+Words = list[str | Path]
+
+
+def seconds(
+    words: Sequence[str | Path],
+    folder: Path,
+    stdout: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> float:
+    """Run a command to its end and return how long it took; what it wrote is on the disk then."""
+    started = time.monotonic()
+    with (stdout or Path(os.devnull)).open("wb") as out:
+        subprocess.run(
+            words,
+            cwd=folder,
+            env={**os.environ, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=LIMIT_S,
+        )
+        os.sync()
+    return time.monotonic() - started
+
+
+def make_sources(folder: Path, bulk_mib: int) -> None:
+    script = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from pathlib import Path; from redhat import root_image, sources\n"
+        f"made = sources.make_sources(Path({str(folder)!r})); base = made / root_image.RED_HAT_NAME\n"
+        f"base.unlink(); root_image.make_root_fs(base, bulk_mib={bulk_mib})\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)
+
+
+def prepare(checkout: Path, downloads: Path, sources: Path) -> None:
+    """A checkout whose cache has all downloads."""
+    for name in ("recipes", "templates", "cluster-tools", "ssiuml"):
+        shutil.copytree(PROJECT / name, checkout / name, symlinks=True)
+    for name in ("dodo.py", "pyproject.toml"):
+        shutil.copy2(PROJECT / name, checkout / name)
+    (checkout / "images").mkdir()
+    downloads.mkdir(parents=True)
+    for path in sources.iterdir():
+        os.link(path, downloads / path.name)
+
+
+def main(bulk_mib: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="ssiuml-bench.") as scratch:
+        top = Path(scratch)
+        sources, checkout, cache = top / "sources", top / "checkout", top / "cache"
+        make_sources(sources, bulk_mib)
+        prepare(checkout, cache / "downloads", sources)
+        build = [sys.executable, "-m", "doit", "recipe=rh72", "offline=yes"]
+        environ = {"PYTHONPATH": str(checkout), "SSIUML_CACHE": str(cache)}
+        seconds([*build, "fetch"], checkout, environ=environ)
+        bunzip2: Words = [find_tool("bunzip2") or "bunzip2", "-c", sources / "root_fs.rh72.pristine.bz2"]
+        image, tree = top / "root_fs.ext2", top / "tree"
+        seconds(bunzip2, top, image)
+        tree.mkdir()
+        debugfs: Words = [find_tool("debugfs") or "debugfs", "-R", f"rdump / {tree}", image]
+        rdumps, unpacking, filling, builds = [], [], [], []
+        for number in range(REPEAT):
+            if number:
+                shutil.rmtree(tree)
+                tree.mkdir()
+            rdumps.append(seconds(debugfs, top))
+            unpacking.append(seconds(bunzip2, top, image))
+            target = top / "mke2fs"
+            target.unlink(missing_ok=True)
+            mke2fs: Words = [
+                find_tool("mke2fs") or "mke2fs",
+                "-q",
+                "-F",
+                "-t",
+                "ext4",
+                "-d",
+                tree,
+                target,
+                "2G",
+            ]
+            filling.append(seconds(mke2fs, top))
+            shutil.rmtree(checkout / "images" / "rh72", ignore_errors=True)
+            shutil.rmtree(cache / "base", ignore_errors=True)
+            builds.append(seconds([*build, "build-root"], checkout, environ=environ))
+        read: Words = [sys.executable, "-c", _READ, image, top / "layer.tar"]
+        reads = [seconds(read, checkout, environ=environ) for _ in range(REPEAT)]
+        peers = statistics.median(unpacking) + statistics.median(filling)
+        print(f"{'bunzip2':40} {statistics.median(unpacking):6.2f} s")
+        print(f"{'mke2fs -d':40} {statistics.median(filling):6.2f} s")
+        ratio = statistics.median(builds) / peers
+        print(
+            f"{'build-root of rh72, from the download':40} {statistics.median(builds):6.2f} s  {ratio:.2f} (goal: 3)"
+        )
+        print(f"{'debugfs rdump of the base':40} {statistics.median(rdumps):6.2f} s")
+        ratio = statistics.median(reads) / statistics.median(rdumps)
+        median = statistics.median(reads)
+        print(f"{'base read into a layer':40} {median:6.2f} s  {ratio:.2f} (goal: 3)")
+
+
+_READ = """
+import sys
+from pathlib import Path
+from ssiuml.base_image import leave_out_sockets
+from ssiuml.ext2.reader import read_ext2
+from ssiuml.layer import write_tree
+tree = read_ext2(Path(sys.argv[1]))
+leave_out_sockets(tree)
+write_tree(Path(sys.argv[2]), tree)
+"""
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[2]) if len(sys.argv) > 2 else BULK_MIB)
