@@ -114,9 +114,7 @@ def main(bulk_mib: int) -> None:
         print(f"{'bunzip2':40} {statistics.median(unpacking):6.2f} s")
         print(f"{'mke2fs -d':40} {statistics.median(filling):6.2f} s")
         ratio = statistics.median(builds) / peers
-        print(
-            f"{'build-root of rh72, from the download':40} {statistics.median(builds):6.2f} s  {ratio:.2f} (goal: 3)"
-        )
+        print(f"{'build-root of rh72, offline':40} {statistics.median(builds):6.2f} s  {ratio:.2f} (goal: 3)")
         print(f"{'debugfs rdump of the base':40} {statistics.median(rdumps):6.2f} s")
         ratio = statistics.median(reads) / statistics.median(rdumps)
         median = statistics.median(reads)
