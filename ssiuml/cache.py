@@ -67,7 +67,7 @@ class Cache:
         """
         path = self.path(kind, inputs, suffix)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._locked(path):
+        with locked(path):
             entry = self._read(path)
             if entry is not None:
                 try:
@@ -95,29 +95,9 @@ class Cache:
         """Remove an entry, if it is there."""
         path = self.path(kind, inputs, suffix)
         if path.parent.is_dir():
-            with self._locked(path):
+            with locked(path):
                 _facts_of(path).unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
-
-    @staticmethod
-    @contextmanager
-    def _locked(path: Path) -> Iterator[None]:
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"{path.name}: another build is making it, waiting for that")
-            try:
-                lock.acquire(timeout=LOCK_TIMEOUT_S)
-            except Timeout:
-                raise CacheError(
-                    f"{path}: another build has been making this cache entry for {LOCK_TIMEOUT_S:.0f} s",
-                    hint="stop that build, then the same command again goes on from here",
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     @staticmethod
     def _read(path: Path) -> Entry | None:
@@ -126,6 +106,27 @@ class Cache:
             return Entry(path, values["sha256"], values["facts"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other builds from making the file *path*; CacheError if one is at it for too long."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"{path.name}: another build is making it, waiting for that")
+        try:
+            lock.acquire(timeout=LOCK_TIMEOUT_S)
+        except Timeout:
+            raise CacheError(
+                f"{path}: another build has been making this cache entry for {LOCK_TIMEOUT_S:.0f} s",
+                hint="stop that build, then the same command again goes on from here",
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _facts_of(path: Path) -> Path:

@@ -4,20 +4,9 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.tree import Extent, Kind, Literal, Meta, Node, Tree
-
-_KIND_OF_FORMAT: Final = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
-}
+from ssiuml.tree import Extent, Kind, Literal, Meta, Node, Tree, kind_of_mode
 
 
 class ScanError(SsiumlError):
@@ -62,7 +51,9 @@ def _node(path: str, state: os.stat_result, seen: dict[tuple[int, int], Node]) -
     linked = state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode)
     if linked and identity in seen:
         return seen[identity]
-    kind = _KIND_OF_FORMAT[stat.S_IFMT(state.st_mode)]
+    kind = kind_of_mode(state.st_mode)
+    if kind is None:
+        raise OSError(errno.EIO, "is nothing that is known")
     node = Node(kind, _meta(path, state))
     if kind is Kind.FILE:
         # What everybody may read needs no further question, and a tree has ten thousand of them.

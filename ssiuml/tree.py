@@ -11,10 +11,11 @@ starts at the tree's root and ``..`` in the root stays there, so no lookup can l
 
 import enum
 import hashlib
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Final, Protocol
 
 from ssiuml.errors import SsiumlError
 
@@ -37,6 +38,22 @@ class Kind(enum.Enum):
     BLOCK = "b"
     FIFO = "p"
     SOCKET = "s"
+
+
+_KIND_OF_FORMAT: Final = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFSOCK: Kind.SOCKET,
+}
+
+
+def kind_of_mode(mode: int) -> Kind | None:
+    """What an inode with this st_mode is (inode(7), S_IFMT); None if its format is unknown."""
+    return _KIND_OF_FORMAT.get(stat.S_IFMT(mode))
 
 
 class SupportsRead(Protocol):

@@ -16,22 +16,13 @@ from ssiuml.ext2.structures import (
     InodeTail,
 )
 from ssiuml.ext2.xattrs import read_xattrs
-from ssiuml.tree import Kind, Literal, Meta, Node, Tree
+from ssiuml.tree import Kind, Literal, Meta, Node, Tree, kind_of_mode
 from ssiuml.units import format_size
 
 NS: Final = 1_000_000_000
 MAX_LINK_BYTES: Final = 4095
 # Sparse files may look larger than the image; nothing of 2001 does so by more.
 _MOST_TIMES: Final = 16
-_KIND_OF_FORMAT: Final = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
-}
 
 
 def read_ext2(image: Path) -> Tree:
@@ -75,7 +66,7 @@ class _Reader:
     def _node(self, number: int, named_by: str) -> Node:
         image, where = self._image, f"inode {number}"
         record, data = record_of(image, number, named_by)
-        kind = _KIND_OF_FORMAT.get(stat.S_IFMT(record.i_mode))
+        kind = kind_of_mode(record.i_mode)
         if kind is None or not record.i_links_count:
             raise image.damaged(where, f"is not in use (mode 0{record.i_mode:o}), {named_by} leads to it")
         node = Node(kind, self._meta(record, data, where))

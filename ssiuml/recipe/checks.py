@@ -60,6 +60,13 @@ def check_all(parts: Parts) -> Iterator[Problem]:
         yield from check_cluster(cluster)
     if parts.kernel and parts.initrd:
         yield from check_boot(parts.kernel, parts.initrd)
+    if parts.kernel and filesystem and (parts.kernel.source == "debian") != (filesystem.type == "gfs2"):
+        wanted = "gfs2" if parts.kernel.source == "debian" else "gfs1"
+        yield Problem(
+            ("filesystem", "type"),
+            f"{filesystem.type} cannot be mounted by the kernel of kernel.source: {parts.kernel.source}",
+            f"set type: {wanted}; GFS1 is for Linux 2.4, GFS2 for that of today",
+        )
     yield from check_file_paths(parts.files or ())
 
 

@@ -2,16 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from filelock import FileLock, Timeout
-
 from ssiuml.atomic import part_of, write_text
+from ssiuml.cache import locked
 from ssiuml.errors import SsiumlError
 from ssiuml.progress import say, stages
 from ssiuml.sources.http import SILENCE_LIMIT_S, DownloadError, download
@@ -21,7 +20,6 @@ from ssiuml.steps import file_sha256
 from ssiuml.units import format_size
 
 TRIES: Final = 5  # of one mirror, while it gives something
-LOCK_LIMIT_S: Final = 3600.0
 
 
 class SourceError(SsiumlError):
@@ -61,11 +59,11 @@ def fetch(
 
     What it has to be is what the recipe or the lock file says; at its first use it is pinned there, and that
     is said. Raises SourceError, naming all mirrors and what each did, if it cannot be had, if it differs from
-    its pin, or with *offline* if it is not there.
+    its pin, or with *offline* if it is not there; CacheError if another build fetches it for too long.
     """
     downloads.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = downloads / source.file_name
-    with _locked(path):
+    with locked(path):
         wanted = _wanted(source, lock)
         if path.exists():
             found = Fetched(path, _digest(path), path.stat().st_size, "")
@@ -219,22 +217,3 @@ def _remember(path: Path, sha256: str) -> None:
     state = path.stat()
     values = {"state": [state.st_size, state.st_mtime_ns, state.st_ino], "sha256": sha256}
     write_text(_side_file(path), json.dumps(values))
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"{path.name}: another build is fetching it, waiting for that")
-        try:
-            lock.acquire(timeout=LOCK_LIMIT_S)
-        except Timeout:
-            raise SourceError(
-                f"{path}: another build has been fetching it for {LOCK_LIMIT_S:.0f} s"
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
