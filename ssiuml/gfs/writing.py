@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ssiuml.extents import Extents
 from ssiuml.gfs.attributes import attribute_blocks
 from ssiuml.gfs.contents import Pieces, changed
 from ssiuml.gfs.dirents import Entry, hash_table, put_leaf, put_linear
@@ -118,7 +119,7 @@ class InodeWriter:
         facts.height = inode.tree.height
         pieces = placed(inode.tree.data, data)
         self._put_pointers(facts, inode, inode.tree, attributes, indirect, pieces)
-        if isinstance(content, Extent) and not inode.flags:
+        if isinstance(content, Extent | Extents) and not inode.flags:
             self._put_contents(inode, content, pieces)
         elif isinstance(content, Placed):
             for address, block in content.blocks_at(facts.address, pieces):
@@ -151,7 +152,7 @@ class InodeWriter:
 
     def _put_contents(self, inode: Inode, content: Content, pieces: list[Piece]) -> None:
         size, block = content.size_bytes, self._size
-        if isinstance(content, Extent):
+        if isinstance(content, Extent | Extents):
             for index, address, count in pieces:
                 skip = index * block
                 self._output.copy(content, skip, min(size - skip, count * block), address)
