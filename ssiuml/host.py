@@ -48,6 +48,9 @@ HOST_TOOLS: Final = (
 )
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
+    HostTool("mke2fs", "e2fsprogs", "make ext2 images in tests"),
+    HostTool("debugfs", "e2fsprogs", "hold what is read of ext2 images against it"),
+    HostTool("e2fsck", "e2fsprogs", "see whether an ext2 image is damaged"),
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
     HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
     HostTool("gcc", "gcc", "hold structures against the kernel's header"),
