@@ -13,6 +13,7 @@ from ssiuml.ext2.structures import Superblock
 FILETYPE: Final = 0x0002
 RECOVER: Final = 0x0004
 BITS_64: Final = 0x0080
+HUGE_FILE: Final = 0x0008  # ro_compat
 
 # Those that change how files are found: features 'incompat'.
 _READ: Final = {
@@ -44,9 +45,14 @@ def features(superblock: Superblock) -> int:
     return superblock.s_feature_incompat if superblock.s_rev_level else 0
 
 
+def read_only_features(superblock: Superblock) -> int:
+    """The features that those who write have to know; revision 0 knows none."""
+    return superblock.s_feature_ro_compat if superblock.s_rev_level else 0
+
+
 def require_known_features(image: Path, superblock: Superblock) -> None:
     """Ext2Error, with the names, if files cannot be read for a feature; with the way out, for a journal."""
-    there = features(superblock)
+    there, there_ro = features(superblock), read_only_features(superblock)
     if there & RECOVER:
         raise Ext2Error(
             f"{image}: has the feature needs_recovery: its journal holds changes that are not in place yet",
@@ -56,8 +62,7 @@ def require_known_features(image: Path, superblock: Superblock) -> None:
     bad = [
         _REFUSED.get(1 << bit, f"incompat 0x{1 << bit:x}") for bit in range(32) if there & ~known & 1 << bit
     ]
-    if superblock.s_rev_level:
-        bad += [name for bit, name in _REFUSED_RO.items() if superblock.s_feature_ro_compat & bit]
+    bad += [name for bit, name in _REFUSED_RO.items() if there_ro & bit]
     if bad:
         raise Ext2Error(
             f"{image}: has the feature {', '.join(bad)}, with which it cannot be read",

@@ -7,7 +7,14 @@ from typing import Final
 
 from ssiuml.blockdev import Device
 from ssiuml.ext2.damage import Ext2Error
-from ssiuml.ext2.features import BITS_64, FILETYPE, features, require_known_features
+from ssiuml.ext2.features import (
+    BITS_64,
+    FILETYPE,
+    HUGE_FILE,
+    features,
+    read_only_features,
+    require_known_features,
+)
 from ssiuml.ext2.structures import (
     MAGIC,
     OLD_FIRST_INODE,
@@ -50,6 +57,16 @@ class Filesystem:
     def has_file_types(self) -> bool:
         """Whether directories say what kind of inode a name leads to."""
         return bool(features(self.superblock) & FILETYPE)
+
+    @property
+    def has_64_bits(self) -> bool:
+        """Whether numbers of blocks have more than 32 bits."""
+        return bool(features(self.superblock) & BITS_64)
+
+    @property
+    def has_huge_files(self) -> bool:
+        """Whether sizes in sectors have more than 32 bits."""
+        return bool(read_only_features(self.superblock) & HUGE_FILE)
 
     def damaged(self, where: str, structure: str, problem: str) -> Ext2Error:
         """The error for *structure* in *where* ("block 7", "inode 12"), which is not what the format says."""
@@ -110,7 +127,7 @@ class Filesystem:
         superblock = self.superblock
         first = superblock.s_first_data_block
         groups = -(-(self.blocks - first) // superblock.s_blocks_per_group)
-        wide = features(superblock) & BITS_64
+        wide = self.has_64_bits
         step = superblock.s_desc_size if wide else _GROUP_BYTES
         self._taken = bytearray(self.blocks)
         where = "group descriptors"
@@ -211,7 +228,7 @@ def _check(filesystem: Filesystem) -> None:
         filesystem.first_inode >= OLD_FIRST_INODE,
         f"s_first_ino {filesystem.first_inode} is less than {OLD_FIRST_INODE}",
     )
-    if features(superblock) & BITS_64:
+    if filesystem.has_64_bits:
         require(
             superblock.s_desc_size.bit_count() == 1 and _WIDE_GROUP_BYTES <= superblock.s_desc_size <= 1024,
             f"s_desc_size {superblock.s_desc_size} is no power of 2 within {_WIDE_GROUP_BYTES} to 1024",

@@ -6,7 +6,7 @@ from typing import Final
 
 from ssiuml.ext2.filesystem import Filesystem
 from ssiuml.ext2.structures import (
-    COMPRESSED_FLAGS,
+    COMPRESSED_FLAG,
     EXTENTS_FLAG,
     HUGE_FILE_FLAG,
     INLINE_DATA_FLAG,
@@ -89,7 +89,7 @@ def read_inode(filesystem: Filesystem, number: int, where: str, structure: str) 
     require(raw.i_links_count > 0, "i_links_count", f"is 0, but {structure} in {where} leads to it")
     if kind is None:
         raise filesystem.damaged(f"inode {number}", "i_mode", f"0{raw.i_mode:o} is no kind of file")
-    require(not raw.i_flags & COMPRESSED_FLAGS, "i_flags", f"0x{raw.i_flags:08x}: it is compressed")
+    require(not raw.i_flags & COMPRESSED_FLAG, "i_flags", f"0x{raw.i_flags:08x}: it is compressed")
     extra, fraction = 0, 0
     if len(data) > OLD_INODE_BYTES:
         extra = int.from_bytes(data[OLD_INODE_BYTES : OLD_INODE_BYTES + 2], "little")
@@ -107,9 +107,14 @@ def read_inode(filesystem: Filesystem, number: int, where: str, structure: str) 
     # In directories the field has another meaning.
     size = raw.i_size_lo | (raw.i_size_high << 32 if kind is Kind.FILE else 0)
     require(size < 1 << 63, "i_size", f"{size} is more than a file can have")
-    sectors = raw.i_blocks_lo | raw.l_i_blocks_high << 32
-    if raw.i_flags & HUGE_FILE_FLAG:
-        sectors *= filesystem.block_size // _SECTOR_BYTES
+    # The upper halves have been something else before these features came.
+    sectors, attribute_block = raw.i_blocks_lo, raw.i_file_acl_lo
+    if filesystem.has_huge_files:
+        sectors |= raw.l_i_blocks_high << 32
+        if raw.i_flags & HUGE_FILE_FLAG:
+            sectors *= filesystem.block_size // _SECTOR_BYTES
+    if filesystem.has_64_bits:
+        attribute_block |= raw.l_i_file_acl_high << 32
     return Inode(
         number,
         kind,
@@ -120,7 +125,7 @@ def read_inode(filesystem: Filesystem, number: int, where: str, structure: str) 
         size,
         sectors,
         raw.i_flags,
-        raw.i_file_acl_lo | raw.l_i_file_acl_high << 32,
+        attribute_block,
         raw.i_block,
         data[OLD_INODE_BYTES + extra :] if extra else b"",
     )

@@ -33,8 +33,8 @@ def read_ext2(image: Path, *, keep_lost_found: bool = False) -> Tree:
             return _Reader(image, read_filesystem(image, device), keep_lost_found).read()
     except Ext2Error:
         raise
-    except SsiumlError as error:  # of open_device
-        raise Ext2Error(error.message, hint=None if image.exists() else "give the image's path") from error
+    except SsiumlError as error:  # of open_device, whose hints are for those who write
+        raise Ext2Error(error.message, hint="name the file or device that holds the file system") from error
     except OSError as error:
         raise Ext2Error(f"{image}: cannot be read: {error.strerror}") from error
 

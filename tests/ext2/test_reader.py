@@ -10,6 +10,7 @@ from gfs_tools import tool
 from odd_trees import ACL, CAPABILITY, pattern
 
 from ssiuml.compare import Census, differences, take_census
+from ssiuml.ext2.damage import Ext2Error
 from ssiuml.ext2.reader import read_ext2
 from ssiuml.extents import Extents
 from ssiuml.layer import merge, read_layer, write_tree
@@ -40,6 +41,7 @@ BLOCK_SIZES = {"rh72": 1024, "ext3": 1024, "ext4-1k": 1024, "no-types": 2048}
 HOLED = (
     HoledFile("all-heights", 69 * MIB + 1024, (0, 11 << 10, 20 << 10, MIB, 2 * MIB, 60 * MIB, 69 * MIB)),
     HoledFile("one-hole", 5 * MIB, ()),
+    HoledFile("fragmented", 1023 << 10, tuple(range(0, 1023 << 10, 2 << 10))),
     HoledFile("hole-at-both-ends", 300_000, (100 << 10,)),
 )
 
@@ -48,12 +50,14 @@ HOLED = (
 def test_everything_that_mke2fs_puts_in_comes_out(kind: str, tmp_path: Path) -> None:
     tree = some_tree(BLOCK_SIZES.get(kind, 4096))
     # With inline_data mke2fs 1.47 forgets what is a hole at the end of a file.
-    holed = HOLED[:2] if "inline_data" in KINDS[kind][-1] else HOLED
+    holed = HOLED[:3] if "inline_data" in KINDS[kind][-1] else HOLED
     image = make_image(tmp_path / "image", tree, "-N", "4096", *KINDS[kind], size_mib=24, holed=holed)
     before = image.read_bytes()
     seen = read_ext2(image)
     assert differences(take_census(tree), take_census(seen)) == []
     assert pieces_of(seen.lookup("all-heights")) >= 5
+    if kind == "ext4-1k":  # three levels: the inode, indexes, leaves
+        assert re.search(r"^ *2/ *2 ", ask(image, "extents /fragmented"), re.MULTILINE)
     assert not is_damaged(image)
     assert image.read_bytes() == before
     # An index over the directories changes nothing for who reads them from the first to the last name.
@@ -219,6 +223,18 @@ def test_blocks_that_were_only_reserved_are_zeros(tmp_path: Path) -> None:
     assert read_ext2(image).lookup("file").read() == pattern(20_000).ljust(100_000, b"\0")
     ask(image, f"dump /file {tmp_path / 'dumped'}")
     assert (tmp_path / "dumped").read_bytes() == pattern(20_000).ljust(100_000, b"\0")
+
+
+def test_a_file_that_asks_to_be_compressed_is_read_and_one_that_is_is_refused(tmp_path: Path) -> None:
+    tree = Tree(Meta(mode=0o755))
+    tree.add("file", file(Literal(b"abc"), Meta(mode=0o644)))
+    image = make_image(tmp_path / "image", tree, *KINDS["ext2-4k"])
+    change(image, "set_inode_field /file flags 0x4")  # chattr +c
+    assert not is_damaged(image)
+    assert read_ext2(image).lookup("file").read() == b"abc"
+    change(image, "set_inode_field /file flags 0x204")
+    with pytest.raises(Ext2Error, match=r"inode \d+: i_flags: 0x00000204: it is compressed"):
+        read_ext2(image)
 
 
 def test_files_in_one_piece_are_plain_extents(tmp_path: Path) -> None:
