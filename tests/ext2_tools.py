@@ -3,7 +3,7 @@
 import os
 import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gfs_tools import tool
@@ -54,15 +54,22 @@ def make_image(
 ) -> Path:
     """Make *image* with *tree* in it, and the files *holed* in its root; *tree* gets those and its own time.
 
-    mke2fs keeps the root's time to itself, debugfs sets it.
+    debugfs sets the root's time, which mke2fs does not, and modes with which an ordinary user could not read.
     """
     folder, archive = image.with_name(f"{image.name}.d"), image.with_name(f"{image.name}.tar")
     folder.mkdir()
     sockets = [path for path, node in tree.walk() if node.kind is Kind.SOCKET]
     plain = Tree(tree.root.meta)
+    unreadable: list[tuple[str, int]] = []
     for path, node in tree.walk():
-        if path and node.kind is not Kind.SOCKET:
-            plain.add(path, Node(Kind.DIRECTORY, node.meta) if node.kind is Kind.DIRECTORY else node)
+        if not path or node.kind is Kind.SOCKET:
+            continue
+        if node.kind is Kind.DIRECTORY:
+            node = directory(node.meta)
+        elif node.kind is Kind.FILE and not node.meta.mode & 0o400:
+            unreadable.append((path, node.meta.mode))
+            node = Node(node.kind, replace(node.meta, mode=0o600), node.content)
+        plain.add(path, node)
     write_tree(archive, plain)
     for path in sockets:  # which no archive holds; tar gives the folders their times afterwards
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +90,8 @@ def make_image(
     assert done.returncode == 0, done.stderr.decode(errors="backslashreplace")
     seconds, fraction = divmod(tree.root.meta.mtime_ns, NS)
     assert not fraction
-    change(image, f"set_inode_field <2> mtime @{seconds}")
+    modes = [f"set_inode_field /{path} mode 0{0o100000 | mode:o}" for path, mode in unreadable]
+    change(image, f"set_inode_field <2> mtime @{seconds}", *modes)
     return image
 
 

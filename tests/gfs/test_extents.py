@@ -22,6 +22,7 @@ HOLED = (
     HoledFile("stuffed", 3500, (1024,)),
     HoledFile("small", 40_000, (1024, 5 * KIB, 11 * KIB, 38 * KIB)),
     HoledFile("large", 900 * KIB, tuple(range(3 * KIB, 700 * KIB, 2 * KIB))),
+    HoledFile("one-hole", 5 * MIB, ()),
     HoledFile("huge", 2048 * MIB, (MIB, 2000 * MIB + 3 * KIB)),
 )
 
