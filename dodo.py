@@ -254,9 +254,12 @@ def task_test_long() -> graph.Task | None:
 
 def task_bench() -> graph.Task | None:
     """Measure build and cluster against their peers, as ratios."""
-    benches = ("bench.build", "bench.gfs", "bench.cluster", "bench.rh72")
+    of_recipe = [
+        graph.python(name, PLAN.loaded.name) for name in ("bench.build", "bench.gfs", "bench.cluster")
+    ]
+    others = [graph.python(name) for name in ("bench.ext2", "bench.rh72")]
     return {
-        "actions": [Interactive([*graph.python(name), PLAN.loaded.name], shell=False) for name in benches],
+        "actions": [Interactive(words, shell=False) for words in (*of_recipe, *others)],
         "task_dep": ["build-root"],
         "verbosity": 2,
     }

@@ -40,7 +40,7 @@ def _make(path: Path, source: Path) -> Values:
     try:
         decompress(source, image, MAX_IMAGE_BYTES, "base")
         with stages("base") as show:
-            tree = read_ext2(image)
+            tree = read_ext2(image, keep_lost_found=True)  # as cp -a has it
             require_space(path.parent, image.stat().st_blocks * 512, "the base layer")
             leave_out_sockets(tree)
             show(f"reading {sum(1 for _ in tree.walk())} names")

@@ -1,6 +1,4 @@
-"""Structures as they lie on a disk: declared as dataclasses, packed and unpacked.
-
-They are big-endian, those that derive from LittleEndian are not.
+"""Structures as they lie on a disk: declared as dataclasses, packed and unpacked, of either byte order.
 
 A structure is a dataclass whose fields have the types of this module, in the order and with the names of
 the C declaration; padding is declared like everything else, so that every byte has a field::
@@ -11,7 +9,8 @@ the C declaration; padding is declared like everything else, so that every byte 
         no_addr: Be64
 
 Fields may be structures themselves. Offsets and sizes follow from the declaration alone (nothing is
-aligned behind your back); tests hold them against the C header.
+aligned behind your back); tests hold them against the C header. All integers of a structure have the same
+byte order, big-endian (``Be``) or little-endian (``Le``).
 """
 
 import struct
@@ -29,9 +28,10 @@ class FormatError(SsiumlError):
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """An integer field; *code* is that of the struct module."""
+    """An integer field; *code* and *order* are those of the struct module."""
 
     code: str
+    order: str = ">"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Text(Bytes):
     """Bytes filled up with NULs, which are not part of the value."""
 
 
-Le8 = Annotated[int, Integer("B")]
-Le16 = Annotated[int, Integer("H")]
-Le32 = Annotated[int, Integer("I")]
-SignedLe32 = Annotated[int, Integer("i")]
 Be8 = Annotated[int, Integer("B")]
 Be16 = Annotated[int, Integer("H")]
 Be32 = Annotated[int, Integer("I")]
 Be64 = Annotated[int, Integer("Q")]
 SignedBe64 = Annotated[int, Integer("q")]
+Le8 = Annotated[int, Integer("B", "<")]
+Le16 = Annotated[int, Integer("H", "<")]
+Le32 = Annotated[int, Integer("I", "<")]
+SignedLe32 = Annotated[int, Integer("i", "<")]
 Raw12 = Annotated[bytes, Bytes(12)]
 Raw16 = Annotated[bytes, Bytes(16)]
 Raw40 = Annotated[bytes, Bytes(40)]
@@ -86,6 +86,7 @@ class Layout:
     packer: struct.Struct
     leaves: Any  # attrgetter of every integer and every piece of bytes, in order
     texts: tuple[tuple[str, int], ...]  # dotted name and size of what struct would cut off silently
+    orders: frozenset[str]  # the byte order of its integers; none if it has only bytes
 
     def build(self, values: Iterator[Any]) -> Any:
         """Make the structure of the next of *values*, which are those of its leaves."""
@@ -117,14 +118,14 @@ def _lay_out(structure: "type[OnDisk]") -> Layout:
     placed: list[_Field] = []
     leaves: list[str] = []
     texts: list[tuple[str, int]] = []
-    codes, offset = structure.byte_order, 0
+    codes, offset = "", 0
+    orders: set[str] = set()
     for field in fields(structure):
         form = _form_of(structure, field.name, hints[field.name])
         if isinstance(form, Layout):
             inner = layout_of(form.structure)
-            if form.structure.byte_order != structure.byte_order:
-                raise TypeError(f"{structure.__name__}.{field.name} has another byte order")
             codes += inner.packer.format[1:]
+            orders |= inner.orders
             size = inner.packer.size
             leaves += [f"{field.name}.{leaf}" for leaf in _leaf_names(inner)]
             texts += [(f"{field.name}.{name}", limit) for name, limit in inner.texts]
@@ -134,11 +135,16 @@ def _lay_out(structure: "type[OnDisk]") -> Layout:
             leaves.append(field.name)
             if isinstance(form, Bytes):
                 texts.append((field.name, form.size_bytes))
+            else:
+                orders.add(form.order)
         placed.append(_Field(field.name, offset, size, form))
         offset += size
+    if len(orders) > 1:
+        raise TypeError(f"{structure.__name__} has integers of both byte orders")
+    codes = "".join(orders or ">") + codes
     # attrgetter of a single name gives a value, of several a tuple; the structure itself is never needed.
     getter = attrgetter(*leaves) if len(leaves) > 1 else lambda item: (getattr(item, leaves[0]),)
-    return Layout(structure, tuple(placed), struct.Struct(codes), getter, tuple(texts))
+    return Layout(structure, tuple(placed), struct.Struct(codes), getter, tuple(texts), frozenset(orders))
 
 
 def _form_of(structure: "type[OnDisk]", name: str, hint: Any) -> Integer | Bytes | Layout:
@@ -165,7 +171,6 @@ class OnDisk:
     """Base of every structure; see the module."""
 
     __slots__: ClassVar[tuple[str, ...]] = ()
-    byte_order: ClassVar[str] = ">"  # as the struct module writes it
 
     @classmethod
     def size_bytes(cls) -> int:
@@ -233,20 +238,13 @@ class OnDisk:
         return FormatError(f"{type(self).__name__}.{name}: {value!r} does not fit: {limit}")
 
 
-class LittleEndian(OnDisk):
-    """Base of the structures of file systems that have their numbers the other way round."""
-
-    __slots__ = ()
-    byte_order = "<"
-
-
 def fast_packer(structure: "type[OnDisk]", names: "Sequence[str]") -> struct.Struct:
     """A packer of the fields with these dotted names alone, in their order on the disk; all others are 0.
 
     For structures that are written by the ten thousand; ValueError if a name is unknown or out of order.
     """
     layout = layout_of(structure)
-    format_, found = structure.byte_order, []
+    format_, found = layout.packer.format[0], []
     for name, code in zip(_leaf_names(layout), _leaf_codes(layout), strict=True):
         if name in names:
             found.append(name)

@@ -7,7 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.ondisk import Be8, Be16, Be32, Be64, FormatError, OnDisk, Raw12, SignedBe64, Text64, fast_packer
+from ssiuml.ondisk import (
+    Be8,
+    Be16,
+    Be32,
+    Be64,
+    FormatError,
+    Le8,
+    Le16,
+    Le32,
+    OnDisk,
+    Raw12,
+    SignedBe64,
+    SignedLe32,
+    Text64,
+    fast_packer,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +127,36 @@ def test_a_structure_that_does_not_say_how_it_lies_on_the_disk_is_refused() -> N
         Wrong.size_bytes()
     with pytest.raises(TypeError, match="Plain is not a dataclass"):
         Plain.size_bytes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LittleInner(OnDisk):
+    one: Le16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Little(OnDisk):
+    head: LittleInner
+    small: Le8
+    name: Raw12
+    when: SignedLe32
+    last: Le32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Both(OnDisk):
+    head: LittleInner
+    last: Be16
+
+
+def test_little_endian_bytes_are_those_of_struct() -> None:
+    little = Little(head=LittleInner(one=0x1234), small=3, name=bytes(range(12)), when=-2, last=0x01020304)
+    expected = struct.pack("<HB12siI", 0x1234, 3, bytes(range(12)), -2, 0x01020304)
+    assert little.pack() == expected
+    assert Little.unpack(expected) == little
+    assert fast_packer(Little, ["head.one", "last"]).pack(1, 2) == struct.pack("<H17xI", 1, 2)
+
+
+def test_a_structure_has_one_byte_order() -> None:
+    with pytest.raises(TypeError, match="Both has integers of both byte orders"):
+        Both.size_bytes()

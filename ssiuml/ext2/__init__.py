@@ -1,1 +1,1 @@
-"""ext2 images, read without a kernel or a mount: the base of an image of 2001."""
+"""ext2, ext3 and ext4 images, read into a tree without a kernel, a mount or any trust; see reader."""

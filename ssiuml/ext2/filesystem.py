@@ -1,163 +1,235 @@
-"""An open ext2 image: its superblock, checked, its blocks and its inodes."""
+"""The file system in an image: its superblock and block groups, checked, and its blocks."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ssiuml.errors import SsiumlError
+from ssiuml.blockdev import Device
+from ssiuml.ext2.damage import Ext2Error
+from ssiuml.ext2.features import (
+    BITS_64,
+    FILETYPE,
+    HUGE_FILE,
+    features,
+    read_only_features,
+    require_known_features,
+)
 from ssiuml.ext2.structures import (
     MAGIC,
+    OLD_FIRST_INODE,
     OLD_INODE_BYTES,
-    READABLE,
-    SUPERBLOCK_BYTES,
+    SUPERBLOCK_BYTE,
     GroupDescriptor,
-    Incompatible,
-    InodeRecord,
+    GroupDescriptorHigh,
     Superblock,
 )
 from ssiuml.units import format_size
 
-_MAX_BLOCK_BYTES: Final = 65536
+_LOG_BLOCK_SIZE_MAX: Final = 6  # 64 KiB
+_REVISION_MAX: Final = 1
+# mke2fs makes no smaller groups; it also bounds how many there can be.
+_GROUP_BLOCKS_MIN: Final = 256
+# One byte of memory for each: 256 GiB with blocks of 1 KiB, far more than any base.
+_BLOCKS_MAX: Final = 1 << 28
+_TABLE_PIECE_BYTES: Final = 64 << 10
+_TABLE_PIECES_HELD: Final = 64
+_GROUP_BYTES: Final = GroupDescriptor.size_bytes()
+_WIDE_GROUP_BYTES: Final = _GROUP_BYTES + GroupDescriptorHigh.size_bytes()
 
 
-class Ext2Error(SsiumlError):
-    """An image is no ext2 file system that can be read, or it is damaged."""
+@dataclass(slots=True)
+class Filesystem:
+    """A file system in an open image; *inode_tables* has a block for each group."""
 
-
-@dataclass(frozen=True, slots=True)
-class Ext2:
-    """An image that is open for reading."""
-
-    path: Path
-    number: int  # the open file
+    image: Path
+    device: Device
     superblock: Superblock
-    tables: tuple[int, ...]  # the first block of each group's inodes
-
-    @property
-    def block_size(self) -> int:
-        return 1024 << self.superblock.s_log_block_size
-
-    @property
-    def blocks(self) -> int:
-        return self.superblock.s_blocks_count
-
-    @property
-    def inode_size(self) -> int:
-        return self.superblock.s_inode_size if self.superblock.s_rev_level else OLD_INODE_BYTES
+    block_size: int
+    blocks: int
+    inode_bytes: int
+    first_inode: int
+    inode_tables: list[int] = field(default_factory=list)
+    _taken: bytearray = field(default_factory=bytearray)
+    _tables: "OrderedDict[int, bytes]" = field(default_factory=OrderedDict)
 
     @property
     def has_file_types(self) -> bool:
-        """Whether the length of a name is one byte, and the type of its inode another."""
-        return bool(
-            self.superblock.s_rev_level and self.superblock.s_feature_incompat & Incompatible.FILETYPE
+        """Whether directories say what kind of inode a name leads to."""
+        return bool(features(self.superblock) & FILETYPE)
+
+    @property
+    def has_64_bits(self) -> bool:
+        """Whether numbers of blocks have more than 32 bits."""
+        return bool(features(self.superblock) & BITS_64)
+
+    @property
+    def has_huge_files(self) -> bool:
+        """Whether sizes in sectors have more than 32 bits."""
+        return bool(read_only_features(self.superblock) & HUGE_FILE)
+
+    def damaged(self, where: str, structure: str, problem: str) -> Ext2Error:
+        """The error for *structure* in *where* ("block 7", "inode 12"), which is not what the format says."""
+        return Ext2Error(
+            f"{self.image}: {where}: {structure}: {problem}",
+            hint=f"have a copy repaired and use that: cp {self.image} COPY && e2fsck -fy COPY",
         )
 
-    def damaged(self, where: str, problem: str) -> Ext2Error:
-        return Ext2Error(f"{self.path}: {where}: {problem}", hint="e2fsck -fy mends a copy of the image")
+    def claim(self, first: int, count: int, where: str, structure: str) -> None:
+        """Take note that *count* blocks from *first* on belong to *where*.
 
-    def block(self, address: int, where: str) -> bytes:
-        """The block at *address*, to which *where* points; Ext2Error if it is outside."""
-        self.require_inside(address, 1, where)
-        return self.read(address * self.block_size, self.block_size)
+        Ext2Error if one of them is outside of the file system, or belongs to something else already.
+        """
+        end = first + count
+        if not self.superblock.s_first_data_block < first < end <= self.blocks:
+            raise self.damaged(
+                where,
+                structure,
+                f"points to block {first if count == 1 else end - 1}, outside of the file system",
+            )
+        other = self._taken.find(1, first, end)
+        if other >= 0:
+            raise self.damaged(where, structure, f"block {other} belongs to something else already")
+        self._taken[first:end] = b"\1" * count
 
-    def require_inside(self, address: int, count: int, where: str) -> None:
-        """Ext2Error unless *count* blocks from *address* on belong to the file system."""
-        if not self.superblock.s_first_data_block <= address <= self.blocks - count:
-            raise self.damaged(where, f"points to block {address}, there are {self.blocks}")
+    def block(self, address: int, where: str, structure: str) -> bytes:
+        """The block at *address*, which *structure* in *where* has claimed; Ext2Error if it is cut off."""
+        return self._read(address * self.block_size, self.block_size, where, structure)
 
-    def read(self, offset_bytes: int, size_bytes: int) -> bytes:
-        data = os.pread(self.number, size_bytes, offset_bytes)
-        if len(data) != size_bytes:
-            raise self.damaged(f"byte {offset_bytes}", "the image ends before it")
+    def inode_data(self, number: int, where: str, structure: str) -> bytes:
+        """The bytes of an inode, to which *structure* in *where* leads; Ext2Error if there is none such."""
+        if not 1 <= number <= self.superblock.s_inodes_count:
+            raise self.damaged(
+                where, structure, f"inode {number} is not within 1 to {self.superblock.s_inodes_count}"
+            )
+        group, index = divmod(number - 1, self.superblock.s_inodes_per_group)
+        start = self.inode_tables[group] * self.block_size + index * self.inode_bytes
+        # Pieces are aligned, and so are inodes: none lies in two of them.
+        piece, offset = divmod(start, _TABLE_PIECE_BYTES)
+        data = self._tables.get(piece)
+        if data is None:
+            if len(self._tables) >= _TABLE_PIECES_HELD:
+                self._tables.popitem(last=False)
+            data = self._tables[piece] = self.device.read(piece * _TABLE_PIECE_BYTES, _TABLE_PIECE_BYTES)
+        found = data[offset : offset + self.inode_bytes]
+        if len(found) < self.inode_bytes:
+            raise self.damaged(where, structure, f"inode {number} lies behind the end of the image")
+        return found
+
+    def _read(self, offset_bytes: int, size_bytes: int, where: str, structure: str) -> bytes:
+        data = self.device.read(offset_bytes, size_bytes)
+        if len(data) < size_bytes:
+            raise self.damaged(where, structure, f"the image ends before byte {offset_bytes + size_bytes}")
         return data
 
-    def inode(self, number: int, where: str) -> bytes:
-        """The bytes of inode *number*, which *where* names; Ext2Error if there is no such inode."""
-        group, index = divmod(number - 1, self.superblock.s_inodes_per_group)
-        if not 1 <= number <= self.superblock.s_inodes_count or group >= len(self.tables):
-            raise self.damaged(where, f"names inode {number}, there are {self.superblock.s_inodes_count}")
-        offset = self.tables[group] * self.block_size + index * self.inode_size
-        return self.read(offset, self.inode_size)
+    def load_groups(self) -> None:
+        """Read where the groups' inodes lie, and take note of what belongs to the file system itself."""
+        superblock = self.superblock
+        first = superblock.s_first_data_block
+        groups = -(-(self.blocks - first) // superblock.s_blocks_per_group)
+        wide = self.has_64_bits
+        step = superblock.s_desc_size if wide else _GROUP_BYTES
+        self._taken = bytearray(self.blocks)
+        where = "group descriptors"
+        size = groups * step
+        count = -(-size // self.block_size)
+        # The descriptors begin in the block behind the superblock's.
+        self.claim(first + 1, count, where, "bg_inode_table")
+        data = self._read((first + 1) * self.block_size, size, where, "bg_inode_table")
+        table_blocks = -(-superblock.s_inodes_per_group * self.inode_bytes // self.block_size)
+        for number in range(groups):
+            low = GroupDescriptor.unpack(data, number * step)
+            places = [low.bg_inode_table_lo, low.bg_block_bitmap_lo, low.bg_inode_bitmap_lo]
+            if wide:
+                high = GroupDescriptorHigh.unpack(data, number * step + _GROUP_BYTES)
+                highs = (high.bg_inode_table_hi, high.bg_block_bitmap_hi, high.bg_inode_bitmap_hi)
+                places = [place | more << 32 for place, more in zip(places, highs, strict=True)]
+            group = f"group {number}"
+            self.claim(places[0], table_blocks, group, "bg_inode_table")
+            self.claim(places[1], 1, group, "bg_block_bitmap")
+            self.claim(places[2], 1, group, "bg_inode_bitmap")
+            self.inode_tables.append(places[0])
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Ext2]:
-    """Open the image *path*; Ext2Error if it is no ext2 file system, or has features that are not known."""
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise Ext2Error(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        yield _read(path, number)
-    finally:
-        os.close(number)
-
-
-def _read(path: Path, number: int) -> Ext2:
-    data = os.pread(number, Superblock.size_bytes(), SUPERBLOCK_BYTES)
+def read_filesystem(image: Path, device: Device) -> Filesystem:
+    """Look at superblock and groups; Ext2Error if it is no ext2, cannot be read, or contradicts itself."""
+    data = device.read(SUPERBLOCK_BYTE, Superblock.size_bytes())
     if len(data) < Superblock.size_bytes():
-        raise Ext2Error(f"{path}: is no ext2 file system, it has only {os.fstat(number).st_size} bytes")
+        raise Ext2Error(
+            f"{image}: has {device.size_bytes} bytes, an ext2 superblock lies at byte {SUPERBLOCK_BYTE}",
+            hint="is the image cut off?",
+        )
     superblock = Superblock.unpack(data)
     if superblock.s_magic != MAGIC:
-        raise Ext2Error(f"{path}: is no ext2 file system (no magic 0x{MAGIC:04x} at byte 1080)")
-    _require_readable(path, superblock)
-    _require_sound(path, superblock, os.fstat(number).st_size)
-    image = Ext2(path, number, superblock, ())
-    groups = -(-(superblock.s_blocks_count - superblock.s_first_data_block) // superblock.s_blocks_per_group)
-    size = GroupDescriptor.size_bytes()
-    descriptors = image.read((superblock.s_first_data_block + 1) * image.block_size, groups * size)
-    tables = tuple(one.bg_inode_table for one in GroupDescriptor.unpack_all(descriptors))
-    length = -(-superblock.s_inodes_per_group * image.inode_size // image.block_size)
-    for group, table in enumerate(tables):
-        image.require_inside(table, length, f"group {group}: bg_inode_table")
-    return Ext2(path, number, superblock, tables)
-
-
-def _require_readable(path: Path, superblock: Superblock) -> None:
-    if not superblock.s_rev_level:
-        return
-    features = superblock.s_feature_incompat
-    if features & Incompatible.NEEDS_RECOVERY:
         raise Ext2Error(
-            f"{path}: was not unmounted, its journal has to be replayed first",
-            hint="on a copy of it: e2fsck -fy COPY",
+            f"{image}: has no ext2 superblock at byte {SUPERBLOCK_BYTE}: 0x{superblock.s_magic:04x} instead "
+            f"of the magic 0x{MAGIC:04x}",
+            hint="a whole disk, or still compressed? It has to be the plain file system",
         )
-    unknown = features & ~READABLE
-    if unknown:
-        known = [bit.name.lower() for bit in Incompatible if bit & unknown and bit.name]
-        rest = unknown & ~sum(Incompatible)
-        names = ", ".join(known + ([f"0x{rest:x}"] if rest else []))
+    require_known_features(image, superblock)
+    blocks = superblock.s_blocks_count_lo
+    if features(superblock) & BITS_64:
+        blocks |= superblock.s_blocks_count_hi << 32
+    old = superblock.s_rev_level == 0
+    filesystem = Filesystem(
+        image,
+        device,
+        superblock,
+        1024 << min(superblock.s_log_block_size, _LOG_BLOCK_SIZE_MAX),
+        blocks,
+        OLD_INODE_BYTES if old else superblock.s_inode_size,
+        OLD_FIRST_INODE if old else superblock.s_first_ino,
+    )
+    _check(filesystem)
+    filesystem.load_groups()
+    return filesystem
+
+
+def _check(filesystem: Filesystem) -> None:
+    def require(good: bool, problem: str) -> None:
+        if not good:
+            raise filesystem.damaged("superblock", *problem.split(" ", 1))
+
+    superblock, size, inode_bytes = filesystem.superblock, filesystem.block_size, filesystem.inode_bytes
+    log, blocks, first = superblock.s_log_block_size, filesystem.blocks, superblock.s_first_data_block
+    require(superblock.s_rev_level <= _REVISION_MAX, f"s_rev_level {superblock.s_rev_level} is more than 1")
+    require(log <= _LOG_BLOCK_SIZE_MAX, f"s_log_block_size {log} is more than {_LOG_BLOCK_SIZE_MAX}")
+    require(first == (size == 1024), f"s_first_data_block {first} with blocks of {size} bytes")
+    require(blocks > first, f"s_blocks_count {blocks} leaves no block for files")
+    have = filesystem.device.size_bytes
+    if blocks * size > have:
         raise Ext2Error(
-            f"{path}: has features that are not read here: {names}",
-            hint="copy what is in it into an image that was made with mke2fs -t ext2",
+            f"{filesystem.image}: has {have} bytes, of the {blocks * size} that its superblock tells "
+            f"(s_blocks_count {blocks}, {size} bytes each)",
+            hint="the image is cut off; get it again",
         )
-
-
-def _require_sound(path: Path, superblock: Superblock, size_bytes: int) -> None:
-    block_size = 1024 << min(superblock.s_log_block_size, 32)
-    inode_size = superblock.s_inode_size if superblock.s_rev_level else OLD_INODE_BYTES
-    problem = None
-    if block_size > _MAX_BLOCK_BYTES:
-        problem = f"s_log_block_size is {superblock.s_log_block_size}"
-    elif superblock.s_blocks_count * block_size > size_bytes:
-        needed = format_size(superblock.s_blocks_count * block_size)
-        problem = f"the file system has {needed}, the image {format_size(size_bytes)}: was it cut off?"
-    elif not 0 < superblock.s_blocks_per_group <= 8 * block_size:
-        problem = f"s_blocks_per_group is {superblock.s_blocks_per_group}"
-    elif not 0 < superblock.s_inodes_per_group <= 8 * block_size:
-        problem = f"s_inodes_per_group is {superblock.s_inodes_per_group}"
-    elif superblock.s_first_data_block != (1 if block_size == 1024 else 0):
-        problem = f"s_first_data_block is {superblock.s_first_data_block}"
-    elif not OLD_INODE_BYTES <= inode_size <= block_size or inode_size & (inode_size - 1):
-        problem = f"s_inode_size is {inode_size}"
-    if problem:
-        raise Ext2Error(f"{path}: its superblock is damaged: {problem}")
-
-
-def record_of(image: Ext2, number: int, where: str) -> tuple[InodeRecord, bytes]:
-    """An inode's record, and all its bytes."""
-    data = image.inode(number, where)
-    return InodeRecord.unpack(data), data
+    if blocks > _BLOCKS_MAX:
+        raise Ext2Error(
+            f"{filesystem.image}: s_blocks_count {blocks} is too large for a base, at most {_BLOCKS_MAX} "
+            f"are read ({format_size(_BLOCKS_MAX * size)} with blocks of {size} bytes)",
+            hint="make it smaller: resize2fs -M",
+        )
+    per_group, inodes = superblock.s_blocks_per_group, superblock.s_inodes_per_group
+    require(
+        _GROUP_BLOCKS_MIN <= per_group <= 8 * size,
+        f"s_blocks_per_group {per_group} is not within {_GROUP_BLOCKS_MIN} to {8 * size}",
+    )
+    require(
+        inode_bytes.bit_count() == 1 and OLD_INODE_BYTES <= inode_bytes <= size,
+        f"s_inode_size {inode_bytes} is no power of 2 within {OLD_INODE_BYTES} to {size}",
+    )
+    require(1 <= inodes <= 8 * size, f"s_inodes_per_group {inodes} is not within 1 to {8 * size}")
+    groups = -(-(blocks - first) // per_group)
+    require(
+        superblock.s_inodes_count <= groups * inodes,
+        f"s_inodes_count {superblock.s_inodes_count} is more than {groups} groups of {inodes}",
+    )
+    require(
+        filesystem.first_inode >= OLD_FIRST_INODE,
+        f"s_first_ino {filesystem.first_inode} is less than {OLD_FIRST_INODE}",
+    )
+    if filesystem.has_64_bits:
+        require(
+            superblock.s_desc_size.bit_count() == 1 and _WIDE_GROUP_BYTES <= superblock.s_desc_size <= 1024,
+            f"s_desc_size {superblock.s_desc_size} is no power of 2 within {_WIDE_GROUP_BYTES} to 1024",
+        )

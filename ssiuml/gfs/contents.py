@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from ssiuml.extents import Extents
 from ssiuml.gfs.shape import Run
 from ssiuml.sparse import SECTOR_BYTES, data_ranges
 from ssiuml.tree import Content, Extent, TreeError
@@ -82,6 +83,8 @@ class Sources:
         units = -(-content.size_bytes // unit_bytes)
         if isinstance(content, Pieces):
             spans = [(offset, offset + len(data)) for offset, data in content.pieces if data]
+        elif isinstance(content, Extents):
+            spans = [(offset, offset + length) for offset, _, length in content.pieces]
         elif isinstance(content, Extent) and not self._is_dense(content.path):
             spans = list(self._spans(content))
         else:

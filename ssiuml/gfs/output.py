@@ -5,13 +5,14 @@ Large files are copied by the kernel, in a thread: meanwhile Python works on the
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from queue import SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
 from typing import Final
 
+from ssiuml.extents import Extents, Segment, segments
 from ssiuml.gfs.contents import Sources, changed, unreadable
 from ssiuml.tree import Content, Extent
 
@@ -94,20 +95,20 @@ class Output:
 
     def read_in(self, content: Content, stage: bytearray, offset: int, size_bytes: int) -> None:
         """Read all of a small file into *stage* at *offset*; TreeError if it is shorter or cannot be read."""
-        if isinstance(content, Extent):
-            self._read(content, content.offset_bytes, stage, offset, offset + size_bytes)
+        if isinstance(content, Extent | Extents):
+            self._read(content, 0, stage, offset, offset + size_bytes)
             return
         data = b"".join(content.chunks())
         if len(data) != size_bytes:
             raise changed("a file", size_bytes)
         stage[offset : offset + size_bytes] = data
 
-    def copy(self, extent: Extent, skip_bytes: int, size_bytes: int, address: int) -> None:
+    def copy(self, content: Extent | Extents, skip_bytes: int, size_bytes: int, address: int) -> None:
         """Copy a part of a file of the host to the blocks from *address* on; TreeError if it is shorter."""
-        source = extent.offset_bytes + skip_bytes
         if size_bytes >= _DIRECT_BYTES:
-            # What follows the last byte in its block is part of the hole that the image was.
-            self._copier.copy(extent, source, size_bytes, self._position(address))
+            # What no segment covers, and what follows the last byte, is part of the hole that the image was.
+            parts = segments(content, skip_bytes, skip_bytes + size_bytes)
+            self._copier.copy(content, parts, self._position(address) - skip_bytes)
             return
         blocks = -(-size_bytes // self.block_size)
         stage, offset = self.room(address, blocks)
@@ -115,19 +116,28 @@ class Output:
         padded = offset + blocks * self.block_size
         if end < padded:
             stage[end:padded] = self._zeros[: padded - end]
-        self._read(extent, source, stage, offset, end)
+        self._read(content, skip_bytes, stage, offset, end)
 
-    def _read(self, extent: Extent, source: int, stage: bytearray, offset: int, end: int) -> None:
-        number = self._sources.descriptor(extent.path)
+    def _read(
+        self, content: Extent | Extents, skip_bytes: int, stage: bytearray, offset: int, end: int
+    ) -> None:
+        """Fill *stage* from *offset* to *end* with the contents behind *skip_bytes*, holes with zeros."""
+        number = self._sources.descriptor(content.path)
         with memoryview(stage) as view:
-            while offset < end:
-                try:
-                    got = os.preadv(number, [view[offset:end]], source)
-                except OSError as error:
-                    raise unreadable(str(extent.path), error) from error
-                if not got:
-                    raise changed(str(extent.path), extent.size_bytes)
-                offset, source = offset + got, source + got
+            if isinstance(content, Extents):
+                view[offset:end] = bytes(end - offset)
+            # Where in the stage the contents would begin.
+            origin = offset - skip_bytes
+            for start, source, length in segments(content, skip_bytes, end - origin):
+                place, behind = origin + start, origin + start + length
+                while place < behind:
+                    try:
+                        got = os.preadv(number, [view[place:behind]], source)
+                    except OSError as error:
+                        raise unreadable(str(content.path), error) from error
+                    if not got:
+                        raise changed(str(content.path), content.size_bytes)
+                    place, source = place + got, source + got
 
 
 class _Copier:
@@ -142,10 +152,10 @@ class _Copier:
         self._thread = Thread(target=self._run, name="copier")
         self._thread.start()
 
-    def copy(self, extent: Extent, source: int, size_bytes: int, position: int) -> None:
-        """Copy from byte *source* of the file of *extent* to byte *position* of the image."""
+    def copy(self, content: Extent | Extents, parts: Sequence[Segment], position: int) -> None:
+        """Copy parts of *content* to the image; byte *position* is where the contents would begin there."""
         self._complain()
-        self._jobs.put(partial(self._copy, extent, source, size_bytes, position))
+        self._jobs.put(partial(self._copy, content, parts, position))
 
     def wait(self) -> None:
         """Wait until all that was asked for is done."""
@@ -175,13 +185,15 @@ class _Copier:
                 except BaseException as error:
                     self._error = error
 
-    def _copy(self, extent: Extent, source: int, size_bytes: int, position: int) -> None:
-        number = self._sources.descriptor(extent.path)
-        while size_bytes and self._error is None:
-            copied = self._copy_some(number, source, size_bytes, position)
-            if not copied:
-                raise changed(str(extent.path), extent.size_bytes)
-            source, position, size_bytes = source + copied, position + copied, size_bytes - copied
+    def _copy(self, content: Extent | Extents, parts: Sequence[Segment], position: int) -> None:
+        number = self._sources.descriptor(content.path)
+        for offset, source, length in parts:
+            place = position + offset
+            while length and self._error is None:
+                copied = self._copy_some(number, source, length, place)
+                if not copied:
+                    raise changed(str(content.path), content.size_bytes)
+                source, place, length = source + copied, place + copied, length - copied
 
     def _copy_some(self, number: int, source: int, size: int, position: int) -> int:
         if self._copy_range:

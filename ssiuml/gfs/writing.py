@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ssiuml.extents import Extents
 from ssiuml.gfs.attributes import attribute_blocks
 from ssiuml.gfs.contents import Pieces, changed
 from ssiuml.gfs.dirents import Entry, hash_table, put_leaf, put_linear
@@ -153,7 +154,7 @@ class InodeWriter:
 
     def _put_contents(self, inode: Inode, content: Content, pieces: list[Piece]) -> None:
         size, block = content.size_bytes, self._size
-        if isinstance(content, Extent):
+        if isinstance(content, Extent | Extents):
             for index, address, count in pieces:
                 skip = index * block
                 self._output.copy(content, skip, min(size - skip, count * block), address)

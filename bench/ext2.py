@@ -1,0 +1,143 @@
+"""How fast an ext2 image is read and written on, side by side with ``debugfs -R 'rdump / DIR'``.
+
+``python -m bench.ext2 [FOLDER]``. FOLDER is what goes into the image, by default files of /usr, about 320 MB
+of them. Runs take turns, the page cache is warm, figures are medians. What rdump writes is not flushed to the
+disk, our layer is.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ssiuml import sparse
+from ssiuml.ext2.reader import read_ext2
+from ssiuml.gfs1.geometry import Wish, plan_geometry
+from ssiuml.gfs1.special import Settings
+from ssiuml.gfs1.writer import write_filesystem
+from ssiuml.layer import write_tree
+from ssiuml.run import find_tool
+from ssiuml.tree import Kind
+from ssiuml.units import GIB, MIB
+
+PROJECT = Path(__file__).parent.parent
+REPEAT = 5
+GOAL = 3.0
+TREE_BYTES = 320 * MIB
+LARGEST_BYTES = 4 * MIB
+IMAGE_BYTES = GIB
+JOURNALS, JOURNAL_MIB = 3, 32
+# As in 2001, and as mke2fs makes them today.
+IMAGES = {"ext2, 1 KiB": ("-t", "ext2", "-b", "1024", "-r", "0"), "ext4, 4 KiB": ("-t", "ext4", "-b", "4096")}
+
+
+def tool(name: str) -> str:
+    return find_tool(name) or name
+
+
+def gather(target: Path) -> None:
+    """Copy files of /usr to *target* until there are TREE_BYTES, folder by folder; links are kept.
+
+    Large ones are left out: a machine of developers has some that would be half of the tree, no base has.
+    """
+    left = TREE_BYTES
+    for folder in ("share", "lib", "bin"):
+        for path, folders, files in os.walk(Path("/usr", folder)):
+            folders.sort()
+            place = target / Path(path).relative_to("/")
+            place.mkdir(parents=True, exist_ok=True)
+            for name in sorted(files):
+                source = Path(path, name)
+                size = source.lstat().st_size
+                if size > LARGEST_BYTES or not (source.is_symlink() or os.access(source, os.R_OK)):
+                    continue
+                shutil.copy2(source, place / name, follow_symlinks=False)
+                left -= size
+                if left <= 0:
+                    return
+
+
+def read_only(image: Path, _: Path) -> None:
+    read_ext2(image)
+
+
+def to_layer(image: Path, folder: Path) -> None:
+    write_tree(folder / "layer.tar", read_ext2(image))
+
+
+def to_gfs1(image: Path, folder: Path) -> None:
+    target = folder / "gfs1"
+    sparse.create(target, IMAGE_BYTES)
+    wish = Wish(
+        device_bytes=IMAGE_BYTES, journals=JOURNALS, journal_mib=JOURNAL_MIB, block_size=4096, expert=True
+    )
+    settings = Settings(lock_protocol="lock_nolock", lock_table="a:b", time_s=1_700_000_000)
+    write_filesystem(target, plan_geometry(wish), settings, read_ext2(image))
+
+
+def rdump(image: Path, folder: Path) -> None:
+    (folder / "dumped").mkdir()
+    done = subprocess.run(
+        [tool("debugfs"), "-R", f"rdump / {folder / 'dumped'}", image], check=True, capture_output=True
+    )
+    assert b"while" not in done.stderr, done.stderr
+
+
+RUNS: dict[str, Callable[[Path, Path], None]] = {
+    "debugfs rdump": rdump,
+    "read the tree": read_only,
+    "read, write a layer": to_layer,
+    "read, write GFS1": to_gfs1,
+}
+
+
+def took_s(run: Callable[[Path, Path], None], image: Path, folder: Path) -> float:
+    """Seconds by the clock, in a folder of its own that is removed afterwards."""
+    folder.mkdir()
+    os.sync()  # what the run before has left to write would be written during this one
+    started = time.monotonic()
+    run(image, folder)
+    took = time.monotonic() - started
+    shutil.rmtree(folder)
+    return took
+
+
+def main(source: Path | None) -> None:
+    (PROJECT / "images").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ssiuml-bench.", dir=PROJECT / "images") as scratch:
+        folder = Path(scratch)
+        if source is None:
+            source = folder / "tree"
+            gather(source)
+        for what, options in IMAGES.items():
+            image = folder / "image"
+            sparse.create(image, IMAGE_BYTES)
+            subprocess.run([tool("mke2fs"), "-q", "-F", *options, "-d", source, image], check=True, stdout=2)
+            nodes = [node for _, node in read_ext2(image).walk()]
+            size = sum(node.size_bytes for node in nodes if node.kind is Kind.FILE)
+            files = sum(1 for node in nodes if node.kind is Kind.FILE)
+            print(f"{what}: {len(nodes)} names, {files} files of {size / MIB:.0f} MiB")
+            times: dict[str, list[float]] = {name: [] for name in RUNS}
+            for number in range(REPEAT + 1):
+                for name, run in RUNS.items():
+                    took = took_s(run, image, folder / "run")
+                    if number:  # the first one warms the cache
+                        times[name].append(took)
+            rival = statistics.median(times["debugfs rdump"])
+            for name, all_ in times.items():
+                middle = statistics.median(all_)
+                print(
+                    f"  {name:22} {middle:6.2f} s, {middle / rival:.2f} of rdump (goal: {GOAL:.0f}), "
+                    f"best {min(all_):.2f} s",
+                    flush=True,
+                )
+            image.unlink()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
