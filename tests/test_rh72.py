@@ -31,7 +31,9 @@ from ssiuml.compare import take_census
 from ssiuml.layer import merge, read_layer
 from ssiuml.lock_table import read_lock_table
 from ssiuml.pool.label import RESERVED_BYTES
+from ssiuml.reading.directories import read_directory
 from ssiuml.reading.filesystem import read_filesystem
+from ssiuml.reading.inodes import read_inode
 from ssiuml.reading.source import opened
 from ssiuml.reading.verify import verify
 from ssiuml.tree import Kind, Tree
@@ -173,6 +175,31 @@ def test_initrds_hold_linuxrc_and_are_clean(historic: Checkout, tmp_path: Path) 
         image.write_bytes(gzip.decompress((historic.images / name).read_bytes()))
         tool("e2fsck", "-fn", image)
         assert program in tool("debugfs", "-R", "ls -p /sbin", image)
+
+
+def address_of(image: Path, path: str) -> int:
+    """The block of the inode at *path* of a GFS image."""
+    with opened(image) as source:
+        filesystem = read_filesystem(source)
+        address = filesystem.root
+        for part in path.split("/"):
+            inode = read_inode(filesystem, address, address, "test")
+            names = read_directory(
+                filesystem, inode, lambda damage: pytest.fail(str(damage)), lambda block: None
+            )
+            address = next(name.address for name in names if name.name == part.encode())
+    return address
+
+
+def test_device_numbers_are_where_gfs2_edit_looks_for_them(historic: Checkout, tmp_path: Path) -> None:
+    image = converted(data_area(historic, tmp_path / "root"))
+    for path, numbers in {
+        "dev/ubd/7": ("98", "112"),
+        "dev/console": ("5", "1"),
+        "dev/hda1": ("3", "1"),
+    }.items():
+        said = tool("gfs2_edit", "-p", str(address_of(image, path)), image).split()
+        assert (said[said.index("di_major") + 1], said[said.index("di_minor") + 1]) == numbers, path
 
 
 def test_check_has_foreign_programs_look_at_the_root(historic: Checkout) -> None:
