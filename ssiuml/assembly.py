@@ -101,10 +101,15 @@ def changing_state(path: Path) -> Iterator[State]:
             raise _unwritable(path, error) from error
 
 
+def lock_file(path: Path) -> Path:
+    """What is locked while the state file *path* is changed."""
+    return path.with_name(f"{path.name}.lock")
+
+
 def _locked(path: Path) -> AbstractContextManager[object]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{path}.lock").acquire(timeout=LOCK_LIMIT_S)
+        return FileLock(lock_file(path)).acquire(timeout=LOCK_LIMIT_S)
     except Timeout as error:
         raise AssemblyError(
             f"{path}: another process has kept the pools' state for {LOCK_LIMIT_S:.0f} s",

@@ -138,6 +138,13 @@ def test_list_shows_the_steps_in_the_order_of_the_howto_each_with_a_line(checkou
     assert {"host-tools", "check", "recipes", "show", "explain", "distclean", "lint", "test"} <= set(names)
 
 
+def test_list_of_rh72_reads_like_section_5_of_the_howto(checkout: Checkout) -> None:
+    names = [line.split()[0] for line in checkout.doit("recipe=rh72", "list").splitlines()]
+    howto = ["fetch", "base", "sparse", "cluster-config", "ptool", "passemble", "gfsconf", "mkfs"]
+    howto += ["cluster-tools", "modules", "config", "demo", "prune", "copy-root", "initrd", "build-root"]
+    assert names[: names.index("build-root") + 1] == ["host-tools", *howto]
+
+
 def test_every_task_and_subtask_is_documented(checkout: Checkout) -> None:
     text = checkout.doit("list", "--all", "--template", "{name}|{doc}\n", "-q")
     undocumented = [

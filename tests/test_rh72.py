@@ -232,6 +232,13 @@ def test_one_pruned_service_less_makes_three_steps_again(variant: Checkout) -> N
     assert variant.build().made == {"prune", "copy-root", "build-root"}
 
 
+def test_clean_leaves_nothing_of_the_images(variant: Checkout) -> None:
+    variant.build()
+    variant.build("clean", "--clean-all")
+    left = {path.name for path in variant.images.rglob("*") if path.is_file()}
+    assert left <= {".lock"}
+
+
 def test_offline_build_takes_what_is_there(variant: Checkout, web: Web) -> None:
     asked = len(web.requests)
     variant.build("offline=yes", "build-root")

@@ -1,5 +1,6 @@
 """The steps that give layers on top of the base: cluster tools, modules, configuration, demo, prune."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -95,18 +96,19 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
             "code": code,
         }
 
-    def installed() -> Layer:
-        with _opened(graph, origin, plan.places.work) as source_folder:
-            return cluster_tools.install_on_copy(
-                source_folder,
-                graph.recipe.distribution.name,
-                plan.places.work / "cluster-tools",
-                graph.tree("base"),
-                plan.mtime_ns,
-            )
+    @contextmanager
+    def installed() -> Iterator[Layer]:
+        name, work = graph.recipe.distribution.name, plan.places.work / "cluster-tools"
+        try:
+            with _opened(graph, origin, plan.places.work) as source_folder:
+                yield cluster_tools.install_on_copy(
+                    source_folder, name, work, graph.tree("base"), plan.mtime_ns
+                )
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
     after = ["base"] if isinstance(origin, FromFolder) else ["base", "fetch"]
-    graph.add_layer("cluster-tools", after, inputs, installed)
+    graph.add_open_layer("cluster-tools", after, inputs, installed)
 
 
 def _folder(graph: StepGraph, origin: FromFolder) -> Path:

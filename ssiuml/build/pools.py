@@ -23,7 +23,7 @@ from ssiuml import (
     tree,
     volume,
 )
-from ssiuml.assembly import Pool, assemble, by_pool, changing_state, find_label
+from ssiuml.assembly import Pool, assemble, by_pool, changing_state, find_label, lock_file
 from ssiuml.atomic import replacing
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
@@ -127,6 +127,8 @@ class PoolSteps:
             state.devices.update({name: str(path) for name, path in files.items()})
             for name, members in found.items():
                 state.pools[name] = assemble(name, members)
+        # One build of a recipe runs at a time: nobody waits for this lock.
+        lock_file(plan.pools).unlink(missing_ok=True)
         return {name: {"offset_bytes": RESERVED_BYTES} for name in found}
 
     def gfsconf(self) -> Values:
