@@ -252,6 +252,20 @@ def task_test_long() -> graph.Task | None:
     return {"basename": "test-long", **pytest("-m", "long")}
 
 
+def task_stand_ins() -> graph.Task | None:
+    """Make stand-ins for the downloads of 2002, and the recipe rh72-stand-ins that takes them."""
+    words = graph.python(
+        "redhat", str(PROJECT / "images" / "stand-ins"), str(RECIPES / "rh72-stand-ins.yaml")
+    )
+    action = Interactive(words, shell=False, cwd=PROJECT / "tests")
+    return {
+        "basename": "stand-ins",
+        "actions": [need(host.TEST_TOOLS), action],
+        "task_dep": ["host-tools"],
+        "verbosity": 2,
+    }
+
+
 def task_bench() -> graph.Task | None:
     """Measure build and cluster against their peers, as ratios."""
     of_recipe = [
