@@ -140,7 +140,8 @@ class _Unpacking:
             path = "/".join(names[:depth])
             kind = self.made.get(path)
             if kind is None:
-                (self.root / path).mkdir(mode=0o755)
+                (self.root / path).mkdir()
+                (self.root / path).chmod(0o755)
                 self.made[path] = "directory"
             elif kind != "directory":
                 raise self._refused(info, f"lies behind '{path}', which is a {kind}")

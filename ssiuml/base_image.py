@@ -9,6 +9,7 @@ from typing import Final
 from ssiuml import ext2
 from ssiuml.cache import Cache, Entry
 from ssiuml.compressed import decompress
+from ssiuml.ext2.damage import Ext2Error
 from ssiuml.ext2.reader import read_ext2
 from ssiuml.layer import write_tree
 from ssiuml.progress import say, stages
@@ -40,7 +41,12 @@ def _make(path: Path, source: Path) -> Values:
     try:
         decompress(source, image, MAX_IMAGE_BYTES, "base")
         with stages("base") as show:
-            tree = read_ext2(image, keep_lost_found=True)  # as cp -a has it
+            try:
+                tree = read_ext2(image, keep_lost_found=True)  # as cp -a has it
+            except Ext2Error as error:
+                # The image that it names is gone when this is read.
+                text = error.message.replace(str(image), str(source))
+                raise Ext2Error(text, hint=error.hint) from error
             require_space(path.parent, image.stat().st_blocks * 512, "the base layer")
             leave_out_sockets(tree)
             show(f"reading {sum(1 for _ in tree.walk())} names")

@@ -8,7 +8,7 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -21,6 +21,11 @@ from ssiuml.units import format_size
 
 _HOLE_BYTES: Final = 4096
 _MAGIC_BYTES: Final = 6
+_OPENERS: Final[Mapping[bytes, Callable[[Path], Any]]] = {
+    b"BZh": bz2.open,
+    b"\x1f\x8b": gzip.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
 _DAMAGE: Final = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
@@ -34,16 +39,19 @@ def _plain(path: Path) -> IO[bytes]:
 
 def open_compressed(path: Path) -> IO[bytes]:
     """Open *path* for reading what is compressed in it (bzip2, gzip, xz), or the file as it is."""
+    opened: IO[bytes] = (_opener(path) or _plain)(path)
+    return opened
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether open_compressed finds anything compressed in *path*."""
+    return _opener(path) is not None
+
+
+def _opener(path: Path) -> Callable[[Path], Any] | None:
     with path.open("rb") as stream:
         magic = stream.read(_MAGIC_BYTES)
-    openers: dict[bytes, Callable[[Path], Any]] = {
-        b"BZh": bz2.open,
-        b"\x1f\x8b": gzip.open,
-        b"\xfd7zXZ\0": lzma.open,
-    }
-    opener = next((found for start, found in openers.items() if magic.startswith(start)), _plain)
-    opened: IO[bytes] = opener(path)
-    return opened
+    return next((opener for start, opener in _OPENERS.items() if magic.startswith(start)), None)
 
 
 def decompress(source: Path, target: Path, limit_bytes: int, step: str) -> None:
@@ -85,7 +93,7 @@ def reading(source: Path) -> Iterator[IO[bytes]]:
 def _damaged(source: Path, error: Exception) -> UnpackError:
     return UnpackError(
         f"{source}: is damaged or not complete: {error}",
-        hint="remove it; the next build fetches it anew (or put a whole one there)",
+        hint="remove it, and its entry in recipes/NAME.lock if it is pinned there; then it is fetched anew",
     )
 
 

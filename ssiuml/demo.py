@@ -39,4 +39,7 @@ def demo_layer(archive: Path, target: str, work: Path, below: Tree, mtime_ns: in
         place = root.joinpath(*parts_of(target))
         place.parent.mkdir(parents=True)
         inner[0].rename(place)
+        for parent in (place, *place.parents):  # whatever the user's umask is
+            if parent.is_relative_to(root):
+                parent.chmod(0o755)
         yield read_folder(root, mtime_ns, below)

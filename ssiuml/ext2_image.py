@@ -58,7 +58,9 @@ def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
         commands.write_text(
             "".join(f"{line}\n" for line in _commands(nodes, Path(scratch))), encoding="ascii"
         )
-        said = run(["debugfs", "-w", "-f", commands, part], timeout_s=TIMEOUT_S, env=environment)
+        # Its commands name files by numbers in this folder: a path of the host may hold anything.
+        words: list[str | Path] = ["debugfs", "-w", "-f", commands.name, part.absolute()]
+        said = run(words, timeout_s=TIMEOUT_S, env=environment, cwd=Path(scratch))
         # debugfs ends with status 0 whatever a command says.
         wrong = [line for line in said.splitlines() if line and not line.startswith(("debugfs", "Allocated"))]
         if wrong:
@@ -102,7 +104,7 @@ def _making(name: str, node: Node, path: str, copy: Path) -> str:
             with copy.open("wb") as stream:
                 for chunk in node.content.chunks():
                     stream.write(chunk)
-            return f"write {copy} {name}"
+            return f"write {copy.name} {name}"
         case Kind.CHARACTER | Kind.BLOCK if node.device is not None:
             return f"mknod {name} {node.kind.value} {node.device[0]} {node.device[1]}"
         case Kind.FIFO:

@@ -5,6 +5,7 @@ Two ways lead there: the direct one writes the file system, the other has a kern
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from ssiuml.compare import Census, differences, take_census
 from ssiuml.errors import RecipeError, SsiumlError
 from ssiuml.formatting import Common, Gfs1Choice, make_filesystem
 from ssiuml.gfs.space import NoSpaceError
+from ssiuml.gfs.structures import SUPERBLOCK_BYTES
+from ssiuml.gfs1.structures import FORMAT, MULTIHOST_FORMAT, Superblock
 from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, write_image
@@ -135,8 +138,19 @@ def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
         show("converting a copy to GFS2")
         copy = Path(scratch) / "root_fs"
         sparse.copy_from(root_fs, RESERVED_BYTES, copy)
+        _set_formats(copy)
         fsck.convert(copy)
         show("the root holds the tree, and gfs2_convert and fsck.gfs2 find it sound")
+
+
+def _set_formats(copy: Path) -> None:
+    """Give a copy the format numbers that gfs2_convert knows; a recipe may have the image tell others."""
+    with copy.open("r+b") as stream:
+        stream.seek(SUPERBLOCK_BYTES)
+        superblock = Superblock.unpack(stream.read(Superblock.size_bytes()))
+        known = replace(superblock, sb_fs_format=FORMAT, sb_multihost_format=MULTIHOST_FORMAT)
+        stream.seek(SUPERBLOCK_BYTES)
+        stream.write(known.pack())
 
 
 def _settings(loaded: LoadedRecipe, time_ns: int) -> Settings:

@@ -104,12 +104,16 @@ def _found(tree: Tree, name: str, places: Sequence[str]) -> str:
     return place
 
 
-def write_linuxrc_initrd(target: Path, small: Tree, time_s: int, limit_bytes: int) -> None:
-    """Write the RAM disk, the same bytes for the same tree; InitrdError if it has over *limit_bytes*."""
+def write_linuxrc_initrd(target: Path, small: Tree, time_s: int, limit_bytes: int) -> int:
+    """Write the RAM disk, the same bytes for the same tree; return its bytes when it is unpacked.
+
+    InitrdError if it has, compressed, over *limit_bytes*.
+    """
     with tempfile.TemporaryDirectory(prefix="initrd.", dir=target.parent) as scratch:
         image = Path(scratch) / "image"
         write_ext2(image, small, time_s)
-        data = gzip.compress(image.read_bytes(), GZIP_LEVEL, mtime=0)
+        disk = image.read_bytes()
+    data = gzip.compress(disk, GZIP_LEVEL, mtime=0)
     if len(data) > limit_bytes:
         largest = max((node.size_bytes, path) for path, node in small.walk())
         raise InitrdError(
@@ -119,3 +123,4 @@ def write_linuxrc_initrd(target: Path, small: Tree, time_s: int, limit_bytes: in
         )
     with replacing(target) as part:
         part.write_bytes(data)
+    return len(disk)

@@ -18,9 +18,13 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
-from ssiuml.assembly import Pool
+from ssiuml.assembly import Pool, assemble
+from ssiuml.blockdev import open_device
 from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.gfs.structures import SUPERBLOCK_BYTES
 from ssiuml.ondisk import Be32, Bytes, OnDisk, Raw16
+from ssiuml.pool.label import read_label
+from ssiuml.pool.mapping import SECTOR_BYTES
 from ssiuml.reading.source import opened
 from ssiuml.volume import drafting
 
@@ -151,6 +155,27 @@ class _Parser:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
             self._fail(f"{what}: {text!r} is not a number from 1 to {most}")
         return int(text)
+
+
+def behind_label(path: Path) -> Path | Pool:
+    """The pool whose only device the file *path* is, so that its label stays; else the file itself.
+
+    Raises UsageError and DeviceError if it cannot be read, AssemblyError if it is one of several devices.
+    """
+    with open_device(path) as device:
+        label = read_label(device.read(0, SECTOR_BYTES))
+    return path if label is None else assemble(label.name, [(path, label)])
+
+
+def require_room(target: Path | Pool) -> None:
+    """LockTableError if there is something on *target* that is no lock table of ours."""
+    with opened(target) as source:
+        start = source.read(0, SUPERBLOCK_BYTES + SECTOR_BYTES)
+    if any(start) and start[: len(MAGIC)] != MAGIC:
+        raise LockTableError(
+            f"{_name_of(target)}: is not empty, there is something in it that is no lock table of ours",
+            hint="--force overwrites it; is it the cidev?",
+        )
 
 
 def write_lock_table(target: Path | Pool, table: LockTable) -> None:

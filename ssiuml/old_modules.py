@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.archive import unpack
-from ssiuml.compressed import reading
+from ssiuml.compressed import decompress, is_compressed, reading
 from ssiuml.errors import SsiumlError
 from ssiuml.ext2.reader import read_ext2
 from ssiuml.folder import read_folder
@@ -59,8 +59,11 @@ def modules_of_image(image: Path, version: str, work: Path, paths: Sequence[str]
 def _root_fs(image: Path, scratch: Path) -> Path:
     with reading(image) as stream:
         is_archive = stream.read(512)[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == _TAR_MAGIC
-    if not is_archive:
+    if not is_archive and not is_compressed(image):
         return image
+    if not is_archive:
+        decompress(image, scratch / IMAGE_NAME, MAX_ARCHIVE_BYTES, "modules")
+        return scratch / IMAGE_NAME
     unpack(image, scratch / "archive", MAX_ARCHIVE_BYTES)
     found = sorted(path for path in (scratch / "archive").rglob(IMAGE_NAME) if path.is_file())
     if len(found) != 1:

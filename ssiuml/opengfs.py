@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.run import run
+from ssiuml.session import unhurried
 
 TIMEOUT_S: Final = 3600.0
 
@@ -55,7 +56,7 @@ class OpenGfs:
     @contextmanager
     def attached(self, images: Mapping[str, Path]) -> Iterator[None]:
         """Attach each loop device to its image; CommandError if a program fails."""
-        with ExitStack() as stack:
+        with unhurried(), ExitStack() as stack:
             for device, image in images.items():
                 self._undoing(stack, self.losetup(device, image), self.losetup_remove(device))
             yield

@@ -18,6 +18,8 @@ from ssiuml.units import GIB
 TIMEOUT_S: Final = 3600.0
 MAX_SOURCE_BYTES: Final = GIB
 MODULES_MK: Final = "make/modules.mk.in"
+# The user's umask must not show in what is installed.
+_IN_FOLDER: Final = 'umask 022 && cd "$1" && shift && exec "$@"'
 INCLUDE: Final = "-I$(KSRC)/arch/um/include"
 
 
@@ -50,7 +52,7 @@ def opengfs_layer(
         configure = [f"./{script}", f"--with-linux_srcdir={kernel_tree.resolve()}"]
         for words in (configure, ["make"], ["make", "install", f"DESTDIR={root}"]):
             # The programs lie in the source, so a shell that is told the folder finds them.
-            run(["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", source, *words], timeout_s=TIMEOUT_S)
+            run(["sh", "-c", _IN_FOLDER, "sh", source, *words], timeout_s=TIMEOUT_S)
         yield read_folder(root, mtime_ns, below)
     finally:
         shutil.rmtree(work, ignore_errors=True)

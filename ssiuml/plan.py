@@ -76,7 +76,8 @@ class Plan:
     @property
     def lock(self) -> LockFile:
         """What the sources were when they were first fetched."""
-        return LockFile(self.places.project / "recipes" / f"{self.loaded.name}.lock")
+        own, *others = (path.with_suffix(".lock") for path in self.loaded.paths)
+        return LockFile(own, tuple(LockFile(other) for other in others))
 
     def source(self, name: str) -> Source:
         download = self.recipe.sources[name]

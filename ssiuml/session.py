@@ -2,10 +2,14 @@
 
 import atexit
 import os
+import shutil
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from filelock import FileLock, Timeout
 
@@ -13,8 +17,12 @@ from ssiuml.errors import SsiumlError
 from ssiuml.progress import say
 from ssiuml.run import end_all
 
+FINISH_LIMIT_S: Final = 120.0
+
 _held: dict[Path, FileLock] = {}
 _beginning = threading.Lock()
+_finishing = threading.Condition()
+_unfinished = 0
 
 
 class BusyError(SsiumlError):
@@ -52,10 +60,29 @@ def _take_lock(out: Path) -> None:
         ) from None
     _held[out] = lock
     holder.write_text(f"{os.getpid()}\n")
+    # What a build that was killed has left there; see ssiuml.places.Places.work.
+    shutil.rmtree(out / "work", ignore_errors=True)
     atexit.register(_end, out, holder)
 
 
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """What is done in here is finished before the process ends, also after a signal, but for a limit."""
+    global _unfinished
+    with _finishing:
+        _unfinished += 1
+    try:
+        yield
+    finally:
+        with _finishing:
+            _unfinished -= 1
+            _finishing.notify_all()
+
+
 def _end(out: Path, holder: Path) -> None:
+    # Steps run in threads that would end with the process, loop devices still attached.
+    with _finishing:
+        _finishing.wait_for(lambda: not _unfinished, FINISH_LIMIT_S)
     holder.unlink(missing_ok=True)
     _held.pop(out).release()
 

@@ -69,6 +69,7 @@ class Step:
     all the rest, settings above all; it is called late, after the steps before have run. *make* does the
     work and returns results for the steps after it. *files* are what it leaves among the images; *cached*
     finds, by the results, files of the cache that the result stands on. All must stay as they were left.
+    *objections* says, by the results, what else speaks against them now.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Step:
     make: Callable[[], Values]
     files: tuple[Path, ...] = ()
     cached: Callable[[Values], Sequence[Path]] | None = None
+    objections: Callable[[Values], list[str]] | None = None
 
     def results(self) -> Values:
         """What the step gave when it was last made; StepError if it was not."""
@@ -100,9 +102,10 @@ class Step:
             return ["it has not been made yet"]
         try:
             inputs = self._all_inputs()
+            lines = self.objections(stamp["results"]) if self.objections else []
         except (SsiumlError, OSError) as error:
             return [f"what it depends on is not there: {error}"]
-        lines = [
+        lines += [
             f"input '{key}' changed"
             for key in sorted(stamp["inputs"].keys() | inputs.keys())
             if stamp["inputs"].get(key) != inputs.get(key)

@@ -21,6 +21,7 @@ class Behaviour:
     say_length: int | None = None  # lie about the length
     chunked: bool = False
     content_type: str = "application/octet-stream"
+    encoding: str | None = None  # what the server says of the file as it is
     then: bytes | None = None  # from the second request on the file is this one
     times: int = 1 << 30
 
@@ -109,6 +110,8 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 self.send_response(200)
             self.send_header("ETag", tag)
             self.send_header("Content-Type", behaviour.content_type)
+            if behaviour.encoding:
+                self.send_header("Content-Encoding", behaviour.encoding)
             self._body(behaviour, data[start:], start)
 
         def _body(self, behaviour: Behaviour, data: bytes, start: int) -> None:

@@ -146,6 +146,13 @@ def test_same_root_gives_the_same_bytes(tmp_path: Path) -> None:
     assert tool("cmp", tmp_path / "a", tmp_path / "b") == ""
 
 
+def test_folder_of_the_image_may_be_called_anything(tmp_path: Path) -> None:
+    folder = tmp_path / "with space and \u00fc"
+    folder.mkdir()
+    write_ext2(folder / "image", small(root()), 0)
+    assert read_ext2(folder / "image").find("linuxrc") is not None
+
+
 def test_what_the_root_lacks_is_named() -> None:
     tree = root()
     tree.remove("sbin/passemble")

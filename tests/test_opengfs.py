@@ -4,13 +4,15 @@ The programs, losetup and mount are stand-ins that write down how they were call
 """
 
 import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, copy_sources
+from checkouts import Checkout, copy_sources, wait_until
 from http_server import Web
 from redhat.recording import RecordingTools, make_recording_tools
-from redhat.serving import sources
+from redhat.serving import SMALL, sources
 
 RECIPE = """\
 extends: rh72
@@ -199,3 +201,36 @@ def test_show_prints_the_commands_in_the_order_of_the_howto(
         *("passemble", "losetup", "losetup"),
     ]
     assert tools.calls() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_build_leaves_no_loop_device_attached(
+    folder: Path, web: Web, tools: RecordingTools, number: signal.Signals
+) -> None:
+    made = checkout(folder, web, tools, "ptool")
+    made.build("cluster-config", "sparse")
+    (made.images / "steps" / "ptool.json").unlink(missing_ok=True)
+    shutil.rmtree(made.images / "labelled", ignore_errors=True)
+    (tools.folder / "calls").unlink(missing_ok=True)
+    # ptool hangs; losetup takes its time, longer than the rest of the build takes to end.
+    tools.program("ptool").write_text('#!/bin/sh\ntouch "$(dirname "$0")/hangs"\nexec sleep 300\n')
+    slow = tools.program("losetup")
+    slow.write_text(slow.read_text().replace("here=", "sleep 0.5\nhere=", 1))
+    process = made.start("ptool")
+    wait_until((tools.folder / "hangs").exists, "ptool is running")
+    process.send_signal(number)
+    process.communicate(timeout=120)
+    assert short(tools.calls(), made.images)[-2:] == ["losetup -d /dev/loop2", "losetup -d /dev/loop1"]
+    assert not (made.images / "labelled" / "root_fs").exists()
+
+
+def test_steps_behind_ptool_are_made_again_when_its_labels_change(historic: Checkout) -> None:
+    made = historic.write_recipe("relabelled", SMALL + "sources: {}\n")
+    recipe = historic.folder / "recipes" / "relabelled.yaml"
+    recipe.write_text((historic.folder / "recipes" / "small.yaml").read_text())
+    made.build()
+    pools = "filesystem: {journals: 3, pools: {root: {name: other}}}"
+    recipe.write_text(recipe.read_text().replace("filesystem: {journals: 3}", pools))
+    assert {"ptool", "passemble", "gfsconf", "copy-root", "build-root"} <= made.build().made
+    label = (made.images / "root_fs").read_bytes()[:512]
+    assert b"other" in label

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml import (
+    archive,
     cluster_config,
     cluster_tools,
+    compressed,
     configure,
     demo,
+    ext2,
     folder,
     inittab,
     kernel,
@@ -19,6 +22,7 @@ from ssiuml import (
     old_modules,
     opengfs_build,
     prune,
+    reading,
     tree,
     ubd_nodes,
 )
@@ -28,7 +32,7 @@ from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry, entry_of
 from ssiuml.layer import Layer
 from ssiuml.recipe import DebianKernel, Demo, FromFolder, FromSource, ModulesOfImage, OpenGfs
-from ssiuml.steps import Values, code_digest, file_sha256, folder_digest
+from ssiuml.steps import Values, code_digest, file_sha256, folder_digest, package_digest
 from ssiuml.units import GIB
 
 MAX_SOURCE_BYTES: Final = GIB  # of an archive of tools, unpacked
@@ -91,6 +95,7 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
         code = code_digest(cluster_tools, materialise)
         return {
             **sources,
+            "from": origin.model_dump(mode="json"),
             "distribution": graph.recipe.distribution.name,
             "mtime_ns": plan.mtime_ns,
             "code": code,
@@ -138,7 +143,7 @@ def _add_old_modules(
     def inputs() -> Values:
         files = {"folder": folder_digest(_folder(graph, origin))} if isinstance(origin, FromFolder) else {}
         chosen = origin.model_dump(mode="json")
-        code = code_digest(old_modules)
+        code = [code_digest(archive, compressed, old_modules), package_digest(ext2, reading)]
         return {**files, "from": chosen, "version": version, "mtime_ns": plan.mtime_ns, "code": code}
 
     def opened() -> AbstractContextManager[Layer]:
@@ -168,8 +173,14 @@ def _add_opengfs(graph: StepGraph, chosen: OpenGfs) -> None:
             for name in (".config", "Makefile", "include/linux/version.h")
             if (kernel_tree / name).is_file()
         }
-        code = code_digest(opengfs_build, folder)
-        return {"kernel_tree": str(kernel_tree), "state": state, "mtime_ns": plan.mtime_ns, "code": code}
+        code = code_digest(archive, opengfs_build, folder)
+        return {
+            "source": chosen.source,
+            "kernel_tree": str(kernel_tree),
+            "state": state,
+            "mtime_ns": plan.mtime_ns,
+            "code": code,
+        }
 
     graph.add_open_layer("opengfs", ["base", "fetch"], inputs, opened)
 
@@ -182,7 +193,8 @@ def _add_demo(graph: StepGraph, chosen: Demo) -> None:
         return demo.demo_layer(archive, chosen.path, plan.places.work, graph.tree("base"), plan.mtime_ns)
 
     def inputs() -> Values:
-        return {"path": chosen.path, "mtime_ns": plan.mtime_ns, "code": code_digest(demo, folder)}
+        code = code_digest(archive, demo, folder)
+        return {"demo": chosen.model_dump(mode="json"), "mtime_ns": plan.mtime_ns, "code": code}
 
     graph.add_open_layer("demo", ["base", "fetch"], inputs, opened)
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ssiuml import apt, base, base_image, kernel
+from ssiuml import apt, base, base_image, compressed, ext2, kernel
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import entry_of
 from ssiuml.errors import RecipeError
 from ssiuml.layer import Layer
 from ssiuml.recipe import DebianKernel, PackagesDistribution
-from ssiuml.sources import Fetched, fetch
-from ssiuml.steps import StepError, Values, file_sha256
+from ssiuml.sources import Fetched, fetch, wanted_sha256
+from ssiuml.steps import StepError, Values, code_digest, file_sha256, package_digest
 
 
 def add_steps(graph: StepGraph) -> None:
@@ -36,6 +36,17 @@ def _fetch_sources(graph: StepGraph) -> dict[str, dict[str, object]]:
             plan.source(name), downloads=plan.downloads, lock=plan.lock, offline=plan.offline
         )
     return {name: {"path": str(one.path), "sha256": one.sha256} for name, one in fetched.items()}
+
+
+def _unpinned(graph: StepGraph, results: Values) -> list[str]:
+    """Sources that are not what the recipe's lock file has: somebody has changed it."""
+    plan = graph.plan
+    fetched = {name: each["sha256"] for name, each in results["sources"].items()}
+    return [
+        f"source '{name}' is not what {plan.lock.path.name} has"
+        for name in graph.recipe.used_sources
+        if name in fetched and wanted_sha256(plan.source(name), plan.lock) != fetched[name]
+    ]
 
 
 def _files(results: Values) -> list[Path]:
@@ -74,11 +85,22 @@ def _add_packages(graph: StepGraph) -> None:
         plan.fetch_stamp.unlink(missing_ok=True)
         shutil.rmtree(plan.apt.folder, ignore_errors=True)
 
+    def unpinned(results: Values) -> list[str]:
+        return _unpinned(graph, results)
+
     def fetched(results: Values) -> Sequence[Path]:
         package = results.get("kernel_package")
         return [*([Path(package)] if package else []), *_files(results)]
 
-    graph.add("fetch", [], lambda: plan.fetch_inputs, download, stamp=plan.fetch_stamp, cached=fetched)
+    graph.add(
+        "fetch",
+        [],
+        lambda: plan.fetch_inputs,
+        download,
+        stamp=plan.fetch_stamp,
+        cached=fetched,
+        objections=unpinned,
+    )
     graph.add("base", ["fetch"], lambda: plan.base_inputs, install, cached=_entry_file)
     graph.register_layer("base", lambda: base.layer_of(entry_of(graph.results("base"))))
     graph.forgetting.append(forget)
@@ -112,7 +134,7 @@ def _add_image(graph: StepGraph, name: str) -> None:
         return base.layer_of(entry_of(graph.results("base")))
 
     def forget() -> None:
-        with suppress(StepError):
+        with suppress(StepError, KeyError):  # the stamp may be of other sources
             plan.cache.remove("base", base_image.inputs(_sha256(graph, name)), base_image.SUFFIX)
 
     graph.add(
@@ -121,8 +143,13 @@ def _add_image(graph: StepGraph, name: str) -> None:
         lambda: plan.source_inputs,
         lambda: {"sources": _fetch_sources(graph)},
         cached=_files,
+        objections=lambda results: _unpinned(graph, results),
     )
-    graph.add("base", ["fetch"], lambda: {}, unpack, cached=_entry_file)
+
+    def base_inputs() -> Values:
+        return {"source": name, "code": [code_digest(base_image, compressed), package_digest(ext2)]}
+
+    graph.add("base", ["fetch"], base_inputs, unpack, cached=_entry_file)
     graph.register_layer("base", read)
     graph.forgetting.append(forget)
 

@@ -3,6 +3,7 @@
 Each is done by our own code, or by a program of the host's OpenGFS on loop devices.
 """
 
+import hashlib
 import shlex
 import shutil
 import tempfile
@@ -113,7 +114,8 @@ class PoolSteps:
                 for name in (CIDEV_CONFIG, ROOT_CONFIG):
                     config = load_config(plan.config / name)
                     label_devices(config, {one.name: files[one.name] for one in config.devices}, force=False)
-        return {}
+        # What comes after is made from the labels.
+        return {path.name: _label_sha256(path) for path in (plan.labelled_root, plan.labelled_cidev)}
 
     def passemble(self) -> Values:
         plan = self.plan
@@ -153,8 +155,9 @@ class PoolSteps:
             space.touch()
             with space.open("r+b") as stream:
                 stream.truncate(cidev.stat().st_size - RESERVED_BYTES)
-            text = config.read_text(encoding="ascii")
-            changed.write_text(text.replace(self.chosen.pools.cidev.path, str(space)), encoding="ascii")
+            lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+            text = "".join(f"cidev:\t\t{space}\n" if line.startswith("cidev:") else line for line in lines)
+            changed.write_text(text, encoding="utf-8")
             call(self.host.gfsconf(changed))
             with cidev.open("r+b") as target, space.open("rb") as source:
                 target.seek(RESERVED_BYTES)
@@ -193,6 +196,11 @@ class PoolSteps:
     def pool(self, name: str, image: Path) -> Pool:
         """The pool *name* on its only device."""
         return assemble(name, [(image, find_label(image))])
+
+
+def _label_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.sha256(stream.read(RESERVED_BYTES)).hexdigest()
 
 
 def command_lines(graph: StepGraph) -> list[str]:

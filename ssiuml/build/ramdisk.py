@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, kernel, linuxrc, mkinitrd, tree
+from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, kernel, linuxrc, mkinitrd, tree, ubd_nodes
 from ssiuml.appliance import appliance_digest
 from ssiuml.build.appliances import foreign_appliance
 from ssiuml.build.contents import kernel_version
@@ -57,49 +57,72 @@ def _add_cpio(graph: StepGraph, chosen: CpioInitrd) -> None:
     graph.add("initrd", names, lambda: {"limit_bytes": chosen.limit_bytes}, whole, plan.initrd)
 
 
+def _parts(graph: StepGraph) -> list[str]:
+    """The layers that a RAM disk of Linux 2.4 is taken from."""
+    wanted = ("base", "cluster-tools", "modules", "opengfs", "config")
+    return [name for name in wanted if name in graph.steps]
+
+
 def _add_linuxrc(graph: StepGraph, chosen: LinuxrcInitrd) -> None:
-    plan = graph.plan
-    after = [
-        name for name in ("base", "cluster-tools", "modules", "opengfs", "config") if name in graph.steps
-    ]
+    _add_written(graph, "initrd", graph.plan.initrd, chosen, chosen.tools, chosen.modules, server=False)
+    if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
+        target = graph.plan.initrd_memexp
+        _add_written(graph, "initrd-memexp", target, chosen, chosen.tools, chosen.modules, server=True)
+
+
+def _add_written(
+    graph: StepGraph,
+    name: str,
+    target: Path,
+    chosen: LinuxrcInitrd | HistoricInitrd,
+    tools: Sequence[str],
+    modules: Sequence[str],
+    *,
+    server: bool,
+) -> None:
+    """Add a step that puts a RAM disk together from the root's files."""
+    plan, after = graph.plan, _parts(graph)
 
     def inputs() -> Values:
         return {
             "initrd": chosen.model_dump(mode="json"),
+            "version": kernel_version(graph),
             "variables": cluster_config.variables(graph.recipe),
             "template": file_sha256(plan.places.templates / linuxrc.TEMPLATE),
             "time_ns": plan.mtime_ns,
-            "code": code_digest(elf, ext2_image, initrd, kernel, linuxrc, tree),
+            "code": code_digest(elf, ext2_image, initrd, kernel, linuxrc, tree, ubd_nodes),
         }
 
-    def written(target: Path, *, server: bool) -> Values:
+    def written() -> Values:
         small = linuxrc.linuxrc_tree(
             graph.tree(*after),
             plan.places.templates,
             cluster_config.variables(graph.recipe),
             version=kernel_version(graph),
-            tools=chosen.tools,
-            modules=chosen.modules,
+            tools=tools,
+            modules=modules,
             mtime_ns=plan.mtime_ns,
             server=server,
         )
-        linuxrc.write_linuxrc_initrd(target, small, plan.epoch, chosen.limit_bytes)
-        return {"sha256": file_sha256(target), "size_bytes": target.stat().st_size}
+        disk_bytes = linuxrc.write_linuxrc_initrd(target, small, plan.epoch, chosen.limit_bytes)
+        return {
+            "sha256": file_sha256(target),
+            "size_bytes": target.stat().st_size,
+            "ramdisk_kib": disk_bytes // 1024,
+        }
 
-    graph.add("initrd", after, inputs, lambda: written(plan.initrd, server=False), plan.initrd)
-    if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
-        target = plan.initrd_memexp
-        graph.add("initrd-memexp", after, inputs, lambda: written(target, server=True), target)
+    graph.add(name, after, inputs, written, target)
 
 
 def _add_historic(graph: StepGraph, chosen: HistoricInitrd) -> None:
-    plan = graph.plan
-    after = [
-        name for name in ("base", "cluster-tools", "modules", "opengfs", "config") if name in graph.steps
-    ]
+    plan, after = graph.plan, _parts(graph)
 
     def inputs() -> Values:
-        return {"initrd": chosen.model_dump(mode="json"), "code": [code_digest(mkinitrd), appliance_digest()]}
+        return {
+            "initrd": chosen.model_dump(mode="json"),
+            "version": kernel_version(graph),
+            "code": [code_digest(mkinitrd), appliance_digest()],
+        }
 
     def made() -> Values:
         appliance = foreign_appliance(plan, chosen.appliance)
@@ -115,6 +138,8 @@ def _add_historic(graph: StepGraph, chosen: HistoricInitrd) -> None:
         return {"sha256": file_sha256(plan.initrd), "size_bytes": size}
 
     graph.add("initrd", after, inputs, made, plan.initrd)
+    # cluster_mkinitrd makes none for the lock server, as far as the HOWTO says.
+    _add_written(graph, "initrd-memexp", plan.initrd_memexp, chosen, ["/bin/sh"], ["memexp"], server=True)
 
 
 def _add_segment(

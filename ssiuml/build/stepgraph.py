@@ -35,6 +35,7 @@ class StepGraph:
         *files: Path,
         stamp: Path | None = None,
         cached: Callable[[Values], Sequence[Path]] | None = None,
+        objections: Callable[[Values], list[str]] | None = None,
     ) -> None:
         """Add a step that is made from those called *after*; the rest as in ssiuml.steps.Step."""
         self.steps[name] = Step(
@@ -45,6 +46,7 @@ class StepGraph:
             make=make,
             files=files,
             cached=cached,
+            objections=objections,
         )
 
     def add_layer(

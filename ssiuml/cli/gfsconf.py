@@ -8,7 +8,14 @@ from ssiuml.assembly import Pool, pool_of, read_state
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.errors import UsageError
-from ssiuml.lock_table import VERSION, load_lock_table, read_lock_table, write_lock_table
+from ssiuml.lock_table import (
+    VERSION,
+    behind_label,
+    load_lock_table,
+    read_lock_table,
+    require_room,
+    write_lock_table,
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,6 +33,9 @@ gfsconf -l root_cidev                    print the lock table that is there
     what = made.add_mutually_exclusive_group(required=True)
     what.add_argument("-c", dest="config", metavar="FILE.cf", type=Path, help="the configuration file")
     what.add_argument("-l", dest="listed", metavar="DEVICE", help="print the lock table on this device")
+    made.add_argument(
+        "--force", action="store_true", help="also over something that is no lock table of ours"
+    )
     made.add_argument("--cidev", metavar="DEVICE", help="the device to write on; default: as the file says")
     add_state_option(made)
     arguments = made.parse_args(words)
@@ -37,7 +47,10 @@ gfsconf -l root_cidev                    print the lock table that is there
         return DONE
     table = load_lock_table(arguments.config)
     device = arguments.cidev or table.cidev
-    write_lock_table(_device(device, state_file(arguments)), table)
+    target = _device(device, state_file(arguments))
+    if not arguments.force:
+        require_room(target)
+    write_lock_table(target, table)
     count = len(table.nodes)
     print(
         f"{device}: lock table of {count} {'node' if count == 1 else 'nodes'}, "
@@ -49,7 +62,7 @@ gfsconf -l root_cidev                    print the lock table that is there
 
 def _device(name: str, state: Path) -> Path | Pool:
     pool = pool_of(read_state(state), name)
-    return pool if pool is not None else Path(name)
+    return pool if pool is not None else behind_label(Path(name))
 
 
 def run() -> int:

@@ -150,6 +150,10 @@ def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, show: Progress
         show.say("interrupted; stopping the cluster")
         ask(folder, stop, show)
         raise
+    except SsiumlError:
+        # Nothing of it has started.
+        ask(folder, stop, show)
+        raise
     if not answer["ok"]:
         failed = " ".join(map(str, answer["failed"]))
         if not keep_going:
@@ -184,6 +188,13 @@ def _count(text: str, limit: int) -> int:
 def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int) -> ClusterPlan:
     limit = image.described.node_limit
     planned = _count(arguments.plan_for, limit) if arguments.plan_for else max(count, timings.QUIET_NODES)
+    if image.described.values["filesystem"]["type"] == "gfs1":
+        for key, file in (("CIDEV", image.root_cidev), ("INITRD_MEMEXP", image.initrd_memexp)):
+            if file is None:
+                raise UsageError(
+                    f"{image.described.folder}: a GFS1 root needs {key}, which this image does not have",
+                    hint=f"name one in ~/.ssiuml/ssiuml.conf: {key}=/path/of/it",
+                )
     # A GFS1 root has no corosync; what its lock server waits for stands in gfscf.cf.
     image_token_ms = int(image.described.values["cluster"].get("timings", {}).get("token_ms", 0))
     return ClusterPlan(
@@ -196,10 +207,16 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
         token_ms=timings.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
-        parameters=(*image.described.kernel_parameters, *arguments.append.split()),
+        parameters=(*_ramdisk(image), *image.described.kernel_parameters, *arguments.append.split()),
         root_cidev=None if image.root_cidev is None else image.root_cidev.absolute(),
         initrd_memexp=None if image.initrd_memexp is None else image.initrd_memexp.absolute(),
     )
+
+
+def _ramdisk(image: Image) -> tuple[str, ...]:
+    """Linux 2.4 makes its RAM disk 4 MiB large unless it is told how large the images are, unpacked."""
+    sizes = [image.described.values.get(key, {}).get("ramdisk_kib", 0) for key in ("initrd", "initrd_memexp")]
+    return (f"ramdisk_size={max(sizes)}",) if max(sizes) else ()
 
 
 def _memory_mib(text: str | None) -> int:

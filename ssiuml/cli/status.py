@@ -47,10 +47,13 @@ def table(status: Values) -> list[str]:
     """The status for people."""
     lines = [
         f"cluster '{status['cluster']}': {status['image']}, root {status['root_fs']}",
-        f"token timeout {status['token_ms']} ms, for {status['planned_nodes']} nodes",
     ]
+    if status["token_ms"]:  # a GFS1 root has no corosync
+        lines.append(f"token timeout {status['token_ms']} ms, for {status['planned_nodes']} nodes")
     if not status["switch"]:
         lines.append("the switch has ended: the nodes do not see each other")
+    if status.get("lock_server") is False:
+        lines.append("the lock server has ended: no node gets a lock any more")
     lines.append(f"{'node':>4}  {'state':10} {'sees':20} {'memory':>9} {'uptime':>9}")
     for number, node in sorted(status["nodes"].items(), key=lambda item: int(item[0])):
         members = ranges(node["members"]) or "-"

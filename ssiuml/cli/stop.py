@@ -64,8 +64,9 @@ def report(folder: ClusterFolder, answer: Values, took_s: float) -> int:
         print(f"the root is not clean, {answer['root']}", file=sys.stderr)
     if not answer["ok"]:
         return FAILED
-    said = f", {answer['root']}" if answer["root"] else ""
-    print(f"cluster '{folder.name}' stopped in {took_s:.1f} s, the root is clean{said}")
+    said = f", {answer['root']}" if answer["root"] and answer["is_clean"] else ""
+    clean = ", the root is clean" if answer["is_clean"] else ""
+    print(f"cluster '{folder.name}' stopped in {took_s:.1f} s{clean}{said}")
     return DONE
 
 

@@ -42,18 +42,21 @@ def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: 
         option = "--image" if folder is not None else "--recipe"
         # An image without a kernel has to get one from somewhere.
         used = {"KERNEL"} if described.kernel is None else set()
-        kernel = configured["KERNEL"] if used & set(configured) else described.require_kernel()
+        if described.values["filesystem"]["type"] == "gfs1":
+            used |= {"CIDEV"} if described.root_cidev is None else set()
+            used |= {"INITRD_MEMEXP"} if described.initrd_memexp is None else set()
+        kernel = configured.get("KERNEL") if "KERNEL" in used else None
         remarks = [
             f"{path}: {key} is not used, {option} goes before it" for key in configured if key not in used
         ]
         return Image(
             described,
-            kernel,
+            kernel or described.require_kernel(),
             described.root_fs,
             described.initrd,
             tuple(remarks),
-            described.root_cidev,
-            described.initrd_memexp,
+            described.root_cidev or (configured.get("CIDEV") if "CIDEV" in used else None),
+            described.initrd_memexp or (configured.get("INITRD_MEMEXP") if "INITRD_MEMEXP" in used else None),
         )
     return _configured(path, configured, _default(configured, checkout))
 

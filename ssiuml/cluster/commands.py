@@ -87,6 +87,7 @@ def lock_server_command(folder: ClusterFolder, plan: ClusterPlan) -> list[str]:
         *_historic(folder, plan, plan.initrd_memexp, {"ubd1": plan.root_cidev}),
         "umid=memexp",
         f"eth0=daemon,{MAC.format(LOCK_SERVER)},unix,{folder.switch}",
+        *plan.parameters,
     ]
 
 

@@ -39,9 +39,11 @@ def follow(running: Running, member: Member, text: bytes) -> None:
             member.settled.set_result(True)
 
 
-async def start_lock_server(running: Running) -> Member:
-    """Start the lock server and wait until it runs; SupervisorError, with its console, if it does not."""
-    server = Member(NUMBER, running.folder)
+async def need_lock_server(running: Running) -> None:
+    """Start the lock server, unless it runs; SupervisorError, with its console, if it does not start."""
+    if running.lock_server is not None and not running.lock_server.gone.is_set():
+        return
+    server = running.lock_server = Member(NUMBER, running.folder)
     command = commands.lock_server_command(running.folder, running.plan)
     await server.start(lambda door, line: command, lambda member, message: None, (running.root,))
 
@@ -59,7 +61,6 @@ async def start_lock_server(running: Running) -> Member:
         tail = server.tail()
         await kill_all([server], "killed: it does not start")
         raise SupervisorError(f"the lock server does not start; the end of its console:\n{tail}")
-    return server
 
 
 async def _watch(server: Member) -> None:
@@ -77,12 +78,13 @@ def watch_console(running: Running, member: Member) -> None:
     member.console.on_text = partial(follow, running, member)
 
 
-async def stop_historic(running: Running, server: Member | None) -> Values:
+async def stop_historic(running: Running) -> Values:
     """End all nodes, then the lock server."""
+    server = running.lock_server
     members = list(running.members.values())
     are_dead = await kill_all(members, "killed by ssi-stop")
     if server is not None and not server.gone.is_set():
         are_dead = await kill_all([server], "killed by ssi-stop") and are_dead
     said = "nodes of Linux 2.4 cannot be told to leave: journals are replayed at the next start"
     stopped = [member.number for member in members]
-    return {"ok": are_dead, "stopped": stopped, "failed": {}, "root": said, "is_clean": True}
+    return {"ok": are_dead, "stopped": stopped, "failed": {}, "root": said, "is_clean": False}

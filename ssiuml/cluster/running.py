@@ -36,6 +36,7 @@ class Running:
         self.past: dict[int, str] = {}  # how nodes that do not run any more have ended
         self.root = -1  # a descriptor; every node inherits it
         self.switch: asyncio.subprocess.Process | None = None
+        self.lock_server: Member | None = None  # of a GFS1 root
         self._listeners: set[Emit] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 

@@ -27,6 +27,7 @@ class Starting:
         self._running = running
         self._on_message = on_message
         self._admission = admission
+        self._lock_server = asyncio.Lock()
 
     async def start(self, numbers: list[int], emit: Emit) -> Values:
         """Start nodes; ends when each is ready or is not going to be."""
@@ -35,6 +36,9 @@ class Starting:
             raise SupervisorError("the switch of this cluster has ended", hint="ssi-stop, then ssi-start")
         for number in numbers:
             running.check(number)
+        if running.plan.has_lock_server:
+            async with self._lock_server:
+                await memexp.need_lock_server(running)
         new = [number for number in numbers if number not in running.members]
         for number in sorted(set(numbers) - set(new)):
             emit({"event": "skipped", "node": number, "phase": str(running.members[number].phase)})

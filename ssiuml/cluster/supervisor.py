@@ -17,8 +17,7 @@ from ssiuml.cluster.conversation import Conversation
 from ssiuml.cluster.doorkeeper import open_door
 from ssiuml.cluster.fencing import Fencing, kill_all
 from ssiuml.cluster.folder import ClusterFolder
-from ssiuml.cluster.member import Member
-from ssiuml.cluster.memexp import start_lock_server, stop_historic
+from ssiuml.cluster.memexp import stop_historic
 from ssiuml.cluster.plan import ClusterPlan
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.root import take_root
@@ -42,7 +41,6 @@ class Supervisor:
         conversation = Conversation(self.running, Fencing(self.running.members), admission)
         self._starting = Starting(self.running, conversation.on_message, admission)
         self._stopping: asyncio.Task[Values] | None = None
-        self._lock_server: Member | None = None
 
     async def begin(self) -> None:
         """Take the root, start the switch."""
@@ -69,13 +67,11 @@ class Supervisor:
                 hint="try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
             )
         running.spawn(self._watch_switch(running.switch))
-        if running.plan.has_lock_server:
-            self._lock_server = await start_lock_server(running)
 
     async def close(self) -> None:
         """End what still runs, leave nothing behind but the root and the logs."""
         running = self.running
-        rest = [*running.members.values(), *([self._lock_server] if self._lock_server else [])]
+        rest = [*running.members.values(), *([running.lock_server] if running.lock_server else [])]
         await kill_all([one for one in rest if not one.gone.is_set()], "killed: its supervisor ended")
         if running.switch is not None and running.switch.returncode is None:
             kill_group(running.switch.pid)
@@ -114,7 +110,7 @@ class Supervisor:
     async def _stop(self, limit_s: float) -> Values:
         try:
             if self.running.plan.has_lock_server:
-                return await stop_historic(self.running, self._lock_server)
+                return await stop_historic(self.running)
             return await stop_cluster(self.running, limit_s)
         finally:
             self.ended.set()
@@ -129,6 +125,7 @@ class Supervisor:
             "cluster": running.folder.name,
             "supervisor": os.getpid(),
             "switch": running.switch_runs,
+            "lock_server": None if running.lock_server is None else not running.lock_server.gone.is_set(),
             "image": str(running.plan.image),
             "root_fs": str(running.plan.root_fs),
             "node_limit": running.plan.node_limit,

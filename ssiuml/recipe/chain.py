@@ -13,6 +13,15 @@ from ssiuml.recipe.source import Place, Source, read_source
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SUFFIX = ".yaml"
+# Sections that come in several shapes: another shape replaces the section, for its keys would not fit. Either
+# one key says which shape it is, or every shape has keys of its own.
+_SHAPE_KEYS: Mapping[KeyPath, str] = {
+    ("distribution",): "base",
+    ("filesystem",): "type",
+    ("kernel",): "source",
+    ("initrd",): "form",
+}
+_ALTERNATIVES: frozenset[KeyPath] = frozenset({("cluster_tools",), ("kernel", "modules")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +100,20 @@ def merge(chain: list[Link]) -> tuple[dict[str, Any], dict[KeyPath, Place]]:
     return data, places
 
 
+def _changes_shape(path: KeyPath, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether *new* is another shape of the section at *path*, whose keys the one before does not have."""
+    if path in _ALTERNATIVES or path[:1] == ("tools",):
+        return not (old.keys() & new.keys())
+    key = _SHAPE_KEYS.get(path)
+    return key is not None and key in new and new[key] != old.get(key)
+
+
 def _merge_into(data: dict[str, Any], new: Mapping[str, Any], path: KeyPath) -> Iterator[KeyPath]:
     """Put *new* over *data*, which both stand at *path*; yield the paths whose old values are gone."""
     for key, value in new.items():
         old = data.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
+        here = (*path, key)
+        if isinstance(value, dict) and isinstance(old, dict) and not _changes_shape(here, old, value):
             yield from _merge_into(old, value, (*path, key))
         else:
             data[key] = value

@@ -78,6 +78,12 @@ def check_packages(parts: Parts) -> Iterator[Problem]:
         if parts.packages == ():
             yield Problem(("packages",), "is missing", "add packages: the packages to install")
         return
+    if parts.cluster_tools == "builtin":
+        yield Problem(
+            ("cluster_tools",),
+            "the builtin ones are for a base of packages, and distribution.base is image",
+            "set cluster_tools: {source: SOURCE} or {folder: DIR}",
+        )
     for key in ("packages", "extra_packages"):
         if getattr(parts, key):
             yield Problem(

@@ -7,6 +7,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, PlainSerializer, Tag
 
@@ -49,7 +50,7 @@ def _network(value: Any) -> IPv4Network:
     if isinstance(value, IPv4Network):
         return value
     try:
-        network = IPv4Network(value, strict=False)
+        network = IPv4Network(value, strict=False) if isinstance(value, str) else None
     except ValueError:
         network = None
     if network is None or not isinstance(value, str) or "/" not in value:
@@ -213,8 +214,19 @@ ServiceName = Annotated[str, AfterValidator(_service)]
 ModuleName = Annotated[str, AfterValidator(_module)]
 KernelParameter = Annotated[str, AfterValidator(_parameter)]
 PasswordHash = Annotated[str, AfterValidator(_password_hash)]
+
+
+def _url(text: str) -> str:
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise wrong(f"{text!r} is no address: {error}", "write an address such as http://host/file") from None
+    return text
+
+
 Url = Annotated[
     str,
+    AfterValidator(_url),
     _matching(
         r"(https?|file)://[!-~]+",
         "the address of a mirror",
@@ -233,12 +245,13 @@ RecipeName = Annotated[
     _matching(r"[a-z0-9][a-z0-9._-]*", "the name of a recipe", "write it without .yaml, such as bookworm"),
 ]
 Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256", "write 64 digits, as sha256sum prints them")]
+# With /dev/pool/ in front it is a lock table, which has 63 bytes.
 PoolName = Annotated[
     str,
     _matching(
-        r"[A-Za-z0-9_.-]{1,64}",
+        r"[A-Za-z0-9_.-]{1,53}",
         "the name of a pool",
-        "write letters, digits, '.', '_' and '-', such as pool0",
+        "write at most 53 letters, digits, '.', '_' and '-', such as pool0",
     ),
 ]
 DeviceName = Annotated[

@@ -64,7 +64,7 @@ def fetch(
     downloads.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = downloads / source.file_name
     with locked(path):
-        wanted = _wanted(source, lock)
+        wanted = wanted_sha256(source, lock)
         if path.exists():
             found = Fetched(path, _digest(path), path.stat().st_size, "")
             _require_same(source, lock, wanted, found)
@@ -74,15 +74,15 @@ def fetch(
                 hint="put the file there, or build once without --offline",
             )
         else:
-            found = _fetch(source, path, wanted, silence_limit_s)
+            found = _fetch(source, path, wanted, lock, silence_limit_s)
         if wanted is None:
             _pin(source, lock, found)
         return found
 
 
-def _wanted(source: Source, lock: LockFile) -> str | None:
-    """The SHA-256 that the source has to have, if that is known."""
-    pin = lock.pins().get(source.name)
+def wanted_sha256(source: Source, lock: LockFile) -> str | None:
+    """The SHA-256 that the source has to have, if that is known; SourceError if recipe and lock disagree."""
+    pin = lock.pin_of(source.name, source.urls)
     if source.sha256 and pin and pin.sha256 != source.sha256:
         raise SourceError(
             f"sources.{source.name}: the recipe wants SHA-256 {source.sha256}, {lock.path} has {pin.sha256}",
@@ -113,7 +113,7 @@ def _pin(source: Source, lock: LockFile, found: Fetched) -> None:
     say(f"  {found.size_bytes} bytes, SHA-256 {found.sha256}")
 
 
-def _fetch(source: Source, path: Path, wanted: str | None, silence_limit_s: float) -> Fetched:
+def _fetch(source: Source, path: Path, wanted: str | None, lock: LockFile, silence_limit_s: float) -> Fetched:
     told = []
     for url in source.urls:
         try:
@@ -132,13 +132,15 @@ def _fetch(source: Source, path: Path, wanted: str | None, silence_limit_s: floa
     lines = "\n  ".join(told)
     raise SourceError(
         f"sources.{source.name}: no mirror has given it\n  {lines}",
-        hint=f"put the file into {path.parent} as {source.file_name}, or add a mirror to the recipe",
+        hint=f"put the file into {path.parent} as {source.file_name}, or add a mirror to the recipe; "
+        f"if a wrong file was pinned, remove the entry {source.name} from {lock.path}",
     )
 
 
 def _from(url: str, source: Source, path: Path, silence_limit_s: float) -> str:
     part = part_of(path)
     if urlsplit(url).scheme == "file":
+        _discard(path)  # what another mirror has left cannot go on behind these bytes, nor they behind it
         _copy_file(Path(unquote(urlsplit(url).path)), part, source.limit_bytes)
         return file_sha256(part)
     with stages(f"fetch {source.name}") as show:
@@ -183,6 +185,8 @@ def _teller(show: Callable[[str], None]) -> Callable[[int, int | None], None]:
 def _copy_file(origin: Path, part: Path, limit_bytes: int) -> None:
     try:
         size = origin.stat().st_size
+        if not size:
+            raise DownloadError("is an empty file")
         if size > limit_bytes:
             raise DownloadError(f"has {format_size(size)}, the limit is {format_size(limit_bytes)}")
         require_space(part.parent, size, f"a copy of {origin}")

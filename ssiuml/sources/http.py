@@ -8,6 +8,7 @@ from typing import IO, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from ssiuml.errors import SsiumlError
 from ssiuml.units import format_size
@@ -53,9 +54,9 @@ def download(
             closing(_answer(session, url, headers, (CONNECT_LIMIT_S, silence_limit_s))) as answer,
         ):
             _receive(answer, part, state, have, limit_bytes, on_bytes, url)
-    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise DownloadError(_reason(error), again=True) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # the latter of addresses that are none
         raise DownloadError(_reason(error)) from error
 
 
@@ -121,7 +122,8 @@ def _copy(
     limit_bytes: int,
     on_bytes: Callable[[int, int | None], None],
 ) -> int:
-    for chunk in answer.iter_content(CHUNK_BYTES):
+    # As it comes: what a server calls an encoding may be how the file itself is compressed.
+    for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=False):
         done += len(chunk)
         if done > limit_bytes:
             raise DownloadError(f"gives more than {format_size(limit_bytes)}, the limit")

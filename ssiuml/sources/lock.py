@@ -5,7 +5,7 @@ everything that differs later is refused. The file belongs into version control,
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -38,9 +38,18 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class LockFile:
-    """The lock file at *path*, there or not."""
+    """The lock file at *path*, there or not; *inherited* are those of the recipes that are extended."""
 
     path: Path
+    inherited: "tuple[LockFile, ...]" = ()
+
+    def pin_of(self, name: str, urls: Sequence[str]) -> Pin | None:
+        """The pin of a source: its own, or an inherited one if that came from one of these *urls*."""
+        pin = self.pins().get(name)
+        if pin is not None:
+            return pin
+        found = (lock.pins().get(name) for lock in self.inherited)
+        return next((pin for pin in found if pin is not None and pin.url in urls), None)
 
     def pins(self) -> dict[str, Pin]:
         """Pins by the name of the source; LockError if the file is damaged."""

@@ -68,3 +68,25 @@ def test_wrong_call_is_told(
     assert ended.status == status
     assert said in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_file_that_holds_something_else_is_only_overwritten_by_force(tmp_path: Path) -> None:
+    wrong = tmp_path / "root_fs"
+    wrong.write_bytes(b"precious" * 1000)
+    ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", wrong)
+    assert ended.status == 1
+    assert "is not empty" in ended.err
+    assert wrong.read_bytes() == b"precious" * 1000
+    assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", wrong, "--force").status == 0
+    assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", wrong).status == 0  # ours by now
+
+
+def test_label_of_a_pool_stays_when_its_file_is_named(tmp_path: Path, cidev: Path) -> None:
+    state = ("--state", tmp_path / "pools.json")
+    assert (
+        outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}").status == 0
+    )
+    label = cidev.read_bytes()[:8192]
+    assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", cidev).status == 0
+    assert cidev.read_bytes()[:8192] == label
+    assert cidev.read_bytes()[8192:].startswith(b"SSIUML LOCKTABLE")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkouts import processes_of
+from checkouts import processes_of, wait_until
 
 from ssiuml import manifest, sparse
 from ssiuml.recipe import load_recipe
@@ -143,7 +143,7 @@ def test_lock_server_that_does_not_start_ends_everything_and_is_told(bench: Benc
     assert done.returncode == 1
     assert "the lock server does not start" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert processes_of(str(bench.folder)) == []
+    wait_until(lambda: processes_of(str(bench.folder)) == [], "nothing runs any more")
 
 
 def test_image_without_a_kernel_says_where_to_name_one(bench: Bench) -> None:

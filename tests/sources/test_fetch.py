@@ -1,5 +1,6 @@
 """Sources: from mirrors good and bad, resumed, held against their pins, taken from what is there."""
 
+import gzip
 import hashlib
 import os
 import random
@@ -272,3 +273,36 @@ def test_lock_file_is_the_same_text_in_whatever_order_sources_came(tmp_path: Pat
         texts.append(lock.path.read_text())
         assert set(lock.pins()) == {"a", "b"}
     assert texts[0] == texts[1]
+
+
+def test_pin_of_the_recipe_that_is_extended_counts_where_the_source_is_the_same(
+    bench: Bench, web: Web
+) -> None:
+    url, other = web.serve("/base", DATA), web.serve("/other", DATA[::-1])
+    parent = LockFile(bench.folder / "recipes" / "parent.lock")
+    parent.add("base", Pin(url, len(DATA), "0" * 64, "2026-01-01"))
+    own = LockFile(bench.folder / "recipes" / "own.lock", (parent,))
+    found = own.pin_of("base", (url,))
+    assert found is not None
+    assert found.sha256 == "0" * 64
+    assert own.pin_of("base", (other,)) is None
+    own.add("base", Pin(other, 5, SHA256, "2026-01-02"))
+    pin = own.pin_of("base", (other,))
+    assert pin is not None
+    assert pin.sha256 == SHA256
+    assert parent.pins()["base"].sha256 == "0" * 64
+
+
+def test_file_that_a_server_calls_gzip_encoded_comes_as_it_is(bench: Bench, web: Web) -> None:
+    data = gzip.compress(DATA)
+    url = web.serve("/base", data, encoding="x-gzip", drop_after=200_000, times=1)
+    assert bench.fetch(url).path.read_bytes() == data
+
+
+def test_empty_file_of_the_user_is_not_pinned(bench: Bench) -> None:
+    (bench.folder / "empty").touch()
+    assert "is an empty file" in bench.refused(f"file://{bench.folder}/empty")
+
+
+def test_redirect_to_nowhere_is_told(bench: Bench, web: Web) -> None:
+    assert "/base: " in bench.refused(web.serve("/base", b"", redirect="http://[bad/x"))
