@@ -75,16 +75,23 @@ def _add_cluster_tools(graph: StepGraph) -> None:
             "code": code_digest(cluster_tools, folder),
         }
 
-    def install() -> Layer:
-        return cluster_tools.install(
-            plan.places.cluster_tools,
-            graph.recipe.distribution.name,
-            plan.places.work / "cluster-tools",
-            below=graph.tree("base"),
-            mtime_ns=plan.mtime_ns,
-        )
+    @contextmanager
+    def installed() -> Iterator[Layer]:
+        name, source_folder = graph.recipe.distribution.name, plan.places.cluster_tools
+        with _work_folder(graph, "cluster-tools") as work:
+            yield cluster_tools.install(source_folder, name, work, graph.tree("base"), plan.mtime_ns)
 
-    graph.add_layer("cluster-tools", ["base"], inputs, install)
+    graph.add_open_layer("cluster-tools", ["base"], inputs, installed)
+
+
+@contextmanager
+def _work_folder(graph: StepGraph, name: str) -> Iterator[Path]:
+    """The path of a folder for a step's work, which is gone afterwards."""
+    work = graph.plan.places.work / name
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder) -> None:
@@ -103,14 +110,12 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
 
     @contextmanager
     def installed() -> Iterator[Layer]:
-        name, work = graph.recipe.distribution.name, plan.places.work / "cluster-tools"
-        try:
-            with _opened(graph, origin, plan.places.work) as source_folder:
-                yield cluster_tools.install_on_copy(
-                    source_folder, name, work, graph.tree("base"), plan.mtime_ns
-                )
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        name = graph.recipe.distribution.name
+        with (
+            _work_folder(graph, "cluster-tools") as work,
+            _opened(graph, origin, plan.places.work) as source_folder,
+        ):
+            yield cluster_tools.install_on_copy(source_folder, name, work, graph.tree("base"), plan.mtime_ns)
 
     after = ["base"] if isinstance(origin, FromFolder) else ["base", "fetch"]
     graph.add_open_layer("cluster-tools", after, inputs, installed)
