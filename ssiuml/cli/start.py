@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -151,8 +152,8 @@ def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, show: Progress
         ask(folder, stop, show)
         raise
     except SsiumlError:
-        # Nothing of it has started.
-        ask(folder, stop, show)
+        with suppress(SsiumlError):  # what went wrong first is what counts
+            ask(folder, stop, show)
         raise
     if not answer["ok"]:
         failed = " ".join(map(str, answer["failed"]))
