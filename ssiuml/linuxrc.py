@@ -104,12 +104,15 @@ def _found(tree: Tree, name: str, places: Sequence[str]) -> str:
     return place
 
 
-def write_linuxrc_initrd(target: Path, small: Tree, time_s: int, limit_bytes: int) -> int:
+def write_linuxrc_initrd(
+    target: Path, small: Tree, time_s: int, limit_bytes: int, work: Path | None = None
+) -> int:
     """Write the RAM disk, the same bytes for the same tree; return its bytes when it is unpacked.
 
-    InitrdError if it has, compressed, over *limit_bytes*.
+    *work* is for what is only needed meanwhile, by default the target's folder. InitrdError if the RAM disk
+    has, compressed, over *limit_bytes*.
     """
-    with tempfile.TemporaryDirectory(prefix="initrd.", dir=target.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix="initrd.", dir=work or target.parent) as scratch:
         image = Path(scratch) / "image"
         write_ext2(image, small, time_s)
         disk = image.read_bytes()

@@ -150,7 +150,7 @@ class PoolSteps:
 
     def _gfsconf_on_a_file(self, config: Path, cidev: Path) -> None:
         """Have the host's gfsconf write into a file that has the pool's data space and nothing else."""
-        with tempfile.TemporaryDirectory(prefix="gfsconf.", dir=cidev.parent) as scratch:
+        with self._scratch("gfsconf.") as scratch:
             space, changed = Path(scratch) / "cidev", Path(scratch) / config.name
             space.touch()
             with space.open("r+b") as stream:
@@ -162,6 +162,11 @@ class PoolSteps:
             with cidev.open("r+b") as target, space.open("rb") as source:
                 target.seek(RESERVED_BYTES)
                 shutil.copyfileobj(source, target)
+
+    def _scratch(self, prefix: str) -> "tempfile.TemporaryDirectory[str]":
+        work = self.plan.places.work
+        work.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=prefix, dir=work)
 
     def mkfs(self) -> Values:
         empty = Tree(Meta(mode=0o755, mtime_ns=self.plan.mtime_ns))
@@ -183,7 +188,7 @@ class PoolSteps:
         pools, plan = self.chosen.pools, self.plan
         node = str(self.recipe.cluster.address_of(1))
         with (
-            tempfile.TemporaryDirectory(prefix="root.", dir=root.parent) as scratch,
+            self._scratch("root.") as scratch,
             self.host.assembled(self.devices(root, plan.root_cidev)),
         ):
             folder, archive = Path(scratch) / "mnt", Path(scratch) / "tree.tar"
