@@ -40,7 +40,8 @@ def judge_fence(
 ) -> Verdict:
     """*asker*, whose members are *members*, wants *victim* dead; *alive* are the running nodes that answer.
 
-    A victim that does not run is dead already; one that hangs is killed. If it is alive, the interconnect is
+    A victim that does not run is dead already, and so is the one that is meant where a node has been started
+    anew and has not seen anybody yet; one that hangs is killed. If it is alive, the interconnect is
     cut, and one side has to go as a whole: that with fewer nodes that hold the root, on a tie that without
     the lowest number of them. So nobody holds the root afterwards but one side, whoever asks first.
     """
@@ -48,6 +49,9 @@ def judge_fence(
         return Verdict(frozenset(), True, "it is dead already")
     if victim == asker or victim not in alive:
         return Verdict(frozenset({victim}), True, "it does not answer")
+    if not (running[victim].holds_root or running[victim].members):
+        # It may be joining at this moment, but whom the asker has lost is somebody before it.
+        return Verdict(frozenset(), True, "it is dead already; what runs now has seen nobody yet")
     named = (frozenset(members) | {asker}) - {victim}
     ours = frozenset(node for node in named if node in running)
     theirs = frozenset(

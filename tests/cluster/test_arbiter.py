@@ -45,6 +45,17 @@ def test_a_node_that_does_not_run_is_dead_already_and_nobody_is_killed() -> None
     assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
 
 
+def test_a_node_that_was_started_anew_is_not_killed_for_the_one_before_it() -> None:
+    started = NodeView()
+    verdict = judge_fence(1, 2, [1, 3], {1: HOLDS, 2: started, 3: HOLDS}, {1, 2, 3})
+    assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
+    joining = NodeView(has_joined=True)
+    assert judge_fence(1, 2, [1, 3], {1: HOLDS, 2: joining, 3: HOLDS}, {1, 2, 3}).kill == frozenset()
+    assert judge_fence(1, 2, [1, 3], {1: HOLDS, 2: joining, 3: HOLDS}, {1, 3}).kill == {2}
+    member = NodeView(has_joined=True, members=frozenset({2}))
+    assert judge_fence(1, 2, [1, 3], {1: HOLDS, 2: member, 3: HOLDS}, {1, 2, 3}).kill == {2}
+
+
 def test_a_node_that_hangs_is_killed_and_nobody_else() -> None:
     running = {1: HOLDS, 2: HOLDS, 3: HOLDS}
     verdict = judge_fence(1, 2, [1, 3], running, {1, 3})

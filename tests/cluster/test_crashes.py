@@ -44,6 +44,13 @@ def test_a_crashed_node_costs_the_others_little_and_nobody_an_acknowledged_line(
     loaded.check_load(loads, reader=2)
 
 
+def test_a_node_may_be_started_again_before_anybody_has_noticed_its_crash(loaded: Cluster) -> None:
+    loaded.do("rm", "2")
+    loaded.add(2)
+    assert loaded.up() == {1, 2, 3}
+    assert loaded.run("exec", "2", "--", "true")[0] == 0
+
+
 @pytest.mark.parametrize("pause_s", [5, 12, pytest.param(30, marks=pytest.mark.long)])
 def test_a_paused_node_is_dead_when_it_would_go_on(loaded: Cluster, pause_s: int) -> None:
     loads = loaded.load(1, 2, 3)
