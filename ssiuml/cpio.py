@@ -4,12 +4,11 @@ Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel
 the standard library has no cpio and the format is a header of fourteen hexadecimal fields.
 """
 
-import stat
 from collections.abc import Iterable
 from typing import BinaryIO, Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.tree import Kind, Node
+from ssiuml.tree import Kind, Node, format_of_kind
 
 MAGIC: Final = b"070701"
 TRAILER: Final = "TRAILER!!!"
@@ -17,15 +16,6 @@ ALIGN: Final = 4
 MAX_FIELD: Final = 0xFFFFFFFF  # eight hexadecimal digits
 MAX_PATH_BYTES: Final = 4096  # PATH_MAX, with the NUL; the kernel skips what has a longer name
 NS: Final = 1_000_000_000
-
-_FORMAT_OF_KIND: Final = {
-    Kind.FILE: stat.S_IFREG,
-    Kind.DIRECTORY: stat.S_IFDIR,
-    Kind.SYMLINK: stat.S_IFLNK,
-    Kind.CHARACTER: stat.S_IFCHR,
-    Kind.BLOCK: stat.S_IFBLK,
-    Kind.FIFO: stat.S_IFIFO,
-}
 
 
 class CpioError(SsiumlError):
@@ -57,7 +47,7 @@ def _write_entry(stream: BinaryIO, number: int, name: str, node: Node) -> None:
         stream,
         name,
         ino=number,
-        mode=_FORMAT_OF_KIND[node.kind] | meta.mode,
+        mode=format_of_kind(node.kind) | meta.mode,
         uid=meta.uid,
         gid=meta.gid,
         mtime=max(0, meta.mtime_ns // NS),

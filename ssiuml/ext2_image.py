@@ -13,19 +13,11 @@ from ssiuml import sparse
 from ssiuml.atomic import replacing
 from ssiuml.errors import SsiumlError
 from ssiuml.run import run
-from ssiuml.tree import Kind, Node, Tree
+from ssiuml.tree import Kind, Node, Tree, format_of_kind
 
 BLOCK_BYTES: Final = 1024
 TIMEOUT_S: Final = 300.0
 _UUID: Final = "5331554d-4c72-4273-8000-000000000001"
-_FORMAT: Final = {
-    Kind.FILE: 0o100000,
-    Kind.DIRECTORY: 0o040000,
-    Kind.SYMLINK: 0o120000,
-    Kind.CHARACTER: 0o020000,
-    Kind.BLOCK: 0o060000,
-    Kind.FIFO: 0o010000,
-}
 # What debugfs takes as it stands in a line of commands.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.,+:@%=/~-]+")
 _LEAST_FREE_BYTES: Final = 64 << 10
@@ -115,7 +107,7 @@ def _making(name: str, node: Node, path: str, copy: Path) -> str:
 
 def _settings(name: str, node: Node) -> Iterator[str]:
     seconds = node.meta.mtime_ns // 1_000_000_000
-    yield f"sif {name} mode 0{_FORMAT[node.kind] | node.meta.mode:o}"
+    yield f"sif {name} mode 0{format_of_kind(node.kind) | node.meta.mode:o}"
     yield f"sif {name} uid {node.meta.uid}"
     yield f"sif {name} gid {node.meta.gid}"
     for field in ("atime", "ctime", "mtime"):

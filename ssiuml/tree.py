@@ -49,11 +49,17 @@ _KIND_OF_FORMAT: Final = {
     stat.S_IFIFO: Kind.FIFO,
     stat.S_IFSOCK: Kind.SOCKET,
 }
+_FORMAT_OF_KIND: Final = {kind: bits for bits, kind in _KIND_OF_FORMAT.items()}
 
 
 def kind_of_mode(mode: int) -> Kind | None:
     """What an inode with this st_mode is (inode(7), S_IFMT); None if its format is unknown."""
     return _KIND_OF_FORMAT.get(stat.S_IFMT(mode))
+
+
+def format_of_kind(kind: Kind) -> int:
+    """The bits of an st_mode that say what an inode is."""
+    return _FORMAT_OF_KIND[kind]
 
 
 class SupportsRead(Protocol):

@@ -15,18 +15,9 @@ from ssiuml.ext2.structures import (
     InodeExtra,
     InodeOnDisk,
 )
-from ssiuml.tree import Kind
+from ssiuml.tree import Kind, kind_of_mode
 
 _NS: Final = 1_000_000_000
-_KIND_OF_FORMAT: Final = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
-}
 _EXTRA_BYTES_MIN: Final = 4  # i_extra_isize itself and i_checksum_hi
 _MTIME_EXTRA_END: Final = InodeExtra.offset_of("i_mtime_extra") + 4
 _EPOCH_BITS: Final = 2
@@ -80,7 +71,7 @@ def read_inode(filesystem: Filesystem, number: int, where: str, structure: str) 
     """The inode *number*, to which *structure* in *where* leads; Ext2Error if it is none or is not in use."""
     data = filesystem.inode_data(number, where, structure)
     raw = InodeOnDisk.unpack(data)
-    kind = _KIND_OF_FORMAT.get(stat.S_IFMT(raw.i_mode))
+    kind = kind_of_mode(raw.i_mode)
 
     def require(good: bool, name: str, problem: str) -> None:
         if not good:
