@@ -14,7 +14,7 @@ from ssiuml.ext2.reader import read_ext2
 from ssiuml.layer import write_tree
 from ssiuml.progress import say, stages
 from ssiuml.sparse import require_space
-from ssiuml.steps import Values, package_digest
+from ssiuml.steps import Values, file_sha256, package_digest
 from ssiuml.tree import Kind, Tree
 from ssiuml.units import GIB
 
@@ -24,7 +24,7 @@ MAX_IMAGE_BYTES: Final = 16 * GIB
 
 def inputs(sha256: str) -> Values:
     """What the base is kept under in the cache; *sha256* is that of the downloaded image."""
-    return {"image_sha256": sha256, "code": package_digest(ext2)}
+    return {"image_sha256": sha256, "code": [file_sha256(Path(__file__)), package_digest(ext2)]}
 
 
 def get_or_make(cache: Cache, source: Path, sha256: str) -> Entry:

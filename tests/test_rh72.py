@@ -7,6 +7,7 @@ copy of the data, by a kernel that mounts it, by e2fsck and the HOWTO's own file
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -233,6 +234,31 @@ def test_one_pruned_service_less_makes_three_steps_again(variant: Checkout) -> N
     variant.build()
     add_to(variant, "prune: [netfs, snmpd]\n")
     assert variant.build().made == {"prune", "copy-root", "build-root"}
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        ("makefile", "cluster-tools"),
+        ("fakeroot", "cluster-tools"),
+        ("inventory", "cluster-tools"),
+        ("folder", "modules"),
+        ("gfs/structures", "modules"),
+        ("pool/label", "modules"),
+        ("base_image", "base"),
+    ],
+)
+def test_step_is_made_again_when_code_that_it_runs_changes(
+    historic: Checkout, module: str, step: str
+) -> None:
+    path = historic.folder / "ssiuml" / f"{module}.py"
+    text = path.read_text()
+    try:
+        path.write_text(f"{text}# changed\n")
+        told = historic.build("-s", "explain").output
+    finally:
+        path.write_text(text)
+    assert re.search(rf"^{step} +input 'code' changed", told, re.MULTILINE), told
 
 
 def test_clean_leaves_nothing_of_the_images(variant: Checkout) -> None:

@@ -15,12 +15,19 @@ from ssiuml import (
     configure,
     demo,
     ext2,
+    fakeroot,
     folder,
+    gfs,
+    gfs1,
+    gfs2,
     inittab,
+    inventory,
     kernel,
+    makefile,
     materialise,
     old_modules,
     opengfs_build,
+    pool,
     prune,
     reading,
     tree,
@@ -99,7 +106,7 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
 
     def inputs() -> Values:
         sources = {"folder": folder_digest(_folder(graph, origin))} if isinstance(origin, FromFolder) else {}
-        code = code_digest(cluster_tools, materialise)
+        code = code_digest(archive, cluster_tools, fakeroot, inventory, makefile, materialise)
         return {
             **sources,
             "from": origin.model_dump(mode="json"),
@@ -148,7 +155,9 @@ def _add_old_modules(
     def inputs() -> Values:
         files = {"folder": folder_digest(_folder(graph, origin))} if isinstance(origin, FromFolder) else {}
         chosen = origin.model_dump(mode="json")
-        code = [code_digest(archive, compressed, old_modules), package_digest(ext2, reading)]
+        # The older root may be of any kind that is read here.
+        packages = package_digest(ext2, gfs, gfs1, gfs2, pool, reading)
+        code = [code_digest(archive, compressed, folder, old_modules), packages]
         return {**files, "from": chosen, "version": version, "mtime_ns": plan.mtime_ns, "code": code}
 
     def opened() -> AbstractContextManager[Layer]:
@@ -168,8 +177,8 @@ def _add_opengfs(graph: StepGraph, chosen: OpenGfs) -> None:
     kernel_tree = plan.loaded.paths[0].parent / chosen.kernel_tree
 
     def opened() -> AbstractContextManager[Layer]:
-        archive, work = source(graph, chosen.source), plan.places.work / "opengfs"
-        return opengfs_build.opengfs_layer(archive, kernel_tree, work, graph.tree("base"), plan.mtime_ns)
+        packed, work = source(graph, chosen.source), plan.places.work / "opengfs"
+        return opengfs_build.opengfs_layer(packed, kernel_tree, work, graph.tree("base"), plan.mtime_ns)
 
     def inputs() -> Values:
         # A kernel tree has ten thousands of files: what says how it was configured stands for it.
@@ -194,8 +203,8 @@ def _add_demo(graph: StepGraph, chosen: Demo) -> None:
     plan = graph.plan
 
     def opened() -> AbstractContextManager[Layer]:
-        archive = source(graph, chosen.source)
-        return demo.demo_layer(archive, chosen.path, plan.places.work, graph.tree("base"), plan.mtime_ns)
+        packed = source(graph, chosen.source)
+        return demo.demo_layer(packed, chosen.path, plan.places.work, graph.tree("base"), plan.mtime_ns)
 
     def inputs() -> Values:
         code = code_digest(archive, demo, folder)
