@@ -82,7 +82,12 @@ def historic_node_command(folder: ClusterFolder, plan: ClusterPlan, node: int) -
 
 
 def lock_server_command(folder: ClusterFolder, plan: ClusterPlan) -> list[str]:
-    """The node that keeps a GFS1 root's locks: memexp, without a root and a login."""
+    """The node that keeps a GFS1 root's locks: memexp, without a root and a login.
+
+    ValueError if the plan has no such node.
+    """
+    if plan.initrd_memexp is None:
+        raise ValueError("the plan has no lock server")
     return [
         *_historic(folder, plan, plan.initrd_memexp, {"ubd1": plan.root_cidev}),
         "umid=memexp",
@@ -92,11 +97,11 @@ def lock_server_command(folder: ClusterFolder, plan: ClusterPlan) -> list[str]:
 
 
 def _historic(
-    folder: ClusterFolder, plan: ClusterPlan, initrd: Path | None, disks: Mapping[str, Path | None]
+    folder: ClusterFolder, plan: ClusterPlan, initrd: Path, disks: Mapping[str, Path | None]
 ) -> list[str]:
     files = {name: path for name, path in disks.items() if path is not None}
     words = uml.command_line(
-        plan.kernel, memory_mib=plan.memory_mib, initrd=Path(str(initrd)), disks=files, folder=folder.uml
+        plan.kernel, memory_mib=plan.memory_mib, initrd=initrd, disks=files, folder=folder.uml
     )
     # Linux 2.4 has no initramfs: the RAM disk is its root, until linuxrc changes that.
     return [*words, "con0=fd:0,fd:1", "root=/dev/ram0", "rw", "init=/linuxrc"]

@@ -35,6 +35,7 @@ def follow(running: Running, member: Member, text: bytes) -> None:
     if LOGIN in text:
         member.first_seen.set()
         running.reach(member, Phase.READY)
+        member.console.on_text = None  # nothing more is to be read there
         if not member.settled.done():
             member.settled.set_result(True)
 
@@ -48,8 +49,10 @@ async def need_lock_server(running: Running) -> None:
     await server.start(lambda door, line: command, lambda member, message: None, (running.root,))
 
     def on_text(text: bytes) -> None:
-        if SERVER_RUNS in text and not server.settled.done():
-            server.settled.set_result(True)
+        if SERVER_RUNS in text:
+            server.console.on_text = None
+            if not server.settled.done():
+                server.settled.set_result(True)
 
     server.console.on_text = on_text
     running.spawn(_watch(server))
