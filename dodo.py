@@ -172,7 +172,7 @@ def task_check() -> graph.Task | None:
         session.begin(OUT)
         if PLAN.recipe.can_boot:
             check_images(OUT)
-        BUILD.check_writers()
+        BUILD.check_root()
 
     return {"actions": [graph.reported(check)], "task_dep": ["build-root", "mkfs"], "verbosity": 2}
 

@@ -45,7 +45,7 @@ class Build:
         for forget in self._graph.forgetting:
             forget()
 
-    def check_writers(self) -> None:
+    def check_root(self) -> None:
         """Have somebody else look at the root, or write it; see ssiuml.build.root.check_root."""
         root.check_root(self._graph)
 
