@@ -1,6 +1,5 @@
 """Prove built images by booting them: one node, from a copy of the root, to the login and down again."""
 
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from ssiuml import gfs2_tools, manifest, sparse
 from ssiuml.cluster.node import NodeError, NodeSettings, command_line, running
 from ssiuml.progress import stages
+from ssiuml.scratch import scratch_folder
 
 # On a quiet machine the login is there after 8 s; a shared one may take twenty times as long.
 LIMIT_S: Final = 300.0
@@ -23,10 +23,7 @@ def check_images(folder: Path) -> None:
     that far, NodeError if it does something else than it should, Gfs2Error if the root is not clean then.
     """
     images = manifest.read(folder)
-    work = folder / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="check.", dir=work) as name, stages("check") as show:
-        scratch = Path(name)
+    with scratch_folder(folder / "work", "check") as scratch, stages("check") as show:
         root_fs = scratch / "root_fs"
         sparse.copy(images.root_fs, root_fs)
         settings = NodeSettings(number=1, root_fs=root_fs, folder=scratch / "uml")

@@ -1,6 +1,5 @@
 """The demonstration program of the HOWTO, dbdemo with its file of records (3.1, 5.6)."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from ssiuml.archive import unpack
 from ssiuml.errors import SsiumlError
 from ssiuml.folder import read_folder
 from ssiuml.layer import Layer
+from ssiuml.scratch import scratch_folder
 from ssiuml.tree import Tree, parts_of
 from ssiuml.units import GIB
 
@@ -27,15 +27,14 @@ def demo_layer(archive: Path, target: str, work: Path, below: Tree, mtime_ns: in
     *below* is the tree that it will lie on; the folder's owner is root, no time is later than *mtime_ns*.
     Contents are there as long as the context. DemoError if the archive has not one folder.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="demo.", dir=work) as scratch:
-        folder = Path(scratch) / "archive"
+    with scratch_folder(work, "demo") as scratch:
+        folder = scratch / "archive"
         unpack(archive, folder, MAX_BYTES)
         inner = sorted(folder.iterdir())
         if len(inner) != 1 or not inner[0].is_dir():
             names = ", ".join(path.name for path in inner) or "nothing"
             raise DemoError(f"{archive}: should have one folder in it, it has {names}")
-        root = Path(scratch) / "root"
+        root = scratch / "root"
         place = root.joinpath(*parts_of(target))
         place.parent.mkdir(parents=True)
         inner[0].rename(place)

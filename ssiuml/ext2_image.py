@@ -4,7 +4,6 @@ The same tree gives the same bytes: order, times, identifiers and the seed of ha
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from ssiuml import sparse
 from ssiuml.atomic import replacing
 from ssiuml.errors import SsiumlError
 from ssiuml.run import run
+from ssiuml.scratch import scratch_folder
 from ssiuml.tree import Kind, Node, Tree, format_of_kind
 
 BLOCK_BYTES: Final = 1024
@@ -34,7 +34,7 @@ def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
     plain ASCII words, CommandError if a program fails.
     """
     environment = {"E2FSPROGS_FAKE_TIME": str(time_s), "MKE2FS_SKIP_PROGRESS": "1"}
-    with tempfile.TemporaryDirectory(prefix="ext2.", dir=target.parent) as scratch, replacing(target) as part:
+    with scratch_folder(target.parent, "ext2") as scratch, replacing(target) as part:
         nodes = list(tree.walk())
         sparse.create(part, _size_bytes(nodes))
         run(
@@ -46,13 +46,11 @@ def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
             timeout_s=TIMEOUT_S,
             env=environment,
         )
-        commands = Path(scratch) / "commands"
-        commands.write_text(
-            "".join(f"{line}\n" for line in _commands(nodes, Path(scratch))), encoding="ascii"
-        )
+        commands = scratch / "commands"
+        commands.write_text("".join(f"{line}\n" for line in _commands(nodes, scratch)), encoding="ascii")
         # Its commands name files by numbers in this folder: a path of the host may hold anything.
         words: list[str | Path] = ["debugfs", "-w", "-f", commands.name, part.absolute()]
-        said = run(words, timeout_s=TIMEOUT_S, env=environment, cwd=Path(scratch))
+        said = run(words, timeout_s=TIMEOUT_S, env=environment, cwd=scratch)
         # debugfs ends with status 0 whatever a command says.
         wrong = [line for line in said.splitlines() if line and not line.startswith(("debugfs", "Allocated"))]
         if wrong:

@@ -3,7 +3,6 @@
 Two ways lead there: the direct one writes the file system, the other has a kernel fill a formatted image.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from ssiuml.reading.filesystem import read_filesystem
 from ssiuml.reading.source import opened
 from ssiuml.reading.verify import verify
 from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe
+from ssiuml.scratch import scratch_folder
 from ssiuml.tree import Tree
 from ssiuml.units import MIB, format_size
 
@@ -125,8 +125,7 @@ def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
     The copy lies below *work*. Raises Gfs1Error if the image holds something else than *tree* (in whole
     seconds, which is all that GFS1 has), DamagedError if the converted copy is not clean.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    with stages("check") as show, tempfile.TemporaryDirectory(prefix="check.", dir=work) as scratch:
+    with stages("check") as show, scratch_folder(work, "check") as scratch:
         show("reading the root")
         damages: list[Damaged] = []
         with opened(root_fs) as source:
@@ -136,7 +135,7 @@ def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
         if told:
             raise Gfs1Error(f"{root_fs}: {told[0]}" + (f", and {len(told) - 1} more" if told[1:] else ""))
         show("converting a copy to GFS2")
-        copy = Path(scratch) / "root_fs"
+        copy = scratch / "root_fs"
         sparse.copy_from(root_fs, RESERVED_BYTES, copy)
         _set_formats(copy)
         fsck.convert(copy)

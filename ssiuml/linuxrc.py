@@ -5,7 +5,6 @@ two: initrd-ssi.img for nodes, initrd-memexp.img for the lock server, which has 
 """
 
 import gzip
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.ext2_image import write_ext2
 from ssiuml.initrd import InitrdError, copy_with_links
 from ssiuml.kernel import module_closure
+from ssiuml.scratch import scratch_folder
 from ssiuml.templates import render
 from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file
 from ssiuml.ubd_nodes import FOLDER, MAJOR, MINORS
@@ -112,8 +112,8 @@ def write_linuxrc_initrd(
     *work* is for what is only needed meanwhile, by default the target's folder. InitrdError if the RAM disk
     has, compressed, over *limit_bytes*.
     """
-    with tempfile.TemporaryDirectory(prefix="initrd.", dir=work or target.parent) as scratch:
-        image = Path(scratch) / "image"
+    with scratch_folder(work or target.parent, "initrd") as scratch:
+        image = scratch / "image"
         write_ext2(image, small, time_s)
         disk = image.read_bytes()
     data = gzip.compress(disk, GZIP_LEVEL, mtime=0)

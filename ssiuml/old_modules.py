@@ -1,6 +1,5 @@
 """Modules of a kernel that was not built here: from an older root image, an archive, a folder (HOWTO 5.5)."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from ssiuml.reading.damage import Damaged
 from ssiuml.reading.filesystem import NoFilesystemError, read_filesystem
 from ssiuml.reading.source import opened
 from ssiuml.reading.survey import read_tree
+from ssiuml.scratch import scratch_folder
 from ssiuml.tree import Kind, Tree
 from ssiuml.units import GIB
 
@@ -39,9 +39,8 @@ def modules_of_image(image: Path, version: str, work: Path, paths: Sequence[str]
     ModulesError if the image has no such modules or files, Ext2Error if it has no file system, Damaged if
     that is damaged.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="modules.", dir=work) as scratch:
-        root_fs = _root_fs(image, Path(scratch))
+    with scratch_folder(work, "modules") as scratch:
+        root_fs = _root_fs(image, scratch)
         with opened(root_fs) as source:
             try:
                 tree = read_tree(read_filesystem(source), _refuse)
@@ -78,10 +77,9 @@ def _refuse(damage: Damaged) -> None:
 @contextmanager
 def modules_of_archive(archive: Path, version: str, work: Path, mtime_ns: int) -> Iterator[Layer]:
     """Yield the same layer out of an archive that has lib/modules/*version* in it, at any depth."""
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="modules.", dir=work) as scratch:
-        unpack(archive, Path(scratch) / "archive", MAX_ARCHIVE_BYTES)
-        yield modules_of_folder(Path(scratch) / "archive", version, mtime_ns, str(archive))
+    with scratch_folder(work, "modules") as scratch:
+        unpack(archive, scratch / "archive", MAX_ARCHIVE_BYTES)
+        yield modules_of_folder(scratch / "archive", version, mtime_ns, str(archive))
 
 
 def modules_of_folder(folder: Path, version: str, mtime_ns: int, name: str | None = None) -> Layer:

@@ -1,7 +1,6 @@
 """The steps that give layers on top of the base: cluster tools, modules, configuration, demo, prune."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -39,6 +38,7 @@ from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry, entry_of
 from ssiuml.layer import Layer
 from ssiuml.recipe import DebianKernel, Demo, FromFolder, FromSource, ModulesOfImage, OpenGfs
+from ssiuml.scratch import scratch_folder
 from ssiuml.steps import Values, code_digest, file_sha256, folder_digest, package_digest
 from ssiuml.units import GIB
 
@@ -129,7 +129,7 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
 
 
 def _folder(graph: StepGraph, origin: FromFolder) -> Path:
-    return graph.plan.loaded.paths[0].parent / origin.folder
+    return graph.plan.loaded.host_path(origin.folder)
 
 
 @contextmanager
@@ -138,9 +138,8 @@ def _opened(graph: StepGraph, origin: FromSource | FromFolder, work: Path) -> It
     if isinstance(origin, FromFolder):
         yield _folder(graph, origin)
         return
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{origin.source}.", dir=work) as scratch:
-        folder_ = Path(scratch) / "archive"
+    with scratch_folder(work, origin.source) as scratch:
+        folder_ = scratch / "archive"
         unpack(source(graph, origin.source), folder_, MAX_SOURCE_BYTES)
         inner = list(folder_.iterdir())
         yield inner[0] if len(inner) == 1 and inner[0].is_dir() else folder_
@@ -174,7 +173,7 @@ def _add_old_modules(
 
 def _add_opengfs(graph: StepGraph, chosen: OpenGfs) -> None:
     plan = graph.plan
-    kernel_tree = plan.loaded.paths[0].parent / chosen.kernel_tree
+    kernel_tree = plan.loaded.host_path(chosen.kernel_tree)
 
     def opened() -> AbstractContextManager[Layer]:
         packed, work = source(graph, chosen.source), plan.places.work / "opengfs"

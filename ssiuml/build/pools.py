@@ -6,7 +6,6 @@ Each is done by our own code, or by a program of the host's OpenGFS on loop devi
 import hashlib
 import shlex
 import shutil
-import tempfile
 from pathlib import Path
 
 from ssiuml import (
@@ -35,6 +34,7 @@ from ssiuml.opengfs import OpenGfs, call
 from ssiuml.pool.config import load_config
 from ssiuml.pool.label import RESERVED_BYTES
 from ssiuml.recipe import Gfs1Filesystem, Tools
+from ssiuml.scratch import scratch_folder
 from ssiuml.steps import Values, code_digest, package_digest
 from ssiuml.tree import Meta, Tree
 
@@ -106,13 +106,14 @@ class PoolSteps:
             sparse.copy(plan.blank_cidev, cidev)
             sparse.copy(plan.blank, root)
             files = self.devices(root, cidev)
+            configs = [plan.config / name for name in (CIDEV_CONFIG, ROOT_CONFIG)]
             if "ptool" in self.host.programs:
                 with self.host.attached(files):
-                    for name in (CIDEV_CONFIG, ROOT_CONFIG):
-                        call(self.host.ptool(plan.config / name))
+                    for path in configs:
+                        call(self.host.ptool(path))
             else:
-                for name in (CIDEV_CONFIG, ROOT_CONFIG):
-                    config = load_config(plan.config / name)
+                for path in configs:
+                    config = load_config(path)
                     label_devices(config, {one.name: files[one.name] for one in config.devices}, force=False)
         # What comes after is made from the labels.
         return {path.name: _label_sha256(path) for path in (plan.labelled_root, plan.labelled_cidev)}
@@ -150,8 +151,8 @@ class PoolSteps:
 
     def _gfsconf_on_a_file(self, config: Path, cidev: Path) -> None:
         """Have the host's gfsconf write into a file that has the pool's data space and nothing else."""
-        with self._scratch("gfsconf.") as scratch:
-            space, changed = Path(scratch) / "cidev", Path(scratch) / config.name
+        with scratch_folder(self.plan.places.work, "gfsconf") as scratch:
+            space, changed = scratch / "cidev", scratch / config.name
             space.touch()
             with space.open("r+b") as stream:
                 stream.truncate(cidev.stat().st_size - RESERVED_BYTES)
@@ -162,11 +163,6 @@ class PoolSteps:
             with cidev.open("r+b") as target, space.open("rb") as source:
                 target.seek(RESERVED_BYTES)
                 shutil.copyfileobj(source, target)
-
-    def _scratch(self, prefix: str) -> "tempfile.TemporaryDirectory[str]":
-        work = self.plan.places.work
-        work.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=prefix, dir=work)
 
     def mkfs(self) -> Values:
         empty = Tree(Meta(mode=0o755, mtime_ns=self.plan.mtime_ns))
@@ -188,10 +184,10 @@ class PoolSteps:
         pools, plan = self.chosen.pools, self.plan
         node = str(self.recipe.cluster.address_of(1))
         with (
-            self._scratch("root.") as scratch,
+            scratch_folder(plan.places.work, "root") as scratch,
             self.host.assembled(self.devices(root, plan.root_cidev)),
         ):
-            folder, archive = Path(scratch) / "mnt", Path(scratch) / "tree.tar"
+            folder, archive = scratch / "mnt", scratch / "tree.tar"
             folder.mkdir()
             write_tree(archive, contents)
             call(_mkfs_words(self.host, self.chosen))

@@ -104,7 +104,6 @@ def _add_written(
             mtime_ns=plan.mtime_ns,
             server=server,
         )
-        plan.places.work.mkdir(parents=True, exist_ok=True)
         disk_bytes = linuxrc.write_linuxrc_initrd(
             target, small, plan.epoch, chosen.limit_bytes, plan.places.work
         )

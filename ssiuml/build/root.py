@@ -1,6 +1,5 @@
 """The step copy-root: the file system with the tree in it; and the second opinion on it."""
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ssiuml.build.pools import PoolSteps, root_inputs
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.storage import filesystem_inputs
 from ssiuml.recipe import Gfs1Filesystem
+from ssiuml.scratch import scratch_folder
 from ssiuml.steps import StepError, Values, code_digest, package_digest
 from ssiuml.tree import Tree
 
@@ -93,8 +93,8 @@ def _check_writers(graph: StepGraph) -> None:
     appliance = replace(_appliance(graph, contents), task="check")
     expected = compare.take_census(contents)
     other = "appliance" if chosen.writer == "direct" else "direct"
-    with tempfile.TemporaryDirectory(prefix="writers.", dir=plan.places.work) as scratch:
-        second = Path(scratch) / "root_fs"
+    with scratch_folder(plan.places.work, "writers") as scratch:
+        second = scratch / "root_fs"
         there = _write(graph, other, contents, second)
         if other == "direct":
             there = appliance.read_back(second, expected)

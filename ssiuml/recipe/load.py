@@ -40,7 +40,11 @@ class LoadedRecipe:
 
     def source_path(self, file: UserFile) -> Path | None:
         """Return where the file to copy lies; None if *file* has its content in the recipe."""
-        return None if file.source is None else self.paths[0].parent / file.source
+        return None if file.source is None else self.host_path(file.source)
+
+    def host_path(self, path: str) -> Path:
+        """Return where *path*, which the recipe names, lies; a relative one is seen from the recipe."""
+        return self.paths[0].parent / path
 
 
 def load_recipe(name: str, recipes_dir: Path) -> LoadedRecipe:
