@@ -32,6 +32,7 @@ SHELL_SCRIPTS = (
     "cluster-tools/initrd/*",
     "cluster-tools/debian/rc*",
     "cluster-tools/debian/host-keys",
+    "cluster-tools/debian/where_pid",
     "cluster-tools/debian/ssh",
 )
 
@@ -115,9 +116,9 @@ def task_cluster_tools() -> graph.Task | None:
     return step("cluster-tools")
 
 
-def task_kernel_image() -> graph.Task | None:
-    """Unpack the User-Mode Linux kernel, linux-ssi (HOWTO 4)."""
-    return step("kernel-image")
+def task_kernel() -> graph.Task | None:
+    """Build the User-Mode Linux kernel, linux-ssi, or take it from its package (HOWTO 4.1 to 4.4)."""
+    return step("kernel")
 
 
 def task_modules() -> graph.Task | None:

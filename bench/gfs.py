@@ -20,7 +20,7 @@ from ssiuml import sparse
 from ssiuml.appliance import Appliance
 from ssiuml.build import Build
 from ssiuml.cache import entry_of
-from ssiuml.kernel import modules_layer
+from ssiuml.kernel.packed import modules_layer
 from ssiuml.layer import merge, read_layer, write_tree
 from ssiuml.plan import make_plan
 from ssiuml.run import find_tool
@@ -31,7 +31,7 @@ PROJECT = Path(__file__).parent.parent
 REPEAT = 7
 SIZE_BYTES = 2 * GIB
 JOURNALS, JOURNAL_MIB = 15, 32
-STEPS = ("base", "kernel-image", "cluster-tools", "config", "prune")
+STEPS = ("base", "kernel", "cluster-tools", "config", "prune")
 
 
 OPTIONS = ["-q", "-p", "lock_nolock", "-t", "a:b", "-j", str(JOURNALS), "-J", str(JOURNAL_MIB)]
@@ -94,7 +94,7 @@ def whole_tree(name: str) -> tuple[Tree, Appliance]:
     words = [sys.executable, "-m", "doit", f"recipe={name}", *STEPS]
     subprocess.run(words, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     steps = Build(plan).steps
-    kernel = entry_of(steps["kernel-image"].results()["entry"])
+    kernel = entry_of(steps["kernel"].results()["entry"])
     layers = [read_layer(Path(steps["base"].results()["path"])), modules_layer(kernel, None)]
     layers += [read_layer(plan.layer(step)) for step in ("cluster-tools", "config", "prune")]
     tree = merge(layers)

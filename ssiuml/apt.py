@@ -36,6 +36,14 @@ class NoPackageError(SsiumlError):
         self.names = names
 
 
+class NoVersionError(SsiumlError):
+    """A package does not exist in the version wanted; ``there`` says in which it does."""
+
+    def __init__(self, package: str, version: str, there: str) -> None:
+        super().__init__(f"{package} is not there in version {version}")
+        self.there = there
+
+
 class NetworkError(SsiumlError):
     """A mirror cannot be reached or does not have what it should."""
 
@@ -83,10 +91,19 @@ class Apt:
         # The pattern for essential packages is the one that mmdebstrap installs first.
         self._download("install", "--download-only", "-y", "?essential", "apt", *packages)
 
-    def download(self, package: str) -> Path:
-        """Fetch one package without what it depends on; return the file."""
-        self._download("download", package)
-        found = sorted(self.archives.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
+    def download(self, package: str, version: str | None = None) -> Path:
+        """Fetch one package without what it depends on; return the file.
+
+        NoPackageError if there is none, NoVersionError if not in that version.
+        """
+        if version is None:
+            self._download("download", package)
+        else:
+            self._require_version(package, version)
+            self._download("download", f"{package}={version}")
+        # A colon in a version is written %3a in the name of the file.
+        pattern = f"{package}_{version.replace(':', '%3a') if version else '*'}_*.deb"
+        found = sorted(self.archives.glob(pattern), key=lambda path: path.stat().st_mtime)
         if not found:
             raise NetworkError(f"{package}: apt-get download left no file in {self.archives}")
         return found[-1]
@@ -100,6 +117,18 @@ class Apt:
                 raise NoPackageError(unknown) from error
             raise NetworkError(f"packages cannot be fetched: {_last_error(error)}") from error
 
+    def _require_version(self, package: str, version: str) -> None:
+        printed = run(["apt-cache", "madison", package], timeout_s=TIMEOUT_S, env=self._environment)
+        versions = [line.split("|")[1].strip() for line in printed.splitlines() if line.count("|") == 2]
+        if not versions:
+            raise NoPackageError([package])
+        if version not in versions:
+            raise NoVersionError(package, version, ", ".join(dict.fromkeys(versions)))
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+
     def _apt_get(self, *words: str) -> None:
         # apt gives up at once when another apt works in its folders; builds of other recipes may.
         with FileLock(self.folder / ".lock", timeout=TIMEOUT_S):
@@ -107,7 +136,7 @@ class Apt:
                 ["apt-get", "-q", *words],
                 timeout_s=TIMEOUT_S,
                 cwd=self.archives,
-                env={"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"},
+                env=self._environment,
             )
 
     def _prepare(self) -> None:

@@ -44,6 +44,13 @@ class Entry:
                 hint="it has been removed; the same command again makes it anew",
             )
 
+    def remove(self) -> None:
+        """Remove it from the cache, once nobody makes it."""
+        if self.path.parent.is_dir():
+            with locked(self.path):
+                _facts_of(self.path).unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
+
     def as_values(self) -> dict[str, Any]:
         """For a stamp; entry_of gives the entry back."""
         return {"path": str(self.path), "sha256": self.sha256, "facts": dict(self.facts)}
@@ -93,11 +100,7 @@ class Cache:
 
     def remove(self, kind: str, inputs: Values, suffix: str) -> None:
         """Remove an entry, if it is there."""
-        path = self.path(kind, inputs, suffix)
-        if path.parent.is_dir():
-            with locked(path):
-                _facts_of(path).unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+        Entry(self.path(kind, inputs, suffix), "", {}).remove()
 
     @staticmethod
     def _read(path: Path) -> Entry | None:

@@ -29,8 +29,19 @@ LIBRARY_DIRS: Final = (
 )
 
 
+_ELF_CLASS_32: Final = 1
+_EM_386: Final = 3
+HEADER_BYTES: Final = 20  # as much as is_i386 needs
+
+
 class LibraryError(SsiumlError):
     """A program, or a library that one needs, is not in the tree."""
+
+
+def is_i386(start: bytes) -> bool:
+    """Whether a file that begins with *start* is a program (or library) for 32-bit PCs."""
+    whole = start.startswith(ELF_MAGIC) and len(start) >= HEADER_BYTES
+    return whole and start[4] == _ELF_CLASS_32 and start[18] == _EM_386
 
 
 def with_libraries(tree: Tree, programs: Iterable[str]) -> list[str]:

@@ -47,6 +47,23 @@ HOST_TOOLS: Final = (
     HostTool("ssh", "openssh-client", "enter a node"),
     HostTool("ssh-keygen", "openssh-client", "make a cluster's keys"),
 )
+KERNEL_TOOLS: Final = (
+    HostTool("gcc", "gcc", "compile the kernel"),
+    HostTool("/usr/include/stdio.h", "libc6-dev", "compile the kernel's programs"),
+    HostTool("flex", "flex", "compile the kernel's programs"),
+    HostTool("bison", "bison", "compile the kernel's programs"),
+    HostTool("bc", "bc", "compile the kernel"),
+    HostTool("patch", "patch", "apply the kernel's patches"),
+    HostTool("perl", "perl", "compile the kernel"),
+    HostTool("xz", "xz-utils", "unpack the kernel's source"),
+    HostTool("depmod", "kmod", "list what the kernel's modules depend on"),
+)
+OLD_KERNEL_TOOLS: Final = (
+    HostTool("bwrap", "bubblewrap", "run the compiler of 2002"),
+    HostTool("setarch", "util-linux", "run the compiler of 2002"),
+    HostTool("patch", "patch", "apply the kernel's patches"),
+    HostTool("make", "make", "build the kernel"),
+)
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
     HostTool("cpio", "cpio", "read the RAM disk in tests"),

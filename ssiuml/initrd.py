@@ -14,7 +14,7 @@ from ssiuml.atomic import replacing
 from ssiuml.cpio import write_archive
 from ssiuml.elf import with_libraries
 from ssiuml.errors import SsiumlError
-from ssiuml.kernel import module_closure, read_modules_dep
+from ssiuml.kernel.modules import module_closure, read_modules_dep
 from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 from ssiuml.units import format_size
 
@@ -88,7 +88,7 @@ def modules_tree(tree: Tree, version: str, wanted: Sequence[str], mtime_ns: int)
     paths = module_closure(tree, folder, list(wanted))
     for path in paths:
         small.add(f"{folder}/{path}", tree.lookup(f"{folder}/{path}"))
-    lines = "".join(f"{path}: {' '.join(needs[path])}".rstrip() + "\n" for path in sorted(paths))
+    lines = "".join(f"{path}: {' '.join(needs.get(path, []))}".rstrip() + "\n" for path in sorted(paths))
     small.add(f"{folder}/modules.dep", _text(lines, mtime_ns))
     return small
 

@@ -15,7 +15,7 @@ from ssiuml.elf import with_libraries
 from ssiuml.errors import SsiumlError
 from ssiuml.ext2_image import write_ext2
 from ssiuml.initrd import InitrdError, copy_with_links
-from ssiuml.kernel import module_closure
+from ssiuml.kernel.modules import module_closure
 from ssiuml.scratch import scratch_folder
 from ssiuml.templates import render
 from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file

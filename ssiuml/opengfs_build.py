@@ -10,16 +10,14 @@ from typing import Final
 from ssiuml.archive import unpack
 from ssiuml.errors import SsiumlError
 from ssiuml.folder import read_folder
+from ssiuml.kernel.toolchain import Toolchain
 from ssiuml.layer import Layer
-from ssiuml.run import run
 from ssiuml.tree import Tree
 from ssiuml.units import GIB
 
 TIMEOUT_S: Final = 3600.0
 MAX_SOURCE_BYTES: Final = GIB
 MODULES_MK: Final = "make/modules.mk.in"
-# The user's umask must not show in what is installed.
-_IN_FOLDER: Final = 'umask 022 && cd "$1" && shift && exec "$@"'
 INCLUDE: Final = "-I$(KSRC)/arch/um/include"
 
 
@@ -29,12 +27,13 @@ class OpenGfsError(SsiumlError):
 
 @contextmanager
 def opengfs_layer(
-    archive: Path, kernel_tree: Path, work: Path, below: Tree, mtime_ns: int
+    archive: Path, kernel_tree: Path, work: Path, below: Tree, mtime_ns: int, tools_root: Path | None = None
 ) -> Iterator[Layer]:
     """Build the source in *archive* against the configured kernel source *kernel_tree*, and yield its layer.
 
     The flags get the directory of User-Mode Linux's headers; then configure, make and make install, as the
-    HOWTO has it. *below* is the tree that the layer will lie on. Contents are there as long as the context.
+    HOWTO has it. The programs are those of the unpacked root *tools_root*, or of the host. *below* is the
+    tree that the layer will lie on. Contents are there as long as the context.
     Raises OpenGfsError if something is missing, CommandError, with the last lines, if a program fails.
     """
     if not kernel_tree.is_dir():
@@ -49,10 +48,12 @@ def opengfs_layer(
         source = _only_folder(folder, archive)
         add_include(source / MODULES_MK)
         script = "configure" if (source / "configure").is_file() else "autogen.sh"
-        configure = [f"./{script}", f"--with-linux_srcdir={kernel_tree.resolve()}"]
-        for words in (configure, ["make"], ["make", "install", f"DESTDIR={root}"]):
-            # The programs lie in the source, so a shell that is told the folder finds them.
-            run(["sh", "-c", _IN_FOLDER, "sh", source, *words], timeout_s=TIMEOUT_S)
+        root.mkdir()
+        linux = kernel_tree.resolve()
+        tools = Toolchain(tools_root, {"opengfs": source, "linux": linux, "root": root})
+        configure = [f"./{script}", f"--with-linux_srcdir={tools.seen(linux)}"]
+        for words in (configure, ["make"], ["make", "install", f"DESTDIR={tools.seen(root)}"]):
+            tools.run(words, folder=source, timeout_s=TIMEOUT_S)
         yield read_folder(root, mtime_ns, below)
     finally:
         shutil.rmtree(work, ignore_errors=True)

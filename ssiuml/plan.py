@@ -3,13 +3,14 @@
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssiuml import base
 from ssiuml.apt import Apt
 from ssiuml.cache import Cache
 from ssiuml.errors import UsageError
+from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
 from ssiuml.places import Places, cache_root
 from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
@@ -28,6 +29,7 @@ class Plan:
     places: Places
     epoch: int
     offline: bool = False  # take what is there, fetch nothing
+    distcc: bool = False  # compile the kernel on other machines, too
 
     @property
     def recipe(self) -> Recipe:
@@ -56,9 +58,14 @@ class Plan:
         return {
             "distribution": self.recipe.packaged.model_dump(mode="json"),
             "packages": sorted(self.recipe.all_packages),
-            "kernel": self.recipe.kernel.model_dump(mode="json").get("package"),
+            "kernel": self._kernel_package,
             **self.source_inputs,
         }
+
+    @property
+    def _kernel_package(self) -> list[str | None]:
+        kernel = self.recipe.kernel.model_dump(mode="json")
+        return [kernel.get("package"), kernel.get("version")]
 
     @property
     def source_inputs(self) -> dict[str, object]:
@@ -132,6 +139,16 @@ class Plan:
         return self.places.out / "linux-ssi"
 
     @property
+    def kernel_log(self) -> Path:
+        """All that make said when the kernel was built."""
+        return self.places.out / "kernel.log"
+
+    @property
+    def kernel_tree(self) -> SourceTree:
+        """Source and objects of the kernel that is built here; the next build goes on from them."""
+        return SourceTree(self.places.cache / "kernel" / "trees" / self.loaded.name)
+
+    @property
     def initrd(self) -> Path:
         return self.places.out / "initrd-ssi.img"
 
@@ -170,10 +187,10 @@ def make_plan(name: str, project: Path, environ: Mapping[str, str], *, offline: 
             f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970, 0 to {MAX_EPOCH}"
         )
     places = Places(project, cache_root(environ), project / "images" / name)
-    return Plan(loaded, places, int(text), offline)
+    return Plan(loaded, places, int(text), offline, bool(environ.get("DISTCC_HOSTS")))
 
 
 def plan_beside(plan: Plan, name: str) -> Plan:
     """The plan of another recipe in the same checkout, with the same cache and moment."""
     places = Places(plan.places.project, plan.places.cache, plan.places.project / "images" / name)
-    return Plan(load_recipe(name, plan.places.project / "recipes"), places, plan.epoch, plan.offline)
+    return replace(plan, loaded=load_recipe(name, plan.places.project / "recipes"), places=places)

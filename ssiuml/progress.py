@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Final, TextIO
 
 # tqdm is imported where there is a terminal: it takes longer than many a command.
+
+_STEPS_A_LINE: Final = 250
 
 
 def _stream() -> TextIO:
@@ -61,6 +63,34 @@ def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
     with tqdm(
         desc=title, total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, file=stream, leave=False
     ) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance
+
+
+@contextmanager
+def counted(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show work in *total* steps, if that is known: call the function with the number of steps just done.
+
+    A log gets a line now and then.
+    """
+    stream = _stream()
+    if not stream.isatty():
+        done = 0
+
+        def tell(count: int) -> None:
+            nonlocal done
+            done += count
+            if done % _STEPS_A_LINE < count:
+                print(f"{title}: {done} steps{f' of {total}' if total else ''}", file=stream, flush=True)
+
+        yield tell
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=title, total=total, unit="step", file=stream, leave=False) as bar:
 
         def advance(count: int) -> None:
             bar.update(count)

@@ -5,12 +5,14 @@ use stand-ins. What is said here stands in `doit show`, in the manifest and in R
 """
 
 from ssiuml.recipe import (
+    CvsKernel,
     Gfs1Filesystem,
     HistoricInitrd,
     ImageDistribution,
     LinuxrcInitrd,
     NoKernel,
     Recipe,
+    ReleaseKernel,
 )
 
 _MARK = "not verified against the original: "
@@ -29,6 +31,11 @@ def unverified(recipe: Recipe) -> list[str]:
         )
     if isinstance(recipe.kernel, NoKernel) and recipe.kernel.modules != "none":
         found.append("where modules and programs lie in what they are taken from: tested with a stand-in")
+    if isinstance(recipe.kernel, ReleaseKernel | CvsKernel):
+        found.append(
+            f"the kernel's source ({recipe.kernel.source}), its patches and its build: tested with "
+            "stand-ins, never with gcc 2.96"
+        )
     if recipe.opengfs is not None:
         found.append("building and installing OpenGFS: tested with a stand-in")
     if isinstance(recipe.filesystem, Gfs1Filesystem):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-SOURCES = ("dodo.py", "pyproject.toml", "recipes", "templates", "cluster-tools", "ssiuml")
+SOURCES = ("dodo.py", "pyproject.toml", "recipes", "templates", "cluster-tools", "kernel", "ssiuml")
 # A build takes a minute on a quiet machine; this one may be shared and busy.
 BUILD_LIMIT_S = 1200.0
 

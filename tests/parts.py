@@ -7,7 +7,7 @@ from checkouts import Checkout
 
 from ssiuml.build import Build
 from ssiuml.cache import Entry, entry_of
-from ssiuml.kernel import modules_layer
+from ssiuml.kernel.packed import modules_layer
 from ssiuml.layer import merge, read_layer
 from ssiuml.plan import make_plan
 from ssiuml.tree import Tree
@@ -35,6 +35,6 @@ def parts_of(built: Checkout) -> Parts:
     steps = Build(plan).steps
     return Parts(
         kernel=plan.kernel,
-        package=entry_of(steps["kernel-image"].results()["entry"]),
+        package=entry_of(steps["kernel"].results()["entry"]),
         base=Path(steps["base"].results()["path"]),
     )

@@ -184,7 +184,7 @@ def test_distclean_removes_the_recipes_share_of_the_cache(built: Checkout, tmp_p
     cache = tmp_path / "cache"
     subprocess.run(["cp", "-a", built.cache, cache], check=True)
     other = Checkout(built.folder, cache, built.write_recipe("distclean", EXTENDS).recipe)
-    other.build("config", "kernel-image")
+    other.build("config", "kernel")
     other.build("distclean")
     assert not other.images.exists()
     assert [path for path in cache.rglob("*") if path.is_file() and not path.name.endswith(".lock")] == []
@@ -255,15 +255,15 @@ def test_second_build_of_a_recipe_is_refused_while_the_first_runs(variant: Check
 
 
 def test_damaged_kernel_in_the_cache_is_unpacked_again(variant: Checkout) -> None:
-    variant.build("kernel-image")
+    variant.build("kernel")
     (entry,) = (variant.cache / "kernel").glob("*.tar")
     with entry.open("r+b") as stream:
         stream.seek(1 << 20)
         stream.write(b"damaged")
-    outcome = variant.build("kernel-image")
+    outcome = variant.build("kernel")
     assert "was damaged" in outcome.output
     assert "it is made again" in outcome.output
-    version = json.loads((variant.images / "steps" / "kernel-image.json").read_text())
+    version = json.loads((variant.images / "steps" / "kernel.json").read_text())
     assert version["results"]["entry"]["facts"]["version"].startswith("6.1.")
 
 

@@ -132,7 +132,7 @@ def test_list_shows_the_steps_in_the_order_of_the_howto_each_with_a_line(checkou
     lines = [line.split(maxsplit=1) for line in checkout.doit("list").splitlines()]
     assert [words[0] for words in lines if len(words) < 2] == []
     names = [words[0] for words in lines]
-    howto = ["fetch", "base", "sparse", "cluster-config", "mkfs", "cluster-tools", "kernel-image", "modules"]
+    howto = ["fetch", "base", "sparse", "cluster-config", "mkfs", "cluster-tools", "kernel", "modules"]
     howto += ["config", "prune", "copy-root", "initrd", "build-root"]
     assert [name for name in names if name in howto] == howto
     assert {"host-tools", "check", "recipes", "show", "explain", "distclean", "lint", "test"} <= set(names)
@@ -141,7 +141,18 @@ def test_list_shows_the_steps_in_the_order_of_the_howto_each_with_a_line(checkou
 def test_list_of_rh72_reads_like_section_5_of_the_howto(checkout: Checkout) -> None:
     names = [line.split()[0] for line in checkout.doit("recipe=rh72", "list").splitlines()]
     howto = ["fetch", "base", "sparse", "cluster-config", "ptool", "passemble", "gfsconf", "mkfs"]
-    howto += ["cluster-tools", "modules", "config", "demo", "prune", "copy-root", "initrd", "build-root"]
+    howto += [
+        "cluster-tools",
+        "kernel",
+        "modules",
+        "opengfs",
+        "config",
+        "demo",
+        "prune",
+        "copy-root",
+        "initrd",
+        "build-root",
+    ]
     assert names[: names.index("build-root") + 1] == ["host-tools", *howto]
 
 

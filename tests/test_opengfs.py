@@ -15,7 +15,7 @@ from redhat.recording import RecordingTools, make_recording_tools
 from redhat.serving import SMALL, sources
 
 RECIPE = """\
-extends: rh72
+extends: rh72-old-root
 description: with the host's programs
 sizes: {{root_fs: 512 MiB}}
 filesystem: {{journals: 3}}

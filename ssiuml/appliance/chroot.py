@@ -14,7 +14,7 @@ from ssiuml import sparse
 from ssiuml.appliance.fill import Appliance, ApplianceError, appliance_tree
 from ssiuml.atomic import replacing
 from ssiuml.compare import Census, take_census
-from ssiuml.elf import ELF_MAGIC
+from ssiuml.elf import is_i386
 from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, write_image
@@ -33,8 +33,6 @@ _JOURNAL_BYTES: Final = 8 * MIB
 # For what the program writes: images, and the copies that go into them.
 _ROOM_BYTES: Final = 256 * MIB
 _MAX_RESULT_BYTES: Final = 128 * MIB
-_ELF_CLASS_32: Final = 1
-_EM_386: Final = 3
 SHELL: Final = "bin/sh"  # of the tree; it starts the program
 
 
@@ -106,5 +104,4 @@ def _is_i386(tree: Tree, path: str) -> bool:
     node = tree.find(path)
     if node is None or node.content is None:
         return False
-    start = next(node.content.chunks(), b"")[:20]
-    return start.startswith(ELF_MAGIC) and start[4] == _ELF_CLASS_32 and start[18] == _EM_386
+    return is_i386(next(node.content.chunks(), b""))

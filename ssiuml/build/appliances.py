@@ -1,9 +1,10 @@
 """The build appliance of a recipe, also for recipes that have no kernel for one."""
 
-from ssiuml import base, kernel
+from ssiuml import base
 from ssiuml.appliance import Appliance
 from ssiuml.cache import entry_of
 from ssiuml.errors import SsiumlError
+from ssiuml.kernel import packed
 from ssiuml.layer import merge
 from ssiuml.plan import Plan, plan_beside
 from ssiuml.steps import StepError, Values, read_results
@@ -20,14 +21,14 @@ def foreign_appliance(plan: Plan, name: str) -> Appliance:
     """
     other = plan_beside(plan, name)
     try:
-        package = entry_of(_results(other, "kernel-image")["entry"])
+        package = entry_of(_results(other, "kernel")["entry"])
         base_entry = entry_of(_results(other, "base"))
     except StepError as error:
         raise NoApplianceError(
             f"recipe {name}: its kernel and base, which the build appliance is made of, are not built",
-            hint=f"./run recipe={name} base kernel-image",
+            hint=f"./run recipe={name} base kernel",
         ) from error
-    programs = merge([base.layer_of(base_entry), kernel.modules_layer(package, None)])
+    programs = merge([base.layer_of(base_entry), packed.modules_layer(package, None)])
     return Appliance(
         kernel=other.kernel,
         modules_version=str(package.facts["version"]),

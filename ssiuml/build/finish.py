@@ -3,7 +3,7 @@
 from typing import Any
 
 from ssiuml import manifest
-from ssiuml.build.contents import kernel_version
+from ssiuml.build.kernels import kernel_version
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.steps import Values, digest_of
 from ssiuml.unverified import unverified
@@ -28,7 +28,7 @@ def add_steps(graph: StepGraph) -> None:
     def inputs() -> Values:
         return {"recipe": digest_of(recipe.model_dump(mode="json"))}
 
-    wanted = ("base", "kernel-image", "copy-root", "gfsconf", "initrd", "initrd-memexp")
+    wanted = ("base", "kernel", "copy-root", "gfsconf", "initrd", "initrd-memexp")
     graph.add("build-root", [name for name in wanted if name in graph.steps], inputs, describe, plan.manifest)
 
 
@@ -50,7 +50,8 @@ def _images(graph: StepGraph) -> dict[str, Any]:
 
 def _kernel(graph: StepGraph) -> dict[str, Any]:
     kernel = {"version": kernel_version(graph), "parameters": list(graph.recipe.kernel.parameters)}
-    if "kernel-image" not in graph.steps:
+    if "kernel" not in graph.steps:
         return kernel
-    facts = graph.results("kernel-image")
-    return {**kernel, "file": graph.plan.kernel.name, "package": facts["package"], "sha256": facts["sha256"]}
+    facts = graph.results("kernel")
+    origin = {"package": facts["package"]} if facts["package"] else {}
+    return {**kernel, "file": graph.plan.kernel.name, **origin, "sha256": facts["sha256"]}

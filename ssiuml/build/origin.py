@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ssiuml import apt, base, base_image, compressed, ext2, kernel
+from ssiuml import apt, base, base_image, compressed, ext2
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import entry_of
 from ssiuml.errors import RecipeError
 from ssiuml.layer import Layer
-from ssiuml.recipe import DebianKernel, PackagesDistribution
+from ssiuml.recipe import PackageKernel, PackagesDistribution, SourceKernel
 from ssiuml.sources import Fetched, fetch, wanted_sha256
 from ssiuml.steps import StepError, Values, code_digest, file_sha256, package_digest
 
@@ -64,13 +64,16 @@ def _add_packages(graph: StepGraph) -> None:
         plan.apt.update()
         facts: dict[str, object] = {}
         try:
-            if isinstance(recipe.kernel, DebianKernel):
-                package = plan.apt.download(recipe.kernel.package)
+            if isinstance(recipe.kernel, PackageKernel | SourceKernel):
+                package = plan.apt.download(recipe.kernel.package, _version(recipe.kernel))
                 facts = {"kernel_package": str(package), "kernel_sha256": file_sha256(package)}
             if not plan.cache.has("base", plan.base_inputs, ".tar"):
                 plan.apt.download_with_dependencies(recipe.all_packages)
         except apt.NoPackageError as error:
             raise _no_package(graph, error.names) from error
+        except apt.NoVersionError as error:
+            hint = f"set distribution.snapshot to a time when it was, or another one: {error.there}"
+            raise plan.loaded.error(("kernel", "version"), str(error), hint) from error
         return {**facts, "sources": _fetch_sources(graph)}
 
     def install() -> Values:
@@ -78,9 +81,6 @@ def _add_packages(graph: StepGraph) -> None:
         return base.get_or_make(plan.cache, recipe, plan.epoch, plan.apt).as_values()
 
     def forget() -> None:
-        with suppress(StepError):
-            if sha256 := graph.results("fetch").get("kernel_sha256"):
-                plan.cache.remove("kernel", kernel.inputs(sha256), ".tar")
         plan.cache.remove("base", plan.base_inputs, ".tar")
         plan.fetch_stamp.unlink(missing_ok=True)
         shutil.rmtree(plan.apt.folder, ignore_errors=True)
@@ -106,6 +106,10 @@ def _add_packages(graph: StepGraph) -> None:
     graph.forgetting.append(forget)
 
 
+def _version(kernel: PackageKernel | SourceKernel) -> str | None:
+    return kernel.version if isinstance(kernel, SourceKernel) else None
+
+
 def _entry_file(results: Values) -> list[Path]:
     return [Path(results["path"])]
 
@@ -113,7 +117,7 @@ def _entry_file(results: Values) -> list[Path]:
 def _no_package(graph: StepGraph, names: list[str]) -> RecipeError:
     loaded, recipe = graph.plan.loaded, graph.recipe
     places: dict[str, tuple[str | int, ...]] = {}
-    if isinstance(recipe.kernel, DebianKernel):
+    if isinstance(recipe.kernel, PackageKernel | SourceKernel):
         places[recipe.kernel.package] = ("kernel", "package")
     places |= {name: ("packages", number) for number, name in enumerate(recipe.packages)}
     places |= {name: ("extra_packages", number) for number, name in enumerate(recipe.extra_packages)}

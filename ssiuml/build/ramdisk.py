@@ -6,7 +6,7 @@ from pathlib import Path
 from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, kernel, linuxrc, mkinitrd, tree, ubd_nodes
 from ssiuml.appliance import appliance_digest
 from ssiuml.build.appliances import foreign_appliance
-from ssiuml.build.contents import kernel_version
+from ssiuml.build.kernels import kernel_version
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.recipe import CpioInitrd, Gfs1Filesystem, HistoricInitrd, LinuxrcInitrd
 from ssiuml.steps import Values, code_digest, file_sha256

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ssiuml import compare, gfs, gfs2, gfs2_tools, image, layer, ondisk, sparse, tree
 from ssiuml.appliance import Appliance, Filled, appliance_digest
-from ssiuml.build.contents import kernel_version
+from ssiuml.build.kernels import kernel_version
 from ssiuml.build.pools import PoolSteps, root_inputs
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.storage import filesystem_inputs
@@ -47,7 +47,7 @@ def add_steps(graph: StepGraph) -> None:
     elif chosen.writer == "direct":
         graph.add("copy-root", graph.layers, direct_inputs, copy_root, plan.root_fs)
     else:
-        after = [*graph.layers, "mkfs", "kernel-image"]
+        after = [*graph.layers, "mkfs", "kernel"]
         graph.add("copy-root", after, filling_inputs, copy_root, plan.root_fs)
 
 

@@ -2,11 +2,14 @@
 
 from ssiuml.recipe.boot import (
     CpioInitrd,
-    DebianKernel,
+    CvsKernel,
     HistoricInitrd,
     LinuxrcInitrd,
     ModulesOfImage,
     NoKernel,
+    PackageKernel,
+    ReleaseKernel,
+    SourceKernel,
 )
 from ssiuml.recipe.dump import dump_recipe
 from ssiuml.recipe.filesystem import Gfs1Filesystem, Gfs2Filesystem, Pool
@@ -27,7 +30,7 @@ from ssiuml.recipe.origin import (
 __all__ = [
     "Cluster",
     "CpioInitrd",
-    "DebianKernel",
+    "CvsKernel",
     "Demo",
     "Download",
     "FromFolder",
@@ -41,9 +44,12 @@ __all__ = [
     "ModulesOfImage",
     "NoKernel",
     "OpenGfs",
+    "PackageKernel",
     "PackagesDistribution",
     "Pool",
     "Recipe",
+    "ReleaseKernel",
+    "SourceKernel",
     "Tools",
     "UserFile",
     "dump_recipe",

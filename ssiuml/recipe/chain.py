@@ -21,7 +21,9 @@ _SHAPE_KEYS: Mapping[KeyPath, str] = {
     ("kernel",): "source",
     ("initrd",): "form",
 }
-_ALTERNATIVES: frozenset[KeyPath] = frozenset({("cluster_tools",), ("kernel", "modules")})
+_ALTERNATIVES: frozenset[KeyPath] = frozenset(
+    {("cluster_tools",), ("kernel", "modules"), ("kernel", "ssi"), ("kernel", "ci")}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ssiuml.recipe.boot import TODAY
 from ssiuml.recipe.problems import KeyPath, Problem
 from ssiuml.units import MIB, format_size
 
@@ -60,8 +61,10 @@ def check_all(parts: Parts) -> Iterator[Problem]:
         yield from check_cluster(cluster)
     if parts.kernel and parts.initrd:
         yield from check_boot(parts.kernel, parts.initrd)
-    if parts.kernel and filesystem and (parts.kernel.source == "debian") != (filesystem.type == "gfs2"):
-        wanted = "gfs2" if parts.kernel.source == "debian" else "gfs1"
+    if parts.kernel:
+        yield from check_kernel(parts.kernel, parts)
+    if parts.kernel and filesystem and _is_of_today(parts.kernel) != (filesystem.type == "gfs2"):
+        wanted = "gfs2" if _is_of_today(parts.kernel) else "gfs1"
         yield Problem(
             ("filesystem", "type"),
             f"{filesystem.type} cannot be mounted by the kernel of kernel.source: {parts.kernel.source}",
@@ -91,22 +94,27 @@ def check_packages(parts: Parts) -> Iterator[Problem]:
                 "is for a base of packages, and distribution.base is image",
                 "leave it out, or put them in files",
             )
-    if parts.kernel and parts.kernel.source == "debian":
+    if parts.kernel and _is_of_today(parts.kernel):
         yield Problem(
             ("kernel", "source"),
-            "debian is for a base of packages, and distribution.base is image",
-            "set source: none",
+            f"{parts.kernel.source} is for a base of packages, and distribution.base is image",
+            "set source: release, cvs or none",
         )
 
 
 def source_uses(parts: Parts) -> Iterator[tuple[KeyPath, str]]:
     """Yield where a source is named, and which."""
-    modules = getattr(parts.kernel, "modules", None)
+    kernel = parts.kernel
+    modules, ssi = getattr(kernel, "modules", None), getattr(kernel, "ssi", None)
     uses: list[tuple[KeyPath, object]] = [
         (("distribution", "source"), parts.distribution),
         (("cluster_tools", "source"), parts.cluster_tools),
         (("demo", "source"), parts.demo),
         (("opengfs", "source"), parts.opengfs),
+        (("kernel", "base"), kernel),
+        (("kernel", "ssi"), kernel if isinstance(ssi, str) else None),
+        (("kernel", "ssi", "source"), ssi),
+        (("kernel", "ci", "source"), getattr(kernel, "ci", None)),
         (("kernel", "modules", "from_image"), modules),
         (("kernel", "modules", "source"), modules),
     ]
@@ -214,12 +222,35 @@ def check_tools(tools: Tools, filesystem: Filesystem) -> Iterator[Problem]:
 
 def check_boot(kernel: Kernel, initrd: Initrd) -> Iterator[Problem]:
     """The kernel must be able to unpack the initrd."""
-    if (kernel.source == "debian") != (initrd.form == "cpio"):
-        what = "cpio" if kernel.source == "debian" else "linuxrc or cluster_mkinitrd"
+    if _is_of_today(kernel) != (initrd.form == "cpio"):
+        what = "cpio" if _is_of_today(kernel) else "linuxrc or cluster_mkinitrd"
         yield Problem(
             ("initrd", "form"),
             f"{initrd.form} is not for kernel.source: {kernel.source}",
             f"set form: {what}",
+        )
+
+
+def _is_of_today(kernel: Kernel) -> bool:
+    """Whether it has GFS2 and unpacks a cpio; Linux 2.4 has GFS1 and an ext2 image."""
+    return kernel.source in TODAY
+
+
+def check_kernel(kernel: Kernel, parts: Parts) -> Iterator[Problem]:
+    """Programs of 2002 come out of an image of 2002, and OpenGFS is built against a kernel's source."""
+    built = kernel.source in ("release", "cvs")
+    image = parts.distribution is not None and parts.distribution.base == "image"
+    if built and getattr(kernel, "toolchain", None) == "base-image" and not image:
+        yield Problem(
+            ("kernel", "toolchain"),
+            "base-image is for distribution.base: image",
+            "set toolchain: {folder: DIR}, an unpacked root with the compiler of the time",
+        )
+    if parts.opengfs and parts.opengfs.kernel_tree is None and not built:
+        yield Problem(
+            ("opengfs", "kernel_tree"),
+            f"is missing: with kernel.source: {kernel.source} no kernel is built here that OpenGFS fits",
+            "set kernel_tree: the folder of the configured kernel source",
         )
 
 

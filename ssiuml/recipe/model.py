@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field, model_validator
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.boot import DebianKernel, Initrd, Kernel
+from ssiuml.recipe.boot import TODAY, Initrd, Kernel
 from ssiuml.recipe.checks import Parts, check_all, source_uses
 from ssiuml.recipe.filesystem import Filesystem, Gfs1Filesystem, Gfs2Filesystem, Sizes
 from ssiuml.recipe.nodes import Cluster
@@ -124,8 +124,8 @@ class Recipe(Section):
 
     @property
     def can_boot(self) -> bool:
-        """Whether a node can be started from the images alone: there is a kernel among them."""
-        return isinstance(self.kernel, DebianKernel)
+        """Whether a node can be started here: its kernel is of today, and among the images."""
+        return self.kernel.source in TODAY
 
     @property
     def gfs2(self) -> Gfs2Filesystem:

@@ -60,6 +60,11 @@ class Download(Section):
         """Its name among the downloads."""
         return self.file or _last_part(self.urls[0])
 
+    @property
+    def published_name(self) -> str:
+        """The name under which it was published."""
+        return _last_part(self.urls[0])
+
     @model_validator(mode="after")
     def _has_a_name(self) -> "Download":
         if not v.is_file_name(self.file_name):
@@ -90,6 +95,10 @@ def _origin_tag(value: object) -> str:
     return "<folder>" if has_folder else "<source>"
 
 
+FromSourceOrFolder = Annotated[
+    Annotated[FromSource, Tag("<source>")] | Annotated[FromFolder, Tag("<folder>")],
+    Discriminator(_origin_tag),
+]
 ClusterTools = Annotated[
     Annotated[Literal["builtin"], Tag("<builtin>")]
     | Annotated[FromSource, Tag("<source>")]
@@ -109,7 +118,9 @@ class OpenGfs(Section):
     """OpenGFS, built for User-Mode Linux (HOWTO 4.7)."""
 
     source: v.SourceName = Field(description="one of the sources: OpenGFS's source")
-    kernel_tree: v.HostPath = Field(description="the folder of the configured kernel source")
+    kernel_tree: v.HostPath | None = Field(
+        None, description="the folder of the configured kernel source; null for that of the kernel built here"
+    )
 
 
 class HostProgram(Section):

@@ -261,6 +261,14 @@ KernelVersion = Annotated[
     str,
     _matching(r"[0-9]+(\.[0-9]+)+[A-Za-z0-9.+_-]*", "the version of a kernel", "write it like 2.4.16-21um"),
 ]
+PackageVersion = Annotated[
+    str,
+    _matching(
+        r"[0-9][A-Za-z0-9.+~:-]*",
+        "the version of a Debian package",
+        "write it as `apt-cache policy` shows it",
+    ),
+]
 Word = Annotated[str, _matching(r"[!-~]+", "one word", "write it without spaces")]
 Suite = Annotated[
     str, _matching(r"[a-z][a-z0-9-]*", "the name of a suite", "write a code name such as bookworm")

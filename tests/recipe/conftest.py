@@ -28,7 +28,7 @@ cluster:
   node_limit: 3
   network: 192.168.50.0/24
   timings: {token_ms: 2000, join_ms: 50, consensus_ms: 2400}
-kernel: {source: debian, package: user-mode-linux, modules: all}
+kernel: {source: package, package: user-mode-linux, modules: all}
 initrd: {tools: [/bin/busybox], modules: [dlm, gfs2], limit: 12 MiB}
 root_password_hash: "$6$salt$hash"
 release: {root: root-x, utils: utils-x}

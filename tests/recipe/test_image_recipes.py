@@ -174,10 +174,10 @@ BAD = [
     ),
     ("tools: {ptool: {host: ptool}}", "2: tools.ptool.host: 'ptool' is not the absolute path of a program"),
     ("tools: {ptool: theirs}", "2: tools.ptool: 'theirs' is not possible\n  write builtin"),
-    ("kernel: {source: debian}", "2: kernel.package: is missing"),
+    ("kernel: {source: package}", "2: kernel.package: is missing"),
     (
-        "kernel: {source: debian, package: user-mode-linux, modules: all}",
-        "2: kernel.source: debian is for a base of packages, and distribution.base is image",
+        "kernel: {source: package, package: user-mode-linux, modules: all}",
+        "2: kernel.source: package is for a base of packages, and distribution.base is image",
     ),
     ("kernel: {version: new}", "2: kernel.version: 'new' is not the version of a kernel"),
     ("cluster_tools: builtin", "2: cluster_tools: the builtin ones are for a base of packages"),

@@ -27,7 +27,7 @@ def test_bookworm_min_is_bookworm_for_three_nodes() -> None:
     assert recipe.packages == whole.packages
     assert (recipe.filesystem.journals, recipe.filesystem.journal_size_bytes) == (3, 8 * 2**20)
     assert (recipe.cluster.node_limit, recipe.sizes.root_fs_bytes) == (3, 2**30)
-    assert recipe.kernel.modules == ("configfs", "dlm", "gfs2")
+    assert recipe.kernel.model_dump()["modules"] == ("configfs", "dlm", "gfs2")
     assert recipe.release.root != whole.release.root
 
 

@@ -10,7 +10,7 @@ from redhat import cluster_tools, demo, older_root, root_image
 # A recipe that extends rh72, small; its sources are to be added.
 SMALL: Final = """\
 description: for a test
-extends: rh72
+extends: rh72-old-root
 sizes: {root_fs: 512 MiB}
 filesystem: {journals: 3}
 cluster: {node_limit: 3}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml import kernel
 from ssiuml.cache import Cache, Entry
-from ssiuml.kernel import KernelError, module_closure, module_name, read_modules_dep
+from ssiuml.kernel import KernelError, package, packed
+from ssiuml.kernel.modules import module_closure, module_name, read_modules_dep
 from ssiuml.layer import LayerError, merge
 from ssiuml.run import CommandError
 from ssiuml.tree import Literal, Meta, Tree, TreeError, file
@@ -32,7 +32,7 @@ GOOD = {
 }
 
 
-def _package(folder: Path, files: dict[str, str]) -> Path:
+def _kernel_package(folder: Path, files: dict[str, str]) -> Path:
     root = folder / "root"
     control = root / "DEBIAN" / "control"
     control.parent.mkdir(parents=True)
@@ -68,7 +68,7 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def entry(tmp_path: Path, cache: Cache) -> Entry:
-    return kernel.unpack(cache, _package(tmp_path, GOOD))
+    return package.unpack(cache, _kernel_package(tmp_path, GOOD))
 
 
 def test_package_is_unpacked_once_and_its_version_is_known(
@@ -78,13 +78,13 @@ def test_package_is_unpacked_once_and_its_version_is_known(
     listed = subprocess.run(["tar", "-tf", str(entry.path)], capture_output=True, text=True, check=True)
     assert {f"./{name}" for name in GOOD} <= set(listed.stdout.splitlines())
     stamp = entry.path.stat().st_mtime_ns
-    assert kernel.unpack(cache, tmp_path / "user-mode-linux.deb") == entry
+    assert package.unpack(cache, tmp_path / "user-mode-linux.deb") == entry
     assert entry.path.stat().st_mtime_ns == stamp
 
 
 def test_program_is_written_executable(entry: Entry, tmp_path: Path) -> None:
     target = tmp_path / "images" / "linux-ssi"
-    kernel.write_program(entry, target)
+    packed.write_program(entry, target)
     assert target.read_bytes() == b"the kernel"
     assert target.stat().st_mode & 0o7777 == 0o755
 
@@ -92,9 +92,9 @@ def test_program_is_written_executable(entry: Entry, tmp_path: Path) -> None:
 def test_program_that_is_a_folder_is_an_error(tmp_path: Path, cache: Cache) -> None:
     files = {**GOOD, f"{PROGRAM}/inside": ""}
     del files[PROGRAM]
-    entry = kernel.unpack(cache, _package(tmp_path, files))
+    entry = package.unpack(cache, _kernel_package(tmp_path, files))
     with pytest.raises(KernelError, match=r"/usr/bin/linux\.uml is not a regular file$"):
-        kernel.write_program(entry, tmp_path / "linux-ssi")
+        packed.write_program(entry, tmp_path / "linux-ssi")
     assert not (tmp_path / "linux-ssi").exists()
 
 
@@ -126,26 +126,26 @@ def test_program_that_is_a_folder_is_an_error(tmp_path: Path, cache: Cache) -> N
 def test_package_of_something_else_is_refused_and_not_kept(
     tmp_path: Path, cache: Cache, files: dict[str, str], problem: str
 ) -> None:
-    package = _package(tmp_path, files)
+    made = _kernel_package(tmp_path, files)
     with pytest.raises(KernelError) as error:
-        kernel.unpack(cache, package)
-    assert str(error.value) == f"{package}: {problem}"
+        package.unpack(cache, made)
+    assert str(error.value) == f"{made}: {problem}"
     assert _cached(cache.root) == []
 
 
 def test_damaged_package_is_refused_and_not_kept(tmp_path: Path, cache: Cache) -> None:
-    package = _package(tmp_path, GOOD)
-    whole = package.read_bytes()
+    made = _kernel_package(tmp_path, GOOD)
+    whole = made.read_bytes()
     for data in (b"", b"no package", whole[:200], whole[:2000]):
-        package.write_bytes(data)
+        made.write_bytes(data)
         with pytest.raises((CommandError, LayerError)) as error:
-            kernel.unpack(cache, package)
-        assert str(package) in str(error.value)
+            package.unpack(cache, made)
+        assert str(made) in str(error.value)
         assert _cached(cache.root) == []
 
 
 def test_all_modules_make_the_layer_lib_modules(entry: Entry) -> None:
-    tree = merge([kernel.modules_layer(entry, None)])
+    tree = merge([packed.modules_layer(entry, None)])
     files = {path: node.read().decode() for path, node in tree.walk() if node.content is not None}
     expected = {name.replace("usr/lib/uml", "lib"): text for name, text in GOOD.items() if name != PROGRAM}
     assert files == expected
@@ -153,7 +153,7 @@ def test_all_modules_make_the_layer_lib_modules(entry: Entry) -> None:
 
 
 def test_wanted_modules_bring_what_they_need_and_no_others_compressed_or_not(entry: Entry) -> None:
-    tree = merge([kernel.modules_layer(entry, ["dlm"])])
+    tree = merge([packed.modules_layer(entry, ["dlm"])])
     names = {path.rpartition("/")[2] for path, node in tree.walk() if node.content is not None}
     assert names == {"modules.dep", "modules.builtin", "configfs.ko", "dlm.ko"}
 

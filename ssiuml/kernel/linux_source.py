@@ -1,0 +1,178 @@
+"""linux-ssi of today: Debian's linux-source with patches and options of ours, built for User-Mode Linux."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ssiuml import host
+from ssiuml.cache import Cache, Entry
+from ssiuml.kernel import KernelError
+from ssiuml.kernel.compiling import compiling
+from ssiuml.kernel.config import read_wishes, require_wishes
+from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
+from ssiuml.kernel.patches import apply_patch, patch_inputs, read_series
+from ssiuml.kernel.source_tree import SourceTree
+from ssiuml.progress import stages
+from ssiuml.run import find_tool, run
+from ssiuml.scratch import scratch_folder
+from ssiuml.steps import Values, digest_of, file_sha256
+
+RELEASE_SUFFIX: Final = "-ssi"
+# Two cores need six minutes; a busy machine may be many times slower.
+BUILD_TIMEOUT_S: Final = 4 * 3600.0
+_TIMEOUT_S: Final = 1200.0
+_NS: Final = 10**9
+_MAKE: Final = ("make", "--no-print-directory", "ARCH=um", "SUBARCH=x86_64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceBuild:
+    """What a kernel is built from, and where."""
+
+    package: Path  # Debian's, with the source
+    package_sha256: str
+    patches: Path | None  # a folder with a series
+    config: tuple[Path, ...]  # fragments
+    epoch: int  # the time that the kernel says it was built, in seconds since 1970
+    tree: SourceTree
+    log: Path
+    distcc: bool  # use distcc's hosts, where it is installed
+
+    @property
+    def series(self) -> list[Path]:
+        """The patches in their order."""
+        return read_series(self.patches) if self.patches is not None else []
+
+    def inputs(self) -> Values:
+        """What the finished kernel is kept under in the cache."""
+        return {
+            "package_sha256": self.package_sha256,
+            **patch_inputs(self.series),
+            "config": [file_sha256(path) for path in self.config],
+            "epoch": self.epoch,
+            "compiler": compiler_version(),
+        }
+
+
+def compiler_version() -> str:
+    """What the compiler calls itself; empty where there is none."""
+    if find_tool("gcc") is None:
+        return ""
+    return run(["gcc", "--version"], timeout_s=_TIMEOUT_S).partition("\n")[0]
+
+
+def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
+    """Return the kernel of *build* from the cache, built if it is not there; facts hold the ``version``.
+
+    HostError if a program is missing here; KernelError for patches that do not fit, options that do not
+    stick, and what the compiler complains of.
+    """
+
+    def make(path: Path) -> Values:
+        host.require(host.KERNEL_TOOLS)
+        source = {"package_sha256": build.package_sha256, **patch_inputs(build.series)}
+        with build.tree.prepared(digest_of(source), lambda folder: _unpack(build, folder)):
+            distcc = build.distcc and find_tool("distcc") is not None
+            words = [*_MAKE, *_identity(build.epoch), *_compiler(distcc)]
+            _configure(build, words)
+            _compile(build, words, distcc=distcc)
+            return _pack(build, words, path)
+
+    return cache.get_or_make(KIND, build.inputs(), SUFFIX, make)
+
+
+def _unpack(build: SourceBuild, folder: Path) -> None:
+    with stages("kernel source") as show, scratch_folder(folder.parent, "unpack") as scratch:
+        show("unpacking")
+        package, packed = scratch / "data.tar", "./usr/src"
+        run(["dpkg-deb", "--fsys-tarfile", build.package], timeout_s=_TIMEOUT_S, stdout=package)
+        run(["tar", "-C", scratch, "-xf", package, packed], timeout_s=_TIMEOUT_S)
+        package.unlink()
+        archives = sorted((scratch / packed).glob("linux-source-*.tar.*"))
+        if len(archives) != 1:
+            raise KernelError(
+                f"{build.package}: should hold one linux-source-*.tar.*, it holds {len(archives)}"
+            )
+        run(["tar", "-C", scratch, "-xf", archives[0]], timeout_s=_TIMEOUT_S)
+        inner = scratch / archives[0].name.partition(".tar")[0]
+        if not (inner / "Kbuild").is_file():
+            raise KernelError(
+                f"{build.package}: in {archives[0].name} is no folder {inner.name} with a kernel"
+            )
+        for patch in build.series:
+            show(f"applying {patch.name}")
+            apply_patch(patch, inner)
+        inner.rename(folder)
+
+
+def _identity(epoch: int) -> list[str]:
+    """What would otherwise be of this build alone (Documentation/kbuild/reproducible-builds.rst)."""
+    when = datetime.fromtimestamp(epoch, UTC).strftime("%a %b %e %H:%M:%S UTC %Y")
+    names = ["KBUILD_BUILD_USER=ssiuml", "KBUILD_BUILD_HOST=ssiuml", "KBUILD_BUILD_VERSION=1"]
+    return [f"LOCALVERSION={RELEASE_SUFFIX}", f"KBUILD_BUILD_TIMESTAMP={when}", *names]
+
+
+def _compiler(distcc: bool) -> list[str]:
+    """The compiler as make's variable: through ccache where it is installed, or distcc."""
+    if find_tool("ccache") is not None:
+        return ["CC=ccache gcc"]
+    return ["CC=distcc gcc"] if distcc else []
+
+
+def _environment(*, distcc: bool = False) -> dict[str, str]:
+    found = {"LC_ALL": "C", "TZ": "UTC", "KCONFIG_CONFIG": ".config"}
+    # What the caller's shell may have set for kernels of his own would change this one.
+    others = ("MAKEFLAGS", "KCFLAGS", "KCPPFLAGS", "KAFLAGS", "CROSS_COMPILE", "LLVM", "INSTALL_MOD_STRIP")
+    found.update(dict.fromkeys(others, ""))
+    return {**found, "CCACHE_PREFIX": "distcc"} if distcc else found
+
+
+def _jobs(distcc: bool) -> int:
+    """How many compilers to run at a time: one for each core, with distcc as many as it says."""
+    if distcc:
+        return max(1, int(run(["distcc", "-j"], timeout_s=_TIMEOUT_S).strip() or 1))
+    return len(os.sched_getaffinity(0))
+
+
+def _configure(build: SourceBuild, words: Sequence[str]) -> None:
+    tree, wishes = build.tree, read_wishes(build.config)
+    make = [*words, f"O={tree.build}", "-s", f"--directory={tree.source}"]
+    env = _environment()
+    tree.build.mkdir(exist_ok=True)
+    config = tree.build / ".config"
+    run([*make, "defconfig"], timeout_s=_TIMEOUT_S, env=env)
+    merge = tree.source / "scripts" / "kconfig" / "merge_config.sh"
+    run(
+        [merge, "-m", "-O", tree.build, config, *build.config],
+        timeout_s=_TIMEOUT_S,
+        cwd=tree.build,
+        env={**env, "ARCH": "um"},
+    )
+    run([*make, "olddefconfig"], timeout_s=_TIMEOUT_S, env=env)
+    require_wishes(wishes, config)
+
+
+def _compile(build: SourceBuild, words: Sequence[str], *, distcc: bool) -> None:
+    tree = build.tree
+    fresh = not (tree.build / "vmlinux").exists()
+    make = [*words, f"-j{_jobs(distcc)}", f"O={tree.build}", f"--directory={tree.source}", "linux", "modules"]
+    with compiling("kernel", build.log, tree.steps if fresh else None) as take:
+        run(make, timeout_s=BUILD_TIMEOUT_S, env=_environment(distcc=distcc), on_line=take)
+
+
+def _pack(build: SourceBuild, words: Sequence[str], path: Path) -> Values:
+    tree = build.tree
+    make = [*words, f"O={tree.build}", "-s", f"--directory={tree.source}"]
+    env = _environment()
+    release = run([*make, "kernelrelease"], timeout_s=_TIMEOUT_S, env=env).strip().splitlines()[-1]
+    with scratch_folder(tree.folder, "installed") as scratch:
+        install = [*make, f"INSTALL_MOD_PATH={scratch / 'made'}", "modules_install"]
+        run(install, timeout_s=_TIMEOUT_S, env={**env, "DEPMOD": find_tool("depmod") or "depmod"})
+        modules = scratch / "made" / "lib" / "modules" / release
+        packed = scratch / "packed"
+        arrange(packed, program=tree.build / "linux", config=tree.build / ".config", modules=modules)
+        write_packed(path, packed, build.epoch * _NS)
+    return {"version": release}

@@ -1,0 +1,99 @@
+"""Whose compiler builds Linux 2.4: the host's, or that of an unpacked root of the time, for 32-bit PCs.
+
+Programs of the root run in namespaces of their own (bubblewrap), as an ordinary user, with a 32-bit
+personality (setarch): they see that root, the folders they work in, and no network.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from ssiuml.kernel import KernelError
+from ssiuml.run import CommandError, run
+
+PROGRAMS: Final = ("gcc", "make")
+_TIMEOUT_S: Final = 120.0
+_INSIDE: Final = PurePosixPath("/tmp")  # noqa: S108 - of the root: every root has it, and it is ours alone there
+_I386: Final = re.compile(r"i[3-6]86-")
+_PLAIN: Final = {"LC_ALL": "C", "TZ": "UTC", "MAKEFLAGS": ""}
+# What the user's umask is must not show in what a program makes.
+_SHELL: Final = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
+_PATH: Final = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """Programs of the host, or of the root at *root*; *folders*, by name, are where they work."""
+
+    root: Path | None = None
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    def seen(self, path: Path) -> str:
+        """What the programs call *path*, which lies in one of the folders."""
+        if self.root is None:
+            return str(path)
+        for name, folder in self.folders.items():
+            if path.is_relative_to(folder):
+                return str(_INSIDE / name / path.relative_to(folder))
+        raise ValueError(f"{path} is in none of {', '.join(map(str, self.folders.values()))}")
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        folder: Path,
+        timeout_s: float,
+        on_line: Callable[[str], None] | None = None,
+        stdin: bytes | None = None,
+    ) -> str:
+        """Run a program in *folder*, one of the folders or in one; return what it printed.
+
+        CommandError as ssiuml.run.run.
+        """
+        words = [*_SHELL, *argv]
+        if self.root is None:
+            cwd: Path | None = folder
+        else:
+            cwd, words = None, [*self._entered(self.root, folder), *words]
+        return run(words, timeout_s=timeout_s, cwd=cwd, env=_PLAIN, on_line=on_line, stdin=stdin)
+
+    def _entered(self, root: Path, folder: Path) -> list[str]:
+        words = ["setarch", "i686", "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
+        words += ["--uid", "0", "--gid", "0", "--bind", str(root), "/", "--proc", "/proc", "--dev", "/dev"]
+        words += ["--tmpfs", str(_INSIDE), "--setenv", "PATH", _PATH, "--setenv", "HOME", str(_INSIDE)]
+        for path in self.folders.values():
+            words += ["--bind", str(path), self.seen(path)]
+        return [*words, "--chdir", self.seen(folder), "--"]
+
+    def check(self) -> None:
+        """KernelError unless the programs run here, and what is needed of them is there."""
+        if self.root is None:
+            return
+        start = Path(self.root)
+        here = Toolchain(self.root, {"start": start})
+        try:
+            here.run(["true"], folder=start, timeout_s=_TIMEOUT_S)
+        except CommandError as error:
+            if "Exec format error" not in error.output:
+                raise KernelError(
+                    f"kernel.toolchain: no program of {self.root} runs here\n{error.output}"
+                ) from error
+            raise KernelError(
+                f"kernel.toolchain: the shell of {self.root} is for another machine than this one can run",
+                hint="a kernel with CONFIG_IA32_EMULATION runs 32-bit ones, or qemu-user-static by binfmt_misc",
+            ) from error
+        for program in PROGRAMS:
+            try:
+                here.run(["sh", "-c", f"type {program}"], folder=start, timeout_s=_TIMEOUT_S)
+            except CommandError as error:
+                raise KernelError(
+                    f"kernel.toolchain: there is no {program} in {self.root}",
+                    hint="take {folder: DIR}, an unpacked root that has it, or {source: none} for the kernel",
+                ) from error
+        machine = here.run(["gcc", "-dumpmachine"], folder=start, timeout_s=_TIMEOUT_S).strip()
+        if not _I386.match(machine):
+            raise KernelError(
+                f"kernel.toolchain: the gcc of {self.root} compiles for {machine}; Linux 2.4 needs i386's"
+            )
