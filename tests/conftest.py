@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,16 @@ from redhat.sources import make_sources
 
 from ssiuml.appliance import Appliance
 from ssiuml.initrd import modules_tree, tools_tree
+from ssiuml.places import cache_root
+
+SSI = """\
+description: bookworm-ssi, small, for tests
+extends: bookworm-ssi
+sizes: {root_fs: 1 GiB}
+filesystem: {journals: 3, journal_size: 8 MiB}
+cluster: {node_limit: 3}
+kernel: {modules: [fuse, loop]}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +32,21 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = Checkout(folder / "ssiuml", folder / "cache")
     checkout.folder.mkdir()
     copy_sources(checkout.folder)
+    checkout.build()
+    return checkout
+
+
+@pytest.fixture(scope="session")
+def ssi(built: Checkout) -> Checkout:
+    """The small image with the kernel that is built here; the user's cache keeps that for the next run."""
+    kept = cache_root(os.environ) / "tests" / "kernel"
+    kept.mkdir(parents=True, exist_ok=True)
+    cache = built.cache.parent / "cache-ssi"
+    cache.mkdir()
+    (cache / "kernel").symlink_to(kept)
+    for name in ("base", "downloads"):
+        (cache / name).symlink_to(built.cache / name)
+    checkout = Checkout(built.folder, cache).write_recipe("ssi", SSI)
     checkout.build()
     return checkout
 

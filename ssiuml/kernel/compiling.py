@@ -16,10 +16,13 @@ from ssiuml.run import CommandError
 _STEP: Final = re.compile(r"  [A-Z][A-Z0-9_]+ (\[M\]| ) +\S|\S*gcc\S* .* -c ")
 _ERROR: Final = re.compile(
     r"^\S+?:\d+(:\d+)?: (?!warning|note)"  # gcc 2.96 has no word for an error
-    r"|: (fatal )?error: |undefined reference|^ld: |^make.*\*\*\* No rule|command not found$|: not found$"
+    r"|: (fatal )?error: |undefined reference|^ld: (?!warning|.*: in function)|^make.*\*\*\* No rule"
+    r"|command not found$|: not found$"
 )
-# Belongs to the error before it: the source line with a marker below, notes, where it was included.
-_ABOUT_IT: Final = re.compile(r"^\s+[\d|]|^\s+\S*[\^~]|: note: |^In file included|^\s+from ")
+# What compilers and linkers say before an error: where it is, and how it was included.
+_BEFORE: Final = re.compile(r"^In file included|^\s+from |: [Ii]n function ")
+# And behind it: the line of the source with a mark below, and notes.
+_BEHIND: Final = re.compile(r"^\s+[\d|]|^\s+\S*[\^~]|: note: ")
 _MAX_LINES: Final = 20
 
 
@@ -69,8 +72,8 @@ def first_error(lines: list[str]) -> list[str]:
     if at is None:
         return []
     begin = end = at
-    while begin > 0 and (_ABOUT_IT.search(lines[begin - 1]) or ": In function" in lines[begin - 1]):
+    while begin > 0 and _BEFORE.search(lines[begin - 1]):
         begin -= 1
-    while end + 1 < len(lines) and _ABOUT_IT.search(lines[end + 1]):
+    while end + 1 < len(lines) and _BEHIND.search(lines[end + 1]):
         end += 1
     return lines[begin : min(end + 1, begin + _MAX_LINES)]

@@ -82,7 +82,7 @@ class Toolchain:
                 ) from error
             raise KernelError(
                 f"kernel.toolchain: the shell of {self.root} is for another machine than this one can run",
-                hint="a kernel with CONFIG_IA32_EMULATION runs 32-bit ones, or qemu-user-static by binfmt_misc",
+                hint="a kernel with CONFIG_IA32_EMULATION runs 32-bit ones, binfmt_misc can have qemu do it",
             ) from error
         for program in PROGRAMS:
             try:

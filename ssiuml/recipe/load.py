@@ -1,5 +1,6 @@
 """Loads recipes: reads them with what they extend, checks them and tells all errors at once."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -44,7 +45,7 @@ class LoadedRecipe:
 
     def host_path(self, path: str) -> Path:
         """Return where *path*, which the recipe names, lies; a relative one is seen from the recipe."""
-        return self.paths[0].parent / path
+        return Path(os.path.normpath(self.paths[0].parent / path))
 
 
 def load_recipe(name: str, recipes_dir: Path) -> LoadedRecipe:

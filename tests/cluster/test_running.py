@@ -29,6 +29,14 @@ def test_a_file_written_on_one_node_is_read_on_all(three: Cluster) -> None:
     assert [three.on(node, "cat /root/shared") for node in (1, 2, 3)] == ["shared\n"] * 3
 
 
+def test_memory_that_runs_out_on_a_node_does_not_end_it(cluster: Cluster) -> None:
+    cluster.start(1)
+    # So many small ones that the largest process of all is one of the cluster's daemons.
+    cluster.run("exec", "1", "--", "for i in $(seq 1500); do sleep 600 <&- >/dev/null 2>&1 & done")
+    assert cluster.phase(1) == "ready", cluster.past(1)
+    assert "out of memory" in cluster.on(1, "killall -q sleep; dmesg | tr A-Z a-z")
+
+
 def test_a_renamed_and_an_unlinked_file_are_so_on_all_nodes(three: Cluster) -> None:
     three.on(1, "echo x >/root/old; echo x >/root/gone")
     three.on(2, "mv /root/old /root/new; rm /root/gone")

@@ -1,0 +1,141 @@
+"""linux-ssi as it is built here, three nodes of it: process ids that no two nodes share, and device nodes."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from checkouts import Checkout
+from clusters import Cluster, made_cluster
+
+pytestmark = pytest.mark.cluster
+
+RANGE = 1 << 16
+NODES = (1, 2, 3)
+# Each is still there when the last has started: so many ids at one time.
+# They hold none of the session's streams, or it would not end before they do.
+START = "for i in $(seq {count}); do sleep 600 <&- >/dev/null 2>&1 & echo $!; done"
+WRAP_AT = 700  # ids that a node has left when its range is made small
+
+
+@pytest.fixture(scope="module")
+def three(ssi: Checkout) -> Iterator[Cluster]:
+    """Three nodes with the kernel that is built here; afterwards the root has to be clean."""
+    with made_cluster(ssi.images) as made:
+        made.start(3, "--memory", "512M")  # two thirds of a thousand processes on each
+        yield made
+        made.do("stop")
+        made.fsck()
+
+
+def _pids(text: str) -> list[int]:
+    return [int(word) for word in text.split()]
+
+
+def _on_all(cluster: Cluster, line: str) -> dict[int, str]:
+    with ThreadPoolExecutor(3) as pool:
+        return dict(zip(NODES, pool.map(lambda node: cluster.on(node, line), NODES), strict=True))
+
+
+def test_nodes_run_the_kernel_that_was_built(three: Cluster) -> None:
+    assert re.fullmatch(r"6\.1\.\d+-ssi\n", three.on(1, "uname -r"))
+    # Built in, so that the initrd has no modules; those for people are in the root.
+    assert three.on(1, "modprobe fuse && lsmod | cut -d' ' -f1") == "Module\nfuse\n"
+
+
+def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_pid_knows_them(
+    three: Cluster,
+) -> None:
+    said = _on_all(three, START.format(count=667))
+    pids = {node: _pids(text) for node, text in said.items()}
+    every = [pid for each in pids.values() for pid in each]
+    assert len(every) == len(set(every)) == 2001
+    assert {pid // RANGE for pid in pids[1]} == {1}
+    assert {node: {pid // RANGE for pid in each} for node, each in pids.items()} == {1: {1}, 2: {2}, 3: {3}}
+    words = " ".join(map(str, every))
+    expected = [node for node, each in pids.items() for _ in each]
+    for node in NODES:
+        assert _pids(three.on(node, f"where_pid {words}")) == expected
+    for node in NODES:
+        three.on(node, "killall sleep")
+
+
+def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(three: Cluster) -> None:
+    for node in NODES:
+        assert three.on(node, "cat /proc/1/comm") == "init\n"
+        # Started only when a thread of the kernel is needed, long after the first processes.
+        made = three.on(
+            node, "modprobe loop; losetup -f; dmesg >/dev/null; cat /sys/module/ssi/parameters/node"
+        )
+        assert made.splitlines()[-1] == str(node)
+
+
+def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(three: Cluster) -> None:
+    first = 2 * RANGE
+    # A small range is full soon. What runs already keeps its id.
+    three.on(2, f"sysctl -q -w kernel.pid_max={first + WRAP_AT + 400}")
+    try:
+        three.on(2, f"echo {first + WRAP_AT + 390} >/proc/sys/kernel/ns_last_pid")
+        text = three.on(2, START.format(count=300))
+        pids = _pids(text)
+        assert len(set(pids)) == 300
+        assert all(first <= pid < first + WRAP_AT + 400 for pid in pids)
+        assert max(pids) - min(pids) > 300, "it has not wrapped around"
+        assert pids[-1] < pids[0]
+        assert set(_pids(three.on(1, f"where_pid {' '.join(map(str, pids))}"))) == {2}
+        three.on(2, "killall sleep")
+    finally:
+        three.on(2, "sysctl -q -w kernel.pid_max=4194304")
+
+
+def test_last_id_of_another_nodes_range_leads_back_to_the_own(three: Cluster) -> None:
+    three.on(3, f"echo {5 * RANGE} >/proc/sys/kernel/ns_last_pid")
+    assert int(three.on(3, "sh -c 'echo $$'")) // RANGE == 3
+    three.on(3, "echo 500 >/proc/sys/kernel/ns_last_pid")
+    assert int(three.on(3, "sh -c 'echo $$'")) // RANGE == 3
+
+
+def test_a_pid_max_that_would_leave_no_ids_is_refused(three: Cluster) -> None:
+    status, said = three.run("exec", "2", "--", "sysctl -w kernel.pid_max=32768")
+    assert status != 0, said
+    assert three.on(2, "cat /proc/sys/kernel/pid_max") == "4194304\n"
+
+
+def test_pid_namespaces_begin_with_1_and_go_on_in_the_nodes_range(three: Cluster) -> None:
+    said = three.on(2, "unshare --pid --fork --mount-proc sh -c 'echo $$; sh -c \"echo \\$\\$\"'")
+    first, second = _pids(said)
+    assert first == 1
+    assert second // RANGE == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ("1", 1, "where_pid: 1: every node has processes with ids below 65536 of its own"),
+        (str(9 * RANGE + 5), 1, f"where_pid: {9 * RANGE + 5}: would be a process of node 9, which is not up"),
+        (str(2 * RANGE - 1), 1, f"where_pid: {2 * RANGE - 1}: there is no such process"),
+        ("", 2, "usage: where_pid PID..."),
+        ("-1", 2, "where_pid: '-1' is not a process id"),
+        ("99999999999", 2, "where_pid: '99999999999' is not a process id"),
+    ],
+)
+def test_where_pid_says_what_it_does_not_know(three: Cluster, words: str, status: int, said: str) -> None:
+    ended, text = three.run("exec", "1", "--", f"where_pid {words}")
+    assert (ended, said in text) == (status, True), text
+
+
+def test_device_nodes_have_their_numbers_on_every_node_and_after_a_remount(three: Cluster) -> None:
+    three.on(1, "mknod /root/null c 1 3; mknod /root/disk b 98 16; chmod 600 /root/disk")
+    for node in NODES:
+        assert three.on(node, "stat -c '%t:%T' /root/null /root/disk") == "1:3\n62:10\n"
+        assert three.on(node, "cat /root/null; echo read") == "read\n"
+    three.do("stop")
+    three.start(3, "--keep", "--memory", "512M")
+    assert three.on(1, "stat -c '%t:%T' /root/null /root/disk; cat /root/null") == "1:3\n62:10\n"
+
+
+def test_unpatched_kernel_says_that_its_ids_do_not_tell(cluster: Cluster) -> None:
+    cluster.start(1)
+    status, said = cluster.run("exec", "1", "--", "where_pid $$")
+    assert status == 1
+    assert re.search(r"where_pid: this kernel, 6\.1\.\d+, gives the same process ids on every node", said)

@@ -1,0 +1,125 @@
+"""Patches made by diff, applied by our series."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ssiuml.kernel import KernelError
+from ssiuml.kernel.patches import apply_patch, read_series
+
+OLD = "".join(f"line {number}\n" for number in range(1, 31))
+
+
+def _diff(tree: Path, name: str, new: str) -> str:
+    """What changes the file *name* of *tree* to *new*, as diff says it."""
+    old = tree / name
+    words = ["diff", "-u", "--label", f"a/{name}", "--label", f"b/{name}", str(old), "-"]
+    return subprocess.run(words, input=new, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    (folder / "fs").mkdir(parents=True)
+    (folder / "Makefile").write_text(OLD)
+    (folder / "fs" / "inode.c").write_text(OLD)
+    return folder
+
+
+@pytest.fixture
+def patch(tree: Path, tmp_path: Path) -> Path:
+    """Changes a line in each file."""
+    path = tmp_path / "both.patch"
+    new = OLD.replace("line 7\n", "line seven\n")
+    path.write_text(_diff(tree, "Makefile", new) + _diff(tree, "fs/inode.c", new))
+    return path
+
+
+def test_patch_that_fits_changes_the_source_and_leaves_nothing_beside_it(tree: Path, patch: Path) -> None:
+    assert apply_patch(patch, tree) == []
+    assert "line seven" in (tree / "Makefile").read_text()
+    assert "line seven" in (tree / "fs/inode.c").read_text()
+    assert sorted(path.name for path in tree.rglob("*")) == ["Makefile", "fs", "inode.c"]
+
+
+def test_hunk_that_may_fail_is_left_out_and_the_rest_applied(tree: Path, patch: Path) -> None:
+    (tree / "Makefile").write_text("VERSION = 2\n")
+    assert apply_patch(patch, tree, {"Makefile"}) == ["Makefile"]
+    assert (tree / "Makefile").read_text() == "VERSION = 2\n"
+    assert "line seven" in (tree / "fs/inode.c").read_text()
+    assert list(tree.rglob("*.rej")) == []
+
+
+def test_hunk_of_another_file_stops_it_and_is_shown(tree: Path, patch: Path) -> None:
+    (tree / "fs/inode.c").write_text("another file\n" * 30)
+    with pytest.raises(KernelError) as error:
+        apply_patch(patch, tree, {"Makefile"})
+    assert "both.patch: does not fit this source: fs/inode.c" in str(error.value)
+    assert "+line seven" in str(error.value)
+
+
+def test_makefile_of_another_folder_may_not_fail(tree: Path, tmp_path: Path) -> None:
+    (tree / "fs" / "Makefile").write_text(OLD)
+    path = tmp_path / "one.patch"
+    path.write_text(_diff(tree, "fs/Makefile", OLD.replace("line 7\n", "line seven\n")))
+    (tree / "fs" / "Makefile").write_text("obj-y := inode.o\n")
+    with pytest.raises(KernelError, match=r"fs/Makefile"):
+        apply_patch(path, tree, {"Makefile"})
+
+
+def test_patch_for_a_file_that_is_not_there_is_an_error(tree: Path, patch: Path) -> None:
+    (tree / "fs/inode.c").unlink()
+    with pytest.raises(KernelError, match=r"both\.patch: does not fit this source"):
+        apply_patch(patch, tree)
+
+
+def test_patch_that_is_applied_already_is_an_error(tree: Path, patch: Path) -> None:
+    apply_patch(patch, tree)
+    with pytest.raises(KernelError, match="does not fit this source"):
+        apply_patch(patch, tree)
+
+
+def test_patch_does_not_write_outside_of_the_tree(tree: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.patch"
+    path.write_text("--- /dev/null\n+++ b/../outside\n@@ -0,0 +1 @@\n+written\n")
+    with pytest.raises(KernelError):
+        apply_patch(path, tree)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_text_that_is_no_patch_is_an_error(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.patch").write_text("hello\n")
+    with pytest.raises(KernelError, match=r"none\.patch"):
+        apply_patch(tmp_path / "none.patch", tree)
+
+
+def test_series_is_read_in_its_order_without_comments(tmp_path: Path) -> None:
+    for name in ("a.patch", "b.patch"):
+        (tmp_path / name).touch()
+    (tmp_path / "series").write_text("# first b\nb.patch\n\na.patch -p1 # then a\n")
+    assert [path.name for path in read_series(tmp_path)] == ["b.patch", "a.patch"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a.patch\nc.patch\n", "series:2: there is no patch 'c.patch'"),
+        ("a.patch -p0\n", "series:1: the option '-p0' is not possible"),
+        (None, "series: there is no such file"),
+    ],
+)
+def test_bad_series_is_an_error_with_its_line(tmp_path: Path, text: str | None, said: str) -> None:
+    (tmp_path / "a.patch").touch()
+    if text is not None:
+        (tmp_path / "series").write_text(text)
+    with pytest.raises(KernelError) as error:
+        read_series(tmp_path)
+    assert said in str(error.value)
+
+
+def test_series_of_ours_is_complete_and_each_patch_says_what_it_is_for() -> None:
+    folder = Path(__file__).parents[2] / "kernel" / "6.1" / "patches"
+    patches = read_series(folder)
+    assert {path.name for path in folder.glob("*.patch")} == {path.name for path in patches}
+    assert all(path.read_text().startswith("From: ") for path in patches)
