@@ -99,7 +99,8 @@ def test_every_image_of_the_howto_is_there(historic: Checkout) -> None:
 
 def test_download_that_broke_off_was_taken_up_and_everything_is_pinned(historic: Checkout, web: Web) -> None:
     lock = (historic.folder / "recipes" / "small.lock").read_text()
-    for name, file in NAMES.items():
+    for name in ("base", "cluster-tools", "old-root", "dbdemo"):
+        file = NAMES[name]
         assert f"\n{name}:\n" in lock
         summed = subprocess.run(
             ["sha256sum", historic.cache / "downloads" / file], capture_output=True, text=True, check=True

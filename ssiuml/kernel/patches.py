@@ -54,7 +54,7 @@ def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = ()) -> list[
         printed = run(
             ["patch", *words, f"--input={patch.resolve()}"],
             timeout_s=_TIMEOUT_S,
-            env={"LC_ALL": "C", "POSIXLY_CORRECT": ""},
+            env={"LC_ALL": "C"},
             ok_exit=(0, _SOME_FAILED),
         )
     except CommandError as error:

@@ -11,6 +11,7 @@ RECIPE = """\
 # Written by ./run stand-ins: the recipe rh72 with small stand-ins for what was published in 2002.
 description: rh72 with stand-ins for the downloads
 extends: rh72
+kernel: {{toolchain: host}}  # the stand-in of Linux 2.4 is built by any compiler
 sources:
 {sources}"""
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from redhat.archives import pack, unfold
 from redhat.elf32 import PROGRAM_SOURCE
+from redhat.linux24 import UML_HEADER, UML_HEADER_TEXT
 from redhat.modules import GFS_MODULES, KERNEL
 
 NAME: Final = "opengfs-0.2.1.tar.bz2"
@@ -111,7 +112,6 @@ def make_kernel_tree(target: Path, kernel: str = KERNEL) -> Path:
         {
             "Makefile": "VERSION = 2\nPATCHLEVEL = 4\nSUBLEVEL = 16\nEXTRAVERSION = -21um\n",
             "include/linux/version.h": f'#define UTS_RELEASE "{kernel}"\n#define LINUX_VERSION_CODE 132112\n',
-            # Where only the port to User-Mode Linux has its headers.
-            "arch/um/include/kern_util.h": "extern int timer_irq_inited;\n",
+            UML_HEADER: UML_HEADER_TEXT,
         },
     )

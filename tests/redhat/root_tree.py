@@ -196,7 +196,24 @@ def _add_links(draft: Draft) -> None:
         draft.link(path, target)
 
 
+_GCC: Final = """#!/bin/sh
+[ "$1" = -dumpmachine ] && { echo i386-redhat-linux; exit; }
+case $(uname -m) in
+i?86) ;;
+*) echo "gcc: this is no PC of 32 bits: $(uname -m)" >&2; exit 1 ;;
+esac
+while [ $# -gt 1 ]; do [ "$1" != -o ] || : >"$2"; shift; done
+"""
+
+
+def _add_compiler(draft: Draft) -> None:
+    """make and gcc, as far as the stand-in of Linux 2.4 calls them, and only for programs of 32-bit PCs."""
+    draft.script("usr/bin/make", '#!/bin/sh\nexec sh ./stand-in "$@"\n')
+    draft.script("usr/bin/gcc", _GCC)
+
+
 def _add_red_hat(draft: Draft) -> None:
+    _add_compiler(draft)
     draft.file("etc/redhat-release", "Red Hat Linux release 7.2 (Enigma)\n")
     draft.file("etc/issue", "Red Hat Linux release 7.2 (Enigma)\nKernel \\r on an \\m\n\n")
     draft.file("etc/inittab", RED_HAT_INITTAB)

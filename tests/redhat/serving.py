@@ -5,7 +5,7 @@ from typing import Final
 
 from http_server import Web
 
-from redhat import cluster_tools, demo, older_root, root_image
+from redhat import cluster_tools, demo, linux24, older_root, opengfs, root_image
 
 # A recipe that extends rh72, small; its sources are to be added.
 SMALL: Final = """\
@@ -21,6 +21,9 @@ NAMES: Final = {
     "cluster-tools": cluster_tools.NAME,
     "old-root": older_root.NAME,
     "dbdemo": demo.NAME,
+    "linux": linux24.BASE_NAME,
+    "ssi-linux": linux24.SSI_NAME,
+    "opengfs": opengfs.NAME,
 }
 
 

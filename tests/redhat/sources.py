@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from redhat import cluster_tools, demo, modules, older_root, opengfs, root_image
+from redhat import cluster_tools, demo, linux24, modules, older_root, opengfs, root_image
 from redhat.root_tree import CALDERA
 
 
@@ -15,5 +15,8 @@ def make_sources(target: Path) -> Path:
     demo.make_dbdemo(target / demo.NAME)
     modules.make_modules(target / modules.NAME)
     opengfs.make_opengfs(target / opengfs.NAME)
+    linux24.make_base(target / linux24.BASE_NAME)
+    linux24.make_base(target / linux24.CVS_BASE_NAME, 18, "2.4.18-22um")
+    linux24.make_release(target / linux24.SSI_NAME)
     older_root.make_older_root(target / older_root.NAME)
     return target

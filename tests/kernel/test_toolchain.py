@@ -1,0 +1,113 @@
+"""Programs of an unpacked 32-bit root: the stand-in of Red Hat 7.2, with busybox."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redhat.busybox import fetch_busybox
+from redhat.root_tree import make_tree
+
+from ssiuml.kernel import KernelError
+from ssiuml.kernel.toolchain import Toolchain
+from ssiuml.materialise import materialised
+from ssiuml.run import CommandError
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The stand-in root as a folder."""
+    tree = make_tree(shell=fetch_busybox(), sockets=False)
+    with materialised(tree, tmp_path_factory.mktemp("toolchain") / "work") as copy:
+        yield copy.root
+
+
+@pytest.fixture
+def root(unpacked: Path, tmp_path: Path) -> Path:
+    """A copy of what its programs need, to be damaged."""
+    folder = tmp_path / "root"
+    for name in ("bin", "usr/bin"):
+        shutil.copytree(unpacked / name, folder / name, symlinks=True)
+    for name in ("tmp", "proc", "dev"):
+        (folder / name).mkdir()
+    return folder
+
+
+@pytest.fixture
+def tools(root: Path, tmp_path: Path) -> Toolchain:
+    for name in ("linux", "made"):
+        (tmp_path / name).mkdir()
+    return Toolchain(root, {"linux": tmp_path / "linux", "made": tmp_path / "made"})
+
+
+def _run(tools: Toolchain, line: str) -> str:
+    return tools.run(["sh", "-c", line], folder=tools.folders["linux"], timeout_s=60)
+
+
+def test_root_that_has_all_is_accepted(root: Path) -> None:
+    Toolchain(root).check()
+    Toolchain(None).check()
+
+
+def test_programs_see_a_32_bit_machine_their_folders_and_root(tools: Toolchain, tmp_path: Path) -> None:
+    (tmp_path / "linux/Makefile").write_text("VERSION = 2\n")
+    assert _run(tools, "uname -m; pwd; id -u; cat Makefile") == "i686\n/tmp/linux\n0\nVERSION = 2\n"
+    assert _run(tools, "ls /usr/bin/gcc") == "/usr/bin/gcc\n"
+    # The modes of what they make are not those that the user's umask would give.
+    old = os.umask(0o077)
+    try:
+        _run(tools, f"echo x >{tools.seen(tmp_path / 'made')}/new")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "made/new").stat().st_mode & 0o777 == 0o644
+
+
+def test_programs_see_nothing_else_of_this_machine(tools: Toolchain, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("private\n")
+    assert _run(tools, f"cat {tmp_path}/other 2>&1 || echo hidden").endswith("hidden\n")
+    assert _run(tools, "ls /home /etc/passwd 2>/dev/null || echo hidden") == "hidden\n"
+    assert "eth0" not in _run(tools, "cat /proc/net/dev")
+    assert _run(tools, "echo $LC_ALL $TZ") == "C UTC\n"
+
+
+def test_folders_of_the_host_are_seen_as_they_are(tmp_path: Path) -> None:
+    host = Toolchain(None, {"linux": tmp_path})
+    assert host.seen(tmp_path / "x") == str(tmp_path / "x")
+    assert host.run(["pwd"], folder=tmp_path, timeout_s=60).strip() == str(tmp_path)
+
+
+def test_program_that_fails_is_an_error_with_what_it_said(tools: Toolchain) -> None:
+    with pytest.raises(CommandError) as error:
+        _run(tools, "echo why; exit 3")
+    assert "exit status 3" in str(error.value)
+    assert error.value.output == "why"
+
+
+@pytest.mark.parametrize("name", ["gcc", "make"])
+def test_root_without_a_program_is_an_error_that_names_it(root: Path, name: str) -> None:
+    (root / "usr/bin" / name).unlink()
+    with pytest.raises(KernelError, match=f"kernel.toolchain: there is no {name} in {root}"):
+        Toolchain(root).check()
+
+
+def test_root_for_another_machine_is_an_error(root: Path) -> None:
+    program = bytearray((root / "bin/busybox").read_bytes())
+    program[18] = 8  # EM_MIPS
+    (root / "bin/busybox").write_bytes(program)
+    with pytest.raises(KernelError) as error:
+        Toolchain(root).check()
+    assert f"the shell of {root} is for another machine than this one can run" in str(error.value)
+    assert "CONFIG_IA32_EMULATION" in str(error.value)
+
+
+def test_compiler_for_another_machine_is_an_error(root: Path) -> None:
+    (root / "usr/bin/gcc").write_text("#!/bin/sh\necho x86_64-linux-gnu\n")
+    with pytest.raises(KernelError, match=r"compiles for x86_64-linux-gnu; Linux 2\.4 needs i386's"):
+        Toolchain(root).check()
+
+
+def test_folder_that_is_no_root_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    with pytest.raises(KernelError, match=r"no program of .* runs here"):
+        Toolchain(tmp_path).check()
