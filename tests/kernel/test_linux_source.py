@@ -1,0 +1,206 @@
+"""The way of today's kernel, with a small stand-in for its source; cluster/test_pids.py boots the real one."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from checkouts import Checkout, wait_until
+from linux61 import make_package
+
+from ssiuml.cache import Cache, Entry
+from ssiuml.kernel import KernelError
+from ssiuml.kernel.linux_source import SourceBuild, get_or_build
+from ssiuml.kernel.packed import PROGRAM
+from ssiuml.kernel.source_tree import SourceTree
+from ssiuml.layer import merge, read_layer
+from ssiuml.steps import file_sha256
+from ssiuml.tree import Tree
+
+MODULES = "usr/lib/uml/modules/6.1.192-ssi"
+PATCH = """\
+--- a/fs/super.c
++++ b/fs/super.c
+@@ -1 +1 @@
+-int super;
++int patched;
+"""
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> SourceBuild:
+    package = make_package(tmp_path / "package")
+    patches = tmp_path / "patches"
+    patches.mkdir()
+    (patches / "series").write_text("super.patch\n")
+    (patches / "super.patch").write_text(PATCH)
+    config = tmp_path / "config.um"
+    config.write_text("CONFIG_GFS2_FS=y\n")
+    return SourceBuild(
+        package=package,
+        package_sha256=file_sha256(package),
+        patches=patches,
+        config=(config,),
+        epoch=1700000000,
+        tree=SourceTree(tmp_path / "tree"),
+        log=tmp_path / "kernel.log",
+        distcc=False,
+    )
+
+
+def _built(build: SourceBuild) -> Entry:
+    return get_or_build(Cache(build.log.parent / "cache"), build)
+
+
+def _tree(entry: Entry) -> Tree:
+    return merge([read_layer(entry.path)])
+
+
+def test_kernel_is_patched_configured_and_says_what_it_is(build: SourceBuild) -> None:
+    entry = _built(build)
+    assert entry.facts == {"version": "6.1.192-ssi"}
+    tree = _tree(entry)
+    program = tree.lookup(PROGRAM)
+    assert program.meta.mode == 0o755
+    assert b"patched" in program.read()
+    assert program.read().endswith(b"Tue Nov 14 22:13:20 UTC 2023 ssiuml@ssiuml\n")
+    assert tree.lookup(f"{MODULES}/config").read() == b"CONFIG_UML=y\nCONFIG_GFS2_FS=y\n"
+    assert tree.lookup(f"{MODULES}/kernel/fs/fuse.ko").read() == b"fuse\n"
+    # Links to where it was built are no part of it.
+    assert not {"build", "source"} & set(tree.children(MODULES))
+
+
+def test_same_kernel_comes_of_another_folder_user_and_umask(build: SourceBuild, tmp_path: Path) -> None:
+    first = _built(build)
+    old = os.umask(0o077)
+    try:
+        again = replace(build, tree=SourceTree(tmp_path / "other"), log=tmp_path / "other.d/kernel.log")
+        second = _built(again)
+    finally:
+        os.umask(old)
+    assert second.path != first.path
+    assert second.sha256 == first.sha256
+
+
+def test_kernel_is_built_but_once_for_the_same_inputs(build: SourceBuild) -> None:
+    first = _built(build)
+    build.log.unlink()
+    assert _built(build) == first
+    assert not build.log.exists()
+
+
+def test_changed_option_compiles_only_what_make_compiles(build: SourceBuild) -> None:
+    _built(build)
+    build.config[0].write_text("CONFIG_GFS2_FS=m\n")
+    entry = _built(build)
+    assert b"CONFIG_GFS2_FS=m" in _tree(entry).lookup(f"{MODULES}/config").read()
+    assert "  CC" not in build.log.read_text()
+
+
+def test_changed_patch_begins_from_the_source(build: SourceBuild) -> None:
+    _built(build)
+    assert build.patches is not None
+    (build.patches / "super.patch").write_text(PATCH.replace("patched", "otherwise"))
+    program = _tree(_built(build)).lookup(PROGRAM).read()
+    assert b"otherwise" in program
+    assert b"patched" not in program
+
+
+def test_option_that_does_not_stick_is_named_and_nothing_is_compiled(build: SourceBuild) -> None:
+    build.config[0].write_text("CONFIG_GFS2_FS=y\nCONFIG_NO_SUCH=y\n")
+    with pytest.raises(KernelError, match=r"config\.um:2: CONFIG_NO_SUCH=y did not stick, it is n"):
+        _built(build)
+    assert not build.log.exists()
+
+
+def test_patch_that_does_not_fit_is_shown_and_the_next_build_begins_anew(build: SourceBuild) -> None:
+    assert build.patches is not None
+    (build.patches / "super.patch").write_text(PATCH.replace("-int super;", "-int other;"))
+    with pytest.raises(KernelError) as error:
+        _built(build)
+    assert "super.patch: does not fit this source: fs/super.c" in str(error.value)
+    assert "-int other;" in str(error.value)
+    (build.patches / "super.patch").write_text(PATCH)
+    assert b"patched" in _tree(_built(build)).lookup(PROGRAM).read()
+
+
+def test_compilers_complaint_is_told_with_the_log(build: SourceBuild, tmp_path: Path) -> None:
+    package = make_package(tmp_path / "broken", {"fs/inode.c": "int inode(void)\n{\n\treturn other;\n}\n"})
+    with pytest.raises(KernelError) as error:
+        _built(replace(build, package=package, package_sha256=file_sha256(package)))
+    assert "fs/inode.c:3:" in str(error.value)
+    assert "return other;" in str(error.value)
+    assert str(build.log) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["linux-source-6.1.tar.xz", "Kbuild"], ids=["without an archive", "without a kernel in it"]
+)
+def test_package_that_is_no_source_is_an_error(build: SourceBuild, tmp_path: Path, name: str) -> None:
+    package = make_package(tmp_path / "wrong")
+    root = tmp_path / "wrong" / "root"
+    if name == "Kbuild":
+        (tmp_path / "wrong/linux-source-6.1/Kbuild").unlink()
+        archive = root / "usr/src/linux-source-6.1.tar.xz"
+        subprocess.run(["tar", "-C", tmp_path / "wrong", "-cJf", archive, "linux-source-6.1"], check=True)
+    else:
+        (root / "usr/src" / name).unlink()
+    words = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(root), str(package)]
+    subprocess.run(words, check=True, capture_output=True)
+    with pytest.raises(KernelError, match=re.escape(str(package))):
+        _built(replace(build, package=package, package_sha256=file_sha256(package)))
+
+
+SCRIPT = """\
+import sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {project!r}]
+from ssiuml.cache import Cache
+from ssiuml.kernel.linux_source import SourceBuild, get_or_build
+from ssiuml.kernel.source_tree import SourceTree
+from ssiuml.steps import file_sha256
+package, folder = Path({package!r}), Path({folder!r})
+get_or_build(Cache(folder / "cache"), SourceBuild(
+    package=package, package_sha256=file_sha256(package), patches=None, config=(), epoch=0,
+    tree=SourceTree(folder / "tree"), log=folder / "kernel.log", distcc=False))
+"""
+
+
+def test_build_that_was_killed_goes_on_where_it_was(build: SourceBuild, tmp_path: Path) -> None:
+    """The second file waits for a FIFO; the process is killed there; then the FIFO is gone."""
+    makefile = (
+        (tmp_path / "package/linux-source-6.1/Makefile")
+        .read_text()
+        .replace("\t@gcc -c", "\t@[ $* = inode ] || [ ! -p $(O)/../wait ] || cat $(O)/../wait\n\t@gcc -c")
+    )
+    package = make_package(tmp_path / "slow", {"Makefile": makefile})
+    (tmp_path / "tree").mkdir()
+    os.mkfifo(tmp_path / "tree" / "wait")
+    tests = Path(__file__).parents[1]
+    text = SCRIPT.format(
+        tests=str(tests), project=str(tests.parent), package=str(package), folder=str(tmp_path)
+    )
+    first = tmp_path / "tree" / "build" / "inode.o"
+    with subprocess.Popen([sys.executable, "-c", text]) as process:
+        wait_until(first.is_file, "the first file is compiled")
+        process.send_signal(signal.SIGKILL)
+    compiled_ns = first.stat().st_mtime_ns
+    (tmp_path / "tree" / "wait").unlink()
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=120)
+    assert first.stat().st_mtime_ns == compiled_ns
+    assert len(list((tmp_path / "cache" / "kernel").glob("*.tar"))) == 1
+
+
+def test_version_that_the_mirrors_do_not_have_is_an_error_that_says_which_there_are(built: Checkout) -> None:
+    text = "description: for a test\nextends: bookworm-ssi\nkernel: {version: 6.1.1-1}\n"
+    outcome = built.write_recipe("pinned", text).doit("fetch")
+    assert outcome.status == 1
+    assert "recipes/pinned.yaml:3: kernel.version: linux-source-6.1 is not there in version 6.1.1-1" in (
+        outcome.output
+    )
+    assert re.search(r"set distribution\.snapshot .*, or another one: 6\.1\.\d+-\d+", outcome.output)
+    assert "Traceback" not in outcome.output
