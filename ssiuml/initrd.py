@@ -79,7 +79,7 @@ def _copy_links(source: Tree, target: Tree, path: str) -> None:
 
 
 def modules_tree(tree: Tree, version: str, wanted: Sequence[str], mtime_ns: int) -> Tree:
-    """The modules *wanted* with what they depend on, and a modules.dep for modprobe."""
+    """The modules *wanted* with what they depend on, modules.dep and modules.builtin for modprobe."""
     # The real path: where /lib is a link, an archive with a folder of that name would put one in its
     # place (clean_path in init/initramfs.c), and hide the libraries of the segment before it.
     folder = tree.real_path(f"lib/modules/{version}")
@@ -90,6 +90,9 @@ def modules_tree(tree: Tree, version: str, wanted: Sequence[str], mtime_ns: int)
         small.add(f"{folder}/{path}", tree.lookup(f"{folder}/{path}"))
     lines = "".join(f"{path}: {' '.join(needs.get(path, []))}".rstrip() + "\n" for path in sorted(paths))
     small.add(f"{folder}/modules.dep", _text(lines, mtime_ns))
+    builtin = tree.find(f"{folder}/modules.builtin")
+    if builtin is not None:  # for modprobe, which is content with those
+        small.add(f"{folder}/modules.builtin", _text(builtin.read().decode(), mtime_ns))
     return small
 
 

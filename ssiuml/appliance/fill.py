@@ -146,8 +146,8 @@ def _compare(image: Path, expected: Census, seen: Census) -> None:
 
 
 def _without_known_defects(expected: Census, seen: Census) -> Census:
-    # Linux 6.1 shows device 0:0 for every device node on GFS2 once it is mounted again, also for nodes it
-    # made itself; on the disk the numbers are right.
+    # Linux 6.1 shows device 0:0 for every device node on GFS2 that it finds by its name; on the disk the
+    # numbers are right. linux-ssi is mended: kernel/6.1/patches/0002.
     def adjusted(path: str, want: Facts) -> Facts:
         have = seen.facts.get(path)
         if have is None or want.device is None or have.device != (0, 0):

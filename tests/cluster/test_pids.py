@@ -134,6 +134,13 @@ def test_device_nodes_have_their_numbers_on_every_node_and_after_a_remount(three
     assert three.on(1, "stat -c '%t:%T' /root/null /root/disk; cat /root/null") == "1:3\n62:10\n"
 
 
+def test_check_with_this_kernel_finds_the_device_nodes_right(ssi: Checkout) -> None:
+    """The appliance runs on it, too: what it needs may be built in."""
+    text = "description: for a test\nextends: ssi\nfiles: [{path: /etc/x, content: x}]\n"
+    checked = ssi.write_recipe("checked", text)
+    checked.build("build-root", "check")
+
+
 def test_unpatched_kernel_says_that_its_ids_do_not_tell(cluster: Cluster) -> None:
     cluster.start(1)
     status, said = cluster.run("exec", "1", "--", "where_pid $$")

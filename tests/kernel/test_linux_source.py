@@ -1,4 +1,4 @@
-"""The way of today's kernel, with a small stand-in for its source; cluster/test_pids.py boots the real one."""
+"""The way of today's kernel, with a small stand-in for its source; test_pids.py boots the real one."""
 
 import os
 import re

@@ -1,0 +1,122 @@
+"""How long the kernel takes to build and to boot, against Debian's, and what it saves in the initrd.
+
+``python -m bench.kernel``, about half an hour; it wants bookworm and bookworm-ssi built. Builds have a cache
+of their own. Debian's own build is not run: its time is estimated from the number of its objects, which
+the symbol tables of its modules tell.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from bench.cluster import LIMIT_S, PROJECT, boot_bare, command, line, run, seconds
+from ssiuml import manifest
+from ssiuml.places import cache_root
+from ssiuml.run import find_tool
+
+RECIPES: Final = ("bookworm", "bookworm-ssi")
+REPEAT: Final = 7
+STARTS: Final = 3
+BUILD_LIMIT_S: Final = 4 * 3600.0
+
+
+def build(cache: Path, environ: dict[str, str]) -> float:
+    """Seconds that the kernel takes from the fetched package, unpacking and patching included."""
+    words = [sys.executable, "-m", "doit", "recipe=bookworm-ssi"]
+    env = {**os.environ, "SSIUML_CACHE": str(cache), **environ}
+
+    def call(task: str) -> None:
+        subprocess.run(
+            [*words, task], cwd=PROJECT, env=env, check=True, capture_output=True, timeout=BUILD_LIMIT_S
+        )
+
+    shutil.rmtree(cache / "kernel", ignore_errors=True)
+    call("fetch")
+    return seconds(lambda: call("kernel"))
+
+
+def objects(folder: Path) -> int:
+    """How many objects the modules below *folder* are linked from, by the names of their sources."""
+    count = 0
+    for path in folder.rglob("*.ko"):
+        text = subprocess.run(["readelf", "-sW", path], capture_output=True, text=True, check=True).stdout
+        count += text.count(" FILE ")
+    return count
+
+
+def modules_of(recipe: str, folder: Path) -> int:
+    layer = PROJECT / "images" / recipe / "layers" / "modules.tar"
+    folder.mkdir()
+    subprocess.run(["tar", "-C", folder, "-xf", layer], check=True)
+    return objects(folder)
+
+
+def compare_builds(scratch: Path) -> None:
+    cache = scratch / "cache"
+    (cache / "downloads").parent.mkdir()
+    (cache / "downloads").symlink_to(cache_root(os.environ) / "downloads")
+    log = PROJECT / "images" / "bookworm-ssi" / "kernel.log"
+    ccache = {"CCACHE_DIR": str(scratch / "ccache")}
+    cold = build(cache, {**ccache, "CCACHE_DISABLE": "1"})
+    ours = sum(text.lstrip().startswith("CC") for text in log.read_text().splitlines())
+    in_modules = modules_of("bookworm-ssi", scratch / "ours")
+    # What is built in is about the same; GFS2, DLM and what they need are modules there.
+    theirs = ours - in_modules + modules_of("bookworm", scratch / "theirs")
+    print(f"{ours} objects here, Debian's configuration has about {theirs}")
+    estimate = cold * theirs / ours
+    line("Debian's configuration, estimated", estimate, 1.0, "")
+    line("kernel, cold", cold, cold / estimate, "goal: a third")
+    if find_tool("ccache") is not None:
+        build(cache, ccache)
+        warm = build(cache, ccache)
+        line("kernel, with a warm ccache", warm, warm / cold, "of cold; goal: a quarter")
+
+
+def start(recipe: str, scratch: Path) -> float:
+    os.environ["XDG_STATE_HOME"] = str(scratch)
+    words = command("start", "3", "--recipe", recipe, "--no-xterm")
+    try:
+        run(words)  # with the copy of the root
+        run(command("stop"))
+        times = []
+        for _ in range(STARTS):
+            times.append(seconds(lambda: run(words)))
+            run(command("stop"))
+    finally:
+        subprocess.run(command("stop"), capture_output=True, check=False, timeout=LIMIT_S)
+    return statistics.median(times)
+
+
+def compare_boots(scratch: Path) -> None:
+    images = {recipe: manifest.read(PROJECT / "images" / recipe) for recipe in RECIPES}
+    boots: dict[str, list[float]] = {recipe: [] for recipe in RECIPES}
+    for _ in range(REPEAT):
+        for recipe, image in images.items():
+            boots[recipe].append(boot_bare(image, scratch / f"bare-{time.monotonic_ns()}"))
+    theirs, ours = (statistics.median(boots[recipe]) for recipe in RECIPES)
+    line("boot to init, Debian's kernel", theirs, 1.0, "")
+    line("boot to init, ours", ours, ours / theirs, "goal: 0.7")
+    sizes = [image.initrd.stat().st_size for image in images.values()]
+    print(f"initrd: {sizes[0]} bytes with modules, {sizes[1]} without, ratio {sizes[1] / sizes[0]:.2f}")
+    theirs, ours = (start(recipe, scratch / recipe) for recipe in RECIPES)
+    line("ssi-start 3, Debian's kernel", theirs, 1.0, "")
+    line("ssi-start 3, ours", ours, ours / theirs, "")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="ssi.") as folder:
+        scratch = Path(folder)
+        for recipe in RECIPES:
+            (scratch / recipe).mkdir()
+        compare_boots(scratch)
+        compare_builds(scratch)
+
+
+if __name__ == "__main__":
+    main()
