@@ -66,12 +66,13 @@ OLD_KERNEL_TOOLS: Final = (
 )
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
+    *KERNEL_TOOLS,
+    *OLD_KERNEL_TOOLS,
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
     HostTool("qemu-i386-static", "qemu-user-static", "run 32-bit programs in the appliance"),
     HostTool("file", "file", "say what an image is"),
     HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
     HostTool("bzip2", "bzip2", "unpack the archives of tests"),
-    HostTool("gcc", "gcc", "hold structures against the kernel's header"),
     HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
 )
 
