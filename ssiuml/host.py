@@ -54,7 +54,7 @@ KERNEL_TOOLS: Final = (
     HostTool("bison", "bison", "compile the kernel's programs"),
     HostTool("bc", "bc", "compile the kernel"),
     HostTool("patch", "patch", "apply the kernel's patches"),
-    HostTool("perl", "perl", "compile the kernel"),
+    HostTool("perl", "perl-base", "compile the kernel"),
     HostTool("xz", "xz-utils", "unpack the kernel's source"),
     HostTool("depmod", "kmod", "list what the kernel's modules depend on"),
 )
