@@ -69,7 +69,8 @@ class Step:
     all the rest, settings above all; it is called late, after the steps before have run. *make* does the
     work and returns results for the steps after it. *files* are what it leaves among the images; *cached*
     finds, by the results, files of the cache that the result stands on. All must stay as they were left.
-    *objections* says, by the results, what else speaks against them now.
+    *objections* says, by the results, what else speaks against them now. *prepare* sees to what both *inputs*
+    and *make* need of the host, before a step that is not current is made.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Step:
     files: tuple[Path, ...] = ()
     cached: Callable[[Values], Sequence[Path]] | None = None
     objections: Callable[[Values], list[str]] | None = None
+    prepare: Callable[[], None] | None = None
 
     def results(self) -> Values:
         """What the step gave when it was last made; StepError if it was not."""
@@ -126,6 +128,8 @@ class Step:
         if self.is_current():
             return
         self.stamp.unlink(missing_ok=True)
+        if self.prepare is not None:
+            self.prepare()
         inputs = self._all_inputs()
         results = self.make()
         outputs = [*self.files, *(self.cached(results) if self.cached else [])]

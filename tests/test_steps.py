@@ -209,6 +209,20 @@ def test_inputs_are_those_from_before_the_step_was_made(bench: Bench) -> None:
     assert not bench.step().is_current()
 
 
+def test_inputs_are_taken_once_the_host_is_prepared(tmp_path: Path) -> None:
+    """A compiler that only the step installs would otherwise be another input the next time."""
+    compiler = tmp_path / "compiler"
+
+    def inputs() -> dict[str, bool]:
+        return {"compiler": compiler.exists()}
+
+    step = Step(
+        name="one", stamp=tmp_path / "one.json", inputs=inputs, make=lambda: {}, prepare=compiler.touch
+    )
+    step.run()
+    assert step.reasons() == []
+
+
 def test_another_result_of_a_step_before_is_a_reason_that_names_it(bench: Bench) -> None:
     bench.step().run()
     after = Step(

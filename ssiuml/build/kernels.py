@@ -12,6 +12,7 @@ from ssiuml import (
     gfs,
     gfs1,
     gfs2,
+    host,
     old_modules,
     opengfs_build,
     pool,
@@ -51,7 +52,7 @@ def add_steps(graph: StepGraph) -> None:
         _add_modules(graph, chosen.modules)
     elif isinstance(chosen, ReleaseKernel | CvsKernel):
         build = HistoricKernel(graph, chosen)
-        _add_kernel(graph, build.after, build.inputs, build.get_or_build)
+        _add_kernel(graph, build.after, build.inputs, build.get_or_build, host.OLD_KERNEL_TOOLS)
         _add_modules(graph, "all")
     elif isinstance(chosen, NoKernel) and chosen.modules != "none":
         _add_old_modules(graph, chosen.version, chosen.modules)
@@ -70,9 +71,16 @@ def _package(graph: StepGraph) -> Path:
 
 
 def _add_kernel(
-    graph: StepGraph, after: list[str], inputs: Callable[[], Values], get_or_make: Callable[[], Entry]
+    graph: StepGraph,
+    after: list[str],
+    inputs: Callable[[], Values],
+    get_or_make: Callable[[], Entry],
+    tools: tuple[host.HostTool, ...] = (),
 ) -> None:
-    """Add the step that puts the kernel among the images; *get_or_make* has it in the cache."""
+    """Add the step that puts the kernel among the images; *get_or_make* has it in the cache.
+
+    *tools* are there before; which compiler that is may be among the inputs.
+    """
     plan = graph.plan
 
     def made() -> Values:
@@ -92,6 +100,7 @@ def _add_kernel(
         made,
         plan.kernel,
         cached=lambda results: [Path(results["entry"]["path"])],
+        prepare=lambda: host.require(tools),
     )
     graph.forgetting.append(lambda: _forget(graph))
 
@@ -134,6 +143,7 @@ def _add_source_kernel(graph: StepGraph, chosen: SourceKernel) -> None:
         ["fetch"],
         lambda: build().inputs(),
         lambda: linux_source.get_or_build(plan.cache, build()),
+        host.KERNEL_TOOLS,
     )
 
 

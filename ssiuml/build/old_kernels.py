@@ -9,9 +9,10 @@ from ssiuml.build.foreign import folder_of, opened
 from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry
-from ssiuml.kernel import historic
+from ssiuml.kernel import historic, require_file
 from ssiuml.kernel.historic import Checkout, HistoricBuild, Release
 from ssiuml.kernel.patches import patch_inputs
+from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.materialise import materialised
 from ssiuml.recipe import CvsKernel, FromFolder, FromSource, ReleaseKernel
 from ssiuml.steps import Values, file_sha256, folder_digest
@@ -34,10 +35,20 @@ class HistoricKernel:
         config = self._config
         return {
             **self._source_inputs(),
-            "config": None if config is None else file_sha256(config),
+            "config": None if config is None else file_sha256(require_file(config, "kernel.config")),
             "epoch": self.graph.plan.epoch,
-            "base": self.graph.results("base")["sha256"] if "base" in self.after else None,
+            "compiler": self._compiler(),
         }
+
+    def _compiler(self) -> object:
+        """What stands for the compiler; of an unpacked root of the user's, its gcc alone."""
+        chosen = self.chosen.toolchain
+        if chosen == "host":
+            return compiler_versions()
+        if isinstance(chosen, FromFolder):
+            gcc = folder_of(self.graph, chosen) / "usr/bin/gcc"
+            return file_sha256(gcc) if gcc.is_file() else None
+        return self.graph.results("base")["sha256"]
 
     def get_or_build(self) -> Entry:
         """The kernel in the cache, built if it is not there."""

@@ -36,6 +36,7 @@ class StepGraph:
         stamp: Path | None = None,
         cached: Callable[[Values], Sequence[Path]] | None = None,
         objections: Callable[[Values], list[str]] | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         """Add a step that is made from those called *after*; the rest as in ssiuml.steps.Step."""
         self.steps[name] = Step(
@@ -47,6 +48,7 @@ class StepGraph:
             files=files,
             cached=cached,
             objections=objections,
+            prepare=prepare,
         )
 
     def add_layer(

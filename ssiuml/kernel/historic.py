@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ssiuml import host
 from ssiuml.archive import unpack
 from ssiuml.cache import Cache, Entry
 from ssiuml.elf import HEADER_BYTES, is_i386
@@ -175,8 +174,8 @@ class HistoricBuild:
 def get_or_build(cache: Cache, build: HistoricBuild, inputs: Values) -> Entry:
     """Return the kernel of *build* from the cache, built if it is not there; facts hold the ``version``.
 
-    *inputs* stand for all that decides what it becomes. KernelError for versions, patches and programs that
-    do not fit, and what the compiler complains of.
+    *inputs* stand for all that decides what it becomes; ssiuml.host.OLD_KERNEL_TOOLS are there. KernelError
+    for versions, patches and programs that do not fit, and what the compiler complains of.
     """
 
     def make(path: Path) -> Values:
@@ -195,7 +194,6 @@ def ensure_built(build: HistoricBuild, root: Path | None) -> None:
 
 def _compile(build: HistoricBuild, root: Path | None) -> None:
     source = build.tree.source
-    host.require(host.OLD_KERNEL_TOOLS)
     Toolchain(root).check()
     config = build.config or source / CONFIG
     if not config.is_file():

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ssiuml import host
 from ssiuml.cache import Cache, Entry
-from ssiuml.kernel import KernelError
+from ssiuml.kernel import KernelError, require_file
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_wishes, require_wishes
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
 from ssiuml.kernel.patches import apply_patch, patch_inputs, read_series
 from ssiuml.kernel.source_tree import SourceTree
+from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.progress import stages
 from ssiuml.run import find_tool, run
 from ssiuml.scratch import scratch_folder
@@ -51,28 +51,20 @@ class SourceBuild:
         return {
             "package_sha256": self.package_sha256,
             **patch_inputs(self.series),
-            "config": [file_sha256(path) for path in self.config],
+            "config": [file_sha256(require_file(path, "kernel.config")) for path in self.config],
             "epoch": self.epoch,
-            "compiler": compiler_version(),
+            "compiler": compiler_versions(),
         }
-
-
-def compiler_version() -> str:
-    """What the compiler calls itself; empty where there is none."""
-    if find_tool("gcc") is None:
-        return ""
-    return run(["gcc", "--version"], timeout_s=_TIMEOUT_S).partition("\n")[0]
 
 
 def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
     """Return the kernel of *build* from the cache, built if it is not there; facts hold the ``version``.
 
-    HostError if a program is missing here; KernelError for patches that do not fit, options that do not
-    stick, and what the compiler complains of.
+    The programs of ssiuml.host.KERNEL_TOOLS are there. KernelError for patches that do not fit, options that
+    do not stick, and what the compiler complains of.
     """
 
     def make(path: Path) -> Values:
-        host.require(host.KERNEL_TOOLS)
         source = {"package_sha256": build.package_sha256, **patch_inputs(build.series)}
         with build.tree.prepared(digest_of(source), lambda folder: _unpack(build, folder)):
             distcc = build.distcc and find_tool("distcc") is not None

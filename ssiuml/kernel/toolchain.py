@@ -1,7 +1,8 @@
 """Whose compiler builds Linux 2.4: the host's, or that of an unpacked root of the time, for 32-bit PCs.
 
 Programs of the root run in namespaces of their own (bubblewrap), as an ordinary user, with a 32-bit
-personality (setarch): they see that root, the folders they work in, and no network.
+personality (setarch): they see that root, in which they change nothing, the folders they work in, and no
+network.
 """
 
 import re
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ssiuml.kernel import KernelError
-from ssiuml.run import CommandError, run
+from ssiuml.run import CommandError, find_tool, run
 
 PROGRAMS: Final = ("gcc", "make")
 _TIMEOUT_S: Final = 120.0
@@ -21,6 +22,12 @@ _PLAIN: Final = {"LC_ALL": "C", "TZ": "UTC", "MAKEFLAGS": ""}
 # What the user's umask is must not show in what a program makes.
 _SHELL: Final = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+def compiler_versions() -> list[str]:
+    """What this machine's compiler and linker call themselves; none where they are not there."""
+    programs = [name for name in ("gcc", "ld") if find_tool(name) is not None]
+    return [run([name, "--version"], timeout_s=_TIMEOUT_S).partition("\n")[0] for name in programs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class Toolchain:
 
     def _entered(self, root: Path, folder: Path) -> list[str]:
         words = ["setarch", "i686", "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
-        words += ["--uid", "0", "--gid", "0", "--bind", str(root), "/", "--proc", "/proc", "--dev", "/dev"]
+        words += ["--uid", "0", "--gid", "0", "--ro-bind", str(root), "/", "--proc", "/proc", "--dev", "/dev"]
         words += ["--tmpfs", str(_INSIDE), "--setenv", "PATH", _PATH, "--setenv", "HOME", str(_INSIDE)]
         for path in self.folders.values():
             words += ["--bind", str(path), self.seen(path)]
