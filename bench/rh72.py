@@ -59,13 +59,18 @@ def make_sources(folder: Path, bulk_mib: int) -> None:
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)
 
 
-def prepare(checkout: Path, downloads: Path, sources: Path) -> None:
-    """A checkout whose cache has all downloads."""
-    for name in ("recipes", "templates", "cluster-tools", "ssiuml"):
+def copy_project(checkout: Path) -> None:
+    """Make *checkout* a checkout of its own, with nothing built."""
+    for name in ("recipes", "templates", "cluster-tools", "kernel", "ssiuml"):
         shutil.copytree(PROJECT / name, checkout / name, symlinks=True)
     for name in ("dodo.py", "pyproject.toml"):
         shutil.copy2(PROJECT / name, checkout / name)
     (checkout / "images").mkdir()
+
+
+def prepare(checkout: Path, downloads: Path, sources: Path) -> None:
+    """A checkout whose cache has all downloads."""
+    copy_project(checkout)
     downloads.mkdir(parents=True)
     for path in sources.iterdir():
         os.link(path, downloads / path.name)

@@ -18,8 +18,8 @@ from ssiuml.errors import SsiumlError
 from ssiuml.progress import say
 from ssiuml.steps import Values, digest_of, file_sha256
 
-# A base can take minutes on a slow line; another build may be at it.
-LOCK_TIMEOUT_S = 3600.0
+# A base can take minutes on a slow line, a kernel hours on a slow machine; another build may be at it.
+LOCK_TIMEOUT_S = 5 * 3600.0
 
 
 class CacheError(SsiumlError):

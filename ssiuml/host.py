@@ -58,16 +58,15 @@ KERNEL_TOOLS: Final = (
     HostTool("xz", "xz-utils", "unpack the kernel's source"),
     HostTool("depmod", "kmod", "list what the kernel's modules depend on"),
 )
-OLD_KERNEL_TOOLS: Final = (
+OLD_KERNEL_TOOLS: Final = (HostTool("patch", "patch", "apply the kernel's patches"),)
+SANDBOX_TOOLS: Final = (
     HostTool("bwrap", "bubblewrap", "run the compiler of 2002"),
     HostTool("setarch", "util-linux", "run the compiler of 2002"),
-    HostTool("patch", "patch", "apply the kernel's patches"),
-    HostTool("make", "make", "build the kernel"),
 )
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
     *KERNEL_TOOLS,
-    *OLD_KERNEL_TOOLS,
+    *SANDBOX_TOOLS,
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
     HostTool("qemu-i386-static", "qemu-user-static", "run 32-bit programs in the appliance"),
     HostTool("file", "file", "say what an image is"),

@@ -1,5 +1,6 @@
 """The one door to foreign programs: argument lists, a time limit, the exact command in every error."""
 
+import fnmatch
 import logging
 import os
 import shlex
@@ -59,11 +60,13 @@ def run(
     on_line: Callable[[str], None] | None = None,
     ok_exit: Sequence[int] = (0,),
     merge_stderr: bool = True,
+    pass_on: Sequence[str] = ("*",),
 ) -> str:
     """Run a program to its end and return what it printed (standard error too, unless told otherwise).
 
     It runs in a session of its own; if this process is interrupted or dies, the program is ended too,
-    so that nothing goes on writing behind a build that has stopped. *env* is added to the environment.
+    so that nothing goes on writing behind a build that has stopped. *env* is added to the environment, of
+    which the variables that one of the patterns *pass_on* matches are passed on.
     *on_line* sees each line as it comes. *stdout* names a file that takes standard output, byte for byte
     (only standard error is returned then). Raises CommandError, with the last lines of the output, if the
     program is missing, its exit status is not in *ok_exit*, or it runs longer than *timeout_s*.
@@ -103,7 +106,7 @@ def run(
             _err=take if merge_stderr else take_error,
             _encoding="utf-8",
             _decode_errors="replace",
-            _env={**os.environ, **(env or {})},
+            _env={**_passed_on(pass_on), **(env or {})},
             _cwd=str(cwd) if cwd else None,
             _ok_code=list(range(256)),
             # A pipe, not a terminal: programs then print plainly, and a User-Mode Linux starts no helper
@@ -117,6 +120,11 @@ def run(
     if failure is not None:
         raise CommandError(f"{shlex.join(words)}: {failure}", output="\n".join(tail))
     return "".join(output)
+
+
+def _passed_on(patterns: Sequence[str]) -> dict[str, str]:
+    found = {name for pattern in patterns for name in fnmatch.filter(os.environ, pattern)}
+    return {name: os.environ[name] for name in found}
 
 
 def _wait(process: sh.RunningCommand, timeout_s: float) -> str | None:

@@ -50,7 +50,13 @@ def folder_digest(folder: Path) -> str:
 
 
 def code_digest(*modules: ModuleType) -> str:
-    """Digest of the source of the modules that do a step's work, so that a new version does it again."""
+    """Digest of the source of the modules that do a step's work, so that a new version does it again.
+
+    ValueError for a package, of which this would be __init__ alone; see package_digest.
+    """
+    packages = [module.__name__ for module in modules if hasattr(module, "__path__")]
+    if packages:
+        raise ValueError(f"{', '.join(packages)}: is a package, not a module")
     return digest_of([file_sha256(Path(module.__file__)) for module in modules if module.__file__])
 
 

@@ -32,6 +32,7 @@ modules: ;
 $(O)/%.o: fs/%.c
 \t@echo '  CC      fs/$*.o'
 \t@gcc -c -o $@ $<
+\t@touch $(O)/$*.done
 kernelrelease:
 \t@echo 6.1.192$(LOCALVERSION)
 modules_install:

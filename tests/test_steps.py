@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import ssiuml
 from ssiuml.errors import SsiumlError
 from ssiuml.steps import Step, StepError, code_digest, digest_of, file_sha256, folder_digest
 
@@ -207,6 +208,11 @@ def test_inputs_are_those_from_before_the_step_was_made(bench: Bench) -> None:
 
     Step(name="one", stamp=bench.stamp, inputs=lambda: bench.inputs, make=make).run()
     assert not bench.step().is_current()
+
+
+def test_digest_of_a_package_is_not_taken_for_that_of_its_modules() -> None:
+    with pytest.raises(ValueError, match="is a package"):
+        code_digest(ssiuml)
 
 
 def test_inputs_are_taken_once_the_host_is_prepared(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ssiuml import (
     archive,
     compressed,
+    elf,
     ext2,
     folder,
     gfs,
@@ -24,7 +25,7 @@ from ssiuml.build.old_kernels import HistoricKernel
 from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry, entry_of
-from ssiuml.kernel import linux_source, package, packed, toolchain
+from ssiuml.kernel import linux_source, package, packed
 from ssiuml.kernel.linux_source import SourceBuild
 from ssiuml.layer import Layer
 from ssiuml.recipe import (
@@ -50,9 +51,8 @@ def add_steps(graph: StepGraph) -> None:
     elif isinstance(chosen, SourceKernel):
         _add_source_kernel(graph, chosen)
         _add_modules(graph, chosen.modules)
-    elif isinstance(chosen, ReleaseKernel | CvsKernel):
-        build = HistoricKernel(graph, chosen)
-        _add_kernel(graph, build.after, build.inputs, build.get_or_build, host.OLD_KERNEL_TOOLS)
+    elif (build := _historic(graph)) is not None:
+        _add_kernel(graph, build.after, build.inputs, build.get_or_build, build.tools)
         _add_modules(graph, "all")
     elif isinstance(chosen, NoKernel) and chosen.modules != "none":
         _add_old_modules(graph, chosen.version, chosen.modules)
@@ -96,7 +96,7 @@ def _add_kernel(
     graph.add(
         "kernel",
         after,
-        lambda: {"code": package_digest(kernel_package), **inputs()},
+        lambda: {"code": [package_digest(kernel_package), code_digest(archive, elf, folder)], **inputs()},
         made,
         plan.kernel,
         cached=lambda results: [Path(results["entry"]["path"])],
@@ -188,24 +188,36 @@ def _add_opengfs(graph: StepGraph, chosen: OpenGfs) -> None:
             yield layer
 
     def inputs() -> Values:
+        code = [code_digest(archive, opengfs_build, folder), package_digest(kernel_package)]
         return {
             "source": chosen.source,
             "kernel_tree": chosen.kernel_tree,
             "state": {} if chosen.kernel_tree is None else _state(plan.loaded.host_path(chosen.kernel_tree)),
             "mtime_ns": plan.mtime_ns,
-            "code": code_digest(archive, opengfs_build, folder, toolchain),
+            "code": code,
         }
 
+    kernel = _historic(graph)
     after = ["base", "fetch"] if chosen.kernel_tree is not None else ["base", "fetch", "kernel"]
-    graph.add_open_layer("opengfs", after, inputs, opened_layer)
+    tools = () if kernel is None else kernel.tools
+    graph.add_open_layer("opengfs", after, inputs, opened_layer, prepare=lambda: host.require(tools))
 
 
-def _kernel_tree(graph: StepGraph, chosen: OpenGfs) -> AbstractContextManager[tuple[Path, Path | None]]:
+def _historic(graph: StepGraph) -> HistoricKernel | None:
+    chosen = graph.recipe.kernel
+    return HistoricKernel(graph, chosen) if isinstance(chosen, ReleaseKernel | CvsKernel) else None
+
+
+@contextmanager
+def _kernel_tree(graph: StepGraph, chosen: OpenGfs) -> Iterator[tuple[Path, Path | None]]:
     """The configured kernel source, and the root whose compiler fits it, None for the host's."""
-    kernel = graph.recipe.kernel
-    if chosen.kernel_tree is None and isinstance(kernel, ReleaseKernel | CvsKernel):
-        return HistoricKernel(graph, kernel).built_tree()
-    return nullcontext((graph.plan.loaded.host_path(chosen.kernel_tree or ""), None))
+    kernel = _historic(graph)
+    if chosen.kernel_tree is not None:
+        with nullcontext() if kernel is None else kernel.toolchain_root() as root:
+            yield graph.plan.loaded.host_path(chosen.kernel_tree), root
+    elif kernel is not None:
+        with kernel.built_tree() as built:
+            yield built
 
 
 def _state(kernel_tree: Path) -> dict[str, str]:

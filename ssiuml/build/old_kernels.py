@@ -1,7 +1,7 @@
 """How a recipe's kernel of 2002 is built, and OpenGFS for it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +9,14 @@ from ssiuml.build.foreign import folder_of, opened
 from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry
-from ssiuml.kernel import historic, require_file
+from ssiuml.host import OLD_KERNEL_TOOLS, SANDBOX_TOOLS, HostTool
+from ssiuml.kernel import historic, packed, require_file
 from ssiuml.kernel.historic import Checkout, HistoricBuild, Release
 from ssiuml.kernel.patches import patch_inputs
 from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.materialise import materialised
 from ssiuml.recipe import CvsKernel, FromFolder, FromSource, ReleaseKernel
-from ssiuml.steps import Values, file_sha256, folder_digest
+from ssiuml.steps import StepError, Values, code_digest, file_sha256, folder_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class HistoricKernel:
         """The steps that it is made from."""
         return ["fetch", "base"] if self.chosen.toolchain == "base-image" else ["fetch"]
 
+    @property
+    def tools(self) -> tuple[HostTool, ...]:
+        """The programs of the host that are needed."""
+        return OLD_KERNEL_TOOLS if self.chosen.toolchain == "host" else (*OLD_KERNEL_TOOLS, *SANDBOX_TOOLS)
+
     def inputs(self) -> Values:
         """All that decides what it becomes."""
         config = self._config
@@ -37,38 +43,37 @@ class HistoricKernel:
             **self._source_inputs(),
             "config": None if config is None else file_sha256(require_file(config, "kernel.config")),
             "epoch": self.graph.plan.epoch,
-            "compiler": self._compiler(),
+            "code": code_digest(historic, packed),
         }
 
     def _compiler(self) -> object:
-        """What stands for the compiler; of an unpacked root of the user's, its gcc alone."""
+        """What stands for the compiler; of an unpacked root of the user's, its programs alone."""
         chosen = self.chosen.toolchain
         if chosen == "host":
             return compiler_versions()
         if isinstance(chosen, FromFolder):
-            gcc = folder_of(self.graph, chosen) / "usr/bin/gcc"
-            return file_sha256(gcc) if gcc.is_file() else None
+            folder = folder_of(self.graph, chosen)
+            programs = [folder / "usr/bin" / name for name in ("gcc", "as", "ld")]
+            paths = [*programs, *sorted(folder.glob("usr/lib/gcc*/*/*/cc1"))]
+            return [file_sha256(path) for path in paths if path.is_file() and not path.is_symlink()]
         return self.graph.results("base")["sha256"]
 
     def get_or_build(self) -> Entry:
         """The kernel in the cache, built if it is not there."""
-        return historic.get_or_build(self.graph.plan.cache, self._build(), self.inputs())
+        return historic.get_or_build(self.graph.plan.cache, self._build())
 
-    @contextmanager
-    def built_tree(self) -> Iterator[tuple[Path, Path | None]]:
-        """Yield its source, configured and built, and the root with the compiler, None for the host's."""
-        build = self._build()
-        with build.prepared(), build.toolchain() as root:
-            historic.ensure_built(build, root)
-            yield build.tree.source, root
+    def built_tree(self) -> AbstractContextManager[tuple[Path, Path | None]]:
+        """Its source, configured and built, and the root with the compiler, None for the host's."""
+        return historic.built_tree(self._build())
 
     def _build(self) -> HistoricBuild:
         plan = self.graph.plan
         return HistoricBuild(
             source=self._origin(),
-            inputs=self._source_inputs(),
+            source_inputs=self._source_inputs(),
+            inputs=self.inputs(),
             config=self._config,
-            toolchain=self._toolchain_root,
+            toolchain=self.toolchain_root,
             epoch=plan.epoch,
             tree=plan.kernel_tree,
             log=plan.kernel_log,
@@ -82,7 +87,7 @@ class HistoricKernel:
         chosen = self.chosen
         # Nothing that make itself notices, or that only concerns the start of nodes.
         kernel = chosen.model_dump(mode="json", exclude={"config", "parameters"})
-        inputs = {"kernel": kernel, "linux": self._sha256(chosen.base)}
+        inputs = {"kernel": kernel, "linux": self._sha256(chosen.base), "compiler": self._compiler()}
         if isinstance(chosen, ReleaseKernel):
             return {**inputs, "ssi": self._sha256(chosen.ssi), **patch_inputs(self._patches(chosen))}
         return {**inputs, "checkouts": [self._checkout_inputs(each) for each in (chosen.ssi, chosen.ci)]}
@@ -93,7 +98,10 @@ class HistoricKernel:
         return folder_digest(folder_of(self.graph, origin))
 
     def _sha256(self, name: str) -> str:
-        return str(self.graph.results("fetch")["sources"][name]["sha256"])
+        fetched = self.graph.results("fetch")["sources"]
+        if name not in fetched:  # the recipe names it since
+            raise StepError(f"source '{name}' has not been fetched", hint="./run fetch")
+        return str(fetched[name]["sha256"])
 
     def _patches(self, chosen: ReleaseKernel) -> list[Path]:
         return [self.graph.plan.loaded.host_path(name) for name in chosen.patches]
@@ -123,7 +131,8 @@ class HistoricKernel:
             yield ssi, ci
 
     @contextmanager
-    def _toolchain_root(self) -> Iterator[Path | None]:
+    def toolchain_root(self) -> Iterator[Path | None]:
+        """Yield the unpacked root with the compiler, None for the host's."""
         chosen = self.chosen.toolchain
         if chosen == "host":
             yield None

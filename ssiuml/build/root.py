@@ -9,7 +9,7 @@ from ssiuml.build.kernels import kernel_version
 from ssiuml.build.pools import PoolSteps, root_inputs
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.storage import filesystem_inputs
-from ssiuml.recipe import Gfs1Filesystem
+from ssiuml.recipe import Gfs1Filesystem, SourceKernel
 from ssiuml.scratch import scratch_folder
 from ssiuml.steps import StepError, Values, code_digest, package_digest
 from ssiuml.tree import Tree
@@ -71,6 +71,8 @@ def _appliance(graph: StepGraph, programs: Tree) -> Appliance:
         modules_version=kernel_version(graph),
         programs=programs,
         work=plan.places.work / "appliance",
+        shows_devices=isinstance(graph.recipe.kernel, SourceKernel)
+        and graph.recipe.kernel.patches is not None,
     )
 
 

@@ -63,6 +63,7 @@ class StepGraph:
         after: Sequence[str],
         inputs: Callable[[], Values],
         opened: Callable[[], AbstractContextManager[Layer]],
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         """Add a step that leaves a layer; its contents are there as long as the context of *opened*."""
         path = self.plan.layer(name)
@@ -73,7 +74,9 @@ class StepGraph:
             self.forget_layer(name)
             return {"sha256": file_sha256(path)}
 
-        self.add(name, after, lambda: {"code": code_digest(layer, tree), **inputs()}, write, path)
+        self.add(
+            name, after, lambda: {"code": code_digest(layer, tree), **inputs()}, write, path, prepare=prepare
+        )
         self.register_layer(name, lambda: read_layer(path))
 
     def register_layer(self, name: str, read: Callable[[], Layer]) -> None:

@@ -15,7 +15,7 @@ from ssiuml.run import CommandError
 # Of Linux since 2.6: "  CC      fs/inode.o". Before that make prints the whole command.
 _STEP: Final = re.compile(r"  [A-Z][A-Z0-9_]+ (\[M\]| ) +\S|\S*gcc\S* .* -c ")
 _ERROR: Final = re.compile(
-    r"^\S+?:\d+(:\d+)?: (?!warning|note)"  # gcc 2.96 has no word for an error
+    r"^\S+?:\d+(:\d+)?: (?![Ww]arning|[Nn]ote)"  # gcc 2.96 has no word for an error
     r"|: (fatal )?error: |undefined reference|^ld: (?!warning|.*: in function)|^make.*\*\*\* No rule"
     r"|command not found$|: not found$"
 )
@@ -54,7 +54,8 @@ def compiling(title: str, log: Path, known: Path | None) -> Iterator[Callable[[s
             if not found:
                 raise
             text = "".join(f"\n  {line}" for line in found)
-            raise KernelError(f"{title}: failed:{text}", hint=f"all that make said: {log}") from error
+            why = error.message.rpartition(": ")[2]
+            raise KernelError(f"{title}: {why}:{text}", hint=f"all that make said: {log}") from error
     if known is not None:
         write_text(known, json.dumps({"steps": steps}) + "\n")
 

@@ -42,7 +42,9 @@ def read_wishes(fragments: Sequence[Path]) -> dict[str, Wish]:
     """
     wishes = {}
     for fragment in fragments:
-        for number, line in enumerate(fragment.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(
+            fragment.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
+        ):
             place, found = f"{fragment}:{number}", read_options(line)
             if not found and line.strip() and not line.startswith("#"):
                 raise KernelError(

@@ -21,10 +21,11 @@ from ssiuml.progress import say
 from ssiuml.run import run
 from ssiuml.scratch import scratch_folder
 from ssiuml.steps import Values, digest_of
-from ssiuml.units import GIB
+from ssiuml.units import GIB, MIB
 
 CONFIG: Final = "config.uml"
 MAX_SOURCE_BYTES: Final = GIB
+SPACE_NEEDED_BYTES: Final = 512 * MIB  # unpacked it has 140 MiB, its objects as much
 BUILD_TIMEOUT_S: Final = 4 * 3600.0
 _TIMEOUT_S: Final = 1200.0
 _NS: Final = 10**9
@@ -149,10 +150,11 @@ def require_version(linux: Path, wanted: str, why: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoricBuild:
-    """A kernel of 2002 to be built: its source, what stands for all that goes in, whose compiler."""
+    """A kernel of 2002 to be built: its source, what stands for what goes in, whose compiler."""
 
     source: Release | Checkout
-    inputs: Values
+    source_inputs: Values  # what decides the source, and what make does not notice: the compiler
+    inputs: Values  # all that decides what the kernel becomes
     config: Path | None  # instead of config.uml
     toolchain: Callable[[], AbstractContextManager[Path | None]]  # yields its root, None for the host's
     epoch: int  # time of the files, in seconds since 1970
@@ -165,34 +167,41 @@ class HistoricBuild:
         return self.tree.source / "linux"
 
     @contextmanager
-    def prepared(self) -> Iterator[None]:
-        """Have the source; the tree is this build's meanwhile."""
-        with self.tree.prepared(digest_of(self.inputs), self.source.prepare):
-            yield
+    def prepared(self) -> Iterator[bool]:
+        """Have the source, yield whether it is new; the tree is this build's meanwhile."""
+        digest = digest_of(self.source_inputs)
+        with self.tree.prepared(digest, self.source.prepare, SPACE_NEEDED_BYTES) as fresh:
+            yield fresh
 
 
-def get_or_build(cache: Cache, build: HistoricBuild, inputs: Values) -> Entry:
+def get_or_build(cache: Cache, build: HistoricBuild) -> Entry:
     """Return the kernel of *build* from the cache, built if it is not there; facts hold the ``version``.
 
-    *inputs* stand for all that decides what it becomes; ssiuml.host.OLD_KERNEL_TOOLS are there. KernelError
-    for versions, patches and programs that do not fit, and what the compiler complains of.
+    ssiuml.host.OLD_KERNEL_TOOLS are there. KernelError for versions, patches and programs that do not fit,
+    and what the compiler complains of.
     """
 
     def make(path: Path) -> Values:
-        with build.prepared(), build.toolchain() as root:
-            _compile(build, root)
+        with build.prepared() as fresh, build.toolchain() as root:
+            _compile(build, root, fresh=fresh)
             return _pack(build, root, path)
 
-    return cache.get_or_make(KIND, inputs, SUFFIX, make)
+    return cache.get_or_make(KIND, build.inputs, SUFFIX, make)
 
 
-def ensure_built(build: HistoricBuild, root: Path | None) -> None:
-    """Build the prepared source unless that was done, for somebody who builds against it."""
-    if not build.program.is_file():
-        _compile(build, root)
+@contextmanager
+def built_tree(build: HistoricBuild) -> Iterator[tuple[Path, Path | None]]:
+    """Yield the source, configured and built, for somebody who builds against it, and the toolchain's root.
+
+    The kernel itself may be in the cache, and the source not there or built with another configuration.
+    """
+    with build.prepared() as fresh, build.toolchain() as root:
+        if not build.tree.is_built(digest_of(build.inputs)):
+            _compile(build, root, fresh=fresh)
+        yield build.tree.source, root
 
 
-def _compile(build: HistoricBuild, root: Path | None) -> None:
+def _compile(build: HistoricBuild, root: Path | None, *, fresh: bool) -> None:
     source = build.tree.source
     Toolchain(root).check()
     config = build.config or source / CONFIG
@@ -203,8 +212,10 @@ def _compile(build: HistoricBuild, root: Path | None) -> None:
         )
     shutil.copyfile(config, source / ".config")
     tools = Toolchain(root, {"linux": source})
-    steps = None if build.program.is_file() else build.tree.steps
-    with compiling("kernel", build.log, steps) as take:
+    with (
+        build.tree.building(digest_of(build.inputs)),
+        compiling("kernel", build.log, build.tree.steps if fresh else None) as take,
+    ):
         for words in (["oldconfig", "ARCH=um"], ["dep", "linux", "modules", "ARCH=um"]):
             tools.run(
                 ["make", *words], folder=source, timeout_s=BUILD_TIMEOUT_S, on_line=take, stdin=_DEFAULTS

@@ -1,14 +1,16 @@
 """linux-ssi of today: Debian's linux-source with patches and options of ours, built for User-Mode Linux."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ssiuml.cache import Cache, Entry
-from ssiuml.kernel import KernelError, require_file
+from ssiuml.kernel import KernelError, packed, require_file
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_wishes, require_wishes
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
@@ -18,12 +20,17 @@ from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.progress import stages
 from ssiuml.run import find_tool, run
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, digest_of, file_sha256
+from ssiuml.steps import Values, code_digest, digest_of, file_sha256
+from ssiuml.units import GIB
 
 RELEASE_SUFFIX: Final = "-ssi"
 # Two cores need six minutes; a busy machine may be many times slower.
 BUILD_TIMEOUT_S: Final = 4 * 3600.0
+SPACE_NEEDED_BYTES: Final = 3 * GIB  # unpacked it has 1.4 GiB, its objects half of that
 _TIMEOUT_S: Final = 1200.0
+# What else the caller's shell has set may be meant for kernels of his own, and would change this one.
+_PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "XDG_*", "CCACHE_*", "DISTCC_*")
+_BLANKS: Final = "a place without blanks: SSIUML_CACHE names that of the cache"
 _NS: Final = 10**9
 _MAKE: Final = ("make", "--no-print-directory", "ARCH=um", "SUBARCH=x86_64")
 
@@ -54,6 +61,7 @@ class SourceBuild:
             "config": [file_sha256(require_file(path, "kernel.config")) for path in self.config],
             "epoch": self.epoch,
             "compiler": compiler_versions(),
+            "code": code_digest(sys.modules[__name__], packed),
         }
 
 
@@ -66,11 +74,15 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
 
     def make(path: Path) -> Values:
         source = {"package_sha256": build.package_sha256, **patch_inputs(build.series)}
-        with build.tree.prepared(digest_of(source), lambda folder: _unpack(build, folder)):
+        for name in (build.tree.folder, *build.config):
+            if len(str(name).split()) != 1:
+                raise KernelError(f"{name}: the kernel's scripts split this name at its blanks", hint=_BLANKS)
+        unpack = partial(_unpack, build)
+        with build.tree.prepared(digest_of(source), unpack, SPACE_NEEDED_BYTES) as fresh:
             distcc = build.distcc and find_tool("distcc") is not None
             words = [*_MAKE, *_identity(build.epoch), *_compiler(distcc)]
             _configure(build, words)
-            _compile(build, words, distcc=distcc)
+            _compile(build, words, fresh=fresh, distcc=distcc)
             return _pack(build, words, path)
 
     return cache.get_or_make(KIND, build.inputs(), SUFFIX, make)
@@ -96,7 +108,7 @@ def _unpack(build: SourceBuild, folder: Path) -> None:
             )
         for patch in build.series:
             show(f"applying {patch.name}")
-            apply_patch(patch, inner)
+            apply_patch(patch, inner, fuzz=0)
         inner.rename(folder)
 
 
@@ -114,57 +126,53 @@ def _compiler(distcc: bool) -> list[str]:
     return ["CC=distcc gcc"] if distcc else []
 
 
-def _environment(*, distcc: bool = False) -> dict[str, str]:
-    found = {"LC_ALL": "C", "TZ": "UTC", "KCONFIG_CONFIG": ".config"}
-    # What the caller's shell may have set for kernels of his own would change this one.
-    others = ("MAKEFLAGS", "KCFLAGS", "KCPPFLAGS", "KAFLAGS", "CROSS_COMPILE", "LLVM", "INSTALL_MOD_STRIP")
-    found.update(dict.fromkeys(others, ""))
-    return {**found, "CCACHE_PREFIX": "distcc"} if distcc else found
+def _run(words: Sequence[str | Path], **more: Any) -> str:
+    """Run one of the build's programs; what it printed."""
+    plain = {"LC_ALL": "C", "TZ": "UTC", "KCONFIG_CONFIG": ".config", **more.pop("env", {})}
+    return run(words, env=plain, pass_on=_PASSED_ON, **{"timeout_s": _TIMEOUT_S, **more})
 
 
 def _jobs(distcc: bool) -> int:
     """How many compilers to run at a time: one for each core, with distcc as many as it says."""
     if distcc:
-        return max(1, int(run(["distcc", "-j"], timeout_s=_TIMEOUT_S).strip() or 1))
+        said = run(["distcc", "-j"], timeout_s=_TIMEOUT_S, merge_stderr=False).strip()
+        if not said.isdigit() or int(said) < 1:
+            raise KernelError(
+                f"distcc -j: says '{said}', not how many jobs its hosts take", hint="DISTCC_HOSTS"
+            )
+        return int(said)
     return len(os.sched_getaffinity(0))
 
 
 def _configure(build: SourceBuild, words: Sequence[str]) -> None:
     tree, wishes = build.tree, read_wishes(build.config)
     make = [*words, f"O={tree.build}", "-s", f"--directory={tree.source}"]
-    env = _environment()
     tree.build.mkdir(exist_ok=True)
     config = tree.build / ".config"
-    run([*make, "defconfig"], timeout_s=_TIMEOUT_S, env=env)
+    _run([*make, "defconfig"])
     merge = tree.source / "scripts" / "kconfig" / "merge_config.sh"
-    run(
-        [merge, "-m", "-O", tree.build, config, *build.config],
-        timeout_s=_TIMEOUT_S,
-        cwd=tree.build,
-        env={**env, "ARCH": "um"},
-    )
-    run([*make, "olddefconfig"], timeout_s=_TIMEOUT_S, env=env)
+    _run([merge, "-m", "-O", tree.build, config, *build.config], cwd=tree.build, env={"ARCH": "um"})
+    _run([*make, "olddefconfig"])
     require_wishes(wishes, config)
 
 
-def _compile(build: SourceBuild, words: Sequence[str], *, distcc: bool) -> None:
+def _compile(build: SourceBuild, words: Sequence[str], *, fresh: bool, distcc: bool) -> None:
     tree = build.tree
-    fresh = not (tree.build / "vmlinux").exists()
     make = [*words, f"-j{_jobs(distcc)}", f"O={tree.build}", f"--directory={tree.source}", "linux", "modules"]
     with compiling("kernel", build.log, tree.steps if fresh else None) as take:
-        run(make, timeout_s=BUILD_TIMEOUT_S, env=_environment(distcc=distcc), on_line=take)
+        prefix = {"CCACHE_PREFIX": "distcc"} if distcc else {}
+        _run(make, timeout_s=BUILD_TIMEOUT_S, env=prefix, on_line=take)
 
 
 def _pack(build: SourceBuild, words: Sequence[str], path: Path) -> Values:
     tree = build.tree
     make = [*words, f"O={tree.build}", "-s", f"--directory={tree.source}"]
-    env = _environment()
-    release = run([*make, "kernelrelease"], timeout_s=_TIMEOUT_S, env=env).strip().splitlines()[-1]
+    release = _run([*make, "kernelrelease"]).strip().splitlines()[-1]
     with scratch_folder(tree.folder, "installed") as scratch:
         install = [*make, f"INSTALL_MOD_PATH={scratch / 'made'}", "modules_install"]
-        run(install, timeout_s=_TIMEOUT_S, env={**env, "DEPMOD": find_tool("depmod") or "depmod"})
+        _run(install, env={"DEPMOD": find_tool("depmod") or "depmod"})
         modules = scratch / "made" / "lib" / "modules" / release
-        packed = scratch / "packed"
-        arrange(packed, program=tree.build / "linux", config=tree.build / ".config", modules=modules)
-        write_packed(path, packed, build.epoch * _NS)
+        folder = scratch / "packed"
+        arrange(folder, program=tree.build / "linux", config=tree.build / ".config", modules=modules)
+        write_packed(path, folder, build.epoch * _NS)
     return {"version": release}

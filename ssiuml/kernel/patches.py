@@ -26,7 +26,7 @@ def read_series(folder: Path) -> list[Path]:
     if not series.is_file():
         raise KernelError(f"{series}: there is no such file", hint="list the patches in it, a line each")
     patches = []
-    for number, line in enumerate(series.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(series.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         name, *options = line.partition("#")[0].split() or [""]
         if not name:
             continue
@@ -44,12 +44,21 @@ def patch_inputs(patches: list[Path]) -> Values:
     return {"patches": [[path.name, file_sha256(path)] for path in patches]}
 
 
-def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = ()) -> list[str]:
+def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = (), *, fuzz: int = 2) -> list[str]:
     """Apply *patch* to the source in *tree*, as ``patch -p1``; return the files of *may_fail* that it left.
+
+    *fuzz* lines of what surrounds a hunk may differ (2 is patch's own).
 
     Raises KernelError, with the rejected hunks, if it does not fit another file.
     """
-    words = ["--strip=1", "--batch", "--forward", "--no-backup-if-mismatch", f"--directory={tree}"]
+    words = [
+        "--strip=1",
+        f"--fuzz={fuzz}",
+        "--batch",
+        "--forward",
+        "--no-backup-if-mismatch",
+        f"--directory={tree}",
+    ]
     try:
         printed = run(
             ["patch", *words, f"--input={patch.resolve()}"],
@@ -61,8 +70,11 @@ def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = ()) -> list[
         raise KernelError(f"{patch}: cannot be applied to {tree}\n{error.output}") from error
     rejected = _REJECTS.findall(printed)
     # What patch does not find it skips, and there is no file of rejects for it.
-    lost = [line for line in printed.splitlines() if "can't find file" in line or "Skipping patch" in line]
+    lines = printed.splitlines()
+    lost = [line for line in lines if "can't find file" in line]
     wrong = [name for name in rejected if name not in may_fail]
+    if not rejected:
+        lost += [line for line in lines if " FAILED" in line or " ignored" in line]
     if wrong or lost:
         raise KernelError(
             f"{patch.name}: does not fit this source: {', '.join(wrong) or lost[0]}\n"

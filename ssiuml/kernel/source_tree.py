@@ -14,9 +14,8 @@ from typing import Final
 from ssiuml.atomic import write_text
 from ssiuml.cache import locked
 from ssiuml.sparse import require_space
-from ssiuml.units import GIB
 
-SPACE_NEEDED_BYTES: Final = 3 * GIB  # Linux 6.1 unpacked has 1.4 GiB, its objects half of that
+_KEPT: Final = ("source", "build", "steps.json", "prepared", "built")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +43,50 @@ class SourceTree:
     def _prepared(self) -> Path:
         return self.folder / "prepared"
 
+    @property
+    def _built(self) -> Path:
+        return self.folder / "built"
+
     @contextmanager
-    def prepared(self, digest: str, unpack: Callable[[Path], None]) -> Iterator[bool]:
+    def prepared(self, digest: str, unpack: Callable[[Path], None], space_bytes: int) -> Iterator[bool]:
         """Have the source that *digest* stands for, made by ``unpack(folder)`` if it is not there.
 
-        Yields whether it was made anew. The folder is this build's as long as the block lasts.
+        Yields whether it was made anew, for which *space_bytes* are needed on the disk. The folder is this
+        build's as long as the block lasts.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
-            fresh = not self.holds(digest)
+            fresh = not _says(self._prepared, digest)
             if fresh:
-                self._prepared.unlink(missing_ok=True)
-                for path in (self.source, self.build):
-                    shutil.rmtree(path, ignore_errors=True)
-                require_space(self.folder, SPACE_NEEDED_BYTES, "a kernel's source and what is built of it")
+                for mark in (self._prepared, self._built):
+                    mark.unlink(missing_ok=True)
+            # What a killed build has left, too.
+            for path in self.folder.iterdir():
+                if path.name not in _KEPT or (fresh and path in (self.source, self.build)):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if fresh:
+                require_space(self.folder, space_bytes, "a kernel's source and what is built of it")
                 unpack(self.source)
                 write_text(self._prepared, f"{digest}\n")
             yield fresh
 
-    def holds(self, digest: str) -> bool:
-        """Whether the source is the one that *digest* stands for."""
-        return self._prepared.is_file() and self._prepared.read_text(encoding="utf-8").strip() == digest
+    def is_built(self, digest: str) -> bool:
+        """Whether it was last built, to the end, from what *digest* stands for."""
+        return _says(self._built, digest)
+
+    @contextmanager
+    def building(self, digest: str) -> Iterator[None]:
+        """Mark it as built from what *digest* stands for, once the block has ended well."""
+        self._built.unlink(missing_ok=True)
+        yield
+        write_text(self._built, f"{digest}\n")
 
     def remove(self) -> None:
         """Remove the folder, once no build works in it."""
         if self.folder.is_dir():
             with locked(self.folder):
                 shutil.rmtree(self.folder)
+
+
+def _says(mark: Path, digest: str) -> bool:
+    return mark.is_file() and mark.read_text(encoding="utf-8").strip() == digest

@@ -18,7 +18,7 @@ PROGRAMS: Final = ("gcc", "make")
 _TIMEOUT_S: Final = 120.0
 _INSIDE: Final = PurePosixPath("/tmp")  # noqa: S108 - of the root: every root has it, and it is ours alone there
 _I386: Final = re.compile(r"i[3-6]86-")
-_PLAIN: Final = {"LC_ALL": "C", "TZ": "UTC", "MAKEFLAGS": ""}
+_PLAIN: Final = {"LC_ALL": "C", "TZ": "UTC"}
 # What the user's umask is must not show in what a program makes.
 _SHELL: Final = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -64,7 +64,16 @@ class Toolchain:
             cwd: Path | None = folder
         else:
             cwd, words = None, [*self._entered(self.root, folder), *words]
-        return run(words, timeout_s=timeout_s, cwd=cwd, env=_PLAIN, on_line=on_line, stdin=stdin)
+        # No variable of the caller's shell decides what configure and make do.
+        return run(
+            words,
+            timeout_s=timeout_s,
+            cwd=cwd,
+            env=_PLAIN,
+            pass_on=("PATH", "HOME", "TMPDIR"),
+            on_line=on_line,
+            stdin=stdin,
+        )
 
     def _entered(self, root: Path, folder: Path) -> list[str]:
         words = ["setarch", "i686", "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]

@@ -15,7 +15,7 @@ NODES = (1, 2, 3)
 # Each is still there when the last has started: so many ids at one time.
 # They hold none of the session's streams, or it would not end before they do.
 START = "for i in $(seq {count}); do sleep 600 <&- >/dev/null 2>&1 & echo $!; done"
-WRAP_AT = 700  # ids that a node has left when its range is made small
+SMALL_RANGE = 1100  # ids that a node has left for a test
 
 
 @pytest.fixture(scope="module")
@@ -61,25 +61,35 @@ def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_p
 
 
 def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(three: Cluster) -> None:
+    """As the kernel lists its tasks: with the ids of its first namespace, that of the initrd."""
     for node in NODES:
-        assert three.on(node, "cat /proc/1/comm") == "init\n"
-        # Started only when a thread of the kernel is needed, long after the first processes.
-        made = three.on(
-            node, "modprobe loop; losetup -f; dmesg >/dev/null; cat /sys/module/ssi/parameters/node"
-        )
-        assert made.splitlines()[-1] == str(node)
+        assert three.on(node, "cat /proc/1/comm /sys/module/ssi/parameters/node") == f"init\n{node}\n"
+        # A module's threads begin long after the first processes.
+        three.on(node, "modprobe loop && dd if=/dev/zero of=/tmp/d bs=1M count=1 2>&1 && losetup -f /tmp/d")
+        text = three.on(node, "dmesg -C; echo t >/proc/sysrq-trigger; dmesg")
+        tasks = [
+            (int(pid), int(parent)) for pid, parent in re.findall(r"task:.* pid:(\d+) +ppid:(\d+)", text)
+        ]
+        # Threads of the kernel are children of kthreadd, the second task.
+        threads = [pid for pid, parent in tasks if parent == 2 or pid == 2]
+        others = [pid for pid, parent in tasks if parent != 2 and pid not in (1, 2)]
+        assert len(threads) > 10
+        assert max(threads) < RANGE
+        assert len(others) > 10
+        assert {pid // RANGE for pid in others} == {node}
+        three.on(node, "losetup -D; rm /tmp/d")
 
 
 def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(three: Cluster) -> None:
     first = 2 * RANGE
     # A small range is full soon. What runs already keeps its id.
-    three.on(2, f"sysctl -q -w kernel.pid_max={first + WRAP_AT + 400}")
+    three.on(2, f"sysctl -q -w kernel.pid_max={first + SMALL_RANGE}")
     try:
-        three.on(2, f"echo {first + WRAP_AT + 390} >/proc/sys/kernel/ns_last_pid")
+        three.on(2, f"echo {first + SMALL_RANGE - 10} >/proc/sys/kernel/ns_last_pid")
         text = three.on(2, START.format(count=300))
         pids = _pids(text)
         assert len(set(pids)) == 300
-        assert all(first <= pid < first + WRAP_AT + 400 for pid in pids)
+        assert all(first <= pid < first + SMALL_RANGE for pid in pids)
         assert max(pids) - min(pids) > 300, "it has not wrapped around"
         assert pids[-1] < pids[0]
         assert set(_pids(three.on(1, f"where_pid {' '.join(map(str, pids))}"))) == {2}
@@ -115,6 +125,7 @@ def test_pid_namespaces_begin_with_1_and_go_on_in_the_nodes_range(three: Cluster
         (str(9 * RANGE + 5), 1, f"where_pid: {9 * RANGE + 5}: would be a process of node 9, which is not up"),
         (str(2 * RANGE - 1), 1, f"where_pid: {2 * RANGE - 1}: there is no such process"),
         ("", 2, "usage: where_pid PID..."),
+        ("0131072", 2, "where_pid: '0131072' is not a process id"),
         ("-1", 2, "where_pid: '-1' is not a process id"),
         ("99999999999", 2, "where_pid: '99999999999' is not a process id"),
     ],

@@ -69,6 +69,11 @@ def test_other_failures_are_found(text: str, said: str) -> None:
     assert said in "\n".join(first_error(text.splitlines()))
 
 
+def test_assemblers_warning_is_not_taken_for_the_error() -> None:
+    lines = ["cc1.s:747: Warning: indirect lcall without `*'", "a.c:3: parse error before `x'"]
+    assert first_error(lines) == lines[1:]
+
+
 def test_no_error_is_found_in_warnings() -> None:
     assert first_error(["  CC      a.o", "a.c:1:1: warning: x", "   1 | x", "a.c:1:1: note: y"]) == []
 

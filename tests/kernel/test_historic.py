@@ -11,7 +11,7 @@ from redhat import linux24
 
 from ssiuml.cache import Cache, Entry
 from ssiuml.kernel import KernelError
-from ssiuml.kernel.historic import Checkout, HistoricBuild, Release, get_or_build
+from ssiuml.kernel.historic import Checkout, HistoricBuild, Release, built_tree, get_or_build
 from ssiuml.kernel.packed import PROGRAM
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.layer import merge, read_layer
@@ -47,7 +47,8 @@ def _build(folder: Path, source: Release | Checkout) -> HistoricBuild:
 
     return HistoricBuild(
         source=source,
-        inputs={"source": 1},
+        source_inputs={"source": 1},
+        inputs={"all": 1},
         config=None,
         toolchain=host,
         epoch=1022630400,
@@ -57,7 +58,7 @@ def _build(folder: Path, source: Release | Checkout) -> HistoricBuild:
 
 
 def _built(folder: Path, source: Release | Checkout) -> Entry:
-    return get_or_build(Cache(folder / "cache"), _build(folder, source), {"all": 1})
+    return get_or_build(Cache(folder / "cache"), _build(folder, source))
 
 
 def _names(entry: Entry) -> set[str]:
@@ -124,9 +125,30 @@ def test_configuration_of_the_users_takes_the_place_of_config_uml(tmp_path: Path
     mine = tmp_path / "mine.config"
     mine.write_text("CONFIG_SSI=y\nCONFIG_MINE=y\n")
     build = replace(_build(tmp_path, release), config=mine)
-    entry = get_or_build(Cache(tmp_path / "cache"), build, {})
+    entry = get_or_build(Cache(tmp_path / "cache"), build)
     config = merge([read_layer(entry.path)]).lookup("usr/lib/uml/modules/2.4.16-21um/config")
     assert "CONFIG_MINE=y" in config.read().decode()
+
+
+def test_who_builds_against_the_source_finds_it_built_with_its_own_configuration(
+    tmp_path: Path, release: Release
+) -> None:
+    """Kernels A, B and again A: the third is in the cache, and the source is still B's."""
+    cache, source = Cache(tmp_path / "cache"), tmp_path / "tree/source"
+    builds = []
+    for name in "ab":
+        config = tmp_path / name
+        config.write_text(f"CONFIG_SSI=y\nCONFIG_{name.upper()}=y\n")
+        builds.append(replace(_build(tmp_path, release), config=config, inputs={"config": name}))
+        get_or_build(cache, builds[-1])
+    get_or_build(cache, builds[0])
+    for build, name in zip(builds, "AB", strict=True):
+        with built_tree(build) as (folder, root):
+            assert (folder, root) == (source, None)
+            assert f"CONFIG_{name}=y" in (source / ".config").read_text()
+    goals = (source / "goals.log").read_text()
+    with built_tree(builds[1]):
+        assert (source / "goals.log").read_text() == goals
 
 
 def _error(folder: Path, source: Release | Checkout) -> str:
@@ -198,7 +220,7 @@ def test_kernel_for_another_machine_is_refused(tmp_path: Path, release: Release)
     with build.prepared():
         (build.tree.source / "stand-in.elf").write_bytes(Path("/bin/true").read_bytes())
     with pytest.raises(KernelError, match="is no program for 32-bit PCs"):
-        get_or_build(Cache(tmp_path / "cache"), build, {})
+        get_or_build(Cache(tmp_path / "cache"), build)
 
 
 def test_compilers_first_error_is_told(tmp_path: Path, release: Release) -> None:
@@ -206,7 +228,7 @@ def test_compilers_first_error_is_told(tmp_path: Path, release: Release) -> None
     with build.prepared():
         (build.tree.source / "init/main.c").write_text("int ssi_init(void)\n{\n\treturn undeclared;\n}\n")
     with pytest.raises(KernelError) as error:
-        get_or_build(Cache(tmp_path / "cache"), build, {})
+        get_or_build(Cache(tmp_path / "cache"), build)
     assert "init/main.c:3:" in str(error.value)
     assert "undeclared" in (tmp_path / "kernel.log").read_text()
 

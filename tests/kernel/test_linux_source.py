@@ -74,7 +74,7 @@ def test_kernel_is_patched_configured_and_says_what_it_is(build: SourceBuild) ->
     assert not {"build", "source"} & set(tree.children(MODULES))
 
 
-def test_same_kernel_comes_of_another_folder_user_and_umask(build: SourceBuild, tmp_path: Path) -> None:
+def test_same_kernel_comes_of_another_folder_and_umask(build: SourceBuild, tmp_path: Path) -> None:
     first = _built(build)
     old = os.umask(0o077)
     try:
@@ -186,13 +186,40 @@ def test_build_that_was_killed_goes_on_where_it_was(build: SourceBuild, tmp_path
     )
     first = tmp_path / "tree" / "build" / "inode.o"
     with subprocess.Popen([sys.executable, "-c", text]) as process:
-        wait_until(first.is_file, "the first file is compiled")
+        wait_until(first.with_suffix(".done").is_file, "the first file is compiled")
         process.send_signal(signal.SIGKILL)
     compiled_ns = first.stat().st_mtime_ns
     (tmp_path / "tree" / "wait").unlink()
     subprocess.run([sys.executable, "-c", text], check=True, timeout=120)
     assert first.stat().st_mtime_ns == compiled_ns
     assert len(list((tmp_path / "cache" / "kernel").glob("*.tar"))) == 1
+    # Nor is anything left of what the killed one had only for the moment.
+    names = {path.name for path in (tmp_path / "tree").iterdir()}
+    assert names <= {"source", "build", "prepared", "steps.json"}
+
+
+def test_variables_of_the_callers_shell_do_not_reach_make(
+    build: SourceBuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _built(build)
+    for name in ("KBUILD_EXTMOD", "CFLAGS", "MAKEFLAGS", "LOCALVERSION", "KBUILD_BUILD_USER", "MAKEFILES"):
+        monkeypatch.setenv(name, "/nowhere")
+    again = replace(build, tree=SourceTree(build.log.parent / "other"), log=build.log.parent / "x" / "log")
+    assert _built(again).sha256 == first.sha256
+
+
+def test_cache_whose_name_has_a_blank_is_an_error_before_anything_is_unpacked(
+    build: SourceBuild, tmp_path: Path
+) -> None:
+    tree = SourceTree(tmp_path / "my trees")
+    with pytest.raises(KernelError, match="the kernel's scripts split this name at its blanks"):
+        _built(replace(build, tree=tree))
+    assert not tree.folder.exists()
+
+
+def test_a_fragment_that_is_not_there_is_an_error_that_names_it(build: SourceBuild, tmp_path: Path) -> None:
+    with pytest.raises(KernelError, match=r"kernel\.config: there is no file .*/none"):
+        _built(replace(build, config=(tmp_path / "none",)))
 
 
 def test_version_that_the_mirrors_do_not_have_is_an_error_that_says_which_there_are(built: Checkout) -> None:

@@ -51,6 +51,18 @@ def test_hunk_that_may_fail_is_left_out_and_the_rest_applied(tree: Path, patch: 
     assert list(tree.rglob("*.rej")) == []
 
 
+def test_file_that_may_fail_may_have_the_change_already(tree: Path, patch: Path) -> None:
+    (tree / "Makefile").write_text(OLD.replace("line 7\n", "line seven\n"))
+    assert apply_patch(patch, tree, {"Makefile"}) == ["Makefile"]
+    assert "line seven" in (tree / "fs/inode.c").read_text()
+
+
+def test_without_fuzz_what_surrounds_a_hunk_has_to_be_as_it_was(tree: Path, patch: Path) -> None:
+    (tree / "fs/inode.c").write_text(OLD.replace("line 4\n", "line four\n"))
+    with pytest.raises(KernelError, match=r"fs/inode\.c"):
+        apply_patch(patch, tree, fuzz=0)
+
+
 def test_hunk_of_another_file_stops_it_and_is_shown(tree: Path, patch: Path) -> None:
     (tree / "fs/inode.c").write_text("another file\n" * 30)
     with pytest.raises(KernelError) as error:

@@ -53,7 +53,7 @@ def test_root_that_has_all_is_accepted(root: Path) -> None:
 def test_programs_see_a_32_bit_machine_their_folders_and_root(tools: Toolchain, tmp_path: Path) -> None:
     (tmp_path / "linux/Makefile").write_text("VERSION = 2\n")
     assert _run(tools, "uname -m; pwd; id -u; cat Makefile") == "i686\n/tmp/linux\n0\nVERSION = 2\n"
-    assert _run(tools, "ls /usr/bin/gcc") == "/usr/bin/gcc\n"
+    assert _run(tools, "ls /usr/bin/gcc; touch /usr/bin/new 2>&1 || echo refused").endswith("refused\n")
     # The modes of what they make are not those that the user's umask would give.
     old = os.umask(0o077)
     try:
@@ -69,6 +69,16 @@ def test_programs_see_nothing_else_of_this_machine(tools: Toolchain, tmp_path: P
     assert _run(tools, "ls /home /etc/passwd 2>/dev/null || echo hidden") == "hidden\n"
     assert "eth0" not in _run(tools, "cat /proc/net/dev")
     assert _run(tools, "echo $LC_ALL $TZ") == "C UTC\n"
+
+
+@pytest.mark.parametrize("of_host", [True, False])
+def test_variables_of_the_callers_shell_do_not_reach_programs(
+    tools: Toolchain, monkeypatch: pytest.MonkeyPatch, of_host: bool
+) -> None:
+    for name in ("CFLAGS", "CONFIG_SITE", "LD_LIBRARY_PATH", "SECRET"):
+        monkeypatch.setenv(name, "leaked")
+    chosen = Toolchain(None, tools.folders) if of_host else tools
+    assert "leaked" not in chosen.run(["env"], folder=tools.folders["linux"], timeout_s=60)
 
 
 def test_folders_of_the_host_are_seen_as_they_are(tmp_path: Path) -> None:
