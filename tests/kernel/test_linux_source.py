@@ -175,11 +175,13 @@ def test_build_that_was_killed_goes_on_where_it_was(build: SourceBuild, tmp_path
     makefile = (
         (tmp_path / "package/linux-source-6.1/Makefile")
         .read_text()
-        .replace("\t@gcc -c", "\t@[ $* = inode ] || [ ! -p $(O)/../wait ] || cat $(O)/../wait\n\t@gcc -c")
+        .replace(
+            "\t@gcc -c", "\t@[ $* = inode ] || [ ! -p $(O)/../../wait ] || cat $(O)/../../wait\n\t@gcc -c"
+        )
     )
     package = make_package(tmp_path / "slow", {"Makefile": makefile})
-    (tmp_path / "tree").mkdir()
-    os.mkfifo(tmp_path / "tree" / "wait")
+    wait = tmp_path / "wait"
+    os.mkfifo(wait)
     tests = Path(__file__).parents[1]
     text = SCRIPT.format(
         tests=str(tests), project=str(tests.parent), package=str(package), folder=str(tmp_path)
@@ -189,7 +191,7 @@ def test_build_that_was_killed_goes_on_where_it_was(build: SourceBuild, tmp_path
         wait_until(first.with_suffix(".done").is_file, "the first file is compiled")
         process.send_signal(signal.SIGKILL)
     compiled_ns = first.stat().st_mtime_ns
-    (tmp_path / "tree" / "wait").unlink()
+    wait.unlink()
     subprocess.run([sys.executable, "-c", text], check=True, timeout=120)
     assert first.stat().st_mtime_ns == compiled_ns
     assert len(list((tmp_path / "cache" / "kernel").glob("*.tar"))) == 1
