@@ -1,12 +1,13 @@
 """The recipes rh72 and rh72-cvs up to modules and OpenGFS, with stand-ins for what was published in 2002."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from checkouts import Checkout, copy_sources
-from http_server import Web
+from http_server import Web, web_server
 from redhat import linux24
-from redhat.serving import sources
+from redhat.serving import serve_sources, sources
 
 from ssiuml.elf import is_i386
 from ssiuml.layer import merge, read_layer
@@ -34,9 +35,17 @@ def _recipe(checkout: Checkout, name: str, extends: str, more: str) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def release(checkout: Checkout, redhat_web: Web) -> Checkout:
+def old_web(redhat_sources: Path) -> Iterator[Web]:
+    """The stand-ins on a web server of these tests' own: others count what is asked of theirs."""
+    with web_server() as web:
+        serve_sources(web, redhat_sources)
+        yield web
+
+
+@pytest.fixture(scope="module")
+def release(checkout: Checkout, old_web: Web) -> Checkout:
     """rh72 as it is, built with this machine's compiler."""
-    made = _recipe(checkout, "release", "rh72", sources(redhat_web.url("/")) + "kernel: {toolchain: host}\n")
+    made = _recipe(checkout, "release", "rh72", sources(old_web.url("/")) + "kernel: {toolchain: host}\n")
     made.build()
     return made
 
@@ -62,8 +71,8 @@ def test_second_run_does_nothing(release: Checkout) -> None:
     assert outcome.made <= {"host-tools"}, outcome.output
 
 
-def test_kernel_is_built_with_the_compiler_of_the_base_image(release: Checkout, redhat_web: Web) -> None:
-    own = _recipe(release, "own", "rh72", sources(redhat_web.url("/")))
+def test_kernel_is_built_with_the_compiler_of_the_base_image(release: Checkout, old_web: Web) -> None:
+    own = _recipe(release, "own", "rh72", sources(old_web.url("/")))
     assert "kernel" in own.build("kernel").made
     assert "dep linux modules , on i686" in (own.images / "kernel.log").read_text()
     assert (own.images / "linux-ssi").read_bytes() == (release.images / "linux-ssi").read_bytes()
@@ -86,11 +95,11 @@ def test_changed_configuration_does_not_unpack_again(release: Checkout) -> None:
 
 
 @pytest.fixture
-def cvs(checkout: Checkout, redhat_web: Web, tmp_path: Path) -> Checkout:
+def cvs(checkout: Checkout, old_web: Web, tmp_path: Path) -> Checkout:
     """rh72-cvs, with checkouts beside the test."""
     linux24.make_checkouts(tmp_path)
-    more = sources(redhat_web.url("/"))
-    more += f"  linux-cvs: {{urls: ['{redhat_web.url(f'/{linux24.CVS_BASE_NAME}')}']}}\n"
+    more = sources(old_web.url("/"))
+    more += f"  linux-cvs: {{urls: ['{old_web.url(f'/{linux24.CVS_BASE_NAME}')}']}}\n"
     more += "kernel:\n  toolchain: host\n"
     more += f"  ssi: {{folder: '{tmp_path}/ssic-linux'}}\n  ci: {{folder: '{tmp_path}/ci-linux'}}\n"
     more += f"  patches: [{linux24.FURTHER_PATCH}]\n"
