@@ -1,6 +1,7 @@
 """What tests of several folders share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def ssi(built: Checkout) -> Checkout:
     cache = built.cache.parent / "cache-ssi"
     cache.mkdir()
     (cache / "kernel").symlink_to(kept)
-    for name in ("base", "downloads"):
-        (cache / name).symlink_to(built.cache / name)
+    for name in ("base", "downloads"):  # what this adds to them is not the other's
+        shutil.copytree(built.cache / name, cache / name, copy_function=os.link)
     checkout = Checkout(built.folder, cache).write_recipe("ssi", SSI)
     checkout.build()
     return checkout
