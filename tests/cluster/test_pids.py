@@ -3,10 +3,17 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from checkouts import Checkout
 from clusters import Cluster, made_cluster
+from parts import parts_of
+
+from ssiuml import uml
+from ssiuml.initrd import tools_tree, write_segment
+from ssiuml.run import run
+from ssiuml.tree import Literal, Meta, file
 
 pytestmark = pytest.mark.cluster
 
@@ -15,6 +22,14 @@ NODES = (1, 2, 3)
 # Each is still there when the last has started: so many ids at one time.
 # They hold none of the session's streams, or it would not end before they do.
 START = "for i in $(seq {count}); do sleep 600 <&- >/dev/null 2>&1 & echo $!; done"
+LIST_TASKS = """\
+#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+exec >/dev/console
+/bin/busybox sleep 60 &
+/bin/busybox ps -o pid,ppid,comm
+/bin/busybox poweroff -f
+"""
 SMALL_RANGE = 1100  # ids that a node has left for a test
 
 
@@ -60,24 +75,25 @@ def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_p
         three.on(node, "killall sleep")
 
 
-def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(three: Cluster) -> None:
-    """As the kernel lists its tasks: with the ids of its first namespace, that of the initrd."""
-    for node in NODES:
-        assert three.on(node, "cat /proc/1/comm /sys/module/ssi/parameters/node") == f"init\n{node}\n"
-        # A module's threads begin long after the first processes.
-        three.on(node, "modprobe loop && dd if=/dev/zero of=/tmp/d bs=1M count=1 2>&1 && losetup -f /tmp/d")
-        text = three.on(node, "dmesg -C; echo t >/proc/sysrq-trigger; dmesg")
-        tasks = [
-            (int(pid), int(parent)) for pid, parent in re.findall(r"task:.* pid:(\d+) +ppid:(\d+)", text)
-        ]
-        # Threads of the kernel are children of kthreadd, the second task.
-        threads = [pid for pid, parent in tasks if parent == 2 or pid == 2]
-        others = [pid for pid, parent in tasks if parent != 2 and pid not in (1, 2)]
-        assert len(threads) > 10
-        assert max(threads) < RANGE
-        assert len(others) > 10
-        assert {pid // RANGE for pid in others} == {node}
-        three.on(node, "losetup -D; rm /tmp/d")
+def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(ssi: Checkout, tmp_path: Path) -> None:
+    """In the first namespace, where threads of the kernel are to be seen: a script in the place of init."""
+    small = tools_tree(parts_of(ssi).tree(), ["/bin/busybox"], mtime_ns=0)
+    small.add("init", file(Literal(LIST_TASKS.encode()), Meta(mode=0o755)))
+    initrd = tmp_path / "initrd"
+    write_segment(initrd, small)
+    words = uml.command_line(
+        ssi.images / "linux-ssi", memory_mib=128, initrd=initrd, disks={}, folder=tmp_path / "uml"
+    )
+    text = run([*words, "con0=null,fd:1", "ssi.node=5"], timeout_s=120)
+    tasks = {int(pid): int(parent) for pid, parent in re.findall(r"^ *(\d+) +(\d+) \S", text, re.MULTILINE)}
+    # Threads of the kernel are children of kthreadd, the second task.
+    threads = [pid for pid, parent in tasks.items() if parent == 2]
+    others = [pid for pid, parent in tasks.items() if parent == 1]
+    assert tasks[1] == tasks[2] == 0
+    assert len(threads) > 10
+    assert max(threads) < RANGE
+    assert others
+    assert {pid // RANGE for pid in others} == {5}
 
 
 def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(three: Cluster) -> None:
