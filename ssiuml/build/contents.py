@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
 
 from ssiuml import (
     archive,
@@ -28,9 +27,6 @@ from ssiuml.build.stepgraph import StepGraph
 from ssiuml.layer import Layer
 from ssiuml.recipe import Demo, FromFolder, FromSource
 from ssiuml.steps import Values, code_digest, folder_digest
-from ssiuml.units import GIB
-
-MAX_SOURCE_BYTES: Final = GIB  # of an archive of tools, unpacked
 
 
 def add_steps(graph: StepGraph) -> None:
