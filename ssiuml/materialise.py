@@ -25,7 +25,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.fakeroot import fakeroot
 from ssiuml.inventory import Record, parse_inventory
 from ssiuml.layer import Layer, merge, read_layer, write_tree
-from ssiuml.run import run
+from ssiuml.run import PLAIN_LANGUAGE, PLAIN_UMASK, run
 from ssiuml.tree import Kind, Node, Tree, TreeError, directory, sha256_of, symlink
 
 # A tree of 300 MB takes some seconds; a busy machine may be twenty times slower.
@@ -34,9 +34,6 @@ CHANGES: Final = "changes.tar"
 _SPACE_PER_NAME_BYTES: Final = 8192
 # No attributes: setting them, tar makes fakeroot forget that a file is a file (1.31).
 _TAR: Final = ("tar", "--numeric-owner", "--no-xattrs")
-# What the user's umask and language are must not show in what a program makes or says.
-_SHELL: Final = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
-_PLAIN: Final = {"LC_ALL": "C", "TZ": "UTC"}
 
 
 class MaterialiseError(SsiumlError):
@@ -59,7 +56,7 @@ class Materialised:
 
         CommandError, with its last lines, if it fails or takes too long.
         """
-        return run([*_SHELL, *argv], timeout_s=timeout_s, cwd=cwd, env={**self.world, **_PLAIN})
+        return run([*PLAIN_UMASK, *argv], timeout_s=timeout_s, cwd=cwd, env={**self.world, **PLAIN_LANGUAGE})
 
     def changes(self, mtime_ns: int) -> Layer:
         """What has changed since the folder was made, as a layer for the tree.

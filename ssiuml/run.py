@@ -19,6 +19,10 @@ from ssiuml.leash import kill_group, leash
 log = logging.getLogger(__name__)
 
 TAIL_LINES = 25
+# What the user's umask and language are must not show in what a program makes or says: to be put before its
+# words, and its environment.
+PLAIN_UMASK = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
+PLAIN_LANGUAGE = {"LC_ALL": "C", "TZ": "UTC"}
 # Debian keeps mkfs and fsck where an ordinary user's PATH does not reach.
 SYSTEM_DIRS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # How long a program may take to clean up behind itself after SIGTERM.

@@ -12,15 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ssiuml.kernel import KernelError
-from ssiuml.run import CommandError, find_tool, run
+from ssiuml.run import PLAIN_LANGUAGE, PLAIN_UMASK, CommandError, find_tool, run
 
 PROGRAMS: Final = ("gcc", "make")
 _TIMEOUT_S: Final = 120.0
 _INSIDE: Final = PurePosixPath("/tmp")  # noqa: S108 - of the root: every root has it, and it is ours alone there
 _I386: Final = re.compile(r"i[3-6]86-")
-_PLAIN: Final = {"LC_ALL": "C", "TZ": "UTC"}
-# What the user's umask is must not show in what a program makes.
-_SHELL: Final = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
@@ -59,7 +56,7 @@ class Toolchain:
 
         CommandError as ssiuml.run.run.
         """
-        words = [*_SHELL, *argv]
+        words = [*PLAIN_UMASK, *argv]
         if self.root is None:
             cwd: Path | None = folder
         else:
@@ -69,7 +66,7 @@ class Toolchain:
             words,
             timeout_s=timeout_s,
             cwd=cwd,
-            env=_PLAIN,
+            env=PLAIN_LANGUAGE,
             pass_on=("PATH", "HOME", "TMPDIR"),
             on_line=on_line,
             stdin=stdin,
