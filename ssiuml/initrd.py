@@ -4,21 +4,18 @@ The kernel unpacks any number of compressed cpio archives that follow each other
 (Documentation/driver-api/early-userspace/buffer-format.rst). Each segment is one of them.
 """
 
-import gzip
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from ssiuml.atomic import replacing
-from ssiuml.cpio import write_archive
 from ssiuml.elf import with_libraries
 from ssiuml.errors import SsiumlError
 from ssiuml.kernel.modules import module_closure, read_modules_dep
 from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 from ssiuml.units import format_size
 
-GZIP_LEVEL: Final = 6
 SCRIPTS: Final = "usr/lib/ssi/initrd"
 # Folders that the boot scripts mount on or write to.
 _FOLDERS: Final = ("dev", "proc", "sys", "run", "tmp", "root", "var/log", "var/lib", "sysroot")
@@ -106,17 +103,6 @@ def config_tree(files: Iterable[tuple[str, str]], mtime_ns: int) -> Tree:
 
 def _text(text: str, mtime_ns: int) -> Node:
     return file(Literal(text.encode()), Meta(mode=0o644, mtime_ns=mtime_ns))
-
-
-def write_segment(path: Path, tree: Tree) -> None:
-    """Write a tree as one compressed cpio archive; the same tree gives the same bytes."""
-    entries = ((name, node) for name, node in tree.walk() if name)
-    with (
-        replacing(path) as part,
-        part.open("wb") as raw,
-        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=GZIP_LEVEL, mtime=0) as stream,
-    ):
-        write_archive(stream, entries)  # type: ignore[arg-type]
 
 
 def join_segments(path: Path, segments: Sequence[Path], limit_bytes: int) -> None:

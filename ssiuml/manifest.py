@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ssiuml.atomic import write_text
 from ssiuml.errors import SsiumlError
-from ssiuml.recipe import LoadedRecipe
+
+if TYPE_CHECKING:  # who runs images needs nothing of recipes
+    from ssiuml.recipe import LoadedRecipe
 
 NAME: Final = "manifest.json"
 # Counts up when a reader of the version before would misunderstand.
@@ -75,7 +77,7 @@ class Manifest:
 
 
 def describe(
-    loaded: LoadedRecipe,
+    loaded: "LoadedRecipe",
     *,
     images: Mapping[str, Mapping[str, Any]],
     kernel: Mapping[str, Any],

@@ -18,9 +18,9 @@ from ssiuml.elf import is_i386
 from ssiuml.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, write_image
-from ssiuml.initrd import write_segment
 from ssiuml.layer import merge, read_layer
 from ssiuml.run import find_tool
+from ssiuml.segment import write_segment
 from ssiuml.tree import Literal, Meta, Tree, file, parts_of, whole_file
 from ssiuml.units import MIB
 

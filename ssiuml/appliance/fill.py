@@ -9,10 +9,11 @@ from typing import Final
 from ssiuml import sparse
 from ssiuml.compare import Census, Facts, differences, take_census
 from ssiuml.errors import SsiumlError
-from ssiuml.initrd import modules_tree, tools_tree, write_segment
+from ssiuml.initrd import modules_tree, tools_tree
 from ssiuml.layer import merge, read_layer, write_tree
 from ssiuml.progress import stages
 from ssiuml.run import CommandError, run
+from ssiuml.segment import write_segment
 from ssiuml.steps import folder_digest
 from ssiuml.tree import Meta, Tree, file, whole_file
 from ssiuml.uml import command_line, console_tail

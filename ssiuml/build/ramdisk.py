@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, linuxrc, mkinitrd, tree, ubd_nodes
+from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, linuxrc, mkinitrd, segment, tree, ubd_nodes
 from ssiuml.appliance import appliance_digest
 from ssiuml.build.appliances import foreign_appliance
 from ssiuml.build.kernels import kernel_version
@@ -151,11 +151,11 @@ def _add_segment(
     path = graph.plan.segment(name)
 
     def write() -> Values:
-        initrd.write_segment(path, make())
+        segment.write_segment(path, make())
         return {"sha256": file_sha256(path)}
 
     def all_inputs() -> Values:
-        code = code_digest(initrd, cpio, elf, kernel_modules, tree)
+        code = code_digest(initrd, segment, cpio, elf, kernel_modules, tree)
         return {"code": code, "mtime_ns": graph.plan.mtime_ns, **inputs()}
 
     graph.add(f"initrd-{name}", after, all_inputs, write, path)

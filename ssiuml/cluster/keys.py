@@ -7,8 +7,8 @@ from typing import Final
 from ssiuml.atomic import replacing, write_text
 from ssiuml.cluster.door import HOST_ALIAS
 from ssiuml.cluster.folder import ClusterFolder
-from ssiuml.initrd import write_segment
 from ssiuml.run import run
+from ssiuml.segment import write_segment
 from ssiuml.tree import Literal, Meta, Tree, directory, file
 
 KEYGEN_LIMIT_S: Final = 60.0

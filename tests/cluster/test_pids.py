@@ -11,8 +11,9 @@ from clusters import Cluster, made_cluster
 from parts import parts_of
 
 from ssiuml import uml
-from ssiuml.initrd import tools_tree, write_segment
+from ssiuml.initrd import tools_tree
 from ssiuml.run import run
+from ssiuml.segment import write_segment
 from ssiuml.tree import Literal, Meta, file
 
 pytestmark = pytest.mark.cluster

@@ -19,7 +19,7 @@ from ssiuml.gfs.writing import Written
 from ssiuml.gfs2.geometry import Geometry
 from ssiuml.gfs2.system import Choices
 from ssiuml.gfs2.writer import Settings, write_image
-from ssiuml.initrd import write_segment
+from ssiuml.segment import write_segment
 from ssiuml.tree import Literal, Meta, Tree, directory, file, symlink, whole_file
 from ssiuml.uml import command_line
 from ssiuml.units import GIB, MIB
