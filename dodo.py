@@ -16,6 +16,7 @@ from doit.tools import Interactive
 from ssiuml import graph, host, recipe, session
 from ssiuml.build import Build
 from ssiuml.plan import make_plan
+from ssiuml.release.verifying import verify_release
 from ssiuml.unverified import unverified
 
 PROJECT = Path(__file__).parent
@@ -34,6 +35,7 @@ SHELL_SCRIPTS = (
     "cluster-tools/debian/host-keys",
     "cluster-tools/debian/where_pid",
     "cluster-tools/debian/ssh",
+    "templates/release/setup",
 )
 
 session.stop_on_signals()
@@ -55,6 +57,14 @@ def step(step_name: str, **more: Any) -> graph.Task | None:
     if step_name not in BUILD.steps:
         return None
     return graph.task_of(BUILD.steps[step_name], OUT, **{"basename": step_name, **more})
+
+
+def steps_of(name: str, last: str) -> Iterator[graph.Task]:
+    """The subtasks of *name*: one for each step that begins so; the step *name* itself is called *last*."""
+    for one in BUILD.steps.values():
+        if one.name.startswith(name):
+            subtask = one.name.removeprefix(name).removeprefix("-") or last
+            yield graph.task_of(one, OUT, basename=name, name=subtask)
 
 
 def need(tools: tuple[host.HostTool, ...]) -> tuple[Any, ...]:
@@ -153,10 +163,7 @@ def task_copy_root() -> graph.Task | None:
 
 def task_initrd() -> Iterator[graph.Task]:
     """Build the RAM disk that joins the cluster and mounts the root: initrd-ssi.img (HOWTO 4.8)."""
-    for one in BUILD.steps.values():
-        if one.name.startswith("initrd"):
-            name = one.name.removeprefix("initrd").removeprefix("-") or "image"
-            yield graph.task_of(one, OUT, basename="initrd", name=name)
+    return steps_of("initrd", "image")
 
 
 def task_build_root() -> graph.Task | None:
@@ -176,6 +183,27 @@ def task_check() -> graph.Task | None:
         BUILD.check_root()
 
     return {"actions": [graph.reported(check)], "task_dep": ["build-root", "mkfs"], "verbosity": 2}
+
+
+def task_cluster_test() -> graph.Task | None:
+    """Boot two nodes from the images, have them share a file, stop them: what a release rests on."""
+    return step("cluster-test")
+
+
+def task_release() -> Iterator[graph.Task]:
+    """Make the release: tarballs of root, kernel and commands, their digests, a signature over these."""
+    return steps_of("release", "sums")
+
+
+def task_release_verify() -> graph.Task:
+    """Hold the release against SHA256SUMS, and that against its signature, by signers=FILE."""
+
+    def verify() -> None:
+        signers = get_var("signers", None)
+        for line in verify_release(PLAN.places.releases, None if signers is None else Path(signers)):
+            print(line)
+
+    return {"basename": "release-verify", "actions": [graph.reported(verify)], "verbosity": 2}
 
 
 def task_recipes() -> graph.Task | None:

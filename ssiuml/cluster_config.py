@@ -19,13 +19,21 @@ _IN_THE_IMAGE: Final[Mapping[str, str]] = {
 ROOT_CONFIG: Final = "pool0.cf"
 CIDEV_CONFIG: Final = "pool0cidev.cf"
 LOCK_TABLE: Final = "gfscf.cf"
+_BESIDE_IT: Final[Mapping[str, str]] = {
+    CIDEV_CONFIG: "pool.cf.j2",
+    ROOT_CONFIG: "pool.cf.j2",
+    LOCK_TABLE: "gfscf.cf.j2",
+}
+
+
+def templates_of(recipe: Recipe) -> Mapping[str, str]:
+    """Names of templates by the path that each file has below the folder of the configuration."""
+    return _BESIDE_IT if isinstance(recipe.filesystem, Gfs1Filesystem) else _IN_THE_IMAGE
 
 
 def files(recipe: Recipe) -> tuple[str, ...]:
     """The paths of all files below the folder of the configuration."""
-    if isinstance(recipe.filesystem, Gfs1Filesystem):
-        return (CIDEV_CONFIG, ROOT_CONFIG, LOCK_TABLE)
-    return tuple(_IN_THE_IMAGE)
+    return tuple(templates_of(recipe))
 
 
 def variables(recipe: Recipe) -> dict[str, Any]:
@@ -59,14 +67,19 @@ def variables(recipe: Recipe) -> dict[str, Any]:
 def render_files(templates: Path, recipe: Recipe) -> dict[str, str]:
     """Text by path below the folder of the configuration."""
     values = variables(recipe)
-    if not isinstance(recipe.filesystem, Gfs1Filesystem):
-        return {path: render(templates, name, values) for path, name in _IN_THE_IMAGE.items()}
-    pools = recipe.filesystem.pools
-    texts = {
-        path: render(templates, "pool.cf.j2", {"pool": pool.name, "device": pool.device})
-        for path, pool in ((CIDEV_CONFIG, pools.cidev), (ROOT_CONFIG, pools.root))
+    return {
+        path: render(templates, name, {**values, **_pool_of(recipe, path)})
+        for path, name in templates_of(recipe).items()
     }
-    return {**texts, LOCK_TABLE: render(templates, "gfscf.cf.j2", values)}
+
+
+def _pool_of(recipe: Recipe, path: str) -> dict[str, str]:
+    """What a pool's own file has beside the variables."""
+    if not isinstance(recipe.filesystem, Gfs1Filesystem) or path == LOCK_TABLE:
+        return {}
+    pools = recipe.filesystem.pools
+    pool = pools.cidev if path == CIDEV_CONFIG else pools.root
+    return {"pool": pool.name, "device": pool.device}
 
 
 def write_files(templates: Path, recipe: Recipe, folder: Path) -> None:

@@ -40,6 +40,11 @@ class Places:
         """Files that only exist while a build runs."""
         return self.out / "work"
 
+    @property
+    def releases(self) -> Path:
+        """What is released, of all recipes."""
+        return self.project / "images" / "release"
+
     def stamp(self, step: str) -> Path:
         """What the step *step* was made from and what it gave; see ssiuml.steps."""
         return self.out / "steps" / f"{step}.json"

@@ -30,6 +30,7 @@ class Plan:
     epoch: int
     offline: bool = False  # take what is there, fetch nothing
     distcc: bool = False  # compile the kernel on other machines, too
+    signing_key: str | None = None  # what releases are signed with, see ssiuml.release.signing
 
     @property
     def recipe(self) -> Recipe:
@@ -187,7 +188,14 @@ def make_plan(name: str, project: Path, environ: Mapping[str, str], *, offline: 
             f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970, 0 to {MAX_EPOCH}"
         )
     places = Places(project, cache_root(environ), project / "images" / name)
-    return Plan(loaded, places, int(text), offline, bool(environ.get("DISTCC_HOSTS")))
+    return Plan(
+        loaded,
+        places,
+        int(text),
+        offline,
+        distcc=bool(environ.get("DISTCC_HOSTS")),
+        signing_key=environ.get("SSIUML_SIGNING_KEY") or None,
+    )
 
 
 def plan_beside(plan: Plan, name: str) -> Plan:

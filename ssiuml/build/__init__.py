@@ -5,7 +5,7 @@ data's way: base, cluster-tools, modules, config, demo and prune give layers; me
 tree goes into the root image, and parts of it into the RAM disk. Which steps there are the recipe decides.
 """
 
-from ssiuml.build import configuration, contents, finish, origin, pools, ramdisk, root, storage
+from ssiuml.build import configuration, contents, finish, origin, pools, ramdisk, releasing, root, storage
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.plan import Plan
 from ssiuml.steps import Step
@@ -24,6 +24,7 @@ class Build:
         root.add_steps(graph)
         ramdisk.add_steps(graph)
         finish.add_steps(graph)
+        releasing.add_steps(graph)
 
     @property
     def steps(self) -> dict[str, Step]:

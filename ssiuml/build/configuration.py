@@ -2,7 +2,7 @@
 
 from ssiuml import cluster_config
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.steps import Values, digest_of, folder_digest
+from ssiuml.steps import Values, digest_of, file_sha256
 
 
 def add_steps(graph: StepGraph) -> None:
@@ -10,9 +10,10 @@ def add_steps(graph: StepGraph) -> None:
     plan, recipe = graph.plan, graph.recipe
 
     def inputs() -> Values:
+        names = sorted(set(cluster_config.templates_of(recipe).values()))
         return {
             "variables": cluster_config.variables(recipe),
-            "templates": folder_digest(plan.places.templates),
+            "templates": {name: file_sha256(plan.places.templates / name) for name in names},
         }
 
     def write() -> Values:

@@ -1,5 +1,6 @@
 """The last step, build-root: the manifest of what was built."""
 
+from pathlib import Path
 from typing import Any
 
 from ssiuml import manifest
@@ -16,7 +17,9 @@ def add_steps(graph: StepGraph) -> None:
     def describe() -> Values:
         values = manifest.describe(
             plan.loaded,
-            images=_images(graph),
+            images={
+                key: {"file": path.name, **graph.results(name)} for key, (name, path) in images(graph).items()
+            },
             kernel=_kernel(graph),
             packages=graph.results("base")["facts"].get("packages", {}),
             unverified=unverified(recipe),
@@ -28,12 +31,13 @@ def add_steps(graph: StepGraph) -> None:
     def inputs() -> Values:
         return {"recipe": digest_of(recipe.model_dump(mode="json"))}
 
-    wanted = ("base", "kernel", "copy-root", "gfsconf", "initrd", "initrd-memexp")
-    graph.add("build-root", [name for name in wanted if name in graph.steps], inputs, describe, plan.manifest)
+    kernel = ["kernel"] if "kernel" in graph.steps else []
+    after = ["base", *kernel, *(name for name, _ in images(graph).values())]
+    graph.add("build-root", after, inputs, describe, plan.manifest)
 
 
-def _images(graph: StepGraph) -> dict[str, Any]:
-    """What is said of each image, by its key in the manifest."""
+def images(graph: StepGraph) -> dict[str, tuple[str, Path]]:
+    """Step and path of each image but the kernel, by its key in the manifest."""
     plan = graph.plan
     steps = {
         "root_fs": ("copy-root", plan.root_fs),
@@ -41,11 +45,7 @@ def _images(graph: StepGraph) -> dict[str, Any]:
         "initrd": ("initrd", plan.initrd),
         "initrd_memexp": ("initrd-memexp", plan.initrd_memexp),
     }
-    return {
-        key: {"file": path.name, **graph.results(name)}
-        for key, (name, path) in steps.items()
-        if name in graph.steps
-    }
+    return {key: (name, path) for key, (name, path) in steps.items() if name in graph.steps}
 
 
 def _kernel(graph: StepGraph) -> dict[str, Any]:

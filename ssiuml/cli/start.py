@@ -87,6 +87,14 @@ ssi-start 15 --no-xterm
 
 
 def main(words: Sequence[str]) -> int:
+    return start(words)[0]
+
+
+def start(words: Sequence[str], tied: Sequence[str] = ()) -> tuple[int, float]:
+    """Do what the command does; the exit status, and how long the nodes took, in seconds.
+
+    *tied* goes before the supervisor's command, as that of ssiuml.cluster.commands.dying_with_us.
+    """
     arguments = arguments_of(words)
     folder = folder_of(arguments)
     image = choose_image(arguments.recipe, arguments.image, Path.home())
@@ -97,7 +105,7 @@ def main(words: Sequence[str]) -> int:
         show.say(remark)
     if arguments.dry_run:
         _print_commands(folder, plan, count, terminals_for(folder, arguments))
-        return DONE
+        return DONE, 0.0
     folder.make()
     private = network_namespace()
     if not private:
@@ -105,13 +113,15 @@ def main(words: Sequence[str]) -> int:
     try:
         with FileLock(folder.lock, timeout=0):
             _prepare(folder, arguments, image, plan, count, show)
-            launch(folder, private)
+            launch(folder, (*private, *tied))
     except Timeout:
         raise UsageError(
             f"cluster '{folder.name}' is being started by another ssi-start", hint="ssi-status shows it"
         ) from None
     show.terminals = terminals_for(folder, arguments)
-    return _boot(folder, count, keep_going=arguments.keep_going, show=show)
+    started = time.monotonic()
+    status = _boot(folder, count, keep_going=arguments.keep_going, show=show)
+    return status, time.monotonic() - started
 
 
 def _prepare(

@@ -5,7 +5,7 @@ as `root_fs_bytes`.
 """
 
 from dataclasses import fields
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -66,10 +66,14 @@ class Uml(Section):
 
 
 class Release(Section):
-    """The names that the files of a release begin with."""
+    """What a release is called, how it is packed, what it may hold."""
 
     root: v.ReleaseName = Field(description="begins the name of the root image's archive")
     utils: v.ReleaseName = Field(description="begins the name of the tools' archive")
+    compression: Literal["bz2", "xz", "zst"] = Field("bz2", description="how its archives are compressed")
+    set_id: Annotated[v.ImagePaths | None, AS_TUPLE] = Field(
+        (), description="the programs that may be set-user-id or set-group-id; null: any"
+    )
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Release":

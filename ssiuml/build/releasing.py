@@ -1,0 +1,146 @@
+"""The steps of a release: cluster-test, release-root, release-kernel, release-utils, release."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+import ssiuml
+from ssiuml import host
+from ssiuml.build.finish import images
+from ssiuml.build.stepgraph import StepGraph
+from ssiuml.build.tarballs import Tarballs
+from ssiuml.progress import say, stages
+from ssiuml.release import checksums, signing
+from ssiuml.release.staging import Staging
+from ssiuml.release.tarball import compressor, write_tarball
+from ssiuml.run import run
+from ssiuml.scratch import scratch_folder
+from ssiuml.steps import Values, digest_of, file_sha256, folder_digest
+
+TRIAL_NODES: Final = 2
+TRIAL_LIMIT_S: Final = 1800.0
+LOCK_LIMIT_S: Final = 3600.0
+TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
+
+
+def add_steps(graph: StepGraph) -> None:
+    """Add the steps of a release; a recipe without a kernel has no tarball of one."""
+    tarballs = Tarballs(graph)
+    made = [name for name, _ in images(graph).values()]
+    kernel = ["kernel"] if "kernel" in graph.steps else []
+    if graph.recipe.can_boot:
+        _add_trial(graph, [*made, *kernel])
+        made.append("cluster-test")
+    _add_tarball(graph, tarballs, "release-root", ["base", *made, *kernel, "build-root"], tarballs.stage_root)
+    if kernel:
+        _add_tarball(graph, tarballs, "release-kernel", kernel, tarballs.stage_kernel)
+    _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils)
+    _add_sums(graph, [name for name in TARBALLS if name in graph.steps])
+
+
+def _add_trial(graph: StepGraph, made: Sequence[str]) -> None:
+    """Boot a cluster from the images and use it; the digests of what was tested are among the results."""
+    plan = graph.plan
+
+    def test() -> Values:
+        paths = [*(path for _, path in images(graph).values()), plan.kernel]
+        digests = {path.name: file_sha256(path) for path in paths}
+        count = min(TRIAL_NODES, graph.recipe.cluster.node_limit)
+        words = [sys.executable, "-m", "ssiuml.trial", str(plan.places.out), str(count)]
+        # Not below the images: the names of sockets may not be long.
+        with scratch_folder(Path(tempfile.gettempdir()), "ssi") as state, stages("cluster-test") as show:
+            said = run(
+                words,
+                timeout_s=TRIAL_LIMIT_S,
+                env={"XDG_STATE_HOME": str(state)},
+                on_line=show,
+                merge_stderr=False,
+            )
+        return {**json.loads(said.splitlines()[-1]), "sha256": digests}
+
+    def inputs() -> Values:
+        return {"nodes": TRIAL_NODES, "code": folder_digest(Path(ssiuml.__file__).parent / "cluster")}
+
+    graph.add("cluster-test", [*made, "build-root"], inputs, test)
+
+
+def _add_tarball(
+    graph: StepGraph,
+    tarballs: Tarballs,
+    name: str,
+    after: Sequence[str],
+    stage: Callable[[Path], Staging],
+) -> None:
+    plan, recipe = graph.plan, graph.recipe
+    chosen = compressor(recipe.release.compression)
+
+    def inputs() -> Values:
+        return {
+            "release": tarballs.release,
+            "recipe": digest_of(recipe.model_dump(mode="json")),
+            "epoch": plan.epoch,
+            "templates": folder_digest(tarballs.templates),
+            "code": folder_digest(Path(ssiuml.__file__).parent),
+        }
+
+    def pack() -> Values:
+        with scratch_folder(plan.places.work, name) as scratch, _locked(plan.places.releases):
+            staging = stage(scratch)
+            target = plan.places.releases / f"{staging.name}.tar.{chosen.suffix}"
+            write_tarball(target, staging.folder, plan.epoch, chosen)
+        return {"file": str(target), "sha256": file_sha256(target), "size_bytes": target.stat().st_size}
+
+    graph.add(
+        name,
+        after,
+        inputs,
+        pack,
+        cached=lambda results: [Path(results["file"])],
+        prepare=lambda: host.require([chosen.tool]),
+    )
+
+
+def _add_sums(graph: StepGraph, tarballs: Sequence[str]) -> None:
+    plan = graph.plan
+    folder = plan.places.releases
+
+    def sum_up() -> Values:
+        with _locked(folder):
+            path = folder / checksums.NAME
+            before = checksums.read_checksums(folder) if path.exists() else {}
+            # Of other recipes, as far as they are still there.
+            digests = {name: digest for name, digest in before.items() if (folder / name).is_file()}
+            for name in tarballs:
+                results = graph.results(name)
+                digests[Path(results["file"]).name] = results["sha256"]
+            checksums.write_checksums(folder, digests)
+            signing.remove_signatures(path)
+            if plan.signing_key is not None:
+                signing.sign(path, plan.signing_key)
+        say(f"release: {folder}: {', '.join(sorted(Path(graph.results(n)['file']).name for n in tarballs))}")
+        return {}
+
+    def objections(results: Values) -> list[str]:
+        path = folder / checksums.NAME
+        there = checksums.read_checksums(folder) if path.exists() else {}
+        made = {Path(one["file"]).name: one["sha256"] for one in map(graph.results, tarballs)}
+        lines = [f"{path} does not have {name} as it is" for name in made if there.get(name) != made[name]]
+        if plan.signing_key is not None and signing.signature_of(path) is None:
+            lines.append(f"{path} is not signed")
+        return lines
+
+    graph.add("release", tarballs, lambda: {"signed": plan.signing_key}, sum_up, objections=objections)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder of releases is shared by the recipes, which may be built at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock", timeout=LOCK_LIMIT_S):
+        yield

@@ -1,0 +1,181 @@
+"""The folders that become the tarballs of a release: root, kernel, utils."""
+
+import functools
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import ssiuml
+from ssiuml.build.finish import images
+from ssiuml.build.kernels import kernel_version
+from ssiuml.build.parts import kernel_parts, kernel_patches, own_part, root_parts, wheel_part, whole_part
+from ssiuml.build.stepgraph import StepGraph
+from ssiuml.release import ReleaseError, bill, contents, inventory
+from ssiuml.release.bill import Part
+from ssiuml.release.hygiene import check_hygiene, set_id_programs
+from ssiuml.release.staging import TEMPLATES, Staging
+from ssiuml.release.vendored import get_wheels
+from ssiuml.release.version import release_of
+from ssiuml.steps import Values, file_sha256
+from ssiuml.unverified import unverified
+
+INSTALLED: Final = "lib/ssiuml"  # below PREFIX
+NOT_BOOTED: Final = (
+    "Not booted: a kernel of 2002 does not run here, so that no cluster has proved this image."
+)
+
+
+class Tarballs:
+    """Puts together the tarballs of one plan."""
+
+    def __init__(self, graph: StepGraph) -> None:
+        self._graph = graph
+        self._plan = graph.plan
+        self._recipe = graph.recipe
+        self.templates = graph.plan.places.templates / TEMPLATES
+
+    @functools.cached_property
+    def release(self) -> str:
+        """VERSION-REL."""
+        return release_of(self._plan.places.project)
+
+    @property
+    def _kernel_name(self) -> str:
+        return f"linux-ssi-{kernel_version(self._graph)}-{self.release}"
+
+    def stage_root(self, scratch: Path) -> Staging:
+        """The images with their manifest; ReleaseError if they hold what does not belong into a release, or
+        are not those that the cluster was tested with.
+        """
+        graph, recipe = self._graph, self._recipe
+        tree = graph.tree()
+        places = self._plan.places
+        check_hygiene(tree, recipe.release.set_id, [str(places.project), str(places.cache)])
+        where = f"{INSTALLED}/{self._plan.loaded.name}"
+        staging = self._begin(scratch, f"{recipe.release.root}-{self.release}", where)
+        paths = [path for _, path in images(graph).values()]
+        digests = {path.name: file_sha256(path) for path in paths}
+        self._require_tested(digests)
+        contents.link_images(staging.folder, paths)
+        values = self._manifest(digests)
+        contents.write_manifest(
+            staging.folder, values, self._kernel_name if "kernel" in graph.steps else None
+        )
+        parts = [own_part(self.release), *root_parts(graph, tree)]
+        self._describe(
+            staging,
+            parts,
+            "operating-system",
+            {
+                "Images": inventory.images_section(staging.folder, digests),
+                "File system and cluster": inventory.root_section(values),
+                "Tested": [f"  {self._tested}"],
+                "Not verified": [f"  {line}" for line in unverified(recipe)],
+                "Set-id programs": [f"  {path}" for path in set_id_programs(tree)],
+            },
+        )
+        variables = {
+            "recipe": self._plan.loaded.name,
+            "description": recipe.description,
+            "filesystem": recipe.filesystem.type,
+            "node_limit": recipe.cluster.node_limit,
+            "kernel": self._kernel_name if "kernel" in graph.steps else None,
+            "tested": self._tested,
+        }
+        staging.finish("README-root", variables, digests)
+        return staging
+
+    def stage_kernel(self, scratch: Path) -> Staging:
+        """The kernel, its options, modules and patches."""
+        graph, name = self._graph, self._kernel_name
+        staging = self._begin(scratch, name, f"{INSTALLED}/{name}")
+        facts = graph.results("kernel")
+        entry, program = Path(facts["entry"]["path"]), self._plan.kernel
+        contents.write_kernel(staging.folder, program, entry, facts["version"])
+        contents.copy_patches(staging.folder, kernel_patches(graph))
+        parts = kernel_parts(graph)
+        self._describe(staging, parts, "operating-system", {})
+        origin = (
+            f"from {facts['package']}" if facts["package"] else f"built from {self._recipe.kernel.source}"
+        )
+        staging.finish("README-kernel", {"version": facts["version"], "origin": origin})
+        return staging
+
+    def stage_utils(self, scratch: Path) -> Staging:
+        """The commands, on the standard library and what they bring along."""
+        staging = self._begin(scratch, f"{self._recipe.release.utils}-{self.release}", ".")
+        wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
+        package = Path(ssiuml.__file__).parent
+        contents.write_commands(staging.folder, _commands(self._plan.places.project), package, wheels)
+        documents = staging.folder / contents.DOCUMENTS
+        shutil.copyfile(self._plan.places.project / "LICENSE", documents / "copyright")
+        parts = [own_part(self.release), *map(wheel_part, wheels)]
+        self._describe(staging, parts, "application", {}, contents.DOCUMENTS)
+        staging.finish("README-utils", {})
+        return staging
+
+    def _begin(self, scratch: Path, name: str, where: str) -> Staging:
+        folder = scratch / name
+        folder.mkdir()
+        return Staging(folder, where, self.templates)
+
+    def _describe(
+        self,
+        staging: Staging,
+        parts: Sequence[Part],
+        kind: str,
+        sections: Mapping[str, Sequence[str]],
+        where: str = ".",
+    ) -> None:
+        """Write the bill of materials and the manifest for people into the folder *where* of the tarball."""
+        target = staging.folder / where
+        whole = whole_part(staging.name, self.release, kind)
+        bill.write_bill(target / bill.NAME, whole, parts, self._plan.epoch)
+        head = [staging.name, f"made by ssiuml {self.release}, SOURCE_DATE_EPOCH {self._plan.epoch}"]
+        listed = {f"Parts ({len(parts)})": inventory.parts_section(parts)}
+        inventory.write_inventory(target / inventory.NAME, head, {**sections, **listed})
+
+    def _manifest(self, digests: Mapping[str, str]) -> Values:
+        """The images' manifest, with what a release adds to it."""
+        values: dict[str, Any] = json.loads(self._plan.manifest.read_text(encoding="utf-8"))
+        for key, (_, path) in images(self._graph).items():
+            values[key] = {**values[key], "sha256": digests[path.name]}
+        return {**values, "release": self.release, "cluster_test": self._test_facts}
+
+    @property
+    def _test_facts(self) -> Values:
+        if not self._recipe.can_boot:
+            return {"passed": False, "why": NOT_BOOTED}
+        results = self._graph.results("cluster-test")
+        return {"passed": True, "nodes": results["nodes"], "sha256": results["sha256"]}
+
+    @property
+    def _tested(self) -> str:
+        facts = self._test_facts
+        if not facts["passed"]:
+            return str(facts["why"])
+        return (
+            f"Tested: {facts['nodes']} nodes have booted from these very bytes, shared the root, shut down "
+            "in order and left it clean."
+        )
+
+    def _require_tested(self, digests: Mapping[str, str]) -> None:
+        if not self._recipe.can_boot:
+            return
+        tested = self._graph.results("cluster-test")["sha256"]
+        other = [name for name, digest in digests.items() if tested.get(name) != digest]
+        if other:
+            raise ReleaseError(
+                f"{', '.join(other)}: was changed since the cluster was tested with it",
+                hint="./run build-root cluster-test",
+            )
+
+
+def _commands(project: Path) -> dict[str, str]:
+    """MODULE:FUNCTION of each command, as the package's metadata has it."""
+    values = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    scripts: dict[str, str] = values["project"]["scripts"]
+    return scripts

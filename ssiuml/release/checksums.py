@@ -1,0 +1,46 @@
+"""SHA256SUMS: what sha256sum --check reads, written in one way only."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from ssiuml.atomic import write_text
+from ssiuml.release import ReleaseError
+from ssiuml.steps import file_sha256
+
+NAME: Final = "SHA256SUMS"
+_LINE: Final = re.compile(r"([0-9a-f]{64})  ([^/\\\n][^\\\n]*)")
+
+
+def write_checksums(folder: Path, digests: Mapping[str, str]) -> Path:
+    """Write *folder*/SHA256SUMS from SHA-256 by name."""
+    path = folder / NAME
+    write_text(path, "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())))
+    return path
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 by name; ReleaseError if there is no such file, or it is not as we write it."""
+    path = folder / NAME
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise ReleaseError(f"{path}: there is no such file", hint="./run release") from None
+    except UnicodeDecodeError as error:
+        raise ReleaseError(f"{path}: is damaged: {error}") from error
+    found = [_LINE.fullmatch(line) for line in lines]
+    for number, line in enumerate(found, start=1):
+        if line is None:
+            raise ReleaseError(f"{path}:{number}: is no line of sha256sum: '{lines[number - 1][:80]}'")
+    digests = {line[2]: line[1] for line in found if line is not None}
+    if len(digests) != len(lines):
+        raise ReleaseError(f"{path}: has a name twice")
+    return digests
+
+
+def digests_below(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of every file below *folder*, by its path seen from there; *known* ones are not taken again."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    names = {str(path.relative_to(folder)): path for path in files}
+    return {name: known.get(name) or file_sha256(path) for name, path in names.items()}

@@ -1,0 +1,144 @@
+"""What goes into each of the tarballs: root, kernel, utils."""
+
+import gzip
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ssiuml import manifest
+from ssiuml.kernel import packed
+from ssiuml.layer import merge, read_layer
+from ssiuml.release import ReleaseError
+from ssiuml.release.closure import closure_of
+from ssiuml.release.vendored import Wheel
+from ssiuml.tree import Content, Kind, Node, Tree
+
+# What the commands run is known; what ssi-image map needs for a PNG it asks for.
+OPTIONAL: Final = frozenset({"PIL"})
+MODULES: Final = "lib/ssiuml/python"
+DOCUMENTS: Final = "share/doc/ssiuml-utils"
+_LAUNCHER: Final = '''\
+#!/usr/bin/env python3
+"""{command}, see its manual page."""
+
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit("error: {command} needs Python 3.11 or later, this is " + sys.version.split()[0])
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{modules}"))
+
+from {module} import {function}
+
+sys.exit({function}())
+'''
+
+
+def link_images(folder: Path, images: Iterable[Path]) -> None:
+    """Put the images into *folder*, as more names of the same files."""
+    for image in images:
+        os.link(image, folder / image.name)
+
+
+def write_manifest(folder: Path, values: Mapping[str, Any], kernel: str | None) -> None:
+    """Write the manifest of an installed image, whose kernel lies in the folder *kernel* beside its own."""
+    changed = dict(values)
+    if kernel is not None:
+        changed["kernel"] = {**values["kernel"], "file": f"../{kernel}/{values['kernel']['file']}"}
+    manifest.write(folder, changed)
+
+
+def write_kernel(folder: Path, program: Path, packed_kernel: Path, version: str) -> None:
+    """Put the kernel into *folder*: linux-ssi, its config, its modules, and its package's copyright file.
+
+    *packed_kernel* is the cache's archive (ssiuml.kernel.packed).
+    """
+    os.link(program, folder / program.name)
+    tree = merge([read_layer(packed_kernel)])
+    modules = f"{packed.MODULES}/{version}"
+    for path, node in tree.walk(modules):
+        if node.kind is Kind.FILE and path != f"{modules}/config":
+            _write(folder / "modules" / path.removeprefix(f"{packed.MODULES}/"), node)
+    if (config := _config_of(tree, f"{modules}/config")) is not None:
+        (folder / "config").write_bytes(config)
+    for path, node in _documents(tree):
+        if path.endswith("/copyright"):
+            _write(folder / "copyright", node)
+
+
+def _config_of(tree: Tree, path: str) -> bytes | None:
+    """The options it was built with: we keep them with the modules, Debian among the documents."""
+    node = tree.find(path)
+    if node is not None:
+        return node.read()
+    found = [node for path, node in _documents(tree) if path.endswith("/config.gz")]
+    return gzip.decompress(found[0].read()) if found else None
+
+
+def _documents(tree: Tree) -> Iterable[tuple[str, Node]]:
+    folder = "usr/share/doc"
+    return [] if tree.find(folder) is None else list(tree.walk(folder))
+
+
+def _write(path: Path, node: Node) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        for chunk in _content(node).chunks():
+            stream.write(chunk)
+    path.chmod(0o755 if node.meta.mode & 0o100 else 0o644)
+
+
+def _content(node: Node) -> Content:
+    if node.content is None:
+        raise ReleaseError("a file of the kernel has no contents")
+    return node.content
+
+
+def copy_patches(folder: Path, patches: Sequence[Path]) -> None:
+    """Put the patches that the kernel was built with into *folder*/patches, with quilt's series."""
+    if not patches:
+        return
+    target = folder / "patches"
+    target.mkdir()
+    for patch in patches:
+        shutil.copyfile(patch, target / patch.name)
+    (target / "series").write_text("".join(f"{patch.name}\n" for patch in patches))
+
+
+def write_commands(folder: Path, commands: Mapping[str, str], package: Path, wheels: Sequence[Wheel]) -> None:
+    """Put the *commands* (MODULE:FUNCTION by name) into *folder*, with all of *package* that they need.
+
+    ReleaseError if they need a foreign package that none of *wheels* is.
+    """
+    roots = [entry.partition(":")[0] for entry in commands.values()]
+    # The supervisor and the relay are started by their names.
+    found = closure_of([*roots, "ssiuml.cluster.__main__", "ssiuml.cluster.relay"], package)
+    _require_vendored(found.foreign, wheels)
+    for path in found.files.values():
+        target = folder / MODULES / path.relative_to(package.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    for wheel in wheels:
+        wheel.unpack(folder / MODULES, folder / DOCUMENTS / "licences")
+    (folder / "bin").mkdir()
+    for command, entry in commands.items():
+        module, _, function = entry.partition(":")
+        text = _LAUNCHER.format(command=command, modules=MODULES, module=module, function=function)
+        (folder / "bin" / command).write_text(text)
+        (folder / "bin" / command).chmod(0o755)
+
+
+def _require_vendored(foreign: Mapping[str, set[str]], wheels: Sequence[Wheel]) -> None:
+    missing = {
+        name: importers
+        for name, importers in foreign.items()
+        if name not in OPTIONAL and name not in {wheel.name for wheel in wheels}
+    }
+    if missing:
+        lines = "; ".join(f"{name} (by {', '.join(sorted(by))})" for name, by in sorted(missing.items()))
+        raise ReleaseError(
+            f"the commands need packages that are not brought along: {lines}",
+            hint="pure Python goes into ssiuml/release/vendored.txt, all else may not be needed",
+        )

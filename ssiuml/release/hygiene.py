@@ -1,0 +1,131 @@
+"""The gate before a release: nothing in the root that is secret, unique, left over or dangerous."""
+
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from ssiuml.release import ReleaseError
+from ssiuml.tree import Kind, Node, Tree
+
+MOST_SHOWN: Final = 20
+# A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), or of dropbear's or PuTTY's own form.
+_PRIVATE_KEY: Final = re.compile(rb"\A\s*(-----BEGIN [A-Z ]*PRIVATE KEY-----|PuTTY-User-Key-File)")
+_LEAST_PATH_BYTES: Final = 8  # shorter paths of the builder are in many files by chance
+_UNIQUE: Final = {
+    re.compile(r"etc/ssh/ssh_host_.*key(\.pub)?|etc/ssi/door/.*|etc/dropbear/.*key"): "a host key",
+    re.compile(r"etc/machine-id|var/lib/dbus/machine-id"): "the id of one machine",
+    re.compile(r"var/lib/(systemd|urandom)/random-seed|etc/corosync/authkey"): "a secret of one machine",
+    re.compile(r"(root|home/[^/]+)/\.(\w+_history|lesshst|viminfo|ssh/.*|cache/.*)"): "a person's trace",
+    re.compile(r"var/cache/apt/(archives/.*\.deb|.*\.bin)|var/lib/apt/lists/.*_.*"): "a package cache",
+    re.compile(r"var/log/(apt/.*|dpkg\.log|bootstrap\.log|alternatives\.log)"): "a log of the build",
+    re.compile(r"tmp/.*|var/tmp/.*"): "a temporary file",
+}
+# Where whoever comes may write, beside what everybody may write to but only its owner remove.
+_OPEN_DEVICES: Final = (Kind.CHARACTER, Kind.FIFO, Kind.SOCKET, Kind.BLOCK)
+_SET_ID: Final = stat.S_ISUID | stat.S_ISGID
+
+
+def set_id_programs(tree: Tree) -> list[str]:
+    """The programs with a set-user-id or set-group-id bit, by path, in order."""
+    return sorted(f"/{path}" for path, node in _files(tree) if node.meta.mode & _SET_ID)
+
+
+def check_hygiene(tree: Tree, allowed_set_id: Sequence[str] | None, builder: Sequence[str]) -> None:
+    """ReleaseError, naming each, if the root holds what does not belong into a release.
+
+    *allowed_set_id* are the programs that may have a set-id bit, None if that is not looked at. *builder* are
+    paths of the machine that built it, which no file may contain.
+    """
+    problems = [
+        *_unique(tree),
+        *_writable(tree),
+        *([] if allowed_set_id is None else _set_id(tree, allowed_set_id)),
+        *_passwords(tree),
+        *_contents(tree, _searched_for(tree, builder)),
+    ]
+    if problems:
+        shown = "\n".join(f"    {line}" for line in problems[:MOST_SHOWN])
+        more = f"\n    and {len(problems) - MOST_SHOWN} more" if len(problems) > MOST_SHOWN else ""
+        raise ReleaseError(
+            f"the root holds what does not belong into a release:\n{shown}{more}",
+            hint="a step of the recipe has to remove it, or the recipe's release.set_id to name it",
+        )
+
+
+def _files(tree: Tree) -> Iterator[tuple[str, Node]]:
+    return ((path, node) for path, node in tree.walk() if node.kind is Kind.FILE)
+
+
+def _unique(tree: Tree) -> Iterator[str]:
+    for path, node in _files(tree):
+        for pattern, what in _UNIQUE.items():
+            if pattern.fullmatch(path) and not _is_blank(node):
+                yield f"/{path}: {what}"
+
+
+def _is_blank(node: Node) -> bool:
+    """Nothing is in it; 'uninitialized' is what systemd's machine-id(5) has for images."""
+    size = node.content.size_bytes if node.content else 0
+    return size == 0 or (size < 32 and node.read().strip() == b"uninitialized")
+
+
+def _writable(tree: Tree) -> Iterator[str]:
+    for path, node in tree.walk():
+        if not node.meta.mode & stat.S_IWOTH or node.kind is Kind.SYMLINK or node.kind in _OPEN_DEVICES:
+            continue
+        if node.kind is Kind.DIRECTORY and node.meta.mode & stat.S_ISVTX:
+            continue
+        yield f"/{path}: everybody may write to it (mode {node.meta.mode:04o})"
+
+
+def _set_id(tree: Tree, allowed: Sequence[str]) -> Iterator[str]:
+    for path in set_id_programs(tree):
+        if path not in allowed:
+            mode = tree.lookup(path).meta.mode
+            yield f"{path}: is set-id (mode {mode:04o}), which release.set_id does not allow"
+
+
+def _passwords(tree: Tree) -> Iterator[str]:
+    for name in ("etc/passwd", "etc/shadow"):
+        node = tree.find(name)
+        if node is None or node.kind is not Kind.FILE:
+            continue
+        for line in node.read().decode("utf-8", "replace").splitlines():
+            user, *fields = line.split(":")
+            if fields and not fields[0]:
+                yield f"/{name}: {user} has no password"
+
+
+def _searched_for(tree: Tree, builder: Sequence[str]) -> list[bytes]:
+    """Those paths that cannot be in the image by chance: none that the image has, too, and none too short."""
+    return [
+        path.encode("utf-8", "surrogateescape")
+        for path in builder
+        if len(path) >= _LEAST_PATH_BYTES and path.count("/") > 1 and tree.find(path) is None
+    ]
+
+
+def _contents(tree: Tree, builder: Sequence[bytes]) -> Iterator[str]:
+    found = _finder(builder)
+    for path, node in _files(tree):
+        if node.content is None:
+            continue
+        tail, first = b"", True
+        for chunk in node.content.chunks():
+            if first and _PRIVATE_KEY.match(chunk):
+                yield f"/{path}: a private key"
+            first = False
+            text = tail + chunk
+            if (which := found(text)) is not None:
+                yield f"/{path}: contains '{which}', a path of the machine it was built on"
+                break
+            tail = text[-256:]
+
+
+def _finder(patterns: Sequence[bytes]) -> Callable[[bytes], str | None]:
+    def find(text: bytes) -> str | None:
+        # `in` is many times quicker than an expression with alternatives.
+        return next((pattern.decode("utf-8", "replace") for pattern in patterns if pattern in text), None)
+
+    return find

@@ -1,0 +1,37 @@
+"""The folder that becomes a tarball: its files, how it installs, the SHA-256 of each."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ssiuml.release import checksums
+from ssiuml.templates import render
+
+TEMPLATES: Final = "release"  # below templates/
+SETUP: Final = "setup"
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A folder called as the tarball, whose files are installed in PREFIX/*where*."""
+
+    folder: Path
+    where: str
+    templates: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def finish(self, readme: str, values: Mapping[str, Any], known: Mapping[str, str] | None = None) -> None:
+        """Add README (from the template *readme*), Makefile and, last, the digests of all files.
+
+        *known* are digests, by path in the folder, that need not be taken again.
+        """
+        variables = {**values, "name": self.name, "where": self.where}
+        (self.folder / "README").write_text(render(self.templates, f"{readme}.j2", variables))
+        (self.folder / "Makefile").write_text(render(self.templates, "Makefile.j2", variables))
+        shutil.copyfile(self.templates / SETUP, self.folder / SETUP)
+        checksums.write_checksums(self.folder, checksums.digests_below(self.folder, known or {}))
