@@ -14,6 +14,7 @@ from pathlib import Path
 import sh
 
 from ssiuml.errors import SsiumlError
+from ssiuml.installation import programs_hint
 from ssiuml.leash import kill_group, leash
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def run(
     name = str(argv[0])
     program = find_tool(name)
     if program is None:
-        raise CommandError(f"the program '{name}' is not on this machine", hint="./run host-tools")
+        raise CommandError(f"the program '{name}' is not on this machine", hint=programs_hint())
     words = [str(word) for word in argv]
     log.info("%s", shlex.join(words))
     output: list[str] = []

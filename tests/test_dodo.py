@@ -159,7 +159,9 @@ def test_list_of_rh72_reads_like_section_5_of_the_howto(checkout: Checkout) -> N
 def test_every_task_and_subtask_is_documented(checkout: Checkout) -> None:
     text = checkout.doit("list", "--all", "--template", "{name}|{doc}\n", "-q")
     undocumented = [
-        line for line in text.splitlines() if line.endswith("|") and not line.startswith(("lint:", "initrd:"))
+        line
+        for line in text.splitlines()
+        if line.endswith("|") and not line.startswith(("lint:", "initrd:", "release:"))
     ]
     assert "build-root|" in text
     assert undocumented == []

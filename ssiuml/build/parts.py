@@ -8,8 +8,7 @@ from ssiuml.build.kernels import kernel_version
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.kernel.patches import read_series
 from ssiuml.recipe import PackageKernel, PackagesDistribution, ReleaseKernel, SourceKernel
-from ssiuml.release.bill import Part
-from ssiuml.release.packages import debian_part, debian_parts
+from ssiuml.release.part import Part
 from ssiuml.release.vendored import Wheel
 from ssiuml.steps import file_sha256
 from ssiuml.tree import Tree
@@ -33,6 +32,9 @@ def whole_part(name: str, version: str, kind: str) -> Part:
 
 def root_parts(graph: StepGraph, tree: Tree) -> list[Part]:
     """The packages of the root, or the sources that it was made from, and its kernel."""
+    # Late: it takes longer to import than many a task to run.
+    from ssiuml.release.packages import debian_parts
+
     distribution = graph.recipe.distribution
     if isinstance(distribution, PackagesDistribution):
         parts = debian_parts(tree, distribution.name, distribution.suite, {})
@@ -59,6 +61,8 @@ def source_parts(graph: StepGraph) -> list[Part]:
 
 def kernel_parts(graph: StepGraph) -> list[Part]:
     """The kernel with its patches, and the package that it, or its source, is from."""
+    from ssiuml.release.packages import debian_part  # late, as above
+
     chosen, version = graph.recipe.kernel, kernel_version(graph)
     facts = graph.results("kernel")
     linux = Part(

@@ -13,9 +13,10 @@ from ssiuml.build.finish import images
 from ssiuml.build.kernels import kernel_version
 from ssiuml.build.parts import kernel_parts, kernel_patches, own_part, root_parts, wheel_part, whole_part
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.release import ReleaseError, bill, contents, inventory
-from ssiuml.release.bill import Part
+from ssiuml.installation import PACKAGES
+from ssiuml.release import ReleaseError, contents, inventory
 from ssiuml.release.hygiene import check_hygiene, set_id_programs
+from ssiuml.release.part import Part
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
 from ssiuml.release.version import release_of
@@ -72,7 +73,7 @@ class Tarballs:
             {
                 "Images": inventory.images_section(staging.folder, digests),
                 "File system and cluster": inventory.root_section(values),
-                "Tested": [f"  {self._tested}"],
+                "Test": [f"  {self._tested}"],
                 "Not verified": [f"  {line}" for line in unverified(recipe)],
                 "Set-id programs": [f"  {path}" for path in set_id_programs(tree)],
             },
@@ -114,7 +115,7 @@ class Tarballs:
         shutil.copyfile(self._plan.places.project / "LICENSE", documents / "copyright")
         parts = [own_part(self.release), *map(wheel_part, wheels)]
         self._describe(staging, parts, "application", {}, contents.DOCUMENTS)
-        staging.finish("README-utils", {})
+        staging.finish("README-utils", {"packages": " ".join(PACKAGES)})
         return staging
 
     def _begin(self, scratch: Path, name: str, where: str) -> Staging:
@@ -131,6 +132,8 @@ class Tarballs:
         where: str = ".",
     ) -> None:
         """Write the bill of materials and the manifest for people into the folder *where* of the tarball."""
+        from ssiuml.release import bill  # late: it takes longer to import than many a task to run
+
         target = staging.folder / where
         whole = whole_part(staging.name, self.release, kind)
         bill.write_bill(target / bill.NAME, whole, parts, self._plan.epoch)

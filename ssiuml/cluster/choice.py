@@ -1,7 +1,7 @@
 """Which image a cluster runs on: the command line, then ~/.ssiuml/ssiuml.conf, then the default image."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,10 +9,17 @@ from typing import Final
 from ssiuml import manifest
 from ssiuml.cluster.configuration import configuration_file, read_configuration
 from ssiuml.errors import UsageError
+from ssiuml.installation import HOME, IN_CHECKOUT
 from ssiuml.manifest import Manifest, ManifestError
 
 DEFAULT_RECIPE: Final = "bookworm"
-CHECKOUT: Final = Path(__file__).parents[2]
+# Where images lie, each in a folder called as its recipe: what the checkout has built, or PREFIX/lib/ssiuml,
+# in which a release has installed this package; then what others have installed.
+IMAGES: Final = (
+    HOME / "images" if IN_CHECKOUT else HOME.parent,
+    Path(sys.prefix) / "lib" / "ssiuml",
+    Path("/usr/local/lib/ssiuml"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,9 @@ class Image:
     initrd_memexp: Path | None = None
 
 
-def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: Path = CHECKOUT) -> Image:
+def choose_image(
+    recipe: str | None, folder: Path | None, home: Path, images: Sequence[Path] = IMAGES
+) -> Image:
     """The image that was asked for, or else configured, or else the default one. UsageError if it is not
     there.
     """
@@ -37,7 +46,7 @@ def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: 
     if recipe is not None and folder is not None:
         raise UsageError("--recipe and --image are both given", hint="leave one out")
     if recipe is not None or folder is not None:
-        where = folder if folder is not None else checkout / "images" / str(recipe)
+        where = folder if folder is not None else _folder_of(str(recipe), images)
         described = _read(where.absolute(), recipe)
         option = "--image" if folder is not None else "--recipe"
         # An image without a kernel has to get one from somewhere.
@@ -58,18 +67,24 @@ def choose_image(recipe: str | None, folder: Path | None, home: Path, checkout: 
             described.root_cidev or (configured.get("CIDEV") if "CIDEV" in used else None),
             described.initrd_memexp or (configured.get("INITRD_MEMEXP") if "INITRD_MEMEXP" in used else None),
         )
-    return _configured(path, configured, _default(configured, checkout))
+    return _configured(path, configured, _default(configured, images))
 
 
-def _default(configured: Mapping[str, Path], checkout: Path) -> Manifest:
+def _default(configured: Mapping[str, Path], images: Sequence[Path]) -> Manifest:
     # A root that lies in an image's folder is that image's; else its limits are those of the default image.
     if "ROOT" in configured and (configured["ROOT"].parent / manifest.NAME).exists():
         return _read(configured["ROOT"].parent, None)
-    folder = checkout / "images" / DEFAULT_RECIPE
-    installed = Path(sys.prefix) / "lib" / "ssiuml"
-    if not (folder / manifest.NAME).exists() and (installed / manifest.NAME).exists():
-        folder = installed
+    folder = _folder_of(DEFAULT_RECIPE, images)
+    installed = [path.parent for path in images[0].glob(f"*/{manifest.NAME}")]
+    if not IN_CHECKOUT and not folder.exists() and len(installed) == 1:
+        return _read(installed[0], installed[0].name)  # the only one that there is
     return _read(folder, DEFAULT_RECIPE)
+
+
+def _folder_of(recipe: str, images: Sequence[Path]) -> Path:
+    """The first folder of the recipe's image that there is; the first of all if there is none."""
+    folders = [folder / recipe for folder in images]
+    return next((folder for folder in folders if (folder / manifest.NAME).exists()), folders[0])
 
 
 def _configured(path: Path, configured: Mapping[str, Path], described: Manifest) -> Image:
@@ -92,13 +107,24 @@ def _configured(path: Path, configured: Mapping[str, Path], described: Manifest)
 
 
 def _read(folder: Path, recipe: str | None) -> Manifest:
-    build = "./run build-root" if recipe in (None, DEFAULT_RECIPE) else f"./run recipe={recipe} build-root"
     try:
         described = manifest.read(folder)
     except ManifestError as error:
-        raise UsageError(error.message, hint=build) from error
+        raise UsageError(error.message, hint=_origin(recipe)) from error
     files = (described.kernel, described.root_fs, described.initrd)
     for file in (*files, described.root_cidev, described.initrd_memexp):
         if file is not None and not file.is_file():
-            raise UsageError(f"{file}: is missing, {folder / manifest.NAME} names it", hint=build)
+            raise UsageError(
+                f"{file}: is missing, {folder / manifest.NAME} names it",
+                hint=_origin(recipe, file.parent.name),
+            )
     return described
+
+
+def _origin(recipe: str | None, lacking: str | None = None) -> str:
+    """What to do for an image; *lacking* is the folder of a file that is not there."""
+    if not IN_CHECKOUT:
+        kernel = lacking is not None and lacking.startswith("linux-ssi-")
+        release = str(lacking) if kernel else f"ssiuml-root-{recipe or '...'}"
+        return f"`make install` of {release} with the same PREFIX puts it there; --image DIR takes another"
+    return "./run build-root" if recipe in (None, DEFAULT_RECIPE) else f"./run recipe={recipe} build-root"

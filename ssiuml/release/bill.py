@@ -1,9 +1,7 @@
-"""The bill of materials of a tarball: CycloneDX JSON for programs, manifest.txt for people."""
+"""The bill of materials of a tarball for programs: CycloneDX 1.6 JSON."""
 
-import textwrap
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,33 +9,17 @@ from typing import Final
 from cyclonedx.factory.license import LicenseFactory
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
-from cyclonedx.model.component import Component, ComponentType, Patch, PatchClassification, Pedigree
+from cyclonedx.model.component import Component, ComponentType, Diff, Patch, PatchClassification, Pedigree
 from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from ssiuml.atomic import write_text
+from ssiuml.release.part import Part
 
 NAME: Final = "bill.cdx.json"
 # The serial number has to be a UUID; one from the contents is the same for the same contents.
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://ssiuml/release")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One thing that a tarball consists of. *url* is a package URL (purl); *source* says where it comes from.
-
-    *patches* are names of patches that were applied, with their SHA-256.
-    """
-
-    name: str
-    version: str
-    url: str
-    kind: str = "library"  # of CycloneDX's component types
-    licences: Sequence[str] = ()
-    source: str = ""
-    sha256: str = ""
-    patches: Sequence[tuple[str, str]] = ()
 
 
 def write_bill(path: Path, whole: Part, parts: Sequence[Part], epoch: int) -> None:
@@ -86,19 +68,4 @@ def _licence(factory: LicenseFactory, name: str) -> DisjunctiveLicense:
 
 
 def _patch(name: str, sha256: str) -> Patch:
-    from cyclonedx.model.component import Diff
-
     return Patch(type=PatchClassification.UNOFFICIAL, diff=Diff(url=XsUri(f"patches/{name}#sha256={sha256}")))
-
-
-def table(parts: Sequence[Part]) -> list[str]:
-    """The parts for people: a line each with version and licences, their patches below them."""
-    names = max((len(part.name) for part in parts), default=0)
-    versions = max((len(part.version) for part in parts), default=0)
-    lines = []
-    for part in parts:
-        head = f"  {part.name:{names}}  {part.version:{versions}}  "
-        shown = textwrap.wrap(", ".join(part.licences), max(100 - len(head), 30)) or [""]
-        lines += [(head + shown[0]).rstrip(), *(" " * len(head) + more for more in shown[1:])]
-        lines += [f"      patch {name}" for name, _ in part.patches]
-    return lines

@@ -1,13 +1,15 @@
 """manifest.txt: what a tarball is and holds, for people."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml.release.bill import Part, table
+from ssiuml.release.part import Part
 from ssiuml.units import format_size
 
 NAME: Final = "manifest.txt"
+_LICENCE_COLUMNS: Final = 60
 _FILESYSTEM: Final = ("type", "block_size", "journals", "journal_size_bytes", "lock_protocol", "lock_table")
 
 
@@ -39,4 +41,13 @@ def root_section(values: Mapping[str, Any]) -> list[str]:
 
 
 def parts_section(parts: Sequence[Part]) -> list[str]:
-    return table(sorted(parts, key=lambda part: part.name))
+    """The parts for people: a line each with version and licences, their patches below them."""
+    names = max((len(part.name) for part in parts), default=0)
+    versions = max((len(part.version) for part in parts), default=0)
+    lines = []
+    for part in sorted(parts, key=lambda part: part.name):
+        head = f"  {part.name:{names}}  {part.version:{versions}}  "
+        shown = textwrap.wrap(", ".join(part.licences), _LICENCE_COLUMNS, break_on_hyphens=False) or [""]
+        lines += [(head + shown[0]).rstrip(), *(" " * len(head) + more for more in shown[1:])]
+        lines += [f"      patch {name}" for name, _ in part.patches]
+    return lines

@@ -6,8 +6,8 @@ from typing import Any
 from debian.deb822 import Deb822
 from packageurl import PackageURL
 
-from ssiuml.release.bill import Part
 from ssiuml.release.licences import licences_of
+from ssiuml.release.part import Part
 from ssiuml.tree import Kind, Tree
 
 STATUS = "var/lib/dpkg/status"

@@ -57,14 +57,14 @@ def test_a_wrong_line_is_named_with_number_and_value(home: Path, text: str, said
 
 
 def test_the_default_image_is_that_of_the_checkout(home: Path, checkout: Path) -> None:
-    image = choose_image(None, None, home, checkout)
+    image = choose_image(None, None, home, [checkout / "images"])
     assert image.root_fs == checkout / "images/bookworm/root_fs"
 
 
 def test_configured_files_replace_those_of_the_default_image(home: Path, checkout: Path) -> None:
     (home / "k").touch()
     configure(home, "KERNEL=~/k\nCIDEV=~/k\n")
-    image = choose_image(None, None, home, checkout)
+    image = choose_image(None, None, home, [checkout / "images"])
     assert (image.kernel, image.initrd) == (home / "k", checkout / "images/bookworm/i")
     assert any("CIDEV is not used" in remark for remark in image.remarks)
 
@@ -74,27 +74,27 @@ def test_a_configured_root_brings_the_limits_of_its_image(
 ) -> None:
     other = make_image(tmp_path / "other", "mine")
     configure(home, f"ROOT={other}/root_fs\n")
-    assert choose_image(None, None, home, checkout).described.values["recipe"] == "mine"
+    assert choose_image(None, None, home, [checkout / "images"]).described.values["recipe"] == "mine"
 
 
 def test_the_command_line_goes_before_the_configuration_and_says_so(home: Path, checkout: Path) -> None:
     (home / "k").touch()
     configure(home, "KERNEL=~/k\n")
-    image = choose_image("bookworm", None, home, checkout)
+    image = choose_image("bookworm", None, home, [checkout / "images"])
     assert image.kernel == checkout / "images/bookworm/k"
     assert "KERNEL is not used, --recipe goes before it" in image.remarks[0]
 
 
 def test_recipe_and_image_together_are_refused(home: Path, checkout: Path) -> None:
     with pytest.raises(UsageError, match="both given"):
-        choose_image("bookworm", checkout, home, checkout)
+        choose_image("bookworm", checkout, home, [checkout / "images"])
 
 
 def test_images_that_are_not_built_are_named_with_the_command_that_builds_them(
     home: Path, checkout: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"images/mine: no image(.|\n)*recipe=mine build-root"):
-        choose_image("mine", None, home, checkout)
+        choose_image("mine", None, home, [checkout / "images"])
     (checkout / "images/bookworm/k").unlink()
     with pytest.raises(UsageError, match=r"bookworm/k: is missing"):
-        choose_image(None, None, home, checkout)
+        choose_image(None, None, home, [checkout / "images"])
