@@ -30,6 +30,7 @@ class Plan:
     epoch: int
     offline: bool = False  # take what is there, fetch nothing
     distcc: bool = False  # compile the kernel on other machines, too
+    epoch_given: bool = False  # by SOURCE_DATE_EPOCH, and not by the recipe
     signing_key: str | None = None  # what releases are signed with, see ssiuml.release.signing
 
     @property
@@ -194,6 +195,7 @@ def make_plan(name: str, project: Path, environ: Mapping[str, str], *, offline: 
         int(text),
         offline,
         distcc=bool(environ.get("DISTCC_HOSTS")),
+        epoch_given="SOURCE_DATE_EPOCH" in environ,
         signing_key=environ.get("SSIUML_SIGNING_KEY") or None,
     )
 

@@ -18,10 +18,12 @@ from ssiuml.build.tarballs import Tarballs
 from ssiuml.progress import say, stages
 from ssiuml.release import checksums, signing
 from ssiuml.release.staging import Staging
+from ssiuml.release.superseded import earlier_snapshots
 from ssiuml.release.tarball import compressor, write_tarball
 from ssiuml.run import run
 from ssiuml.scratch import scratch_folder
 from ssiuml.steps import Values, digest_of, file_sha256, folder_digest
+from ssiuml.units import format_size
 
 TRIAL_NODES: Final = 2
 TRIAL_LIMIT_S: Final = 1800.0
@@ -41,7 +43,7 @@ def add_steps(graph: StepGraph) -> None:
     if kernel:
         _add_tarball(graph, tarballs, "release-kernel", kernel, tarballs.stage_kernel)
     _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils)
-    _add_sums(graph, [name for name in TARBALLS if name in graph.steps])
+    _add_sums(graph, [name for name in TARBALLS if name in graph.steps], lambda: tarballs.release)
 
 
 def _add_trial(graph: StepGraph, made: Sequence[str]) -> None:
@@ -93,7 +95,7 @@ def _add_tarball(
         with scratch_folder(plan.places.work, name) as scratch, _locked(plan.places.releases):
             staging = stage(scratch)
             target = plan.places.releases / f"{staging.name}.tar.{chosen.suffix}"
-            write_tarball(target, staging.folder, plan.epoch, chosen)
+            write_tarball(target, staging.folder, staging.epoch, chosen)
         return {"file": str(target), "sha256": file_sha256(target), "size_bytes": target.stat().st_size}
 
     graph.add(
@@ -106,24 +108,26 @@ def _add_tarball(
     )
 
 
-def _add_sums(graph: StepGraph, tarballs: Sequence[str]) -> None:
+def _add_sums(graph: StepGraph, tarballs: Sequence[str], release: Callable[[], str]) -> None:
     plan = graph.plan
     folder = plan.places.releases
 
     def sum_up() -> Values:
         with _locked(folder):
             path = folder / checksums.NAME
+            results = {name: graph.results(name) for name in tarballs}
+            made = {Path(one["file"]): str(one["sha256"]) for one in results.values()}
+            for old in earlier_snapshots(made, release()):
+                old.unlink()
             before = checksums.read_checksums(folder) if path.exists() else {}
             # Of other recipes, as far as they are still there.
             digests = {name: digest for name, digest in before.items() if (folder / name).is_file()}
-            for name in tarballs:
-                results = graph.results(name)
-                digests[Path(results["file"]).name] = results["sha256"]
-            checksums.write_checksums(folder, digests)
+            checksums.write_checksums(folder, {**digests, **{path.name: one for path, one in made.items()}})
             signing.remove_signatures(path)
             if plan.signing_key is not None:
                 signing.sign(path, plan.signing_key)
-        say(f"release: {folder}: {', '.join(sorted(Path(graph.results(n)['file']).name for n in tarballs))}")
+        for tarball in made:
+            say(f"release: {tarball}, {format_size(tarball.stat().st_size)}")
         return {}
 
     def objections(results: Values) -> list[str]:

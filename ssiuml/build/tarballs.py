@@ -19,7 +19,7 @@ from ssiuml.release.hygiene import check_hygiene, set_id_programs
 from ssiuml.release.part import Part
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
-from ssiuml.release.version import release_of
+from ssiuml.release.version import commit_time, release_of
 from ssiuml.steps import Values, file_sha256
 from ssiuml.unverified import unverified
 
@@ -107,7 +107,9 @@ class Tarballs:
 
     def stage_utils(self, scratch: Path) -> Staging:
         """The commands, on the standard library and what they bring along."""
-        staging = self._begin(scratch, f"{self._recipe.release.utils}-{self.release}", ".")
+        # The same for all recipes: their times would make files of one name differ.
+        epoch = self._plan.epoch if self._plan.epoch_given else commit_time(self._plan.places.project)
+        staging = self._begin(scratch, f"{self._recipe.release.utils}-{self.release}", ".", epoch)
         wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
         package = Path(ssiuml.__file__).parent
         contents.write_commands(staging.folder, _commands(self._plan.places.project), package, wheels)
@@ -118,10 +120,10 @@ class Tarballs:
         staging.finish("README-utils", {"packages": " ".join(PACKAGES)})
         return staging
 
-    def _begin(self, scratch: Path, name: str, where: str) -> Staging:
+    def _begin(self, scratch: Path, name: str, where: str, epoch: int | None = None) -> Staging:
         folder = scratch / name
         folder.mkdir()
-        return Staging(folder, where, self.templates)
+        return Staging(folder, where, self.templates, self._plan.epoch if epoch is None else epoch)
 
     def _describe(
         self,
@@ -136,8 +138,8 @@ class Tarballs:
 
         target = staging.folder / where
         whole = whole_part(staging.name, self.release, kind)
-        bill.write_bill(target / bill.NAME, whole, parts, self._plan.epoch)
-        head = [staging.name, f"made by ssiuml {self.release}, SOURCE_DATE_EPOCH {self._plan.epoch}"]
+        bill.write_bill(target / bill.NAME, whole, parts, staging.epoch)
+        head = [staging.name, f"made by ssiuml {self.release}, SOURCE_DATE_EPOCH {staging.epoch}"]
         listed = {f"Parts ({len(parts)})": inventory.parts_section(parts)}
         inventory.write_inventory(target / inventory.NAME, head, {**sections, **listed})
 

@@ -15,11 +15,15 @@ SETUP: Final = "setup"
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """A folder called as the tarball, whose files are installed in PREFIX/*where*."""
+    """A folder called as the tarball, whose files are installed in PREFIX/*where*.
+
+    *epoch* is the time that they have in the tarball, in seconds since 1970.
+    """
 
     folder: Path
     where: str
     templates: Path
+    epoch: int
 
     @property
     def name(self) -> str:

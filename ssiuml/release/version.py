@@ -22,6 +22,11 @@ def release_of(project: Path) -> str:
     return f"{ssiuml.__version__}-{_rel(project, f'v{ssiuml.__version__}')}"
 
 
+def commit_time(project: Path) -> int | None:
+    """When the commit that is checked out was made, in seconds since 1970; None without a git repository."""
+    return int(_git(project, "log", "-1", "--format=%ct")) if (project / ".git").exists() else None
+
+
 def _rel(project: Path, tag: str) -> str:
     if not (project / ".git").exists():
         return "0"
