@@ -185,6 +185,11 @@ def task_check() -> graph.Task | None:
     return {"actions": [graph.reported(check)], "task_dep": ["build-root", "mkfs"], "verbosity": 2}
 
 
+def task_hygiene() -> graph.Task | None:
+    """Look for what does not belong into a release: secrets, leftovers, unexpected set-id programs."""
+    return step("hygiene")
+
+
 def task_cluster_test() -> graph.Task | None:
     """Boot two nodes from the images, have them share a file, stop them: what a release rests on."""
     return step("cluster-test")

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-SOURCES = ("dodo.py", "pyproject.toml", "recipes", "templates", "cluster-tools", "kernel", "ssiuml")
+SOURCES = (
+    "dodo.py",
+    "pyproject.toml",
+    "LICENSE",
+    "recipes",
+    "templates",
+    "cluster-tools",
+    "kernel",
+    "ssiuml",
+)
 # A build takes a minute on a quiet machine, one of the kernel six; this one may be shared and busy.
 BUILD_LIMIT_S = 3600.0
 

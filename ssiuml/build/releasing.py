@@ -16,13 +16,14 @@ from ssiuml.build.finish import images
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.tarballs import Tarballs
 from ssiuml.progress import say, stages
-from ssiuml.release import checksums, signing
+from ssiuml.release import checksums, hygiene, signing
+from ssiuml.release.hygiene import check_hygiene, set_id_programs
 from ssiuml.release.staging import Staging
 from ssiuml.release.superseded import earlier_snapshots
 from ssiuml.release.tarball import compressor, write_tarball
 from ssiuml.run import run
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, digest_of, file_sha256, folder_digest
+from ssiuml.steps import Values, code_digest, digest_of, file_sha256, folder_digest
 from ssiuml.units import format_size
 
 TRIAL_NODES: Final = 2
@@ -35,15 +36,38 @@ def add_steps(graph: StepGraph) -> None:
     """Add the steps of a release; a recipe without a kernel has no tarball of one."""
     tarballs = Tarballs(graph)
     made = [name for name, _ in images(graph).values()]
+    _add_hygiene(graph)
     kernel = ["kernel"] if "kernel" in graph.steps else []
     if graph.recipe.can_boot:
         _add_trial(graph, [*made, *kernel])
         made.append("cluster-test")
-    _add_tarball(graph, tarballs, "release-root", ["base", *made, *kernel, "build-root"], tarballs.stage_root)
+    _add_tarball(
+        graph,
+        tarballs,
+        "release-root",
+        ["base", *made, *kernel, "build-root", "hygiene"],
+        tarballs.stage_root,
+    )
     if kernel:
         _add_tarball(graph, tarballs, "release-kernel", kernel, tarballs.stage_kernel)
     _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils)
     _add_sums(graph, [name for name in TARBALLS if name in graph.steps], lambda: tarballs.release)
+
+
+def _add_hygiene(graph: StepGraph) -> None:
+    """Refuse a root that holds what does not belong into a release; its set-id programs are the result."""
+    plan, allowed = graph.plan, graph.recipe.release.set_id
+    builder = [str(plan.places.project), str(plan.places.cache)]
+
+    def check() -> Values:
+        contents = graph.tree()
+        check_hygiene(contents, allowed, builder)
+        return {"set_id": set_id_programs(contents)}
+
+    def inputs() -> Values:
+        return {"set_id": allowed, "builder": builder, "code": code_digest(hygiene)}
+
+    graph.add("hygiene", graph.layers, inputs, check)
 
 
 def _add_trial(graph: StepGraph, made: Sequence[str]) -> None:

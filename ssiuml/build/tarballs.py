@@ -15,7 +15,6 @@ from ssiuml.build.parts import kernel_parts, kernel_patches, own_part, root_part
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.installation import PACKAGES
 from ssiuml.release import ReleaseError, contents, inventory
-from ssiuml.release.hygiene import check_hygiene, set_id_programs
 from ssiuml.release.part import Part
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
@@ -48,13 +47,8 @@ class Tarballs:
         return f"linux-ssi-{kernel_version(self._graph)}-{self.release}"
 
     def stage_root(self, scratch: Path) -> Staging:
-        """The images with their manifest; ReleaseError if they hold what does not belong into a release, or
-        are not those that the cluster was tested with.
-        """
+        """The images with their manifest; ReleaseError if others were tested."""
         graph, recipe = self._graph, self._recipe
-        tree = graph.tree()
-        places = self._plan.places
-        check_hygiene(tree, recipe.release.set_id, [str(places.project), str(places.cache)])
         where = f"{INSTALLED}/{self._plan.loaded.name}"
         staging = self._begin(scratch, f"{recipe.release.root}-{self.release}", where)
         paths = [path for _, path in images(graph).values()]
@@ -65,7 +59,7 @@ class Tarballs:
         contents.write_manifest(
             staging.folder, values, self._kernel_name if "kernel" in graph.steps else None
         )
-        parts = [own_part(self.release), *root_parts(graph, tree)]
+        parts = [own_part(self.release), *root_parts(graph, graph.tree())]
         self._describe(
             staging,
             parts,
@@ -75,7 +69,7 @@ class Tarballs:
                 "File system and cluster": inventory.root_section(values),
                 "Test": [f"  {self._tested}"],
                 "Not verified": [f"  {line}" for line in unverified(recipe)],
-                "Set-id programs": [f"  {path}" for path in set_id_programs(tree)],
+                "Set-id programs": [f"  {path}" for path in graph.results("hygiene")["set_id"]],
             },
         )
         variables = {
