@@ -72,6 +72,10 @@ TEST_TOOLS: Final = (
     HostTool("file", "file", "say what an image is"),
     HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
     HostTool("bzip2", "bzip2", "unpack the archives of tests"),
+    HostTool("lbzip2", "lbzip2", "compress releases"),
+    HostTool("bsdtar", "libarchive-tools", "read releases"),
+    HostTool("diffoscope", "diffoscope-minimal", "say how two releases differ"),
+    HostTool("/usr/bin/python3", "python3", "run the commands as installed"),
     HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
 )
 

@@ -38,6 +38,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 @pytest.fixture(scope="session")
+def released(built: Checkout) -> Path:
+    """The folder with the release of the small image. Not to be changed."""
+    built.build("release")
+    return built.folder / "images" / "release"
+
+
+@pytest.fixture(scope="session")
 def ssi(built: Checkout) -> Checkout:
     """The small image with the kernel that is built here; the user's cache keeps that for the next run."""
     kept = cache_root(os.environ) / "tests" / "kernel"

@@ -5,13 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, copy_sources, processes_of, wait_until
-from redhat.serving import SMALL, sources
+from checkouts import Checkout, processes_of, wait_until
 
 from ssiuml.layer import merge, read_layer
 from ssiuml.run import find_tool
@@ -19,7 +17,6 @@ from ssiuml.run import find_tool
 pytestmark = pytest.mark.cluster
 
 EXTENDS = "description: for a test\nextends: bookworm-min\n"
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -328,55 +325,3 @@ def test_full_disk_is_an_error_with_need_and_place(built: Checkout, tmp_path: Pa
     assert outcome.status == 1
     assert f"{small}/cache/base: installing the base needs about 1024 MiB" in outcome.output
     assert "Traceback" not in outcome.output
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its privileges; others run all tests so")
-def test_ordinary_user_builds_the_same_from_scratch_and_runs_a_cluster(
-    built: Checkout, historic: Checkout, redhat_sources: Path
-) -> None:
-    # What the machine needs for its network stays; nothing may lead back to folders of ours.
-    environ = {
-        key: value for key, value in os.environ.items() if not key.startswith(("SSIUML_", "XDG_", "PYTHON"))
-    }
-    # Not below tmp_path: its parents are private to the user who runs the tests.
-    project = Path(tempfile.mkdtemp(prefix="ssiuml-user."))
-    try:
-        (project / "checkout").mkdir(parents=True)
-        copy_sources(project / "checkout")
-        for name in ("run", "README.md"):
-            shutil.copy2(Path(__file__).parent.parent / name, project / "checkout" / name)
-        (project / "home").mkdir()
-        shutil.copytree(redhat_sources, project / "2002")
-        recipe = SMALL + sources(f"file://{project}/2002/")
-        (project / "checkout" / "recipes" / "small.yaml").write_text(recipe)
-        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", project], check=True)
-
-        def run(*words: str) -> str:
-            as_user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "./run")
-            process = subprocess.run(
-                [*as_user, *words],
-                cwd=project / "checkout",
-                env={**environ, "HOME": str(project / "home"), "PATH": "/usr/bin:/bin"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=1800,
-                check=False,
-            )
-            assert process.returncode == 0, process.stdout + process.stderr
-            return process.stdout
-
-        run("recipe=bookworm-min", "check")
-        run("ssi-start", "2", "--recipe", "bookworm-min", "--no-xterm")
-        assert sorted(run("ssi-exec", "all", "--", "id -u").splitlines()) == ["node1: 0", "node2: 0"]
-        assert "the root is clean" in run("ssi-stop")
-        (theirs,) = (project / "home" / ".cache" / "ssiuml" / "base").glob("*.tar")
-        (ours,) = (built.cache / "base").glob("*.tar")
-        assert theirs.name == ours.name
-        assert subprocess.run(["cmp", theirs, ours], check=False).returncode == 0
-        run("recipe=small", "build-root")
-        for image in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
-            pair = [project / "checkout" / "images" / "small" / image, historic.images / image]
-            assert subprocess.run(["cmp", *pair], check=False).returncode == 0
-    finally:
-        shutil.rmtree(project)

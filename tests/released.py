@@ -1,0 +1,82 @@
+"""Tarballs of a release as a stranger has them: unpacked, installed, compared."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+NOBODY: Final = 65534
+LIMIT_S: Final = 1800.0
+
+
+class Stranger:
+    """An ordinary user of the machine, with a home of his own and nothing of this project.
+
+    When the tests run as root he is somebody else, else whoever runs them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.home.mkdir(parents=True)
+        self.own(folder)
+
+    @staticmethod
+    def own(folder: Path) -> None:
+        """Give what is below *folder* to him."""
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", folder], check=True)
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        if os.geteuid() != 0:
+            return ()
+        return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+
+    def run(
+        self,
+        *words: str | Path,
+        cwd: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        umask: int = 0o022,
+        status: int = 0,
+    ) -> str:
+        """Run a program as he would, with no variables of ours; what it printed."""
+        done = subprocess.run(
+            [*self.prefix, *words],
+            cwd=cwd or self.home,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.home), "LC_ALL": "C.UTF-8", **(environ or {})},
+            umask=umask,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+
+def tarballs_in(folder: Path, recipe: str = "") -> list[Path]:
+    """The tarballs of a release, utils first; of several recipes those whose root is *recipe*'s."""
+    found = sorted(folder.glob("*.tar.*"), key=lambda path: path.name, reverse=True)
+    return [path for path in found if recipe in path.name or "-root-" not in path.name]
+
+
+def compare(one: Path, other: Path) -> str:
+    """How two files differ, by diffoscope; empty if they do not."""
+    if subprocess.run(["cmp", "-s", one, other], check=False).returncode == 0:
+        return ""
+    program = shutil.which("diffoscope")
+    if program is None:
+        return f"{one} and {other} differ; diffoscope would say how"
+    told = subprocess.run(
+        [program, "--text", "-", "--max-report-size", "20000", one, other],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    return told.stdout or f"{one} and {other} differ"

@@ -1,0 +1,230 @@
+"""The release of the small image: installed by a stranger, made again elsewhere, judged by foreign tools."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from checkouts import Checkout, copy_sources
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from redhat.serving import SMALL, sources
+from released import Stranger, compare, tarballs_in
+
+from ssiuml import sparse
+from ssiuml.steps import file_sha256
+
+pytestmark = pytest.mark.cluster
+
+ROOT = "ssiuml-root-bookworm-min"
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    # Not below tmp_path: its parents are private to whoever runs the tests; and sockets want short names.
+    folder = Path(tempfile.mkdtemp(prefix="ssi-user."))
+    folder.chmod(0o755)
+    try:
+        yield Stranger(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def root_tarball(released: Path) -> Path:
+    (path,) = released.glob(f"{ROOT}-*")
+    return path
+
+
+def unpacked(tarball: Path, folder: Path) -> Path:
+    subprocess.run(["tar", "-C", folder, "-xf", tarball], check=True)
+    return folder / tarball.name.partition(".tar.")[0]
+
+
+def test_a_stranger_installs_the_tarballs_and_nothing_else_and_runs_a_cluster(
+    released: Path, stranger: Stranger
+) -> None:
+    home = stranger.home
+    for path in (*tarballs_in(released, ROOT), released / "SHA256SUMS"):
+        shutil.copy(path, home)
+    stranger.own(home)
+    prefix = home / "ssi"
+    names = []
+    for tarball in tarballs_in(home):
+        stranger.run("tar", "-xf", tarball, umask=0o077)
+        names.append(tarball.name.partition(".tar.")[0])
+        said = stranger.run("make", "-s", "-C", names[-1], "check")
+        assert f"{tarball.name} is as ../SHA256SUMS has it" in said
+        stranger.run("make", "-s", "-C", names[-1], "install", f"PREFIX={prefix}")
+
+    def ssi(command: str, *words: str) -> str:
+        return stranger.run(prefix / "bin" / f"ssi-{command}", *words)
+
+    try:
+        assert "2 nodes ready" in ssi("start", "2", "--recipe", "bookworm-min", "--no-xterm")
+        ssi("exec", "1", "--", "echo seen from both >/root/file")
+        assert ssi("exec", "2", "--", "cat /root/file") == "seen from both\n"
+        assert json.loads(ssi("status", "--json"))["nodes"].keys() == {"1", "2"}
+    finally:
+        said = ssi("stop")
+    assert "the root is clean" in said
+    image = prefix / "lib" / "ssiuml" / "bookworm-min" / "root_fs"
+    assert "etc" in ssi("image", "ls", str(image), "/")
+    for name in names:
+        stranger.run("make", "-s", "-C", name, "uninstall", f"PREFIX={prefix}")
+    assert not prefix.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its privileges; others run all tests so")
+def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cluster(
+    built: Checkout, released: Path, historic: Checkout, redhat_sources: Path, stranger: Stranger
+) -> None:
+    # What the machine needs for its network stays; nothing may lead back to folders of ours.
+    ours = ("SSIUML_", "XDG_", "PYTHON", "LC_", "LANG")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    environ |= {
+        "HOME": str(stranger.home),
+        "PATH": "/usr/bin:/bin",
+        "TZ": "Pacific/Chatham",
+        "LC_ALL": "POSIX",
+    }
+    checkout = stranger.home.parent / "a checkout elsewhere"
+    checkout.mkdir()
+    copy_sources(checkout)
+    for name in ("run", "README.md"):
+        shutil.copy2(Path(__file__).parent.parent / name, checkout / name)
+    shutil.copytree(redhat_sources, checkout.parent / "2002")
+    recipe = SMALL + sources(f"file://{checkout.parent}/2002/")
+    (checkout / "recipes" / "small.yaml").write_text(recipe)
+    stranger.own(checkout.parent)
+
+    def run(*words: str) -> str:
+        return stranger.run("./run", *words, cwd=checkout, environ=environ, umask=0o077)
+
+    run("recipe=bookworm-min", "check", "release")
+    theirs = tarballs_in(checkout / "images" / "release")
+    assert [path.name for path in theirs] == [path.name for path in tarballs_in(released, ROOT)]
+    for path in theirs:
+        assert compare(path, released / path.name) == ""
+    run("ssi-start", "2", "--recipe", "bookworm-min", "--no-xterm")
+    assert sorted(run("ssi-exec", "all", "--", "id -u").splitlines()) == ["node1: 0", "node2: 0"]
+    assert "the root is clean" in run("ssi-stop")
+    run("recipe=small", "build-root")
+    for image in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
+        assert compare(checkout / "images" / "small" / image, historic.images / image) == ""
+
+
+def test_the_root_is_as_sparse_after_unpacking_as_before(
+    built: Checkout, root_tarball: Path, tmp_path: Path
+) -> None:
+    folder = unpacked(root_tarball, tmp_path)
+    before = sparse.allocated_bytes(built.images / "root_fs")
+    after = sparse.allocated_bytes(folder / "root_fs")
+    assert after <= before * 1.05
+    assert file_sha256(folder / "root_fs") == file_sha256(built.images / "root_fs")
+
+
+def test_bsdtar_and_python_read_what_gnu_tar_has_written(root_tarball: Path, tmp_path: Path) -> None:
+    name = root_tarball.name.partition(".tar.")[0]
+    lines = (unpacked(root_tarball, tmp_path) / "SHA256SUMS").read_text().splitlines()
+    sums = {line[66:]: line[:64] for line in lines}
+    other = tmp_path / "bsdtar"
+    other.mkdir()
+    subprocess.run(["bsdtar", "-C", other, "-xf", root_tarball], check=True)
+    assert {path.name: file_sha256(path) for path in (other / name).iterdir()}.items() >= sums.items()
+    with tarfile.open(root_tarball) as archive:
+        members = {member.name: member for member in archive.getmembers()}
+        assert members[f"{name}/root_fs"].size == 1 << 30
+        manifest = archive.extractfile(members[f"{name}/manifest.json"])
+        assert manifest is not None
+        assert json.load(manifest)["recipe"] == "bookworm-min"
+    assert {(one.uid, one.gid, one.uname, one.gname) for one in members.values()} == {(0, 0, "", "")}
+    assert {one.mtime for one in members.values()} == {1700000000}
+
+
+def test_the_manifest_says_what_was_tested_and_the_bill_what_is_in_it(
+    built: Checkout, root_tarball: Path, tmp_path: Path
+) -> None:
+    folder = unpacked(root_tarball, tmp_path)
+    values = json.loads((folder / "manifest.json").read_text())
+    assert values["cluster_test"]["passed"] is True
+    tested = values["cluster_test"]["sha256"]
+    assert tested["root_fs"] == values["root_fs"]["sha256"] == file_sha256(folder / "root_fs")
+    assert tested["linux-ssi"] == values["kernel"]["sha256"]
+    bill = (folder / "bill.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+    parts = {part["name"]: part for part in json.loads(bill)["components"]}
+    packages = json.loads((built.images / "manifest.json").read_text())["packages"]
+    assert {name: part["version"] for name, part in parts.items()}.items() >= packages.items()
+    assert all(parts[name]["licenses"] for name in packages)
+    told = (folder / "manifest.txt").read_text()
+    assert all(
+        re.search(rf"^  {re.escape(name)} +{re.escape(packages[name])} ", told, re.M) for name in packages
+    )
+
+
+def test_no_tarball_names_where_or_by_whom_it_was_made(
+    built: Checkout, released: Path, tmp_path: Path
+) -> None:
+    for tarball in tarballs_in(released, ROOT):
+        folder = unpacked(tarball, tmp_path)
+        for place in (built.folder, built.cache, Path.home() / ".cache"):
+            found = subprocess.run(
+                ["grep", "-rlF", str(place), folder], capture_output=True, text=True, check=False
+            )
+            assert found.stdout == ""
+
+
+def test_a_second_release_packs_nothing_and_verifies(built: Checkout, released: Path) -> None:
+    outcome = built.build("release", "release-verify")
+    assert not {name for name in outcome.made if name.startswith("release:")}
+    assert outcome.output.count("as in SHA256SUMS") >= 3
+
+
+def test_a_root_with_a_secret_in_it_is_not_released(built: Checkout) -> None:
+    checkout = built.write_recipe(
+        "secret",
+        "description: secret\nextends: bookworm-min\n"
+        "files: [{path: /etc/ssh/ssh_host_rsa_key, content: key, mode: '0600'},"
+        " {path: /usr/bin/root, content: sh, mode: '4755'}]\n",
+    )
+    outcome = checkout.doit("hygiene")
+    assert outcome.status == 1
+    assert "/etc/ssh/ssh_host_rsa_key: a host key" in outcome.output
+    assert "/usr/bin/root: is set-id (mode 4755)" in outcome.output
+    shutil.rmtree(checkout.images)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_release_leaves_no_half_tarball(historic: Checkout, number: signal.Signals) -> None:
+    # Another moment, so that there is something to pack.
+    moment = str(1_022_000_000 + number)
+    other = Checkout(historic.folder, historic.cache, historic.recipe, {"SOURCE_DATE_EPOCH": moment})
+    other.build("build-root")
+    releases = historic.folder / "images" / "release"
+    before = {path.name: path.read_bytes() for path in tarballs_in(releases)} if releases.exists() else {}
+    other.interrupt(number, "packing", "release:root")
+    after = {path.name: path.read_bytes() for path in tarballs_in(releases)}
+    assert after == before
+    other.build("release", "release-verify")
+    assert not list(releases.glob(".*.part"))
+
+
+def test_an_image_of_2002_says_that_no_cluster_has_proved_it(historic: Checkout, tmp_path: Path) -> None:
+    historic.build("release")
+    (tarball,) = (historic.folder / "images" / "release").glob("ssiuml-root-rh72-*")
+    folder = unpacked(tarball, tmp_path)
+    assert {"root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"} <= {
+        path.name for path in folder.iterdir()
+    }
+    values = json.loads((folder / "manifest.json").read_text())
+    assert values["cluster_test"]["passed"] is False
+    assert "Not booted" in (folder / "manifest.txt").read_text()
+    assert values["unverified"]
