@@ -183,9 +183,8 @@ def test_no_tarball_names_where_or_by_whom_it_was_made(
 
 
 def test_a_second_release_packs_nothing_and_verifies(built: Checkout, released: Path) -> None:
-    outcome = built.build("release", "release-verify")
-    assert not {name for name in outcome.made if name.startswith("release:")}
-    assert outcome.output.count("as in SHA256SUMS") >= 3
+    assert not {name for name in built.build("release").made if name.startswith("release:")}
+    assert built.build("release-verify").output.count("as in SHA256SUMS") == len(tarballs_in(released))
 
 
 def test_a_root_with_a_secret_in_it_is_not_released(built: Checkout) -> None:
@@ -204,17 +203,18 @@ def test_a_root_with_a_secret_in_it_is_not_released(built: Checkout) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_release_leaves_no_half_tarball(historic: Checkout, number: signal.Signals) -> None:
-    # Another moment, so that there is something to pack.
-    moment = str(1_022_000_000 + number)
-    other = Checkout(historic.folder, historic.cache, historic.recipe, {"SOURCE_DATE_EPOCH": moment})
-    other.build("build-root")
+    name = f"interrupted-{number.name.lower()}"
+    text = f"description: {name}\nextends: small\nrelease: {{root: {name}, utils: {name}-utils}}\n"
+    other = historic.write_recipe(name, text)
+    other.build("build-root", "hygiene")
     releases = historic.folder / "images" / "release"
-    before = {path.name: path.read_bytes() for path in tarballs_in(releases)} if releases.exists() else {}
     other.interrupt(number, "packing", "release:root")
-    after = {path.name: path.read_bytes() for path in tarballs_in(releases)}
-    assert after == before
-    other.build("release", "release-verify")
+    assert list(releases.glob(f"{name}-*")) == []
+    other.build("release")
+    other.build("release-verify")
+    assert len(list(releases.glob(f"{name}-*.tar.bz2"))) == 2
     assert not list(releases.glob(".*.part"))
+    shutil.rmtree(other.images)
 
 
 def test_an_image_of_2002_says_that_no_cluster_has_proved_it(historic: Checkout, tmp_path: Path) -> None:
