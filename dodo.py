@@ -303,7 +303,8 @@ def task_stand_ins() -> graph.Task | None:
 def task_bench() -> graph.Task | None:
     """Measure build and cluster against their peers, as ratios."""
     of_recipe = [
-        graph.python(name, PLAN.loaded.name) for name in ("bench.build", "bench.gfs", "bench.cluster")
+        graph.python(name, PLAN.loaded.name)
+        for name in ("bench.build", "bench.gfs", "bench.cluster", "bench.release")
     ]
     others = [graph.python(name) for name in ("bench.ext2", "bench.rh72")]
     return {

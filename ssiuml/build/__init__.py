@@ -9,6 +9,7 @@ from ssiuml.build import configuration, contents, finish, origin, pools, ramdisk
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.plan import Plan
 from ssiuml.steps import Step
+from ssiuml.tree import Tree
 
 
 class Build:
@@ -45,6 +46,10 @@ class Build:
         """Remove what the cache holds for this plan; other recipes may have to make it again."""
         for forget in self._graph.forgetting:
             forget()
+
+    def tree(self) -> Tree:
+        """What is in the root; its layers are made."""
+        return self._graph.tree()
 
     def check_root(self) -> None:
         """Have somebody else look at the root, or write it; see ssiuml.build.root.check_root."""
