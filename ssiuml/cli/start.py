@@ -36,7 +36,7 @@ LEAST_MEMORY_MIB: Final = 96
 READY_LIMIT_S: Final = 300.0
 
 
-def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-start",
         "Boot a cluster: nodes 1 to N that share one root. Ends when all of them are ready: "
@@ -78,7 +78,11 @@ ssi-start 15 --no-xterm
     )
     add_terminal_option(made)
     made.add_argument("--dry-run", action="store_true", help="print the command lines, start nothing")
-    arguments = made.parse_args(words)
+    return made
+
+
+def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+    arguments = parser_of().parse_args(words)
     if sum([arguments.fresh, arguments.keep, arguments.in_place]) > 1:
         raise UsageError("--fresh, --keep and --in-place exclude each other", hint="give one of them")
     if not 1 <= arguments.limit <= 86400:
