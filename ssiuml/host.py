@@ -72,6 +72,10 @@ TEST_TOOLS: Final = (
     HostTool("file", "file", "say what an image is"),
     HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
     HostTool("bzip2", "bzip2", "unpack the archives of tests"),
+    HostTool("mandoc", "mandoc", "judge the manual pages"),
+    HostTool("groff", "groff-base", "print the manual pages"),
+    HostTool("lexgrog", "man-db", "find the manual pages' names"),
+    HostTool("zsh", "zsh", "complete command lines"),
     HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
 )
 

@@ -35,7 +35,7 @@ gfsconf -l root_cidev                    print the lock table that is there
     what.add_argument("-c", dest="config", metavar="FILE.cf", type=Path, help="the configuration file")
     what.add_argument("-l", dest="listed", metavar="DEVICE", help="print the lock table on this device")
     made.add_argument(
-        "--force", action="store_true", help="also over something that is no lock table of ours"
+        "--force", action="store_true", help="write also over something that is no lock table of ours"
     )
     made.add_argument("--cidev", metavar="DEVICE", help="the device to write on; default: as the file says")
     add_state_option(made)

@@ -61,7 +61,7 @@ ssi-image verify root_fs --compare tree.tar  what is in it has to be what is in 
 
     command("info", "tell what the file system says of itself")
     listing = command("ls", "list a folder: mode, owner, size in bytes, time (UTC seconds), name")
-    listing.add_argument("path", metavar="PATH", nargs="?", default="/", help="default: /")
+    listing.add_argument("path", metavar="PATH", nargs="?", default="/", help="what is listed; default: /")
     listing.add_argument("-R", dest="recursive", action="store_true", help="and all that is below it")
     command("cat", "print a file").add_argument(
         "path", metavar="PATH", help="links are followed in the image"

@@ -87,7 +87,9 @@ mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
     made.add_argument(
         "-d", dest="source", metavar="DIR|TAR", type=Path, help="what is to be in it: a folder, a tar archive"
     )
-    made.add_argument("--format", choices=("gfs1", "gfs2"), default="gfs1", help="default: gfs1")
+    made.add_argument(
+        "--format", choices=("gfs1", "gfs2"), default="gfs1", help="of which generation; default: gfs1"
+    )
     formats = f"the format that a GFS1 superblock tells: {OLD_FORMATS[0]} to {FORMAT}"
     _add_number(made, "--fs-format", "fs_format", "NUMBER", FORMAT, formats)
     multihost = f"the same: {OLD_MULTIHOST_FORMAT} or {MULTIHOST_FORMAT}"

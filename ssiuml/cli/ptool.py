@@ -32,7 +32,7 @@ ptool --force pool0.cf               the devices as they are called in the file,
     add_device_option(made)
     add_state_option(made)
     made.add_argument(
-        "--force", action="store_true", help="also over the label of another pool or something unknown"
+        "--force", action="store_true", help="write also over the label of another pool or something unknown"
     )
     return made
 

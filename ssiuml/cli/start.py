@@ -50,24 +50,24 @@ ssi-start 15 --no-xterm
 """,
     )
     made.add_argument(
-        "nodes", nargs="?", metavar="N", default=str(DEFAULT_NODES), help="how many; default: 3"
+        "nodes", nargs="?", metavar="N", default=str(DEFAULT_NODES), help="how many nodes; default: 3"
     )
     made.add_argument(
         "--recipe", metavar="NAME", help="the image of this recipe, images/NAME of the checkout"
     )
     made.add_argument("--image", metavar="DIR", type=Path, help="the image in this folder")
-    made.add_argument("--memory", metavar="SIZE", help=f"of each node; default: {NODE_MEMORY_MIB}M")
+    made.add_argument("--memory", metavar="SIZE", help=f"memory of each node; default: {NODE_MEMORY_MIB}M")
     made.add_argument(
         "--plan-for",
         metavar="N",
-        help="timings for so many nodes; default: as many as are started, at least 3",
+        help="the token timeout for so many nodes; default: as many as are started, at least 3",
     )
     made.add_argument(
         "--limit",
         metavar="SECONDS",
         type=float,
         default=READY_LIMIT_S,
-        help="until a node hangs; default: 300",
+        help="after which a node that is not ready is taken to hang; default: 300",
     )
     made.add_argument("--fresh", action="store_true", help="a new copy of the root; the old one is lost")
     made.add_argument("--keep", action="store_true", help="keep the root although the image has been rebuilt")

@@ -29,7 +29,13 @@ ssi-stop
 ssi-stop --cluster test --limit 20
 """,
     )
-    made.add_argument("--limit", metavar="SECONDS", type=float, default=STOP_LIMIT_S, help="default: 60")
+    made.add_argument(
+        "--limit",
+        metavar="SECONDS",
+        type=float,
+        default=STOP_LIMIT_S,
+        help="after which a node that still runs is killed; default: 60",
+    )
     return made
 
 
