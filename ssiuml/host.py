@@ -76,6 +76,10 @@ TEST_TOOLS: Final = (
     HostTool("bsdtar", "libarchive-tools", "read releases"),
     HostTool("diffoscope", "diffoscope-minimal", "say how two releases differ"),
     HostTool("/usr/bin/python3", "python3", "run the commands as installed"),
+    HostTool("mandoc", "mandoc", "judge the manual pages"),
+    HostTool("groff", "groff-base", "print the manual pages"),
+    HostTool("lexgrog", "man-db", "find the manual pages' names"),
+    HostTool("zsh", "zsh", "complete command lines"),
     HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
 )
 

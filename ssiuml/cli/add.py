@@ -1,5 +1,6 @@
 """ssi-add: boot more nodes of a running cluster."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from ssiuml.cli.terminals import add_terminal_option, terminals_for
 from ssiuml.cluster.client import ask
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-add",
         "Boot more nodes of a running cluster; ends when all of them are ready. A node that "
@@ -21,7 +22,11 @@ ssi-add 2 5 6
     )
     made.add_argument("nodes", nargs="+", metavar="N", help="numbers of nodes")
     add_terminal_option(made)
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     folder = folder_of(arguments)
     show = Progress(terminals_for(folder, arguments))
     answer = ask(folder, {"do": "start", "nodes": node_numbers(arguments.nodes)}, show)

@@ -1,5 +1,6 @@
 """ssi-console: attach to the console of a node."""
 
+import argparse
 import os
 import select
 import socket
@@ -17,7 +18,7 @@ DETACH = b"\x1d"  # Ctrl-]
 _CHUNK = 4096
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-console",
         "Attach to the console of a node. Ctrl-] detaches; the node and its log go on. Exit "
@@ -28,7 +29,11 @@ ssi-console 2 </dev/null         only watch
 """,
     )
     made.add_argument("node", metavar="N", help="number of the node")
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     node = node_number(arguments.node)
     with connect(folder_of(arguments)) as stream:
         stream.sendall(encode({"do": "console", "node": node}))

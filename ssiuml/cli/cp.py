@@ -1,5 +1,6 @@
 """ssi-cp: copy files in and out of nodes."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from ssiuml.cluster.copying import copy_in, copy_out, parse_place
 from ssiuml.errors import UsageError
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-cp",
         "Copy files and folders between this machine and nodes: N:PATH is PATH on node N "
@@ -23,7 +24,11 @@ ssi-cp 1:/var/log/syslog 2:/etc/hostname .
 """,
     )
     made.add_argument("paths", nargs="+", metavar="PATH", help="what, and at last where to")
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     if len(arguments.paths) < 2:
         raise UsageError("a target is missing", hint="ssi-cp WHAT… WHERE")
     folder = folder_of(arguments)

@@ -2,6 +2,7 @@
 before it.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -18,8 +19,7 @@ from ssiuml.errors import UsageError
 OPEN_LIMIT_S = 60.0
 
 
-def main(words: Sequence[str]) -> int:
-    before, command = _split(words)
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-exec",
         "Run a command on a node, as root, without a network: standard input and output and "
@@ -36,7 +36,12 @@ ssi-exec 1                       a shell
     )
     made.add_argument("node", metavar="N|all", help="number of the node, or all")
     made.usage = "ssi-exec [-h] [--cluster NAME] N|all [-- COMMAND…]"
-    arguments = made.parse_args(before)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    before, command = _split(words)
+    arguments = parser_of().parse_args(before)
     folder = folder_of(arguments)
     if arguments.node == "all":
         return on_all(folder, command)

@@ -1,5 +1,6 @@
 """gfsconf: write the lock table of memexp on the cidev (HOWTO 5.2)."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from ssiuml.lock_table import (
 )
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = plain_parser(
         "gfsconf",
         "Write the lock table, who the nodes and the lock server are, on the device that its configuration "
@@ -34,11 +35,15 @@ gfsconf -l root_cidev                    print the lock table that is there
     what.add_argument("-c", dest="config", metavar="FILE.cf", type=Path, help="the configuration file")
     what.add_argument("-l", dest="listed", metavar="DEVICE", help="print the lock table on this device")
     made.add_argument(
-        "--force", action="store_true", help="also over something that is no lock table of ours"
+        "--force", action="store_true", help="write also over something that is no lock table of ours"
     )
     made.add_argument("--cidev", metavar="DEVICE", help="the device to write on; default: as the file says")
     add_state_option(made)
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     if arguments.listed is not None:
         if arguments.cidev is not None:
             raise UsageError("--cidev is for -c", hint="gfsconf -l DEVICE")

@@ -35,7 +35,7 @@ LONGEST: Final = 500
 ARCHIVE_DEVICE_MAX: Final = 0o7777777  # POSIX.1-2017, ustar: devmajor and devminor have seven digits
 
 
-def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+def parser_of() -> argparse.ArgumentParser:
     made = plain_parser(
         "ssi-image",
         "Look into a GFS1 or GFS2 image without a kernel: a file, a block device, a pool (/dev/pool/NAME, or "
@@ -61,7 +61,7 @@ ssi-image verify root_fs --compare tree.tar  what is in it has to be what is in 
 
     command("info", "tell what the file system says of itself")
     listing = command("ls", "list a folder: mode, owner, size in bytes, time (UTC seconds), name")
-    listing.add_argument("path", metavar="PATH", nargs="?", default="/", help="default: /")
+    listing.add_argument("path", metavar="PATH", nargs="?", default="/", help="what is listed; default: /")
     listing.add_argument("-R", dest="recursive", action="store_true", help="and all that is below it")
     command("cat", "print a file").add_argument(
         "path", metavar="PATH", help="links are followed in the image"
@@ -81,7 +81,7 @@ ssi-image verify root_fs --compare tree.tar  what is in it has to be what is in 
     command("verify", "check everything that has to fit together").add_argument(
         "--compare", metavar="DIR|TAR", type=Path, help="what has to be in it"
     )
-    return made.parse_args(words)
+    return made
 
 
 class _Findings:
@@ -103,7 +103,7 @@ class _Findings:
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = arguments_of(words)
+    arguments = parser_of().parse_args(words)
     work: dict[str, Callable[[argparse.Namespace, Filesystem, _Findings], None]] = {
         "info": _info,
         "ls": _ls,

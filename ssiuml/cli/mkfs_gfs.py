@@ -29,7 +29,7 @@ NS: Final = 1_000_000_000
 PROTOCOLS: Final = ("lock_nolock", "lock_dlm", "lock_gulm", "memexp", "nolock")
 
 
-def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+def parser_of() -> argparse.ArgumentParser:
     made = plain_parser(
         "mkfs_gfs",
         "Make a GFS file system on a file, a block device or an assembled pool, without a kernel module, and "
@@ -87,13 +87,15 @@ mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
     made.add_argument(
         "-d", dest="source", metavar="DIR|TAR", type=Path, help="what is to be in it: a folder, a tar archive"
     )
-    made.add_argument("--format", choices=("gfs1", "gfs2"), default="gfs1", help="default: gfs1")
+    made.add_argument(
+        "--format", choices=("gfs1", "gfs2"), default="gfs1", help="of which generation; default: gfs1"
+    )
     formats = f"the format that a GFS1 superblock tells: {OLD_FORMATS[0]} to {FORMAT}"
     _add_number(made, "--fs-format", "fs_format", "NUMBER", FORMAT, formats)
     multihost = f"the same: {OLD_MULTIHOST_FORMAT} or {MULTIHOST_FORMAT}"
     _add_number(made, "--multihost-format", "multihost_format", "NUMBER", MULTIHOST_FORMAT, multihost)
     add_state_option(made)
-    return made.parse_args(words)
+    return made
 
 
 def _add_number(
@@ -110,7 +112,7 @@ def _add_number(
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = arguments_of(words)
+    arguments = parser_of().parse_args(words)
     choice = _choice(arguments)
     target = _target(arguments)
     _require_apart(target, arguments.source)

@@ -1,5 +1,6 @@
 """passemble: make pools available as /dev/pool/NAME, in user space (HOWTO 5.2, 5.7)."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from ssiuml.pool.label import PoolLabel
 ALL = "all"
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = plain_parser(
         "passemble",
         "Find the pools on labelled devices and remember which files /dev/pool/NAME is, for mkfs_gfs and the "
@@ -31,7 +32,11 @@ passemble -r all                     forget all
     add_device_option(made)
     add_state_option(made)
     made.add_argument("-r", dest="remove", metavar="NAME", help="forget this pool; all: forget every pool")
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     if arguments.remove is not None and (arguments.files or arguments.device):
         raise UsageError("-r takes no devices", hint="passemble -r NAME, or passemble -r all")
     named = device_files(arguments.device)

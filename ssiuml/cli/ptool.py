@@ -1,5 +1,6 @@
 """ptool: write the labels of a pool's devices (HOWTO 5.2)."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from ssiuml.pool.mapping import SECTOR_BYTES
 from ssiuml.units import format_size
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = plain_parser(
         "ptool",
         "Write the labels that make files or devices a GFS pool, as its configuration file says. A label "
@@ -31,9 +32,13 @@ ptool --force pool0.cf               the devices as they are called in the file,
     add_device_option(made)
     add_state_option(made)
     made.add_argument(
-        "--force", action="store_true", help="also over the label of another pool or something unknown"
+        "--force", action="store_true", help="write also over the label of another pool or something unknown"
     )
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     config = load_config(arguments.config)
     chosen = device_files(arguments.device)
     for name in chosen:

@@ -1,5 +1,6 @@
 """ssi-rm: crash nodes."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ from ssiuml.cli.progress import Progress
 from ssiuml.cluster.client import ask
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-rm",
         "Crash nodes: they are killed and nobody is told, the cluster has to notice by itself. "
@@ -19,7 +20,11 @@ ssi-rm 2 3
 """,
     )
     made.add_argument("nodes", nargs="+", metavar="N", help="numbers of nodes")
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     answer = ask(folder_of(arguments), {"do": "kill", "nodes": node_numbers(arguments.nodes)}, Progress())
     return DONE if answer["ok"] else FAILED
 

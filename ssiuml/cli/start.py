@@ -36,7 +36,7 @@ LEAST_MEMORY_MIB: Final = 96
 READY_LIMIT_S: Final = 300.0
 
 
-def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-start",
         "Boot a cluster: nodes 1 to N that share one root. Ends when all of them are ready: "
@@ -50,24 +50,24 @@ ssi-start 15 --no-xterm
 """,
     )
     made.add_argument(
-        "nodes", nargs="?", metavar="N", default=str(DEFAULT_NODES), help="how many; default: 3"
+        "nodes", nargs="?", metavar="N", default=str(DEFAULT_NODES), help="how many nodes; default: 3"
     )
     made.add_argument(
         "--recipe", metavar="NAME", help="the image of this recipe, images/NAME of the checkout"
     )
     made.add_argument("--image", metavar="DIR", type=Path, help="the image in this folder")
-    made.add_argument("--memory", metavar="SIZE", help=f"of each node; default: {NODE_MEMORY_MIB}M")
+    made.add_argument("--memory", metavar="SIZE", help=f"memory of each node; default: {NODE_MEMORY_MIB}M")
     made.add_argument(
         "--plan-for",
         metavar="N",
-        help="timings for so many nodes; default: as many as are started, at least 3",
+        help="the token timeout for so many nodes; default: as many as are started, at least 3",
     )
     made.add_argument(
         "--limit",
         metavar="SECONDS",
         type=float,
         default=READY_LIMIT_S,
-        help="until a node hangs; default: 300",
+        help="after which a node that is not ready is taken to hang; default: 300",
     )
     made.add_argument("--fresh", action="store_true", help="a new copy of the root; the old one is lost")
     made.add_argument("--keep", action="store_true", help="keep the root although the image has been rebuilt")
@@ -78,7 +78,11 @@ ssi-start 15 --no-xterm
     )
     add_terminal_option(made)
     made.add_argument("--dry-run", action="store_true", help="print the command lines, start nothing")
-    arguments = made.parse_args(words)
+    return made
+
+
+def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+    arguments = parser_of().parse_args(words)
     if sum([arguments.fresh, arguments.keep, arguments.in_place]) > 1:
         raise UsageError("--fresh, --keep and --in-place exclude each other", hint="give one of them")
     if not 1 <= arguments.limit <= 86400:

@@ -1,5 +1,6 @@
 """ssi-status: what of a cluster runs."""
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from ssiuml.cluster.protocol import Values
 ANSWER_LIMIT_S = 30.0
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-status",
         "Show the nodes of a cluster: how far each is, the membership as it sees it, memory "
@@ -22,7 +23,11 @@ ssi-status --json | jq '.nodes[].phase'
 """,
     )
     made.add_argument("--json", action="store_true", help="for programs")
-    arguments = made.parse_args(words)
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     status = ask(folder_of(arguments), {"do": "status"}, limit_s=ANSWER_LIMIT_S)
     if arguments.json:
         status.pop("ok")

@@ -1,5 +1,6 @@
 """ssi-stop: take a cluster down."""
 
+import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ END_LIMIT_S = 30.0
 _POLL_S = 0.02
 
 
-def main(words: Sequence[str]) -> int:
+def parser_of() -> argparse.ArgumentParser:
     made = parser(
         "ssi-stop",
         "Take a cluster down in order: every node shuts down and leaves. A node that hangs, "
@@ -28,8 +29,18 @@ ssi-stop
 ssi-stop --cluster test --limit 20
 """,
     )
-    made.add_argument("--limit", metavar="SECONDS", type=float, default=STOP_LIMIT_S, help="default: 60")
-    arguments = made.parse_args(words)
+    made.add_argument(
+        "--limit",
+        metavar="SECONDS",
+        type=float,
+        default=STOP_LIMIT_S,
+        help="after which a node that still runs is killed; default: 60",
+    )
+    return made
+
+
+def main(words: Sequence[str]) -> int:
+    arguments = parser_of().parse_args(words)
     if not 0 <= arguments.limit <= 86400:
         raise UsageError(f"--limit {arguments.limit:g}: is not 0 to 86400 seconds")
     folder = folder_of(arguments)

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +14,7 @@ from checkouts import wait_until
 from clusters import Cluster
 
 from ssiuml.cluster.namespace import network_namespace
+from ssiuml.documents.completion import write_completions
 
 pytestmark = pytest.mark.cluster
 
@@ -197,3 +199,34 @@ def test_wrong_calls_end_with_status_2_and_name_the_value(
     status, output = three.run(*words)
     assert (status, "Traceback" in output) == (2, False)
     assert said in output
+
+
+def test_the_shell_completes_nodes_that_are_up_and_those_that_are_down(
+    three: Cluster, tmp_path: Path
+) -> None:
+    write_completions(tmp_path)
+    for name, expected in (
+        ("ssi-console", "1 2 3"),
+        ("ssi-rm", "1 2 3"),
+        ("ssi-exec", "1 2 3 all"),
+        ("ssi-add", ""),
+    ):
+        line = f"{name} --cluster t "
+        script = f"""
+            . {tmp_path}/bash-completion/completions/{name}
+            COMP_WORDS=({line} ''); COMP_CWORD=3
+            _shtab_{name.replace("-", "_")} && echo "${{COMPREPLY[*]}}"
+        """
+        seen = subprocess.run(
+            ["bash", "-c", script],
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "XDG_STATE_HOME": str(three.state_home),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert seen.stdout == f"{expected}\n", seen.stderr

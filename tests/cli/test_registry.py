@@ -1,0 +1,41 @@
+"""The registry of commands against what the project installs and ./run passes on."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ssiuml.cli.registry import COMMANDS, load_parser
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_the_console_scripts_are_the_commands_of_the_registry() -> None:
+    scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {name: f"{module}:run" for name, module in COMMANDS.items()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_parser_is_had_without_running_it(name: str) -> None:
+    parser = load_parser(name)
+    assert parser.prog == name
+    assert parser.description
+    assert "examples:\n" in (parser.epilog or "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_run_passes_a_command_on_with_its_help(name: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", COMMANDS[name], "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    passed_on = subprocess.run(
+        [PROJECT / "run", name, "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert passed_on.stdout == said.stdout
+    assert passed_on.stdout.startswith(f"usage: {name} ")
