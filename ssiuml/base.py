@@ -15,7 +15,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.layer import Layer, merge, read_layer
 from ssiuml.progress import stages
 from ssiuml.recipe import Recipe
-from ssiuml.run import CommandError, run
+from ssiuml.run import PLAIN_UMASK, CommandError, run
 from ssiuml.sparse import require_space
 from ssiuml.steps import Values, digest_of
 from ssiuml.tree import Tree
@@ -90,7 +90,7 @@ def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
                 show(line.removeprefix("I: "))
 
         run(
-            _command(recipe, values, apt, part),
+            [*PLAIN_UMASK, *_command(recipe, values, apt, part)],
             timeout_s=TIMEOUT_S,
             env={
                 "TMPDIR": str(scratch),
@@ -111,7 +111,8 @@ def _scratch_folder(folder: Path) -> Iterator[None]:
     """
     _remove(folder)
     try:
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)  # whatever the umask is: mmdebstrap works in there as another user
     except FileExistsError:
         raise BaseError(f"{folder}: belongs to somebody else", hint="set TMPDIR to another folder") from None
     try:

@@ -3,7 +3,6 @@
 import functools
 import json
 import shutil
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from ssiuml.build.finish import images
 from ssiuml.build.kernels import kernel_version
 from ssiuml.build.parts import kernel_parts, kernel_patches, own_part, root_parts, wheel_part, whole_part
 from ssiuml.build.stepgraph import StepGraph
+from ssiuml.cli.registry import COMMANDS
 from ssiuml.installation import PACKAGES
 from ssiuml.release import ReleaseError, contents, inventory
 from ssiuml.release.part import Part
@@ -105,14 +105,23 @@ class Tarballs:
         epoch = self._plan.epoch if self._plan.epoch_given else commit_time(self._plan.places.project)
         staging = self._begin(scratch, f"{self._recipe.release.utils}-{self.release}", ".", epoch)
         wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
-        package = Path(ssiuml.__file__).parent
-        contents.write_commands(staging.folder, _commands(self._plan.places.project), package, wheels)
+        contents.write_commands(staging.folder, COMMANDS, Path(ssiuml.__file__).parent, wheels)
+        self._write_documents(staging)
         documents = staging.folder / contents.DOCUMENTS
         shutil.copyfile(self._plan.places.project / "LICENSE", documents / "copyright")
         parts = [own_part(self.release), *map(wheel_part, wheels)]
         self._describe(staging, parts, "application", {}, contents.DOCUMENTS)
         staging.finish("README-utils", {"packages": " ".join(PACKAGES)})
         return staging
+
+    def _write_documents(self, staging: Staging) -> None:
+        """Manual pages and completion."""
+        from ssiuml.documents.completion import write_completions  # late, as below
+        from ssiuml.documents.manual import write_man_pages
+
+        share = staging.folder / "share"
+        write_man_pages(share / "man", version=self.release, epoch=staging.epoch)
+        write_completions(share)
 
     def _begin(self, scratch: Path, name: str, where: str, epoch: int | None = None) -> Staging:
         folder = scratch / name
@@ -171,10 +180,3 @@ class Tarballs:
                 f"{', '.join(other)}: was changed since the cluster was tested with it",
                 hint="./run build-root cluster-test",
             )
-
-
-def _commands(project: Path) -> dict[str, str]:
-    """MODULE:FUNCTION of each command, as the package's metadata has it."""
-    values = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    scripts: dict[str, str] = values["project"]["scripts"]
-    return scripts

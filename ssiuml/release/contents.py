@@ -30,9 +30,9 @@ if sys.version_info < (3, 11):
     sys.exit("error: {command} needs Python 3.11 or later, this is " + sys.version.split()[0])
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "{modules}"))
 
-from {module} import {function}
+from {module} import run
 
-sys.exit({function}())
+sys.exit(run())
 '''
 
 
@@ -108,13 +108,12 @@ def copy_patches(folder: Path, patches: Sequence[Path]) -> None:
 
 
 def write_commands(folder: Path, commands: Mapping[str, str], package: Path, wheels: Sequence[Wheel]) -> None:
-    """Put the *commands* (MODULE:FUNCTION by name) into *folder*, with all of *package* that they need.
+    """Put the *commands* (modules by name) into *folder*, with all of *package* that they need.
 
     ReleaseError if they need a foreign package that none of *wheels* is.
     """
-    roots = [entry.partition(":")[0] for entry in commands.values()]
     # The supervisor and the relay are started by their names.
-    found = closure_of([*roots, "ssiuml.cluster.__main__", "ssiuml.cluster.relay"], package)
+    found = closure_of([*commands.values(), "ssiuml.cluster.__main__", "ssiuml.cluster.relay"], package)
     _require_vendored(found.foreign, wheels)
     for path in found.files.values():
         target = folder / MODULES / path.relative_to(package.parent)
@@ -123,9 +122,8 @@ def write_commands(folder: Path, commands: Mapping[str, str], package: Path, whe
     for wheel in wheels:
         wheel.unpack(folder / MODULES, folder / DOCUMENTS / "licences")
     (folder / "bin").mkdir()
-    for command, entry in commands.items():
-        module, _, function = entry.partition(":")
-        text = _LAUNCHER.format(command=command, modules=MODULES, module=module, function=function)
+    for command, module in commands.items():
+        text = _LAUNCHER.format(command=command, modules=MODULES, module=module)
         (folder / "bin" / command).write_text(text)
         (folder / "bin" / command).chmod(0o755)
 
