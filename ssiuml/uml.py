@@ -22,11 +22,16 @@ def command_line(
         str(kernel),
         f"mem={memory_mib}M",
         f"initrd={initrd}",
-        *(f"{disk}={path}" for disk, path in disks.items()),
+        *(f"{disk}={_quoted(path)}" for disk, path in disks.items()),
         f"uml_dir={folder}",
         "con=null",
         "ssl=null",
     ]
+
+
+def _quoted(path: Path) -> str:
+    """The kernel splits parameters at blanks, but for those in quotation marks (next_arg, lib/cmdline.c)."""
+    return f'"{path}"' if any(map(str.isspace, str(path))) else str(path)
 
 
 def console_tail(lines: Iterable[str]) -> str:
