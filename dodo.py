@@ -6,6 +6,7 @@ package ssiuml.
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from doit import get_var
 from doit.tools import Interactive
 
-from ssiuml import graph, host, recipe, session
+from ssiuml import ci, graph, host, recipe, session
 from ssiuml.build import Build
 from ssiuml.plan import make_plan
 from ssiuml.release.verifying import verify_release
@@ -25,6 +26,7 @@ OFFLINE = get_var("offline", "no") == "yes"
 PLAN = graph.load(lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ, offline=OFFLINE))
 BUILD = Build(PLAN)
 OUT = PLAN.places.out
+WORKFLOWS = PROJECT / ".github" / "workflows"
 SHELL_SCRIPTS = (
     "run",
     ".ci/run",
@@ -255,13 +257,21 @@ def task_distclean() -> graph.Task | None:
 
 
 def task_lint() -> Iterator[graph.Task]:
-    """Check form, types and shell scripts: ruff, mypy, shellcheck."""
+    """Check form, types, shell scripts and workflows: ruff, mypy, shellcheck, check-jsonschema, zizmor."""
     scripts = [str(path) for pattern in SHELL_SCRIPTS for path in sorted(PROJECT.glob(pattern))]
     commands = {
         "format": graph.python("ruff", "format", "--check", "--quiet", "."),
         "ruff": graph.python("ruff", "check", "--quiet", "."),
         "mypy": graph.python("mypy"),
         "shellcheck": ["shellcheck", *scripts],
+        "workflows": graph.python(
+            "check_jsonschema",
+            "--quiet",
+            "--builtin-schema",
+            "vendor.github-workflows",
+            *map(str, sorted(WORKFLOWS.glob("*.yml"))),
+        ),
+        "zizmor": [str(Path(sys.executable).with_name("zizmor")), "--offline", "--quiet", str(WORKFLOWS)],
     }
     for name, command in commands.items():
         tools = [need(host.LINT_TOOLS)] if name == "shellcheck" else []
@@ -284,6 +294,21 @@ def task_test() -> graph.Task | None:
 def task_test_long() -> graph.Task | None:
     """Run the tests that take long."""
     return {"basename": "test-long", **pytest("-m", "long")}
+
+
+def task_ci() -> graph.Task | None:
+    """Do what continuous integration does: lint, tests, releases; say at the end what came of each."""
+
+    def run_parts(parts: str) -> None:
+        ci.run_parts(parts.split(","), PROJECT, os.environ)
+
+    words = {
+        "name": "parts",
+        "long": "parts",
+        "default": ",".join(ci.PARTS),
+        "help": "some of them, by commas",
+    }
+    return {"actions": [graph.reported(run_parts)], "params": [words], "verbosity": 2}
 
 
 def task_stand_ins() -> graph.Task | None:

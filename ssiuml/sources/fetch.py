@@ -22,6 +22,9 @@ from ssiuml.units import format_size
 TRIES: Final = 5  # of one mirror, while it gives something
 
 
+UNAVAILABLE: Final = "no mirror has given it"
+
+
 class SourceError(SsiumlError):
     """A source cannot be had, or is not what it was."""
 
@@ -131,7 +134,7 @@ def _fetch(source: Source, path: Path, wanted: str | None, lock: LockFile, silen
         return Fetched(path, sha256, path.stat().st_size, url)
     lines = "\n  ".join(told)
     raise SourceError(
-        f"sources.{source.name}: no mirror has given it\n  {lines}",
+        f"sources.{source.name}: {UNAVAILABLE}\n  {lines}",
         hint=f"put the file into {path.parent} as {source.file_name}, or add a mirror to the recipe; "
         f"if a wrong file was pinned, remove the entry {source.name} from {lock.path}",
     )
