@@ -72,6 +72,12 @@ TEST_TOOLS: Final = (
     HostTool("file", "file", "say what an image is"),
     HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
     HostTool("bzip2", "bzip2", "unpack the archives of tests"),
+    HostTool("lbzip2", "lbzip2", "compress releases"),
+    HostTool("zstd", "zstd", "compress releases"),
+    HostTool("bsdtar", "libarchive-tools", "read the tarballs of releases"),
+    HostTool("gpg", "gpg", "sign releases"),
+    HostTool("gpg-agent", "gpg-agent", "keep the keys that gpg signs with"),
+    HostTool("git", "git", "tell which commit a release is of"),
     HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
 )
 
