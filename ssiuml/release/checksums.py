@@ -10,7 +10,7 @@ from ssiuml.release import ReleaseError
 from ssiuml.steps import file_sha256
 
 NAME: Final = "SHA256SUMS"
-_LINE: Final = re.compile(r"([0-9a-f]{64})  ([^/\\\n][^\\\n]*)")
+_LINE: Final = re.compile(r"([0-9a-f]{64})  ([^/\\\x00-\x1f\x7f]+)")
 
 
 def write_checksums(folder: Path, digests: Mapping[str, str]) -> Path:
@@ -24,7 +24,8 @@ def read_checksums(folder: Path) -> dict[str, str]:
     """SHA-256 by name; ReleaseError if there is no such file, or it is not as we write it."""
     path = folder / NAME
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Bytes: a line ends where sha256sum has it end, and nowhere else.
+        lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise ReleaseError(f"{path}: there is no such file", hint="./run release") from None
     except UnicodeDecodeError as error:

@@ -52,7 +52,9 @@ def _file_of(name: str, folder: Path) -> Path | None:
 
 def _imports(path: Path, name: str, folder: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    tree.body = [one for one in tree.body if not (isinstance(one, ast.If) and _is_for_checkers(one.test))]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and _is_for_checkers(node.test):
+            node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -65,4 +67,4 @@ def _imports(path: Path, name: str, folder: Path) -> Iterator[str]:
 
 
 def _is_for_checkers(test: ast.expr) -> bool:
-    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+    return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")

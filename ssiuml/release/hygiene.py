@@ -9,14 +9,18 @@ from ssiuml.release import ReleaseError
 from ssiuml.tree import Kind, Node, Tree
 
 MOST_SHOWN: Final = 20
-# A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), or of dropbear's or PuTTY's own form.
-_PRIVATE_KEY: Final = re.compile(rb"\A\s*(-----BEGIN [A-Z ]*PRIVATE KEY-----|PuTTY-User-Key-File)")
+# A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), of OpenPGP (RFC 4880) or of PuTTY's own form.
+_PRIVATE_KEY: Final = re.compile(
+    rb"\A\s*(-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File)"
+)
 _LEAST_PATH_BYTES: Final = 8  # shorter paths of the builder are in many files by chance
 _UNIQUE: Final = {
     re.compile(r"etc/ssh/ssh_host_.*key(\.pub)?|etc/ssi/door/.*|etc/dropbear/.*key"): "a host key",
     re.compile(r"etc/machine-id|var/lib/dbus/machine-id"): "the id of one machine",
     re.compile(r"var/lib/(systemd|urandom)/random-seed|etc/corosync/authkey"): "a secret of one machine",
-    re.compile(r"(root|home/[^/]+)/\.(\w+_history|lesshst|viminfo|ssh/.*|cache/.*)"): "a person's trace",
+    re.compile(
+        r"(root|home/[^/]+)/\.(\w+_history|lesshst|viminfo|ssh/.*|gnupg/.*|cache/.*)"
+    ): "a person's trace",
     re.compile(r"var/cache/apt/(archives/.*\.deb|.*\.bin)|var/lib/apt/lists/.*_.*"): "a package cache",
     re.compile(r"var/log/(apt/.*|dpkg\.log|bootstrap\.log|alternatives\.log)"): "a log of the build",
     re.compile(r"tmp/.*|var/tmp/.*"): "a temporary file",
@@ -108,6 +112,7 @@ def _searched_for(tree: Tree, builder: Sequence[str]) -> list[bytes]:
 
 def _contents(tree: Tree, builder: Sequence[bytes]) -> Iterator[str]:
     found = _finder(builder)
+    overlap = max((len(path) for path in builder), default=1) - 1
     for path, node in _files(tree):
         if node.content is None:
             continue
@@ -120,7 +125,7 @@ def _contents(tree: Tree, builder: Sequence[bytes]) -> Iterator[str]:
             if (which := found(text)) is not None:
                 yield f"/{path}: contains '{which}', a path of the machine it was built on"
                 break
-            tail = text[-256:]
+            tail = text[len(text) - overlap :]
 
 
 def _finder(patterns: Sequence[bytes]) -> Callable[[bytes], str | None]:

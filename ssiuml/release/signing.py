@@ -6,7 +6,7 @@ from typing import Final
 
 from ssiuml.atomic import replacing
 from ssiuml.release import ReleaseError
-from ssiuml.run import CommandError, run
+from ssiuml.run import PLAIN_LANGUAGE, CommandError, run
 from ssiuml.scratch import scratch_folder
 
 NAMESPACE: Final = "ssiuml-release"  # ssh-keygen: what a signature is for, so that it serves for nothing else
@@ -75,9 +75,12 @@ def verify(path: Path, signers: Path | None) -> str:
         return "not signed"
     wrong = f"{signature}: is no good signature of {path.name}"
     if signature.suffix == GPG_SUFFIX:
-        said = _call(["gpg", "--batch", "--verify", str(signature), str(path)], wrong)
-        who = re.search(r'Good signature from "(.*)"', said)
-        return f"signed by {who[1] if who else 'a key of your key ring'}"
+        said = _call(["gpg", "--batch", "--status-fd=1", "--verify", str(signature), str(path)], wrong)
+        # gpg accepts keys that are revoked or expired, too; only of others it says GOODSIG.
+        who = re.search(r"^\[GNUPG:\] GOODSIG [0-9A-F]+ (.*)$", said, re.MULTILINE)
+        if who is None:
+            raise ReleaseError(f"{wrong}: its key is expired or revoked", hint="gpg --verify says more")
+        return f"signed by {who[1]}"
     content = path.read_bytes()
     if signers is None:
         words = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(signature)]
@@ -93,6 +96,7 @@ def verify(path: Path, signers: Path | None) -> str:
 
 def _call(words: list[str], problem: str, stdin: bytes | None = None) -> str:
     try:
-        return run(words, timeout_s=LIMIT_S, stdin=stdin)
+        # What is returned is read: no warnings between.
+        return run(words, timeout_s=LIMIT_S, stdin=stdin, env=PLAIN_LANGUAGE, merge_stderr=False)
     except CommandError as error:
         raise ReleaseError(f"{problem}: {error}") from error

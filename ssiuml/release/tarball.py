@@ -1,7 +1,7 @@
 """Tarballs that are the same bytes whoever makes them.
 
-GNU tar's own format with sparse files told by their contents, not by what the host's file system has
-allocated (tar(1), --hole-detection=raw); bsdtar and Python's tarfile read it as well.
+GNU tar's own format, sparse files by their contents (tar(1), --hole-detection=raw); bsdtar and Python's
+tarfile read it as well.
 """
 
 import os
@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.atomic import replacing
+from ssiuml.compressed import write_sparsely
 from ssiuml.host import HostTool
 from ssiuml.progress import stages
 from ssiuml.run import PLAIN_LANGUAGE, run
+from ssiuml.sparse import allocated_bytes
+from ssiuml.tree import CHUNK_BYTES
 from ssiuml.units import format_size
 
 TIMEOUT_S: Final = 4 * 3600.0
+# What else the environment holds is not for them: TAR_OPTIONS, XZ_OPT, LBZIP2, ZSTD_CLEVEL and the like.
+_PASSED_ON: Final = ("PATH",)
+_HOLE_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +57,56 @@ def compressor(name: str) -> Compressor:
 def write_tarball(target: Path, folder: Path, epoch: int, chosen: Compressor) -> None:
     """Pack *folder*, under its name, into *target*; no time in it is later than *epoch* (seconds since 1970).
 
-    Owners and the builder's umask do not show. CommandError; the name appears when the file is whole.
+    Owners and the builder's umask do not show, nor what of a file the host's file system has allocated: its
+    zeros become holes in *folder*, too. CommandError, OSError; the name appears when the file is whole.
     """
     with stages(f"release {target.name}") as show, replacing(target) as part:
         show("packing")
+        _dig_holes(folder)
         run(
             [
                 *("tar", "--create", "--format=gnu", "--sparse", "--hole-detection=raw", "--sort=name"),
                 *(f"--mtime=@{epoch}", "--owner=0", "--group=0", "--numeric-owner"),
-                *("--mode=a+rX,u+w,go-w", f"--use-compress-program={chosen.command}"),
+                *("--mode=a+rX,u+w,go-w,a-st", f"--use-compress-program={chosen.command}"),
                 *(f"--file={part}", f"--directory={folder.parent}", "--", folder.name),
             ],
             timeout_s=TIMEOUT_S,
             env=PLAIN_LANGUAGE,
+            pass_on=_PASSED_ON,
         )
         part.chmod(0o644)
         # Made once more from the same, it is left as it was: steps go by size and time.
         os.utime(part, (epoch, epoch))
         show(format_size(part.stat().st_size))
+
+
+def _dig_holes(folder: Path) -> None:
+    """Make files with blocks of zeros sparse.
+
+    tar looks for holes only in files that take up less than their size: without this, the same file with its
+    zeros written and left out would be packed differently.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file() or allocated_bytes(path) < path.stat().st_size:
+            continue
+        if _has_zeros(path):
+            _make_sparse(path)
+
+
+def _has_zeros(path: Path) -> bool:
+    zeros = bytes(_HOLE_BYTES)
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            blocks = range(0, len(chunk), _HOLE_BYTES)
+            if zeros in chunk and any(chunk[at : at + _HOLE_BYTES] == zeros for at in blocks):
+                return True
+    return False
+
+
+def _make_sparse(path: Path) -> None:
+    """Write the file anew: under another name it may be an image that stays as it is."""
+    with replacing(path) as part, path.open("rb") as reader, part.open("wb") as writer:
+        while chunk := reader.read(CHUNK_BYTES):
+            write_sparsely(writer, chunk)
+        writer.truncate(path.stat().st_size)
+        part.chmod(path.stat().st_mode)

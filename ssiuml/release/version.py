@@ -10,6 +10,8 @@ from ssiuml.run import CommandError, run
 
 GIT_LIMIT_S: Final = 60.0
 HASH_DIGITS: Final = 12  # given, since git would choose by the size of the repository
+# Not GIT_DIR and its like: a hook that starts a release sets them for a repository that may be another.
+_PASSED_ON: Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_*")
 
 
 def release_of(project: Path) -> str:
@@ -17,7 +19,7 @@ def release_of(project: Path) -> str:
 
     REL is 1 where the tag vVERSION stands, else COMMITS.gHASH (the number of commits up to here), with .dirty
     behind it where tracked files differ from that commit; 0 for sources that are no git repository.
-    ReleaseError if git cannot tell.
+    ReleaseError if git cannot tell, as in a shallow clone.
     """
     return f"{ssiuml.__version__}-{_rel(project, f'v{ssiuml.__version__}')}"
 
@@ -30,22 +32,30 @@ def commit_time(project: Path) -> int | None:
 def _rel(project: Path, tag: str) -> str:
     if not (project / ".git").exists():
         return "0"
-    count = _git(project, "rev-list", "--count", "HEAD").strip()
     shown = _git(project, "describe", "--always", "--dirty", "--exclude=*", f"--abbrev={HASH_DIGITS}").strip()
     found = re.fullmatch(r"([0-9a-f]+)(-dirty)?", shown)
-    if found is None or not count.isdigit():
+    if found is None:
         raise ReleaseError(f"{project}: git describes it as '{shown}', which is no commit")
     dirty = found[2] is not None
-    if not dirty and tag in _git(project, "tag", "--points-at", "HEAD").splitlines():
+    tags = _git(project, "for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/tags")
+    if not dirty and f"refs/tags/{tag}" in tags.splitlines():
         return "1"
+    if _git(project, "rev-parse", "--is-shallow-repository").strip() != "false":
+        raise ReleaseError(
+            f"{project}: is a shallow clone, whose commits cannot be counted",
+            hint="git fetch --unshallow --tags",
+        )
+    count = _git(project, "rev-list", "--count", "HEAD").strip()
     return f"{count}.g{found[1]}{'.dirty' if dirty else ''}"
 
 
 def _git(project: Path, *words: str) -> str:
     try:
-        return run(["git", "-C", project, *words], timeout_s=GIT_LIMIT_S, merge_stderr=False)
+        return run(
+            ["git", "-C", project, *words], timeout_s=GIT_LIMIT_S, merge_stderr=False, pass_on=_PASSED_ON
+        )
     except CommandError as error:
         raise ReleaseError(
             f"{project}: git cannot tell which commit this is: {error}",
-            hint="a shallow clone, or one of another user, see `git config safe.directory`",
+            hint="`git status` says more; for a clone of another user see git-config(1), safe.directory",
         ) from error

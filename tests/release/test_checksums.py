@@ -1,0 +1,116 @@
+"""SHA256SUMS, as sha256sum writes and checks them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from release_tools import output_of, sha256sum, write_files
+
+from ssiuml.release import ReleaseError
+from ssiuml.release.checksums import NAME, digests_below, read_checksums, write_checksums
+
+FILES = {"b-1.tar.bz2": b"b", "a-1.tar.xz": b"a", "with blanks  in it": b"", "\u00fc": b"\0\n"}
+ZEROS = "0" * 64
+
+
+def _sums(folder: Path, text: bytes) -> Path:
+    (folder / NAME).write_bytes(text)
+    return folder
+
+
+def test_sha256sum_accepts_it_and_it_is_read_back(tmp_path: Path) -> None:
+    write_files(tmp_path, FILES)
+    digests = digests_below(tmp_path, {})
+    assert write_checksums(tmp_path, digests) == tmp_path / NAME
+    said = output_of("sh", "-c", f'cd "$1" && sha256sum --check --strict {NAME}', "sh", tmp_path)
+    assert sorted(line.removesuffix(": OK") for line in said.splitlines()) == sorted(FILES)
+    assert read_checksums(tmp_path) == digests
+
+
+def test_it_is_what_sha256sum_writes(tmp_path: Path) -> None:
+    names = sorted(write_files(tmp_path, FILES).iterdir())
+    theirs = output_of(
+        "sh", "-c", 'cd "$1" && shift && sha256sum "$@"', "sh", tmp_path, *(n.name for n in names)
+    )
+    write_checksums(tmp_path, digests_below(tmp_path, {}))
+    assert (tmp_path / NAME).read_text() == theirs
+
+
+def test_the_order_that_they_are_given_in_does_not_show(tmp_path: Path) -> None:
+    one = write_checksums(tmp_path / "1", {"b": ZEROS, "a": ZEROS})
+    assert one.read_bytes() == write_checksums(tmp_path / "2", {"a": ZEROS, "b": ZEROS}).read_bytes()
+
+
+def test_digests_are_of_files_at_any_depth_and_of_nothing_else(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "x", {"top": b"1", "lib/deep/er": b"2", ".hidden/.file": b"3"})
+    (folder / "empty").mkdir()
+    (folder / "link").symlink_to("top")
+    (folder / "folder").symlink_to("lib")
+    names = (".hidden/.file", "lib/deep/er", "top")
+    assert digests_below(folder, {}) == {name: sha256sum(folder / name) for name in names}
+
+
+def test_known_digests_are_not_taken_again(tmp_path: Path) -> None:
+    write_files(tmp_path, {"image": b"1", "other": b"2"})
+    found = digests_below(tmp_path, {"image": ZEROS, "absent": ZEROS})
+    assert found == {"image": ZEROS, "other": sha256sum(tmp_path / "other")}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        ZEROS,
+        f"{ZEROS}  ",
+        f"{ZEROS} one-blank",
+        f"{ZEROS} *binary",
+        f"{ZEROS[1:]}  short",
+        f"{ZEROS}0  long",
+        f"{'A' * 64}  capital-letters",
+        f"\\{ZEROS}  es\\ncaped",
+        f"{ZEROS}  back\\slash",
+        f" {ZEROS}  indented",
+        f"{ZEROS}  carriage-return\r",
+        f"{ZEROS}  nul\0",
+        f"{ZEROS}  escape\x1b[2J",
+        f"{ZEROS}  /etc/passwd",
+        f"{ZEROS}  ../above",
+        f"{ZEROS}  below/it",
+        "# comment",
+        f"SHA256 (x) = {ZEROS}",
+    ],
+)
+def test_another_line_is_refused_and_named(tmp_path: Path, line: str) -> None:
+    _sums(tmp_path, f"{ZEROS}  good\n{line}\n".encode())
+    with pytest.raises(ReleaseError, match=rf"{NAME}:2: is no line of sha256sum"):
+        read_checksums(tmp_path)
+
+
+def test_an_empty_file_lists_nothing_and_is_refused_as_sha256sum_does(tmp_path: Path) -> None:
+    _sums(tmp_path, b"")
+    with pytest.raises(ReleaseError, match="no line"):
+        read_checksums(tmp_path)
+    judged = subprocess.run(["sha256sum", "--check", tmp_path / NAME], capture_output=True, check=False)
+    assert judged.returncode != 0
+
+
+def test_a_name_twice_is_refused(tmp_path: Path) -> None:
+    _sums(tmp_path, f"{ZEROS}  same\n{'1' * 64}  same\n".encode())
+    with pytest.raises(ReleaseError, match="twice"):
+        read_checksums(tmp_path)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    _sums(tmp_path, ZEROS.encode() + b"  \xff\n")
+    with pytest.raises(ReleaseError, match="damaged"):
+        read_checksums(tmp_path)
+
+
+def test_without_the_file_the_error_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="no such file") as caught:
+        read_checksums(tmp_path)
+    assert caught.value.hint == "./run release"
+
+
+def test_the_last_line_may_lack_its_end(tmp_path: Path) -> None:
+    assert read_checksums(_sums(tmp_path, f"{ZEROS}  name".encode())) == {"name": ZEROS}

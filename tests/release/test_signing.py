@@ -1,0 +1,249 @@
+"""Signatures over SHA256SUMS, judged by ssh-keygen and gpg."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from release_tools import gpg_home, gpg_key, output_of, signers_file, ssh_key
+
+from ssiuml.release import ReleaseError, signing
+from ssiuml.release.signing import NAMESPACE, remove_signatures, sign, signature_of, verify
+
+WHO = "Someone <someone@example.org>"
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Path:
+    (tmp_path / "release").mkdir()
+    path = tmp_path / "release" / "SHA256SUMS"
+    path.write_text("0" * 64 + "  x\n")
+    return path
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    return ssh_key(tmp_path / "key")
+
+
+@pytest.fixture
+def other_key(tmp_path: Path) -> Path:
+    return ssh_key(tmp_path / "other")
+
+
+@pytest.fixture
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """An empty key ring of gpg, in use."""
+    with gpg_home(tmp_path / "gnupg") as environ:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        yield environ
+
+
+def _names(path: Path) -> list[str]:
+    return sorted(each.name for each in path.parent.iterdir())
+
+
+def test_ssh_keygen_accepts_the_signature_for_its_purpose_only(tmp_path: Path, sums: Path, key: Path) -> None:
+    signature = sign(sums, str(key))
+    assert _names(sums) == ["SHA256SUMS", "SHA256SUMS.sig"]
+    signers = signers_file(tmp_path / "signers", me=key)
+    words = ["ssh-keygen", "-Y", "verify", "-I", "me@example.org", "-f", signers, "-s", signature, "-n"]
+    for namespace, status in ((NAMESPACE, 0), ("git", 255)):
+        judged = subprocess.run(
+            [*words, namespace], input=sums.read_bytes(), capture_output=True, check=False
+        )
+        assert judged.returncode == status
+
+
+def test_gpg_accepts_the_signature(sums: Path, ring: dict[str, str]) -> None:
+    fingerprint = gpg_key(ring, WHO)
+    signature = sign(sums, f"gpg:{fingerprint}")
+    assert _names(sums) == ["SHA256SUMS", "SHA256SUMS.asc"]
+    assert f"VALIDSIG {fingerprint}" in output_of("gpg", "--status-fd=1", "--verify", signature, sums)
+    assert signature.read_text().startswith("-----BEGIN PGP SIGNATURE-----")
+
+
+def test_signing_again_replaces_the_signature(tmp_path: Path, sums: Path, key: Path) -> None:
+    sign(sums, str(key))
+    sums.write_text("1" * 64 + "  x\n")
+    sign(sums, str(key))
+    assert "signed by me@example.org" in verify(sums, signers_file(tmp_path / "signers", me=key))
+
+
+def test_gpg_signs_again_without_a_question(sums: Path, ring: dict[str, str]) -> None:
+    gpg_key(ring, WHO)
+    sign(sums, f"gpg:{WHO}")
+    sums.write_text("1" * 64 + "  x\n")
+    sign(sums, f"gpg:{WHO}")
+    assert verify(sums, None) == f"signed by {WHO}"
+
+
+def test_one_of_several_signers_is_named(tmp_path: Path, sums: Path, key: Path, other_key: Path) -> None:
+    sign(sums, str(key))
+    assert (
+        verify(sums, signers_file(tmp_path / "signers", them=other_key, me=key)) == "signed by me@example.org"
+    )
+
+
+def test_lines_of_the_signers_file_that_are_no_keys_are_not_taken_for_names(
+    tmp_path: Path, sums: Path, key: Path
+) -> None:
+    sign(sums, str(key))
+    signers = signers_file(tmp_path / "signers", me=key)
+    signers.write_text(f"someone@example.org junk\n# comment\n\n{signers.read_text()}")
+    assert verify(sums, signers) == "signed by me@example.org"
+
+
+def test_another_signer_is_refused(tmp_path: Path, sums: Path, key: Path, other_key: Path) -> None:
+    sign(sums, str(key))
+    with pytest.raises(ReleaseError, match="by nobody in"):
+        verify(sums, signers_file(tmp_path / "signers", them=other_key))
+
+
+def test_a_signer_for_another_purpose_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
+    sign(sums, str(key))
+    signers = tmp_path / "signers"
+    signers.write_text(f'me@example.org namespaces="git" {key.with_suffix(".pub").read_text()}')
+    with pytest.raises(ReleaseError, match="is no good signature"):
+        verify(sums, signers)
+
+
+def test_a_signature_made_for_another_purpose_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
+    output_of("ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", "git", sums)
+    for signers in (None, signers_file(tmp_path / "signers", me=key)):
+        with pytest.raises(ReleaseError, match="is no good signature"):
+            verify(sums, signers)
+
+
+def test_without_signers_it_is_said_that_the_signer_is_not_known(sums: Path, key: Path) -> None:
+    sign(sums, str(key))
+    said = verify(sums, None)
+    assert "by whom is not verified" in said
+    fingerprint = output_of("ssh-keygen", "-l", "-f", key.with_suffix(".pub")).split()[1]
+    assert fingerprint in said
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["signers", "no signers"])
+def test_a_changed_file_is_refused(tmp_path: Path, sums: Path, key: Path, known: bool) -> None:
+    sign(sums, str(key))
+    sums.write_text(sums.read_text().replace("0", "1", 1))
+    with pytest.raises(ReleaseError, match="is no good signature"):
+        verify(sums, signers_file(tmp_path / "signers", me=key) if known else None)
+
+
+def test_a_damaged_signature_is_refused(sums: Path, key: Path) -> None:
+    signature = sign(sums, str(key))
+    signature.write_text(signature.read_text()[:100])
+    with pytest.raises(ReleaseError, match="is no good signature"):
+        verify(sums, None)
+
+
+def test_no_signature_is_said_and_refused_where_signers_are_known(
+    tmp_path: Path, sums: Path, key: Path
+) -> None:
+    sign(sums, str(key))
+    remove_signatures(sums)
+    assert signature_of(sums) is None
+    assert verify(sums, None) == "not signed"
+    with pytest.raises(ReleaseError, match="is not signed"):
+        verify(sums, signers_file(tmp_path / "signers", me=key))
+
+
+def test_a_signers_file_that_is_not_there_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
+    sign(sums, str(key))
+    with pytest.raises(ReleaseError, match=r"signers: .*No such file|no-signers"):
+        verify(sums, tmp_path / "no-signers")
+
+
+def test_a_file_changed_after_gpg_signed_it_is_refused(sums: Path, ring: dict[str, str]) -> None:
+    gpg_key(ring, WHO)
+    sign(sums, f"gpg:{WHO}")
+    sums.write_text("changed")
+    with pytest.raises(ReleaseError, match="BAD signature"):
+        verify(sums, None)
+
+
+def test_a_key_that_gpg_does_not_know_is_refused(
+    tmp_path: Path, sums: Path, ring: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpg_key(ring, WHO)
+    sign(sums, f"gpg:{WHO}")
+    with gpg_home(tmp_path / "empty") as environ:
+        monkeypatch.setenv("GNUPGHOME", environ["GNUPGHOME"])
+        with pytest.raises(ReleaseError, match="No public key"):
+            verify(sums, None)
+
+
+def test_a_revoked_key_is_refused(sums: Path, ring: dict[str, str], tmp_path: Path) -> None:
+    fingerprint = gpg_key(ring, WHO)
+    sign(sums, f"gpg:{WHO}")
+    # gpg writes it beside a new key, kept from use by a colon.
+    revocation = (Path(ring["GNUPGHOME"]) / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text()
+    (tmp_path / "revocation").write_text(revocation.replace("\n:-----", "\n-----"))
+    output_of("gpg", "--batch", "--import", tmp_path / "revocation")
+    with pytest.raises(ReleaseError, match="revoked"):
+        verify(sums, None)
+
+
+def test_gpgs_language_does_not_matter(
+    sums: Path, ring: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpg_key(ring, WHO)
+    sign(sums, f"gpg:{WHO}")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "de")
+    assert verify(sums, None) == f"signed by {WHO}"
+
+
+def test_a_key_file_that_is_not_there_is_named(sums: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=re.escape(f"'{tmp_path / 'no-key'}' is no file")) as caught:
+        sign(sums, str(tmp_path / "no-key"))
+    assert caught.value.hint is not None
+    assert "gpg:" in caught.value.hint
+    assert _names(sums) == ["SHA256SUMS"]
+
+
+def test_a_key_that_gpg_has_not_leaves_nothing(sums: Path, ring: dict[str, str]) -> None:
+    with pytest.raises(ReleaseError, match="No secret key"):
+        sign(sums, "gpg:nobody@example.org")
+    assert _names(sums) == ["SHA256SUMS"]
+
+
+def test_a_file_that_is_no_key_leaves_nothing(sums: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("no key\n")
+    (tmp_path / "key").chmod(0o600)
+    with pytest.raises(ReleaseError, match="cannot be signed with"):
+        sign(sums, str(tmp_path / "key"))
+    assert _names(sums) == ["SHA256SUMS"]
+
+
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is there to ask for a password, and that is found out soon."""
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_AUTH_SOCK", "SSH_ASKPASS", "GPG_TTY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(signing, "LIMIT_S", 20.0)
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_password_that_nobody_is_there_to_give_is_an_error_in_time(sums: Path, tmp_path: Path) -> None:
+    key = ssh_key(tmp_path / "locked", password="secret words")  # noqa: S106
+    before = sign(sums, str(ssh_key(tmp_path / "open"))).read_bytes()
+    with pytest.raises(ReleaseError, match="cannot be signed with") as caught:
+        sign(sums, str(key))
+    assert "not finished" not in str(caught.value)
+    assert _names(sums) == ["SHA256SUMS", "SHA256SUMS.sig"]
+    assert signature_of(sums) == sums.with_name("SHA256SUMS.sig")
+    assert sums.with_name("SHA256SUMS.sig").read_bytes() == before
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_password_that_gpg_cannot_ask_for_is_an_error_in_time(sums: Path, ring: dict[str, str]) -> None:
+    gpg_key(ring, WHO, password="secret words")  # noqa: S106
+    output_of("gpgconf", "--kill", "all")  # it remembers the password
+    with pytest.raises(ReleaseError, match="cannot be signed with") as caught:
+        sign(sums, f"gpg:{WHO}")
+    assert "not finished" not in str(caught.value)
+    assert _names(sums) == ["SHA256SUMS"]

@@ -1,0 +1,258 @@
+"""Tarballs: the same bytes wherever they are made, read by GNU tar, bsdtar and Python's tarfile."""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from release_tools import (
+    LIMIT_S,
+    MIB,
+    NOBODY,
+    du_bytes,
+    listing,
+    output_of,
+    same_files,
+    sha256sum,
+    write_files,
+    write_sparse,
+)
+
+from ssiuml.atomic import part_of
+from ssiuml.release.tarball import compressor, write_tarball
+from ssiuml.run import CommandError
+
+EPOCH = 1_700_000_000
+NAMES = ("bz2", "xz", "zst")
+UNPACK = {"bz2": "bzip2", "xz": "xz", "zst": "zstd"}
+NOISE = random.Random(7)  # noqa: S311 - any bytes that do not compress
+TEXT = b"".join(b"%d and %d\n" % (number, number * number) for number in range(40_000))
+FILES = {
+    "README": b"read me\n",
+    "bin/tool": b"#!/bin/sh\n",
+    "lib/deep/er/file": TEXT,
+    "lib/empty": b"",
+    "share/" + "long" * 40: b"a name that does not fit into the header\n",
+    "share/\u00fcml\u00e4ut": b"text\n",
+}
+# In a process of its own: argv has target, folder and compressor.
+PACK = """
+import sys
+from pathlib import Path
+from ssiuml.release.tarball import compressor, write_tarball
+write_tarball(Path(sys.argv[1]), Path(sys.argv[2]), 1_700_000_000, compressor(sys.argv[3]))
+"""
+
+
+def _pack(target: Path, folder: Path, name: str = "zst") -> Path:
+    write_tarball(target, folder, EPOCH, compressor(name))
+    return target
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_files(tmp_path / "one" / "thing-1", FILES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_place_umask_order_and_time_give_the_same_bytes(
+    tmp_path: Path, folder: Path, name: str
+) -> None:
+    private = tmp_path / "another folder" / "below"
+    private.mkdir(parents=True)
+    private.chmod(0o2700)  # what is made in it takes the set-group-id bit over
+    old = os.umask(0o077)
+    try:
+        other = write_files(private / "thing-1", dict(reversed(FILES.items())), 0o600)
+        other.chmod(0o3700)
+        _pack(tmp_path / "other.tar", other, name)
+    finally:
+        os.umask(old)
+    for path in other.rglob("*"):
+        os.utime(path, (1, 2))
+    assert sha256sum(tmp_path / "other.tar") == sha256sum(_pack(tmp_path / "one.tar", folder, name))
+    assert (tmp_path / "other.tar").stat().st_mode & 0o777 == 0o644
+    assert sha256sum(_pack(tmp_path / "again.tar", other, name)) == sha256sum(tmp_path / "one.tar")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_owners_do_not_show(tmp_path: Path, folder: Path) -> None:
+    before = sha256sum(_pack(tmp_path / "one.tar", folder))
+    output_of("chown", "-R", f"{NOBODY}:{NOBODY}", folder)
+    assert sha256sum(_pack(tmp_path / "two.tar", folder)) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_environment_does_not_show(
+    tmp_path: Path, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sha256sum(_pack(tmp_path / "one.tar", folder, name))
+    environ = {
+        "TZ": "Asia/Kathmandu",
+        "LC_ALL": "C.UTF-8",
+        "TAR_OPTIONS": "--format=posix --exclude=README",
+        "TAPE": str(tmp_path / "tape"),
+        "POSIXLY_CORRECT": "1",
+        "LBZIP2": "-1",
+        "BZIP2": "-1",
+        "BZIP": "-1",
+        "XZ_OPT": "-0",
+        "XZ_DEFAULTS": "--check=crc32",
+        "ZSTD_CLEVEL": "1",
+        "ZSTD_NBTHREADS": "1",
+        "TMPDIR": str(tmp_path / "nowhere"),
+    }
+    for variable, value in environ.items():
+        monkeypatch.setenv(variable, value)
+    assert sha256sum(_pack(tmp_path / "two.tar", folder, name)) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_processor_gives_the_same_bytes_as_all(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "thing-1"
+    folder.mkdir()
+    # Several blocks of lbzip2 (900 kB) and xz (24 MiB) and jobs of zstd, which two processors do at a time.
+    (folder / "large").write_bytes(hashlib.sha256(b"x").digest() * (40 * MIB // 32))
+    pinned = [sys.executable, "-c", PACK]
+    output_of("taskset", "--cpu-list", "0", *pinned, tmp_path / "one.tar", folder, name)
+    output_of(*pinned, tmp_path / "all.tar", folder, name)
+    assert sha256sum(tmp_path / "one.tar") == sha256sum(tmp_path / "all.tar")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_compressors_own_programs_accept_it(tmp_path: Path, folder: Path, name: str) -> None:
+    output_of(UNPACK[name], "--test", "--keep", _pack(tmp_path / f"thing-1.tar.{name}", folder, name))
+
+
+def test_members_are_roots_and_of_one_time_and_writable_by_the_owner_only(
+    tmp_path: Path, folder: Path
+) -> None:
+    (folder / "lib/empty").chmod(0o666)
+    (folder / "share").chmod(0o777)
+    lines = output_of(
+        "tar", "--list", "--verbose", "--numeric-owner", "--utc", "--full-time",
+        f"--file={_pack(tmp_path / 'thing.tar.xz', folder, 'xz')}",
+    ).splitlines()  # fmt: skip
+    members = [line.split(maxsplit=5) for line in lines]
+    assert {(owner, day, hour) for _, owner, _, day, hour, _ in members} == {
+        ("0/0", "2023-11-14", "22:13:20")
+    }
+    modes = {name: mode for mode, *_, name in members}
+    assert modes["thing-1/bin/tool"] == "-rwxr-xr-x"
+    assert set(modes.values()) == {"drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x"}
+    assert [name.rstrip("/") for name in modes] == sorted(name.rstrip("/") for name in modes)
+
+
+@pytest.fixture
+def sparse(tmp_path: Path) -> Path:
+    """A folder with a file of 256 MiB that is a hole but for 3 MiB at odd offsets."""
+    folder = tmp_path / "image-1"
+    folder.mkdir()
+    pieces = [(0, b"start"), *((at * MIB + 12_345, NOISE.randbytes(MIB)) for at in (3, 77, 200))]
+    write_sparse(folder / "root_fs", 256 * MIB, *pieces)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sparse_file_comes_back_as_it_was(tmp_path: Path, sparse: Path, name: str) -> None:
+    tarball = _pack(tmp_path / f"image-1.tar.{name}", sparse, name)
+    assert tarball.stat().st_size < 3.2 * MIB
+    (tmp_path / "back").mkdir()
+    output_of("tar", "--extract", f"--file={tarball}", f"--directory={tmp_path / 'back'}")
+    assert same_files(tmp_path / "back" / "image-1", sparse)
+    before, after = du_bytes(sparse / "root_fs"), du_bytes(tmp_path / "back" / "image-1" / "root_fs")
+    assert abs(after - before) <= 0.05 * before
+
+
+def test_bsdtar_and_python_read_the_same(tmp_path: Path, sparse: Path) -> None:
+    write_files(sparse, FILES)
+    tarball = _pack(tmp_path / "image-1.tar.bz2", sparse, "bz2")
+    (tmp_path / "bsdtar").mkdir()
+    output_of("bsdtar", "-x", "-f", tarball, "-C", tmp_path / "bsdtar")
+    with tarfile.open(tarball) as archive:
+        archive.extractall(tmp_path / "python", filter="data")
+    assert same_files(tmp_path / "bsdtar" / "image-1", sparse)
+    assert same_files(tmp_path / "python" / "image-1", sparse)
+    assert listing(tmp_path / "bsdtar") == listing(tmp_path / "python")
+
+
+def test_zeros_written_and_left_out_give_the_same_bytes(tmp_path: Path, sparse: Path) -> None:
+    # What a file system has allocated is its own affair; GNU tar goes by it.
+    full = tmp_path / "full" / "image-1"
+    full.mkdir(parents=True)
+    kept = tmp_path / "kept"
+    output_of("cp", "--sparse=never", sparse / "root_fs", kept)
+    os.link(kept, full / "root_fs")
+    assert du_bytes(full) >= 256 * MIB
+    assert sha256sum(_pack(tmp_path / "1.tar", full)) == sha256sum(_pack(tmp_path / "2.tar", sparse))
+    # The file under its other name, the image, is left alone.
+    assert du_bytes(kept) >= 256 * MIB
+    assert same_files(kept, sparse / "root_fs")
+
+
+def test_a_small_file_with_a_block_of_zeros_keeps_mode_and_contents(tmp_path: Path, folder: Path) -> None:
+    (folder / "bin/tool").write_bytes(b"x" * 4096 + bytes(4096) + b"end" + bytes(100))
+    (folder / "bin/tool").chmod(0o700)
+    kept = shutil.copytree(folder, tmp_path / "kept")
+    (tmp_path / "back").mkdir()
+    output_of(
+        "tar", "--extract", f"--file={_pack(tmp_path / '1.tar', folder)}", f"--directory={tmp_path / 'back'}"
+    )
+    assert same_files(tmp_path / "back" / "thing-1", kept)
+    assert (tmp_path / "back/thing-1/bin/tool").stat().st_mode & 0o777 == 0o755
+    assert sorted(path.name for path in (folder / "bin").iterdir()) == ["tool"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_what_is_interrupted_leaves_no_tarball_and_the_next_is_whole(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    folder = tmp_path / "thing-1"
+    folder.mkdir()
+    (folder / "large").write_bytes(NOISE.randbytes(6 * MIB))
+    target = tmp_path / "out" / "thing-1.tar.xz"
+    packing = subprocess.Popen([sys.executable, "-c", PACK, target, folder, "xz"], stderr=subprocess.DEVNULL)
+    end = time.monotonic() + LIMIT_S
+    part = part_of(target)
+    while not part.exists():
+        assert time.monotonic() < end, "packing does not begin"
+        assert packing.poll() is None, "packing ended too soon to be interrupted"
+        time.sleep(0.01)
+    packing.send_signal(how)
+    packing.wait(LIMIT_S)
+    assert not target.exists()
+    _pack(target, folder, "xz")
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    with tarfile.open(target) as archive, (folder / "large").open("rb") as large:
+        packed = archive.extractfile("thing-1/large")
+        assert packed is not None
+        assert packed.read() == large.read()
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(CommandError, match="nothing-1"):
+        _pack(tmp_path / "out" / "1.tar", tmp_path / "nothing-1")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can own what it may not read")
+def test_a_file_that_cannot_be_read_is_an_error_and_leaves_nothing(tmp_path: Path, folder: Path) -> None:
+    (folder / "README").chmod(0)
+    os.chown(folder / "README", NOBODY, NOBODY)
+    process = subprocess.run(
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", PACK,
+         tmp_path / "out" / "1.tar", folder, "zst"],
+        capture_output=True, text=True, check=False, timeout=LIMIT_S,
+    )  # fmt: skip
+    assert process.returncode == 1
+    assert "PermissionError" in process.stderr
+    assert str(folder / "README") in process.stderr
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,92 @@
+"""What the tests of releases share: files to release, and the programs that judge them."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+MIB: Final = 1 << 20
+NOBODY: Final = 65534
+AS_NOBODY: Final = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
+LIMIT_S: Final = 60.0
+
+
+def output_of(*words: str | Path, **more: str) -> str:
+    """What a program prints; it must not fail. *more* is added to the environment."""
+    process = subprocess.run(
+        words, capture_output=True, text=True, check=False, timeout=LIMIT_S, env={**os.environ, **more}
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+def sha256sum(path: Path) -> str:
+    return output_of("sha256sum", "--", path).split()[0].removeprefix("\\")
+
+
+def du_bytes(path: Path) -> int:
+    """Bytes that *path* takes up on the disk."""
+    return int(output_of("du", "--block-size=1", "--summarize", path).split()[0])
+
+
+def write_files(folder: Path, files: Mapping[str, bytes], mode: int = 0o644) -> Path:
+    """Make *folder* with these files, those in bin/ executable."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(mode | (0o111 & mode >> 2) if name.startswith("bin/") else mode)
+    return folder
+
+
+def write_sparse(path: Path, size_bytes: int, *pieces: tuple[int, bytes]) -> Path:
+    """Make a file that is a hole but for *pieces*, data by offset."""
+    with path.open("wb") as stream:
+        for offset, data in pieces:
+            stream.seek(offset)
+            stream.write(data)
+        stream.truncate(size_bytes)
+    return path
+
+
+def listing(folder: Path) -> list[str]:
+    """Everything below *folder*: kind, permissions and path of each."""
+    return sorted(output_of("find", folder, "-mindepth", "1", "-printf", "%y %m %P\\n").splitlines())
+
+
+def same_files(one: Path, other: Path) -> bool:
+    return subprocess.run(["diff", "-r", one, other], capture_output=True, check=False).returncode == 0
+
+
+def ssh_key(path: Path, password: str = "") -> Path:
+    """Make an ssh key; the public half lies beside it."""
+    output_of("ssh-keygen", "-q", "-t", "ed25519", "-N", password, "-C", "", "-f", path)
+    return path
+
+
+def signers_file(path: Path, **keys: Path) -> Path:
+    """Write an allowed-signers file (ssh-keygen(1)): who signs with which key."""
+    lines = [f"{who}@example.org {key.with_suffix('.pub').read_text()}" for who, key in keys.items()]
+    path.write_text("".join(lines))
+    return path
+
+
+@contextmanager
+def gpg_home(folder: Path) -> Iterator[dict[str, str]]:
+    """An empty key ring; give the environment that makes gpg use it. Its agent is ended with the block."""
+    folder.mkdir(mode=0o700)
+    environ = {"GNUPGHOME": str(folder)}
+    try:
+        yield environ
+    finally:
+        output_of("gpgconf", "--kill", "all", **environ)
+
+
+def gpg_key(environ: Mapping[str, str], who: str, password: str = "") -> str:
+    """Make a key for *who* and give its fingerprint."""
+    quiet = ("gpg", "--quiet", "--batch", "--pinentry-mode=loopback", f"--passphrase={password}")
+    output_of(*quiet, "--quick-generate-key", who, "ed25519", "sign", "never", **environ)
+    found = output_of("gpg", "--batch", "--list-keys", "--with-colons", f"={who}", **environ)
+    return next(line.split(":")[9] for line in found.splitlines() if line.startswith("fpr:"))
