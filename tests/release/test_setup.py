@@ -91,7 +91,7 @@ def _stage(folder: Path) -> Path:
 
 
 def _finish(folder: Path, where: str, readme: str) -> None:
-    Staging(folder, where, TEMPLATES).finish(readme, VALUES)
+    Staging(folder, where, TEMPLATES, 1_000_000_000).finish(readme, VALUES)
 
 
 @pytest.fixture(scope="module")
