@@ -121,6 +121,28 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
         assert compare(checkout / "images" / "small" / image, historic.images / image) == ""
 
 
+@pytest.mark.long
+def test_two_builds_of_the_default_recipe_release_the_same(built: Checkout, tmp_path: Path) -> None:
+    releases = []
+    for name, zone, umask in (("one", "UTC", 0o022), ("two, elsewhere", "America/St_Johns", 0o027)):
+        folder = tmp_path / name
+        (folder / "checkout").mkdir(parents=True)
+        copy_sources(folder / "checkout")
+        # The same packages, as with the same lock; all else is made anew.
+        shutil.copytree(built.cache / "downloads", folder / "cache" / "downloads", copy_function=os.link)
+        environ = {"TZ": zone, "HOME": str(folder)}
+        prefix = ("sh", "-c", f'umask {umask:04o} && exec "$@"', "sh")
+        outcome = Checkout(folder / "checkout", folder / "cache", "bookworm", environ).doit(
+            "release", prefix=prefix
+        )
+        assert outcome.status == 0, outcome.output
+        releases.append(tarballs_in(folder / "checkout" / "images" / "release"))
+    for one, other in zip(*releases, strict=True):
+        assert one.name == other.name
+        print(f"{one.name}: {one.stat().st_size} bytes, SHA-256 {file_sha256(one)}")
+        assert compare(one, other) == ""
+
+
 def test_the_root_is_as_sparse_after_unpacking_as_before(
     built: Checkout, root_tarball: Path, tmp_path: Path
 ) -> None:
