@@ -16,8 +16,10 @@ from doit.tools import Interactive
 
 from ssiuml import ci, graph, host, recipe, session
 from ssiuml.build import Build
+from ssiuml.explain import explanation
 from ssiuml.plan import make_plan
 from ssiuml.release.verifying import verify_release
+from ssiuml.states import states_of
 from ssiuml.unverified import unverified
 
 PROJECT = Path(__file__).parent
@@ -234,15 +236,37 @@ def task_show() -> graph.Task | None:
     return {"actions": [graph.reported(show)], "verbosity": 2}
 
 
-def task_explain() -> graph.Task | None:
-    """Say which steps build-root would make now, and why."""
+def task_explain() -> graph.Task:
+    """Say which steps would be made now and why, and how long they took: of the release, or of a TASK."""
 
-    def explain() -> None:
-        for one in BUILD.needed_by("build-root"):
-            for number, reason in enumerate(one.reasons()):
-                print(f"{one.name if number == 0 else '':20} {reason}")
+    def show(tasks: list[str]) -> None:
+        states = states_of(BUILD.needed_by(*(tasks or ["release"])))
+        coloured = sys.__stdout__ is not None and sys.__stdout__.isatty() and "NO_COLOR" not in os.environ
+        print("\n".join(explanation(states, coloured=coloured)))
 
-    return {"actions": [graph.reported(explain)], "verbosity": 2}
+    return {"actions": [graph.reported(show)], "pos_arg": "tasks", "verbosity": 2}
+
+
+def task_graph() -> graph.Task:
+    """Draw the steps, what each is made from and whether it would be made now: images/RECIPE/graph.svg."""
+
+    def draw() -> None:
+        from ssiuml.report.pages import write_graph
+
+        print(write_graph(BUILD, PLAN))
+
+    return {"actions": [graph.reported(draw)], "verbosity": 2}
+
+
+def task_report() -> graph.Task:
+    """Write a page about the build: times, sizes, packages, a map of the root: images/RECIPE/report.html."""
+
+    def write() -> None:
+        from ssiuml.report.pages import write_report
+
+        print(write_report(BUILD, PLAN))
+
+    return {"actions": [graph.reported(write)], "verbosity": 2}
 
 
 def task_distclean() -> graph.Task | None:

@@ -12,6 +12,7 @@ from doit.exceptions import InvalidTask, TaskFailed
 from ssiuml import session
 from ssiuml.errors import SsiumlError
 from ssiuml.steps import Step
+from ssiuml.timings import timing_file
 
 Task = dict[str, Any]
 
@@ -45,13 +46,14 @@ def task_of(step: Step, out: Path, **more: Any) -> Task:
         step.run()
 
     targets = [step.stamp, *step.files]
+    removable = [*targets, timing_file(step.stamp)]
     return {
         "actions": [reported(make)],
         "file_dep": [before.stamp for before in step.after],
         "task_dep": ["host-tools"],
         "targets": targets,
         "uptodate": [step.is_current],
-        "clean": [(reported(clean), [[path for path in targets if path.is_relative_to(out)], out])],
+        "clean": [(reported(clean), [[path for path in removable if path.is_relative_to(out)], out])],
         **more,
     }
 

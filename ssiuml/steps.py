@@ -9,13 +9,16 @@ Large files are never hashed again to find that out.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ssiuml import timings
 from ssiuml.atomic import write_text
+from ssiuml.changes import changes
 from ssiuml.errors import SsiumlError
 from ssiuml.tree import CHUNK_BYTES
 
@@ -113,11 +116,7 @@ class Step:
             lines = self.objections(stamp["results"]) if self.objections else []
         except (SsiumlError, OSError) as error:
             return [f"what it depends on is not there: {error}"]
-        lines += [
-            f"input '{key}' changed"
-            for key in sorted(stamp["inputs"].keys() | inputs.keys())
-            if stamp["inputs"].get(key) != inputs.get(key)
-        ]
+        lines += [f"changed: {line}" for line in changes(_told(stamp["inputs"]), _told(inputs))]
         for name, left in stamp["outputs"].items():
             now = _state(Path(name))
             if now is None:
@@ -137,7 +136,8 @@ class Step:
         if self.prepare is not None:
             self.prepare()
         inputs = self._all_inputs()
-        results = self.make()
+        with timings.measured(self.stamp):
+            results = self.make()
         outputs = [*self.files, *(self.cached(results) if self.cached else [])]
         absent = [str(path) for path in outputs if not path.is_file()]
         if absent:
@@ -158,6 +158,11 @@ def read_results(stamp: Path, name: str) -> Values:
         raise StepError(f"{stamp}: step '{name}' has not been made yet")
     results: Values = values["results"]
     return results
+
+
+def _told(inputs: Values) -> dict[str, Any]:
+    """Inputs under the names that people read."""
+    return {re.sub("^step ", "result of ", key): value for key, value in inputs.items()}
 
 
 def _read(stamp: Path) -> dict[str, Any] | None:

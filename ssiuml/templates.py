@@ -16,10 +16,19 @@ class RenderError(SsiumlError):
 
 def render(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
     """Return the text of the template *folder*/*name* with *variables* filled in."""
+    return _render(folder, name, variables, escape=False)
+
+
+def render_page(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
+    """As render, for a page of HTML: variables are escaped."""
+    return _render(folder, name, variables, escape=True)
+
+
+def _render(folder: Path, name: str, variables: Mapping[str, Any], *, escape: bool) -> str:
     environment = Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - configuration files, no HTML
+        autoescape=escape,  # noqa: S701 - configuration files are no HTML
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

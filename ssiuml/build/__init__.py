@@ -7,6 +7,7 @@ tree goes into the root image, and parts of it into the RAM disk. Which steps th
 
 from ssiuml.build import configuration, contents, finish, origin, pools, ramdisk, releasing, root, storage
 from ssiuml.build.stepgraph import StepGraph
+from ssiuml.errors import UsageError
 from ssiuml.plan import Plan
 from ssiuml.steps import Step
 from ssiuml.tree import Tree
@@ -32,15 +33,28 @@ class Build:
         """By name, in an order in which they can be made."""
         return self._graph.steps
 
-    def needed_by(self, name: str) -> list[Step]:
-        """The steps that *name* is made from, itself the last, in an order in which they can be made."""
+    def needed_by(self, *names: str) -> list[Step]:
+        """The steps that the tasks *names* are made from, and they, in an order in which they can be made.
+
+        UsageError for a task that has no step.
+        """
         needed: set[str] = set()
-        todo = [self.steps[name]]
+        todo = [self._step_of(name) for name in names]
         while todo:
             one = todo.pop()
             needed.add(one.name)
             todo.extend(one.after)
         return [one for one in self.steps.values() if one.name in needed]
+
+    def _step_of(self, task: str) -> Step:
+        """A task is called as its step, or NAME:PART where that is NAME-PART, or NAME as a whole."""
+        name, _, part = task.partition(":")
+        for called in (task, f"{name}-{part}", name):
+            if called in self.steps:
+                return self.steps[called]
+        raise UsageError(
+            f"{task}: is no task with a step in this recipe", hint=f"one of {', '.join(self.steps)}"
+        )
 
     def remove_cached(self) -> None:
         """Remove what the cache holds for this plan; other recipes may have to make it again."""

@@ -1,0 +1,1 @@
+"""Pictures and pages about a build: its graph, and a report of what it gave."""

@@ -1,0 +1,93 @@
+"""What a report says of a build, found among the images and their steps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from debian.deb822 import Deb822
+
+from ssiuml import sparse
+from ssiuml.picture.drawing import Caption, draw
+from ssiuml.picture.occupancy import survey_occupancy
+from ssiuml.picture.svg import svg
+from ssiuml.plan import Plan
+from ssiuml.reading.damage import Damaged
+from ssiuml.reading.filesystem import NoFilesystemError, read_filesystem
+from ssiuml.reading.source import label_bytes, opened
+from ssiuml.reading.summary import format_text
+from ssiuml.release.packages import STATUS
+from ssiuml.report.timeline import Bar
+from ssiuml.states import State
+from ssiuml.timings import read_timing
+from ssiuml.tree import Tree
+from ssiuml.units import format_size
+
+LARGEST: Final = 10  # packages that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table: a name, and figures beside it."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def bars_of(states: Sequence[State]) -> list[Bar]:
+    """When each step ran, in seconds from the begin of the last build; those before it are earlier."""
+    timed = [(state.step.name, timing) for state in states if (timing := read_timing(state.step.stamp))]
+    last = max((timing.build for _, timing in timed), default=0.0)
+    begin = min((timing.started for _, timing in timed if timing.build == last), default=0.0)
+    return [
+        Bar(name, max(timing.started - begin, 0.0), timing.seconds, earlier=False)
+        if timing.build == last
+        else Bar(name, 0.0, timing.seconds, earlier=True)
+        for name, timing in timed
+    ]
+
+
+def image_rows(plan: Plan, values: Mapping[str, Any]) -> list[Row]:
+    """Size, what is allocated, and the digest of each image in the manifest *values*."""
+    rows = []
+    for key in ("root_fs", "root_cidev", "kernel", "initrd", "initrd_memexp"):
+        facts = values.get(key, {})
+        path = plan.places.out / str(facts.get("file", ""))
+        if path.is_file():
+            sizes = (format_size(path.stat().st_size), format_size(sparse.allocated_bytes(path)))
+            rows.append(Row(path.name, (*sizes, str(facts.get("sha256") or facts.get("tree_sha256", "")))))
+    return rows
+
+
+def package_rows(tree: Tree) -> tuple[int, list[Row]]:
+    """How many Debian packages the root has, and the largest of them with their installed size."""
+    node = tree.find(STATUS)
+    if node is None:
+        return 0, []
+    found = Deb822.iter_paragraphs(node.read().decode("utf-8", "replace"), use_apt_pkg=False)
+    sizes = {each["Package"]: int(each.get("Installed-Size", "0")) << 10 for each in found}
+    largest = sorted(sizes, key=lambda each: (-sizes[each], each))[:LARGEST]
+    return len(sizes), [Row(each, (format_size(sizes[each]),)) for each in largest]
+
+
+def map_of(image: Path) -> str:
+    """What lies where in the root, as an SVG element; empty if nobody can read it."""
+    damages: list[Damaged] = []
+    with opened(image) as source:
+        try:
+            filesystem = read_filesystem(source)
+        except (Damaged, NoFilesystemError):
+            return ""
+        occupancy = survey_occupancy(filesystem, damages.append)
+        caption = Caption(
+            name=image.name,
+            format=format_text(filesystem),
+            label_bytes=label_bytes(source),
+            damages=len(damages),
+        )
+        return element(svg(draw(occupancy, caption)).decode())
+
+
+def element(picture: str) -> str:
+    """An SVG file's element alone, without what comes before it, for a page of HTML."""
+    return picture[picture.index("<svg") :]

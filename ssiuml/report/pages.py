@@ -1,0 +1,102 @@
+"""Writes the graph and the report among the images."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ssiuml import host
+from ssiuml.atomic import write_text
+from ssiuml.build import Build
+from ssiuml.errors import SsiumlError
+from ssiuml.plan import Plan
+from ssiuml.release.version import release_of
+from ssiuml.report.facts import Row, bars_of, element, image_rows, map_of, package_rows
+from ssiuml.report.stepgraph import TOOL, draw_graph
+from ssiuml.report.timeline import draw_timeline
+from ssiuml.states import State, states_of, summary
+from ssiuml.templates import render_page
+from ssiuml.units import format_size
+from ssiuml.unverified import unverified
+
+TEMPLATE: Final = "report.html.j2"
+TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
+
+
+class ReportError(SsiumlError):
+    """There is nothing to report on."""
+
+
+def write_graph(build: Build, plan: Plan) -> Path:
+    """Draw all steps of the release into images/RECIPE/graph.svg; its path. CommandError."""
+    target = plan.places.out / "graph.svg"
+    write_text(target, _graph(_states(build), plan))
+    return target
+
+
+def write_report(build: Build, plan: Plan) -> Path:
+    """Write images/RECIPE/report.html; its path.
+
+    ReportError if the recipe has not been built, CommandError if graphviz fails.
+    """
+    if not plan.manifest.is_file():
+        raise ReportError(
+            f"{plan.manifest}: there is none, nothing has been built", hint="./run build-root, then report"
+        )
+    target = plan.places.out / "report.html"
+    write_text(target, render_page(plan.places.templates, TEMPLATE, _variables(build, plan)))
+    return target
+
+
+def _states(build: Build) -> list[State]:
+    return states_of(build.needed_by("release"))
+
+
+def _graph(states: list[State], plan: Plan) -> str:
+    host.require([TOOL])
+    return draw_graph(states, f"ssiuml: steps of {plan.loaded.name}")
+
+
+def _variables(build: Build, plan: Plan) -> dict[str, Any]:
+    values = json.loads(plan.manifest.read_text(encoding="utf-8"))
+    states = _states(build)
+    made = {state.step.name: state.step.results() for state in states if state.step.stamp.exists()}
+    bars = bars_of(states)
+    count, packages = package_rows(build.tree())
+    moment = datetime.fromtimestamp(plan.manifest.stat().st_mtime, UTC)
+    return {
+        "recipe": plan.loaded.name,
+        "description": plan.recipe.description,
+        "release": release_of(plan.places.project),
+        "built": f"{moment:%Y-%m-%d %H:%M} UTC",
+        "summary": summary(states),
+        "figures": _figures(made.get("copy-root", {}), count),
+        "tested": made.get("cluster-test"),
+        "can_boot": plan.recipe.can_boot,
+        "timeline": draw_timeline(bars) if bars else "",
+        "images": image_rows(plan, values),
+        "tarballs": [_tarball(made[name]) for name in TARBALLS if name in made],
+        "package_count": count,
+        "packages": packages,
+        "map": map_of(plan.root_fs),
+        "graph": element(_graph(states, plan)),
+        "unverified": unverified(plan.recipe),
+    }
+
+
+def _figures(root: Any, packages: int) -> list[Row]:
+    figures = []
+    if root:
+        figures.append(Row("root", (format_size(root["size_bytes"]), "size of the file system")))
+        figures.append(
+            Row("content", (format_size(root["content_bytes"]), f"in {root['names']:,} names")),
+        )
+        figures.append(Row("on the disk", (format_size(root["allocated_bytes"]), "allocated, sparse")))
+    if packages:
+        figures.append(Row("packages", (str(packages), "Debian packages")))
+    return figures
+
+
+def _tarball(results: Any) -> Row:
+    size = format_size(results["size_bytes"])
+    return Row(Path(results["file"]).name, (size, size, results["sha256"]))
