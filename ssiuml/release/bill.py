@@ -16,6 +16,7 @@ from cyclonedx.spdx import fixup_id
 from packageurl import PackageURL
 
 from ssiuml.atomic import write_text
+from ssiuml.release import ReleaseError
 from ssiuml.release.part import Part
 
 NAME: Final = "bill.cdx.json"
@@ -26,8 +27,14 @@ _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://ssiuml/release")
 def write_bill(path: Path, whole: Part, parts: Sequence[Part], epoch: int) -> None:
     """Write the bill of *whole*, which consists of *parts*, as CycloneDX 1.6 JSON.
 
-    Its time is *epoch* (seconds since 1970), its serial number goes by the contents.
+    Its time is *epoch* (seconds since 1970), its serial number goes by the contents. ReleaseError if parts
+    that differ have the same URL.
     """
+    known: dict[str, Part] = {}
+    for part in (whole, *parts):
+        # The library would give the second one a random name.
+        if known.setdefault(part.url, part) != part:
+            raise ReleaseError(f"{path.name}: two parts are called {part.url}, and are not the same")
     bom = Bom(
         components=[_component(part) for part in parts],
         metadata=BomMetaData(component=_component(whole), timestamp=datetime.fromtimestamp(epoch, UTC)),

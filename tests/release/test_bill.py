@@ -11,6 +11,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from ssiuml.release import ReleaseError
 from ssiuml.release.bill import NAME, write_bill
 from ssiuml.release.packages import debian_part
 from ssiuml.release.part import Part
@@ -110,3 +111,10 @@ def test_no_time_but_the_epoch_is_in_it(tmp_path: Path, monkeypatch: pytest.Monk
 def test_two_builds_of_one_package_are_two_parts(tmp_path: Path) -> None:
     both = [debian_part("debian", "bookworm", "libc6", "2.36-9", each) for each in ("amd64", "i386")]
     assert len(_written(tmp_path / NAME, WHOLE, both)["components"]) == 2
+
+
+def test_one_name_for_two_things_is_refused_and_one_thing_twice_is_one_part(tmp_path: Path) -> None:
+    twice = [_part("x", licences=["MIT"]), _part("x", licences=["MIT"])]
+    assert len(_written(tmp_path / NAME, WHOLE, twice)["components"]) == 1
+    with pytest.raises(ReleaseError, match="pkg:generic/x@1"):
+        write_bill(tmp_path / NAME, WHOLE, [_part("x", licences=["MIT"]), _part("x")], EPOCH)
