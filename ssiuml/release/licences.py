@@ -31,7 +31,8 @@ logging.getLogger("debian.copyright").setLevel(logging.ERROR)  # it warns of fie
 def licences_of(copyright_file: bytes) -> list[str]:
     """Short names of the licences that a copyright file names, SPDX's where there is one, each once.
 
-    Of a file that is no DEP-5 those that it refers to in /usr/share/common-licenses.
+    Of a file that is no DEP-5 those that it refers to in /usr/share/common-licenses, by Debian's names: a
+    reference to GPL-2 does not say whether later versions will do.
     """
     text = copyright_file.decode("utf-8", "replace")
     try:
@@ -39,7 +40,7 @@ def licences_of(copyright_file: bytes) -> list[str]:
         found = [cast(License | None, each.license) for each in parsed.all_files_paragraphs()]
         names = [licence.synopsis for licence in found if licence is not None]
     except (NotMachineReadableError, ValueError):
-        names = _COMMON.findall(text)
+        return sorted({_SPDX.get(name, name) for name in _COMMON.findall(text)})
     words = (word for name in names for word in _BETWEEN.split(name))
     return sorted({_spdx(word.strip("() ")) for word in words if word.strip("() ")})
 

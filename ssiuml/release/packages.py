@@ -14,13 +14,15 @@ STATUS = "var/lib/dpkg/status"
 
 
 def debian_parts(tree: Tree, distribution: str, suite: str, digests: Mapping[str, str]) -> list[Part]:
-    """The packages that dpkg's status file in *tree* has; SHA-256 of their .debs by name, where known.
+    """The packages that are installed by dpkg's status file in *tree*.
 
-    Where the source package is to be had for ever is snapshot.debian.org.
+    *digests* are SHA-256 of their .debs by name, where known. Where the source package is to be had for
+    ever is snapshot.debian.org.
     """
     return [
         _part(fields, tree, distribution, suite, digests)
         for fields in Deb822.iter_paragraphs(tree.lookup(STATUS).read().decode("utf-8"), use_apt_pkg=False)
+        if fields["Status"].split()[-1] == "installed"  # of removed ones only settings are left
     ]
 
 

@@ -70,25 +70,25 @@ def pinned(requirements: Path = REQUIREMENTS) -> list[Pinned]:
     return found
 
 
-def get_wheels(folder: Path, *, offline: bool) -> list[Wheel]:
+def get_wheels(folder: Path, *, offline: bool, requirements: Path = REQUIREMENTS) -> list[Wheel]:
     """The pinned wheels, from *folder* or fetched into it by pip, which holds them against their digests.
 
     ReleaseError if one cannot be had, or is not pure Python.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = pinned()
+    wanted = pinned(requirements)
     there = _by_sha256(folder.glob("*.whl"))
     if any(one.sha256 not in there for one in wanted):
         if offline:
             raise ReleaseError(
-                f"{folder}: not all of the packages in {REQUIREMENTS.name} are there, and offline is set",
+                f"{folder}: not all of the packages in {requirements.name} are there, and offline is set",
                 hint="once without: ./run release",
             )
-        _download(folder)
+        _download(folder, requirements)
         there = _by_sha256(folder.glob("*.whl"))
     absent = [one.name for one in wanted if one.sha256 not in there]
     if absent:
-        raise ReleaseError(f"pip left no wheel of {', '.join(absent)} with the digest of {REQUIREMENTS}")
+        raise ReleaseError(f"pip left no wheel of {', '.join(absent)} with the digest of {requirements}")
     return [_read(there[one.sha256], one) for one in wanted]
 
 
@@ -96,15 +96,15 @@ def _by_sha256(paths: Iterable[Path]) -> dict[str, Path]:
     return {file_sha256(path): path for path in paths}
 
 
-def _download(folder: Path) -> None:
+def _download(folder: Path, requirements: Path) -> None:
     say("release: fetching Python packages")
     words = ["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-    words += ["--require-hashes", "--dest", str(folder), "--requirement", str(REQUIREMENTS)]
+    words += ["--require-hashes", "--dest", str(folder), "--requirement", str(requirements)]
     try:
         run([sys.executable, "-m", "pip", *words], timeout_s=LIMIT_S)
     except CommandError as error:
         raise ReleaseError(
-            f"the packages in {REQUIREMENTS.name} cannot be fetched: {error}", hint="is there a network?"
+            f"the packages in {requirements.name} cannot be fetched: {error}", hint="is there a network?"
         ) from error
 
 

@@ -49,8 +49,18 @@ def test_ssh_keygen_accepts_the_signature_for_its_purpose_only(tmp_path: Path, s
     signature = sign(sums, str(key))
     assert _names(sums) == ["SHA256SUMS", "SHA256SUMS.sig"]
     signers = signers_file(tmp_path / "signers", me=key)
-    words = ["ssh-keygen", "-Y", "verify", "-I", "me@example.org", "-f", str(signers)]
-    words += ["-s", str(signature), "-n"]
+    words: list[str | Path] = [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-I",
+        "me@example.org",
+        "-f",
+        signers,
+        "-s",
+        signature,
+        "-n",
+    ]
     for namespace, status in ((NAMESPACE, 0), ("git", 255)):
         judged = subprocess.run(
             [*words, namespace], input=sums.read_bytes(), capture_output=True, check=False

@@ -183,17 +183,20 @@ def test_bsdtar_and_python_read_the_same(tmp_path: Path, sparse: Path) -> None:
     assert listing(tmp_path / "bsdtar") == listing(tmp_path / "python")
 
 
-def test_zeros_written_and_left_out_give_the_same_bytes(tmp_path: Path, sparse: Path) -> None:
+def test_zeros_written_and_left_out_give_the_same_bytes(tmp_path: Path) -> None:
     # What a file system has allocated is its own affair; GNU tar goes by it.
+    sparse = tmp_path / "sparse" / "image-1"
+    sparse.mkdir(parents=True)
+    write_sparse(sparse / "root_fs", 24 * MIB, (12_345, NOISE.randbytes(MIB)), (9 * MIB, b"x"))
     full = tmp_path / "full" / "image-1"
     full.mkdir(parents=True)
     kept = tmp_path / "kept"
     output_of("cp", "--sparse=never", sparse / "root_fs", kept)
     os.link(kept, full / "root_fs")
-    assert du_bytes(full) >= 256 * MIB
+    assert du_bytes(full) >= 24 * MIB
     assert sha256sum(_pack(tmp_path / "1.tar", full)) == sha256sum(_pack(tmp_path / "2.tar", sparse))
     # The file under its other name, the image, is left alone.
-    assert du_bytes(kept) >= 256 * MIB
+    assert du_bytes(kept) >= 24 * MIB
     assert same_files(kept, sparse / "root_fs")
 
 
@@ -216,7 +219,7 @@ def test_what_is_interrupted_leaves_no_tarball_and_the_next_is_whole(
 ) -> None:
     folder = tmp_path / "thing-1"
     folder.mkdir()
-    (folder / "large").write_bytes(NOISE.randbytes(6 * MIB))
+    (folder / "large").write_bytes(NOISE.randbytes(3 * MIB))
     target = tmp_path / "out" / "thing-1.tar.xz"
     packing = subprocess.Popen([sys.executable, "-c", PACK, target, folder, "xz"], stderr=subprocess.DEVNULL)
     end = time.monotonic() + LIMIT_S

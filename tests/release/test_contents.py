@@ -1,0 +1,135 @@
+"""What is put into the tarballs of commands and kernel."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from release_tools import LIMIT_S, listing
+
+import ssiuml
+from ssiuml.layer import Layer, write_layer
+from ssiuml.places import cache_root
+from ssiuml.release import ReleaseError
+from ssiuml.release.contents import (
+    MODULES,
+    copy_patches,
+    link_images,
+    write_commands,
+    write_kernel,
+    write_manifest,
+)
+from ssiuml.release.vendored import get_wheels
+from ssiuml.tree import Literal, Meta, file
+
+PACKAGE = Path(ssiuml.__file__).parent
+SCRIPTS: dict[str, str] = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all commands, elsewhere than this checkout."""
+    folder = tmp_path_factory.mktemp("utils")
+    wheels = get_wheels(cache_root(os.environ) / "downloads" / "python", offline=False)
+    write_commands(folder, SCRIPTS, PACKAGE, wheels)
+    return folder
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_each_command_runs_on_a_python_with_nothing_installed(
+    commands: Path, tmp_path: Path, command: str
+) -> None:
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or shutil.which("python3")
+    assert python is not None
+    done = subprocess.run(
+        [python, "-I", "-S", "-B", commands / "bin" / command, "--help"],
+        capture_output=True, text=True, check=False, timeout=LIMIT_S, cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert command in done.stdout
+
+
+def test_nothing_of_the_build_comes_along(commands: Path) -> None:
+    found = {path.name for path in (commands / MODULES / "ssiuml").iterdir()}
+    assert {"cli", "cluster", "gfs2"} <= found
+    assert not {"build", "release", "graph.py", "plan.py"} & found
+    assert not [line for line in listing(commands) if "__pycache__" in line]
+
+
+def test_a_foreign_package_that_is_not_brought_along_is_named_with_who_needs_it(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.run\)"):
+        write_commands(tmp_path, SCRIPTS, PACKAGE, [])
+
+
+VERSION = "6.1.0"
+MODULES_FOLDER = f"usr/lib/uml/modules/{VERSION}"
+
+
+def _kernel(folder: Path, files: dict[str, bytes]) -> Path:
+    """Write the archive of a kernel's files, and put it with a program into the tarball's folder."""
+    entries = [(path, file(Literal(data), Meta(mode=0o644))) for path, data in files.items()]
+    write_layer(folder / "packed.tar", Layer(entries))
+    program = folder / "linux-ssi"
+    program.write_bytes(b"\x7fELF")
+    (folder / "out").mkdir()
+    write_kernel(folder / "out", program, folder / "packed.tar", VERSION)
+    return folder / "out"
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["built here", "Debian's"])
+def test_the_kernels_options_modules_and_copyright_are_found(tmp_path: Path, ours: bool) -> None:
+    documents = "usr/share/doc/user-mode-linux"
+    config = (
+        {f"{MODULES_FOLDER}/config": b"CONFIG_UML=y\n"}
+        if ours
+        else {f"{documents}/config.gz": gzip.compress(b"CONFIG_UML=y\n")}
+    )
+    out = _kernel(
+        tmp_path,
+        {
+            f"{MODULES_FOLDER}/kernel/fuse.ko": b"ko",
+            f"{documents}/copyright": b"GPL",
+            f"{documents}/x": b"",
+            **config,
+        },
+    )
+    assert [line for line in listing(out) if line.startswith("f")] == [
+        "f 644 config",
+        "f 644 copyright",
+        "f 644 linux-ssi",
+        f"f 644 modules/{VERSION}/kernel/fuse.ko",
+    ]
+    assert (out / "config").read_bytes() == b"CONFIG_UML=y\n"
+
+
+def test_the_manifest_names_the_kernel_beside_and_keeps_the_rest(tmp_path: Path) -> None:
+    values = {"recipe": "x", "kernel": {"file": "linux-ssi", "version": VERSION}}
+    write_manifest(tmp_path, values, "linux-ssi-6.1.0-1")
+    written = json.loads((tmp_path / "manifest.json").read_text())
+    assert written["kernel"] == {"file": "../linux-ssi-6.1.0-1/linux-ssi", "version": VERSION}
+    write_manifest(tmp_path, values, None)
+    assert json.loads((tmp_path / "manifest.json").read_text())["kernel"] == values["kernel"]
+
+
+def test_images_are_more_names_of_the_same_files(tmp_path: Path) -> None:
+    (tmp_path / "root_fs").write_bytes(b"x")
+    (tmp_path / "out").mkdir()
+    link_images(tmp_path / "out", [tmp_path / "root_fs"])
+    assert (tmp_path / "out" / "root_fs").samefile(tmp_path / "root_fs")
+
+
+def test_patches_come_with_the_series_that_quilt_reads(tmp_path: Path) -> None:
+    patches = [tmp_path / "b.patch", tmp_path / "a.patch"]
+    for patch in patches:
+        patch.write_text(patch.name)
+    (tmp_path / "out").mkdir()
+    copy_patches(tmp_path / "out", [])
+    assert listing(tmp_path / "out") == []
+    copy_patches(tmp_path / "out", patches)
+    assert (tmp_path / "out/patches/series").read_text() == "b.patch\na.patch\n"
+    assert (tmp_path / "out/patches/a.patch").read_text() == "a.patch"
