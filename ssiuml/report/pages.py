@@ -12,7 +12,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.plan import Plan
 from ssiuml.release.version import release_of
 from ssiuml.report.facts import Row, bars_of, element, image_rows, map_of, package_rows
-from ssiuml.report.stepgraph import TOOL, draw_graph
+from ssiuml.report.stepgraph import TOOL, Direction, draw_graph
 from ssiuml.report.timeline import draw_timeline
 from ssiuml.states import State, states_of, summary
 from ssiuml.templates import render_page
@@ -30,7 +30,7 @@ class ReportError(SsiumlError):
 def write_graph(build: Build, plan: Plan) -> Path:
     """Draw all steps of the release into images/RECIPE/graph.svg; its path. CommandError."""
     target = plan.places.out / "graph.svg"
-    write_text(target, _graph(_states(build), plan))
+    write_text(target, _graph(_states(build), plan, "LR"))
     return target
 
 
@@ -52,9 +52,9 @@ def _states(build: Build) -> list[State]:
     return states_of(build.needed_by("release"))
 
 
-def _graph(states: list[State], plan: Plan) -> str:
+def _graph(states: list[State], plan: Plan, direction: Direction) -> str:
     host.require([TOOL])
-    return draw_graph(states, f"ssiuml: steps of {plan.loaded.name}")
+    return draw_graph(states, f"ssiuml: steps of {plan.loaded.name}", direction)
 
 
 def _variables(build: Build, plan: Plan) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _variables(build: Build, plan: Plan) -> dict[str, Any]:
         "package_count": count,
         "packages": packages,
         "map": map_of(plan.root_fs),
-        "graph": element(_graph(states, plan)),
+        "graph": element(_graph(states, plan, "TB")),
         "unverified": unverified(plan.recipe),
     }
 
@@ -98,5 +98,4 @@ def _figures(root: Any, packages: int) -> list[Row]:
 
 
 def _tarball(results: Any) -> Row:
-    size = format_size(results["size_bytes"])
-    return Row(Path(results["file"]).name, (size, size, results["sha256"]))
+    return Row(Path(results["file"]).name, (format_size(results["size_bytes"]), "", results["sha256"]))

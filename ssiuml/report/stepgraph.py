@@ -1,7 +1,7 @@
 """The graph of a build's steps as SVG, drawn by graphviz."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 from xml.sax.saxutils import escape
 
 from ssiuml.host import HostTool
@@ -10,6 +10,7 @@ from ssiuml.states import Kind, State, summary
 
 TOOL: Final = HostTool("dot", "graphviz", "draw the graph")
 LIMIT_S: Final = 60.0
+Direction = Literal["LR", "TB"]  # graphviz: rankdir
 FONT: Final = "DejaVu Sans, Verdana, sans-serif"
 # Ground, edge, style of the edge: what the colour says is there in words, too.
 _LOOKS: Final = {
@@ -20,18 +21,18 @@ _LOOKS: Final = {
 }
 
 
-def draw_graph(states: Sequence[State], title: str) -> str:
-    """The SVG of the steps and what each is made from; CommandError if graphviz fails.
+def draw_graph(states: Sequence[State], title: str, direction: Direction = "LR") -> str:
+    """The SVG of the steps and what each is made from, to the right or down; CommandError if graphviz fails.
 
     The same states give the same picture with the same graphviz.
     """
-    text = "\n".join(_lines(states, title))
+    text = "\n".join(_lines(states, title, direction))
     return run([TOOL.name, "-Tsvg"], timeout_s=LIMIT_S, stdin=text.encode(), merge_stderr=False)
 
 
-def _lines(states: Sequence[State], title: str) -> Iterator[str]:
+def _lines(states: Sequence[State], title: str, direction: Direction) -> Iterator[str]:
     yield "digraph steps {"
-    yield f'graph [rankdir=LR, ranksep=0.45, nodesep=0.18, pad=0.3, fontname="{FONT}"];'
+    yield f'graph [rankdir={direction}, ranksep=0.45, nodesep=0.18, pad=0.3, fontname="{FONT}"];'
     yield f"graph [labelloc=t, labeljust=l, label=<{_caption(states, title)}>];"
     yield f'node [shape=box, style="filled,rounded", fontname="{FONT}", fontsize=12, margin="0.14,0.06"];'
     yield 'edge [color="#8a93a0", arrowsize=0.6, penwidth=1.1];'
