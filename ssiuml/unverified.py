@@ -1,7 +1,7 @@
 """What a recipe's images rest on that nobody has held against the software of 2002.
 
 The downloads of the SSI/UML HOWTO and the programs in them are out of reach of this project's tests, which
-use stand-ins. What is said here stands in `doit show`, in the manifest and in README.
+use stand-ins. What is said here stands in `doit show`, in the manifest and in docs/rh72.md.
 """
 
 from ssiuml.recipe import (

@@ -39,3 +39,15 @@ def test_run_passes_a_command_on_with_its_help(name: str) -> None:
     )
     assert passed_on.stdout == said.stdout
     assert passed_on.stdout.startswith(f"usage: {name} ")
+
+
+def test_no_command_needs_what_only_releases_are_made_with() -> None:
+    script = (
+        "import sys; from ssiuml.cli.registry import COMMANDS, load_parser\n"
+        "for name in COMMANDS: load_parser(name)\n"
+        "print(*sorted({'doit', 'shtab'} & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.split() == []
