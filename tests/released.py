@@ -79,4 +79,4 @@ def compare(one: Path, other: Path) -> str:
         timeout=LIMIT_S,
         check=False,
     )
-    return told.stdout or f"{one} and {other} differ"
+    return told.stdout or f"{one} and {other} differ; diffoscope says: {told.stderr}"

@@ -32,6 +32,8 @@ NOT_RUN: Final = {
 }
 # Run by ./run test-long alone, and why.
 LONG: Final = {
+    "docs/releases.md: ./run release": "packs the default image, as test_release.py the small one",
+    "docs/releases.md: mkdir try && cd try": "it takes what the block before it makes",
     "README.md: ./run recipe=mine build-root": "installs a base of its own, a minute or two",
     "docs/rh72.md: ./run stand-ins && ./run recipe=rh72-stand-ins build-root check": "half a minute, and "
     "test_rh72.py builds and checks the same",

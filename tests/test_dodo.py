@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ import yaml
 from ssiuml.run import find_tool
 
 PROJECT = Path(__file__).parents[1]
-COPIED = ("dodo.py", "pyproject.toml", "recipes", "templates", "cluster-tools", "ssiuml")
+COPIED = ("dodo.py", "pyproject.toml", "LICENSE", "recipes", "templates", "cluster-tools", "ssiuml")
 LIMIT_S = 60.0
 
 # A mkfs.gfs2 that spoils what it should format, says that it has begun, and takes for ever.
@@ -279,7 +280,7 @@ def test_a_target_that_is_not_as_it_was_left_is_made_again(
     image = checkout.path / "images" / "mine" / "formatted" / "root_fs"
     damage(image)
     explained = checkout.doit("-s", "recipe=mine", "explain")
-    assert re.search(rf"mkfs +{re.escape(str(image))} (is gone|was changed since)", explained)
+    assert re.search(rf"^mkfs .*\n +{re.escape(str(image))} (is gone|was changed since)", explained, re.M)
     assert ".  mkfs" in checkout.doit("recipe=mine", "mkfs")
     check_with_fsck(image)
     assert "-- mkfs" in checkout.doit("recipe=mine", "mkfs")
@@ -287,25 +288,58 @@ def test_a_target_that_is_not_as_it_was_left_is_made_again(
 
 def test_explain_leaves_out_what_the_writer_of_the_root_does_not_need(checkout: Checkout) -> None:
     explained = checkout.doit("-s", MIN, "explain")
-    assert re.search(r"^copy-root +it has not been made yet", explained, re.MULTILINE)
+    assert re.search(r"^copy-root +never made$", explained, re.MULTILINE)
     assert not re.search(r"^(sparse|mkfs)", explained, re.MULTILINE)
     checkout.recipe("mine", FILLED)
-    assert re.search(
-        r"^mkfs +it has not been made yet", checkout.doit("-s", "recipe=mine", "explain"), re.MULTILINE
-    )
+    assert re.search(r"^mkfs +never made$", checkout.doit("-s", "recipe=mine", "explain"), re.MULTILINE)
+
+
+def test_explain_of_a_task_leaves_out_what_it_does_not_need(checkout: Checkout) -> None:
+    explained = checkout.doit("-s", MIN, "explain", "initrd:config")
+    names = [line.split()[0] for line in explained.splitlines() if "never made" in line]
+    assert names == ["cluster-config", "initrd-config"]
+    assert "2 of 2 steps would be made: 2 not timed yet" in explained
+    assert "nonsense: is no task with a step" in checkout.doit(MIN, "explain", "nonsense", status=1)
+
+
+def test_explain_says_how_long_steps_took_and_what_would_follow(checkout: Checkout) -> None:
+    checkout.doit(MIN, "initrd:config")
+    explained = checkout.doit("-s", MIN, "explain", "initrd:config")
+    assert re.search(r"^cluster-config +up to date +\d+\.\d s$", explained, re.MULTILINE)
+    assert "all 2 steps are up to date" in explained
+    with (checkout.path / "templates" / "hosts.j2").open("a") as template:
+        template.write("10.9.8.7 printer\n")
+    explained = checkout.doit("-s", MIN, "explain", "initrd:config")
+    digests = r"[0-9a-f]{12} -> [0-9a-f]{12}"
+    assert re.search(rf"^ +changed: templates\.hosts\.j2: {digests}$", explained, re.MULTILINE)
+    assert re.search(r"^initrd-config +would follow .*\n +after cluster-config$", explained, re.MULTILINE)
+    assert re.search(r"^2 of 2 steps would be made: \d+ s of work at the last time$", explained, re.MULTILINE)
+
+
+def test_the_graph_is_a_picture_with_every_step_and_its_state(checkout: Checkout) -> None:
+    checkout.doit(MIN, "cluster-config")
+    checkout.doit(MIN, "graph")
+    text = (checkout.out / "graph.svg").read_text()
+    root = ElementTree.fromstring(text)  # noqa: S314 - our own
+    words = ["".join(each.itertext()) for each in root.iter() if each.tag.endswith("}text")]
+    assert {"fetch", "copy-root", "release-root", "cluster-config"} <= set(words)
+    assert any(word.startswith("up to date, ") for word in words)
+
+
+def test_report_of_what_is_not_built_says_what_to_do(checkout: Checkout) -> None:
+    assert "./run build-root, then report" in checkout.doit(MIN, "report", status=1)
 
 
 def test_explain_names_the_reason_after_a_change_of_the_recipe(checkout: Checkout) -> None:
     checkout.recipe("mine", FILLED)
-    assert re.search(r"mkfs +it has not been made yet", checkout.doit("-s", "recipe=mine", "explain"))
     checkout.doit("recipe=mine", "mkfs", "cluster-config")
     explained = checkout.doit("-s", "recipe=mine", "explain")
-    assert not re.search(r"^(sparse|mkfs|cluster-config)", explained, re.MULTILINE)
+    assert re.findall(r"^(sparse|mkfs|cluster-config) +up to date", explained, re.MULTILINE)
 
     checkout.recipe("mine", FILLED.replace("writer", "journals: 4, writer"))
     explained = checkout.doit("-s", "recipe=mine", "explain")
-    assert re.search(r"^mkfs +input 'filesystem' changed$", explained, re.MULTILINE)
-    assert not re.search(r"^(sparse|cluster-config)", explained, re.MULTILINE)
+    assert re.search(r"^mkfs .*\n +changed: filesystem\.journals: 3 -> 4$", explained, re.MULTILINE)
+    assert re.search(r"^cluster-config +up to date", explained, re.MULTILINE)
     again = checkout.doit("recipe=mine", "mkfs", "cluster-config")
     assert ".  mkfs" in again
     assert "-- sparse" in again
