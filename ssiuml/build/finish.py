@@ -14,10 +14,12 @@ def add_steps(graph: StepGraph) -> None:
     plan, recipe = graph.plan, graph.recipe
 
     def describe() -> Values:
+        fetched = graph.results("fetch")
         values = manifest.describe(
             plan.loaded,
             images=_images(graph),
             kernel=_kernel(graph),
+            base={"locked": fetched["base"]["locked"]} if "base" in fetched else {},
             packages=graph.results("base")["facts"].get("packages", {}),
             unverified=unverified(recipe),
             epoch=plan.epoch,
@@ -28,7 +30,7 @@ def add_steps(graph: StepGraph) -> None:
     def inputs() -> Values:
         return {"recipe": digest_of(recipe.model_dump(mode="json"))}
 
-    wanted = ("base", "kernel", "copy-root", "gfsconf", "initrd", "initrd-memexp")
+    wanted = ("fetch", "base", "kernel", "copy-root", "gfsconf", "initrd", "initrd-memexp")
     graph.add("build-root", [name for name in wanted if name in graph.steps], inputs, describe, plan.manifest)
 
 
@@ -53,5 +55,7 @@ def _kernel(graph: StepGraph) -> dict[str, Any]:
     if "kernel" not in graph.steps:
         return kernel
     facts = graph.results("kernel")
-    origin = {"package": facts["package"]} if facts["package"] else {}
+    origin = {}
+    if facts["package"]:
+        origin = {"package": facts["package"], "locked": graph.results("fetch")["kernel_locked"]}
     return {**kernel, "file": graph.plan.kernel.name, **origin, "sha256": facts["sha256"]}
