@@ -1,7 +1,7 @@
 """The task graph: from a recipe to a root image, a kernel and a RAM disk that boot.
 
-``doit [recipe=NAME] [offline=yes] TASK``; without a task it is build-root. What the steps do is in the
-package ssiuml.
+``doit [recipe=NAME] [offline=yes] [frozen=yes] TASK``; without a task it is build-root. What the steps do is
+in the package ssiuml.
 """
 
 import os
@@ -25,8 +25,12 @@ from ssiuml.unverified import unverified
 PROJECT = Path(__file__).parent
 RECIPES = PROJECT / "recipes"
 OFFLINE = get_var("offline", "no") == "yes"
-PLAN = graph.load(lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ, offline=OFFLINE))
-BUILD = Build(PLAN)
+FROZEN = get_var("frozen", "no") == "yes"
+PLAN = graph.load(
+    lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ, offline=OFFLINE, frozen=FROZEN)
+)
+BUILD = graph.load(lambda: Build(PLAN))
+graph.load(BUILD.require_locked)
 OUT = PLAN.places.out
 WORKFLOWS = PROJECT / ".github" / "workflows"
 SHELL_SCRIPTS = (
@@ -267,6 +271,16 @@ def task_report() -> graph.Task:
         print(write_report(BUILD, PLAN))
 
     return {"actions": [graph.reported(write)], "verbosity": 2}
+
+
+def task_lock() -> graph.Task | None:
+    """Lock the packages that the mirrors have now, in recipes/NAME.lock, and show what changed."""
+
+    def lock() -> None:
+        session.begin(OUT)
+        print("\n".join(BUILD.renew_lock()))
+
+    return {"actions": [graph.reported(lock)], "task_dep": ["host-tools"], "verbosity": 2}
 
 
 def task_distclean() -> graph.Task | None:

@@ -1,16 +1,22 @@
-"""The base layer: the distribution's packages, installed by mmdebstrap without being root (HOWTO 5.1)."""
+"""The base layer: the distribution's packages, installed by mmdebstrap without being root (HOWTO 5.1).
+
+What is installed is decided before: exactly these files, which mmdebstrap gets as an archive of its own.
+"""
 
 import os
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml.apt import Apt, sources_list
+from ssiuml.apt import sources_list
 from ssiuml.atomic import replacing
-from ssiuml.cache import Cache, Entry
+from ssiuml.cache import Cache, CacheError, Entry
+from ssiuml.debian.deb import Debs, Selection, paragraphs
+from ssiuml.debian.fetch import is_there, path_of
 from ssiuml.errors import SsiumlError
 from ssiuml.layer import Layer, merge, read_layer
 from ssiuml.progress import stages
@@ -23,8 +29,9 @@ from ssiuml.tree import Tree
 TIMEOUT_S: Final = 3600.0
 # The unpacked base, its tar and mmdebstrap's copies of the packages, for some 200 packages.
 SPACE_NEEDED_BYTES: Final = 1 << 30
+SUFFIX: Final = ".tar"
 # Counts up when a change here gives other bytes for the same inputs.
-VERSION: Final = 1
+VERSION: Final = 2
 
 # What a person does not miss on a cluster node and what makes up half of the small files.
 DPKG_OPTIONS: Final = (
@@ -53,44 +60,50 @@ class BaseError(SsiumlError):
     """The base cannot be installed."""
 
 
-def inputs(recipe: Recipe, epoch: int) -> dict[str, Any]:
+def inputs(recipe: Recipe, selection: Selection, epoch: int) -> dict[str, Any]:
     """What decides the bytes of the base; *epoch* is SOURCE_DATE_EPOCH in seconds."""
     return {
         "version": VERSION,
         "sources": sources_list(recipe.packaged),
-        "suite": recipe.packaged.suite,
-        "packages": sorted(recipe.all_packages),
+        # Both are marked as installed for their own sake.
+        "include": sorted({*recipe.all_packages, *selection.required}),
+        "packages": {name: deb.sha256 for name, deb in selection.packages.items()},
         "dpkg_options": list(DPKG_OPTIONS),
         "customize": list(_CUSTOMIZE),
         "source_date_epoch": epoch,
     }
 
 
-def get_or_make(cache: Cache, recipe: Recipe, epoch: int, apt: Apt) -> Entry:
+def get_or_make(cache: Cache, recipe: Recipe, selection: Selection, epoch: int, folder: Path) -> Entry:
     """Return the base layer's entry; installs the packages if the cache has none for these inputs.
 
-    The entry's facts hold ``packages``: version by name, and ``size_bytes``. Packages in *apt*'s archives
-    are not fetched again. Raises CommandError if mmdebstrap fails, SpaceError if the disk is too full.
+    Their files are in *folder*. The entry's facts hold ``packages``: version by name, and ``size_bytes``.
+    Raises CommandError if mmdebstrap fails, BaseError if it installs anything else, CacheError if a package's
+    file is damaged, SpaceError if the disk is too full.
     """
-    values = inputs(recipe, epoch)
-    return cache.get_or_make("base", values, ".tar", lambda path: _make(path, recipe, values, apt))
+    values = inputs(recipe, selection, epoch)
+    return cache.get_or_make(
+        "base", values, SUFFIX, lambda path: _make(path, values, selection.packages, folder)
+    )
 
 
-def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
+def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
     # mmdebstrap unpacks below TMPDIR. A folder of the cache will not do for that: in a user namespace
     # it runs under ids that cannot enter a private folder of ours.
     # Its name stands for this entry of this cache, whose lock we hold: nobody else works in there.
     scratch = Path(tempfile.gettempdir(), f"ssiuml-base.{os.geteuid()}.{digest_of(str(path.resolve()))[:24]}")
-    for folder in {path.parent, scratch.parent}:
-        require_space(folder, SPACE_NEEDED_BYTES, "installing the base")
+    for place in {path.parent, scratch.parent}:
+        require_space(place, SPACE_NEEDED_BYTES, "installing the base")
     with replacing(path) as part, _scratch_folder(scratch), stages("base") as show:
 
         def on_line(line: str) -> None:
             if line.startswith("I: "):
                 show(line.removeprefix("I: "))
 
+        archive = scratch / "archive"
+        _make_archive(archive, debs, folder)
         run(
-            [*PLAIN_UMASK, *_command(recipe, values, apt, part)],
+            [*PLAIN_UMASK, *_command(values, archive, part)],
             timeout_s=TIMEOUT_S,
             env={
                 "TMPDIR": str(scratch),
@@ -99,8 +112,37 @@ def _make(path: Path, recipe: Recipe, values: Values, apt: Apt) -> Values:
             },
             on_line=on_line,
         )
-    tree = merge([read_layer(path)])
-    return {"packages": installed_packages(tree), "size_bytes": path.stat().st_size}
+        installed = installed_packages(merge([read_layer(part)]))
+        _require_same(debs, installed)
+    return {"packages": installed, "size_bytes": path.stat().st_size}
+
+
+def _make_archive(archive: Path, debs: Debs, folder: Path) -> None:
+    """Copy the files, and write the index of an archive that has these alone."""
+    archive.mkdir()
+    for name, deb in debs.items():
+        origin, copy = path_of(folder, deb), archive / f"{name}.deb"
+        shutil.copyfile(origin, copy)
+        copy.chmod(0o644)  # mmdebstrap may read under an id that is not ours
+        if not is_there(copy, deb):
+            origin.unlink()
+            raise CacheError(
+                f"{origin}: was damaged (its SHA-256 is no longer {deb.sha256})",
+                hint="it has been removed; the same command again fetches it anew",
+            )
+    index = archive / "Packages"
+    run(["apt-ftparchive", "packages", "."], timeout_s=TIMEOUT_S, cwd=archive, stdout=index)
+    index.chmod(0o644)
+
+
+def _require_same(debs: Debs, installed: dict[str, str]) -> None:
+    wanted = {name: deb.version for name, deb in debs.items()}
+    if installed != wanted:
+        differing = sorted({name for name, _ in installed.items() ^ wanted.items()})
+        raise BaseError(
+            f"mmdebstrap installed other packages than it was given: {', '.join(differing)}",
+            hint="is the lock older than this program? ./run lock chooses anew",
+        )
 
 
 @contextmanager
@@ -140,38 +182,31 @@ def _in_private_mounts() -> list[str]:
     return words
 
 
-def _command(recipe: Recipe, values: Values, apt: Apt, target: Path) -> list[str]:
-    archives = "/var/cache/apt/archives"
+def _command(values: Values, archive: Path, target: Path) -> list[str]:
+    # With empty lines in between, as mmdebstrap itself writes it.
+    text = values["sources"].strip().replace("\n", "\n\n") + "\n"
+    sources = f'printf %s {shlex.quote(text)} >"$1"/etc/apt/sources.list'
     return [
         *_in_private_mounts(),
         "mmdebstrap",
-        "--variant=minbase",
+        # What else Debian requires is among the packages to include.
+        "--variant=essential",
         "--architectures=amd64",
         "--format=tar",
-        f"--include={','.join(values['packages'])}",
+        f"--include={','.join(values['include'])}",
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
-        # Take what has been fetched already; mmdebstrap's manual names these three for that.
-        "--skip=download/empty",
-        f'--setup-hook=mkdir -p "$1"{archives}',
-        f"--setup-hook=sync-in {shlex.quote(str(apt.archives))} {archives}",
-        *(f"--customize-hook={script}" for script in _CUSTOMIZE),
-        recipe.packaged.suite,
+        *(f"--customize-hook={script}" for script in (*_CUSTOMIZE, sources)),
+        "",  # whatever suite: the archive has no other
         str(target),
-        *sources_list(recipe.packaged).splitlines(),
+        # Trusted, since each file was held against its SHA-256 when it was copied there.
+        f"deb [trusted=yes] copy:{archive} ./",
     ]
 
 
 def installed_packages(tree: Tree) -> dict[str, str]:
-    """Version by package name, from the dpkg status file of a tree (deb822 form, dpkg manual)."""
-    packages: dict[str, str] = {}
-    name = ""
-    for line in tree.lookup("var/lib/dpkg/status").read().decode().splitlines():
-        key, _, value = line.partition(": ")
-        if key == "Package":
-            name = value
-        elif key == "Version":
-            packages[name] = value
-    return packages
+    """Version by package name, from the dpkg status file of a tree."""
+    status = tree.lookup("var/lib/dpkg/status").read().decode()
+    return {record["Package"]: record["Version"] for record in paragraphs(status)}
 
 
 def layer_of(entry: Entry) -> Layer:

@@ -8,7 +8,7 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.run import CommandError, run
-from ssiuml.sources.fetch import UNAVAILABLE
+from ssiuml.sources.mirrors import UNAVAILABLE
 
 LIMIT_S: Final = 4 * 3600.0
 DONE: Final = "done"

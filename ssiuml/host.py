@@ -36,6 +36,7 @@ HOST_TOOLS: Final = (
     HostTool("apt-get", "apt", "download packages"),
     HostTool("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring", "verify packages"),
     HostTool("dpkg-deb", "dpkg", "unpack the kernel package"),
+    HostTool("apt-ftparchive", "apt-utils", "list the packages of the base for mmdebstrap"),
     HostTool("mmdebstrap", "mmdebstrap", "install the base"),
     HostTool("fakechroot", "fakechroot", "install the base as an ordinary user"),
     HostTool("fakeroot", "fakeroot", "install the base as an ordinary user"),

@@ -81,13 +81,15 @@ def describe(
     *,
     images: Mapping[str, Mapping[str, Any]],
     kernel: Mapping[str, Any],
+    base: Mapping[str, Any],
     packages: Mapping[str, str],
     unverified: Sequence[str],
     epoch: int,
 ) -> dict[str, Any]:
     """Put the manifest together; *images*, by key, and *kernel* are given with ``file`` and their facts.
 
-    A kernel that the recipe does not have has no ``file``.
+    *base* is what is known of the base besides its packages. A kernel that the recipe does not have has no
+    ``file``.
     """
     recipe = loaded.recipe
     return {
@@ -96,6 +98,7 @@ def describe(
         "description": recipe.description,
         **{key: dict(facts) for key, facts in images.items()},
         "kernel": dict(kernel),
+        "base": dict(base),
         "filesystem": {
             **recipe.filesystem.model_dump(mode="json"),
             "lock_table": recipe.filesystem.lock_table,

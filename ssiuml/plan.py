@@ -9,6 +9,15 @@ from pathlib import Path
 from ssiuml import base
 from ssiuml.apt import Apt
 from ssiuml.cache import Cache
+from ssiuml.debian.deb import Selection
+from ssiuml.debian.lock import (
+    BaseLock,
+    KernelLock,
+    base_lock_for,
+    kernel_lock_for,
+    kernel_package,
+    request_of,
+)
 from ssiuml.errors import UsageError
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
@@ -29,6 +38,7 @@ class Plan:
     places: Places
     epoch: int
     offline: bool = False  # take what is there, fetch nothing
+    frozen: bool = False  # refuse whatever is not as the lock file has it
     distcc: bool = False  # compile the kernel on other machines, too
     epoch_given: bool = False  # by SOURCE_DATE_EPOCH, and not by the recipe
     signing_key: str | None = None  # what releases are signed with, see ssiuml.release.signing
@@ -51,23 +61,19 @@ class Plan:
         key = digest_of(distribution.model_dump(mode="json"))[:16]
         return Apt(self.places.cache / "downloads" / f"apt-{key}", distribution)
 
-    @property
-    def base_inputs(self) -> dict[str, object]:
-        return base.inputs(self.recipe, self.epoch)
+    def base_inputs(self, selection: Selection) -> dict[str, object]:
+        return base.inputs(self.recipe, selection, self.epoch)
 
     @property
     def fetch_inputs(self) -> dict[str, object]:
+        locks = {"base": self.base_lock, "kernel": self.kernel_lock}
         return {
             "distribution": self.recipe.packaged.model_dump(mode="json"),
             "packages": sorted(self.recipe.all_packages),
-            "kernel": self._kernel_package,
+            "kernel": kernel_package(self.recipe),
+            "locks": {name: lock and digest_of(lock.model_dump()) for name, lock in locks.items()},
             **self.source_inputs,
         }
-
-    @property
-    def _kernel_package(self) -> list[str | None]:
-        kernel = self.recipe.kernel.model_dump(mode="json")
-        return [kernel.get("package"), kernel.get("version")]
 
     @property
     def source_inputs(self) -> dict[str, object]:
@@ -83,10 +89,25 @@ class Plan:
         return self.places.cache / "downloads"
 
     @property
+    def debs(self) -> Path:
+        """Where the files of packages lie."""
+        return self.downloads / "packages"
+
+    @property
     def lock(self) -> LockFile:
-        """What the sources were when they were first fetched."""
+        """What went in when it was first fetched, or last locked."""
         own, *others = (path.with_suffix(".lock") for path in self.loaded.paths)
         return LockFile(own, tuple(LockFile(other) for other in others))
+
+    @functools.cached_property
+    def base_lock(self) -> BaseLock | None:
+        """The lock that counts for the packages of the base; LockError if a lock file is damaged."""
+        return base_lock_for(self.lock, request_of(self.recipe))
+
+    @functools.cached_property
+    def kernel_lock(self) -> KernelLock | None:
+        """The lock that counts for the kernel's package, where it comes in one."""
+        return kernel_lock_for(self.lock, kernel_package(self.recipe))
 
     def source(self, name: str) -> Source:
         download = self.recipe.sources[name]
@@ -176,7 +197,9 @@ class Plan:
         return self.places.out / "initrd" / f"{name}.cpio.gz"
 
 
-def make_plan(name: str, project: Path, environ: Mapping[str, str], *, offline: bool = False) -> Plan:
+def make_plan(
+    name: str, project: Path, environ: Mapping[str, str], *, offline: bool = False, frozen: bool = False
+) -> Plan:
     """Load the recipe *name* of the checkout *project*; the only place that reads the environment.
 
     SOURCE_DATE_EPOCH goes before the recipe's source_date_epoch (reproducible-builds.org). Raises
@@ -194,6 +217,7 @@ def make_plan(name: str, project: Path, environ: Mapping[str, str], *, offline: 
         places,
         int(text),
         offline,
+        frozen,
         distcc=bool(environ.get("DISTCC_HOSTS")),
         epoch_given="SOURCE_DATE_EPOCH" in environ,
         signing_key=environ.get("SSIUML_SIGNING_KEY") or None,

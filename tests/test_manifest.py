@@ -21,6 +21,7 @@ def written(tmp_path: Path) -> Path:
             "initrd": {"file": "initrd-ssi.img"},
         },
         kernel={"file": "linux-ssi", "version": "6.1"},
+        base={"locked": True},
         packages={"corosync": "3.1.7"},
         unverified=[],
         epoch=1_700_000_000,

@@ -5,10 +5,22 @@ data's way: base, cluster-tools, modules, config, demo and prune give layers; me
 tree goes into the root image, and parts of it into the RAM disk. Which steps there are the recipe decides.
 """
 
-from ssiuml.build import configuration, contents, finish, origin, pools, ramdisk, releasing, root, storage
+from ssiuml.build import (
+    configuration,
+    contents,
+    finish,
+    locking,
+    origin,
+    pools,
+    ramdisk,
+    releasing,
+    root,
+    storage,
+)
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.errors import UsageError
 from ssiuml.plan import Plan
+from ssiuml.sources.lock import FrozenError
 from ssiuml.steps import Step
 from ssiuml.tree import Tree
 
@@ -64,6 +76,16 @@ class Build:
     def tree(self) -> Tree:
         """What is in the root; its layers are made."""
         return self._graph.tree()
+
+    def require_locked(self) -> None:
+        """FrozenError if the plan is frozen and something goes in that is not locked."""
+        problems = origin.not_locked(self._graph) if self._graph.plan.frozen else []
+        if problems:
+            raise FrozenError("\n".join(problems), hint="lock it without --frozen, or undo what has changed")
+
+    def renew_lock(self) -> list[str]:
+        """Lock the packages that the mirrors have now; return what changed, as lines for people."""
+        return locking.renew(self._graph)
 
     def check_root(self) -> None:
         """Have somebody else look at the root, or write it; see ssiuml.build.root.check_root."""

@@ -15,12 +15,14 @@ def add_steps(graph: StepGraph) -> None:
     plan, recipe = graph.plan, graph.recipe
 
     def describe() -> Values:
+        fetched = graph.results("fetch")
         values = manifest.describe(
             plan.loaded,
             images={
                 key: {"file": path.name, **graph.results(name)} for key, (name, path) in images(graph).items()
             },
             kernel=_kernel(graph),
+            base={"locked": fetched["base"]["locked"]} if "base" in fetched else {},
             packages=graph.results("base")["facts"].get("packages", {}),
             unverified=unverified(recipe),
             epoch=plan.epoch,
@@ -32,7 +34,7 @@ def add_steps(graph: StepGraph) -> None:
         return {"recipe": digest_of(recipe.model_dump(mode="json"))}
 
     kernel = ["kernel"] if "kernel" in graph.steps else []
-    after = ["base", *kernel, *(name for name, _ in images(graph).values())]
+    after = ["fetch", "base", *kernel, *(name for name, _ in images(graph).values())]
     graph.add("build-root", after, inputs, describe, plan.manifest)
 
 
@@ -53,5 +55,7 @@ def _kernel(graph: StepGraph) -> dict[str, Any]:
     if "kernel" not in graph.steps:
         return kernel
     facts = graph.results("kernel")
-    origin = {"package": facts["package"]} if facts["package"] else {}
+    origin = {}
+    if facts["package"]:
+        origin = {"package": facts["package"], "locked": graph.results("fetch")["kernel_locked"]}
     return {**kernel, "file": graph.plan.kernel.name, **origin, "sha256": facts["sha256"]}

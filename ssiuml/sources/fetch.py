@@ -1,28 +1,20 @@
 """One source: taken from the downloads that are there, else from its mirrors, and held against its pin."""
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote, urlsplit
 
-from ssiuml.atomic import part_of, write_text
+from ssiuml.atomic import write_text
 from ssiuml.cache import locked
 from ssiuml.errors import SsiumlError
 from ssiuml.progress import say, stages
-from ssiuml.sources.http import SILENCE_LIMIT_S, DownloadError, download
+from ssiuml.sources.http import SILENCE_LIMIT_S
 from ssiuml.sources.lock import LockFile, Pin, today
-from ssiuml.sparse import require_space
+from ssiuml.sources.mirrors import MirrorsError, fetch_from_mirrors
 from ssiuml.steps import file_sha256
 from ssiuml.units import format_size
-
-TRIES: Final = 5  # of one mirror, while it gives something
-
-
-UNAVAILABLE: Final = "no mirror has given it"
 
 
 class SourceError(SsiumlError):
@@ -117,58 +109,27 @@ def _pin(source: Source, lock: LockFile, found: Fetched) -> None:
 
 
 def _fetch(source: Source, path: Path, wanted: str | None, lock: LockFile, silence_limit_s: float) -> Fetched:
-    told = []
-    for url in source.urls:
-        try:
-            sha256 = _from(url, source, path, silence_limit_s)
-        except DownloadError as error:
-            told.append(f"{url}: {error.message}")
-            continue
-        if wanted is not None and sha256 != wanted:
-            told.append(f"{url}: gives SHA-256 {sha256}, wanted is {wanted}")
-            _discard(path)
-            continue
-        part_of(path).replace(path)
-        _discard(path)
-        _remember(path, sha256)
-        return Fetched(path, sha256, path.stat().st_size, url)
-    lines = "\n  ".join(told)
-    raise SourceError(
-        f"sources.{source.name}: {UNAVAILABLE}\n  {lines}",
-        hint=f"put the file into {path.parent} as {source.file_name}, or add a mirror to the recipe; "
-        f"if a wrong file was pinned, remove the entry {source.name} from {lock.path}",
-    )
-
-
-def _from(url: str, source: Source, path: Path, silence_limit_s: float) -> str:
-    part = part_of(path)
-    if urlsplit(url).scheme == "file":
-        _discard(path)  # what another mirror has left cannot go on behind these bytes, nor they behind it
-        _copy_file(Path(unquote(urlsplit(url).path)), part, source.limit_bytes)
-        return file_sha256(part)
-    with stages(f"fetch {source.name}") as show:
-        show(url)
-        for number in range(1, TRIES + 1):
-            before = part.stat().st_size if part.exists() else 0
-            try:
-                download(
-                    url,
-                    part,
-                    source.limit_bytes,
-                    silence_limit_s=silence_limit_s,
-                    on_bytes=_teller(show),
-                )
-                break
-            except DownloadError as error:
-                after = part.stat().st_size if part.exists() else 0
-                if not error.again or (number == TRIES and after <= before):
-                    raise
-                show(f"{error.message}; going on")
-            except OSError as error:
-                raise SourceError(f"{part}: cannot be written: {error.strerror}") from error
-        else:
-            raise DownloadError(f"broke off {TRIES} times")
-    return file_sha256(part)
+    try:
+        with stages(f"fetch {source.name}") as show:
+            url, sha256 = fetch_from_mirrors(
+                source.urls,
+                path,
+                sha256=wanted,
+                limit_bytes=source.limit_bytes,
+                show=show,
+                on_bytes=_teller(show),
+                silence_limit_s=silence_limit_s,
+            )
+    except MirrorsError as error:
+        raise SourceError(
+            f"sources.{source.name}: {error.message}",
+            hint=f"put the file into {path.parent} as {source.file_name}, or add a mirror to the recipe; "
+            f"if a wrong file was pinned, remove the entry {source.name} from {lock.path}",
+        ) from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be written: {error.strerror}") from error
+    _remember(path, sha256)
+    return Fetched(path, sha256, path.stat().st_size, url)
 
 
 def _teller(show: Callable[[str], None]) -> Callable[[int, int | None], None]:
@@ -183,25 +144,6 @@ def _teller(show: Callable[[str], None]) -> Callable[[int, int | None], None]:
             show(f"{format_size(done)} of {format_size(total)}" if total else format_size(done))
 
     return tell
-
-
-def _copy_file(origin: Path, part: Path, limit_bytes: int) -> None:
-    try:
-        size = origin.stat().st_size
-        if not size:
-            raise DownloadError("is an empty file")
-        if size > limit_bytes:
-            raise DownloadError(f"has {format_size(size)}, the limit is {format_size(limit_bytes)}")
-        require_space(part.parent, size, f"a copy of {origin}")
-        shutil.copyfile(origin, part)
-    except OSError as error:
-        raise DownloadError(f"cannot be read: {error.strerror}") from error
-
-
-def _discard(path: Path) -> None:
-    part = part_of(path)
-    part.unlink(missing_ok=True)
-    part.with_name(f"{part.name}.json").unlink(missing_ok=True)
 
 
 def _side_file(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urljoin, urlsplit
@@ -18,14 +18,19 @@ SILENCE_LIMIT_S: Final = 60.0
 CHUNK_BYTES: Final = 1 << 14  # what is lost at most when a connection breaks
 MAX_REDIRECTS: Final = 10
 _PARTIAL, _OK, _RANGE = 206, 200, 416
+_ABSENT: Final = (404, 410)
 
 
 class DownloadError(SsiumlError):
-    """A mirror does not give the file; *again*: what came so far is good, and asking again may help."""
+    """A mirror does not give the file; *again*: what came so far is good, and asking again may help.
 
-    def __init__(self, message: str, *, again: bool = False) -> None:
+    *absent*: it says that it does not have such a file.
+    """
+
+    def __init__(self, message: str, *, again: bool = False, absent: bool = False) -> None:
         super().__init__(message)
         self.again = again
+        self.absent = absent
 
 
 def download(
@@ -35,11 +40,13 @@ def download(
     *,
     silence_limit_s: float = SILENCE_LIMIT_S,
     on_bytes: Callable[[int, int | None], None],
+    session: requests.Session | None = None,
 ) -> None:
     """Fetch *url* to the file *part*, going on behind what is there from the same URL and version.
 
-    *on_bytes* is told how many bytes there are, and of how many if that is known. Raises DownloadError if
-    the server fails, says nothing for *silence_limit_s* or gives more than *limit_bytes*.
+    *on_bytes* is told how many bytes there are, and of how many if that is known. Connections of *session*
+    are used again. Raises DownloadError if the server fails, says nothing for *silence_limit_s* or gives more
+    than *limit_bytes*.
     """
     state = part.with_name(f"{part.name}.json")
     validator = _validator(state, url)
@@ -50,8 +57,8 @@ def download(
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     try:
         with (
-            requests.Session() as session,
-            closing(_answer(session, url, headers, (CONNECT_LIMIT_S, silence_limit_s))) as answer,
+            nullcontext(session) if session else requests.Session() as used,
+            closing(_answer(used, url, headers, (CONNECT_LIMIT_S, silence_limit_s))) as answer,
         ):
             _receive(answer, part, state, have, limit_bytes, on_bytes, url)
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
@@ -90,7 +97,8 @@ def _receive(
         raise DownloadError("no longer has what was fetched so far", again=True)
     if answer.status_code not in (_OK, _PARTIAL):
         again = answer.status_code >= 500
-        raise DownloadError(f"answers {answer.status_code} {answer.reason}", again=again)
+        absent = answer.status_code in _ABSENT
+        raise DownloadError(f"answers {answer.status_code} {answer.reason}", again=again, absent=absent)
     # What download sites show in place of a file that they do not have.
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         raise DownloadError("gives a web page in place of the file")

@@ -48,6 +48,7 @@ class Bench:
             loaded,
             images={key: {"file": name} for key, name in names.items()},
             kernel={"version": "2.4.16-21um", "parameters": []},
+            base={},
             packages={},
             unverified=[],
             epoch=0,

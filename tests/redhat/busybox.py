@@ -7,8 +7,9 @@ from typing import Final
 
 from filelock import FileLock
 
-from ssiuml.apt import Apt
+from ssiuml.apt import Apt, archives
 from ssiuml.atomic import replacing
+from ssiuml.debian.fetch import fetch_debs, path_of
 from ssiuml.places import cache_root
 from ssiuml.recipe import PackagesDistribution
 from ssiuml.run import run
@@ -33,9 +34,11 @@ def _fetch(folder: Path, program: Path) -> None:
     distribution = PackagesDistribution(name="debian", suite="bookworm", mirror=mirror)
     apt = Apt(folder / "apt", distribution, architecture="i386")
     apt.update()
-    package = apt.download(_PACKAGE)
-    run(["dpkg-deb", "--extract", package, folder / "package"], timeout_s=_LIMIT_S)
+    deb = apt.find(_PACKAGE)
+    fetch_debs({_PACKAGE: deb}, folder=folder / "debs", archives=archives(distribution))
+    run(["dpkg-deb", "--extract", path_of(folder / "debs", deb), folder / "package"], timeout_s=_LIMIT_S)
     with replacing(program) as part:
         shutil.copy2(folder / "package/bin/busybox", part)
-    shutil.rmtree(folder / "package")
+    for name in ("package", "debs"):
+        shutil.rmtree(folder / name)
     shutil.rmtree(folder / "apt")

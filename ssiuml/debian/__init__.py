@@ -1,0 +1,1 @@
+"""Debian's packages as files: which ones exactly, locked beside the recipe, fetched and verified."""
