@@ -37,7 +37,9 @@ def root_parts(graph: StepGraph, tree: Tree) -> list[Part]:
 
     distribution = graph.recipe.distribution
     if isinstance(distribution, PackagesDistribution):
-        parts = debian_parts(tree, distribution.name, distribution.suite, {})
+        debs = graph.results("fetch")["base"]["selection"]["packages"]
+        digests = {name: deb["sha256"] for name, deb in debs.items()}
+        parts = debian_parts(tree, distribution.name, distribution.suite, digests)
     else:
         parts = source_parts(graph)
     return [*parts, *(kernel_parts(graph) if "kernel" in graph.steps else [])]
