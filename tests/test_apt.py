@@ -1,6 +1,7 @@
 """Packages by way of a real apt-get with lists of its own; one `apt-get update` for all tests."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ssiuml.apt import Apt, NetworkError, NoPackageError, sources_list
+from ssiuml.apt import Apt, NetworkError, NoPackageError, NoVersionError, archives, sources_list
 from ssiuml.build import Build
+from ssiuml.debian.fetch import fetch_debs, path_of
 from ssiuml.errors import RecipeError
 from ssiuml.plan import make_plan
 from ssiuml.recipe import PackagesDistribution
@@ -92,33 +94,60 @@ def apt(tmp_path_factory: pytest.TempPathFactory) -> Apt:
     return apt
 
 
-def test_a_package_is_downloaded_and_is_that_package(apt: Apt) -> None:
-    path = apt.download("usr-is-merged")
+def test_a_package_is_found_and_is_that_package(apt: Apt, tmp_path: Path) -> None:
+    deb = apt.find("usr-is-merged")
+    fetch_debs({"usr-is-merged": deb}, folder=tmp_path, archives=archives(apt.distribution))
     fields = subprocess.run(
-        ["dpkg-deb", "-f", path, "Package", "Architecture"], capture_output=True, text=True, check=True
+        ["dpkg-deb", "-W", "--showformat=${Package} ${Version} ${Architecture}", path_of(tmp_path, deb)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert "Package: usr-is-merged" in fields.stdout
-    assert path.parent == apt.archives
-    before = path.stat().st_mtime_ns
-    assert apt.download("usr-is-merged") == path
-    assert path.stat().st_mtime_ns == before
+    assert fields.stdout == f"usr-is-merged {deb.version} {deb.architecture}"
+    assert apt.find("usr-is-merged", deb.version) == deb
+
+
+def test_a_version_that_does_not_exist_is_told_with_those_that_do(apt: Apt) -> None:
+    with pytest.raises(NoVersionError, match=r"usr-is-merged is not there in version 1:2") as caught:
+        apt.find("usr-is-merged", "1:2")
+    assert apt.find("usr-is-merged").version in caught.value.there.split(", ")
 
 
 def test_a_package_that_does_not_exist_is_named(apt: Apt) -> None:
     with pytest.raises(NoPackageError) as caught:
-        apt.download("no-such-package-1")
+        apt.find("no-such-package-1")
     assert caught.value.names == ["no-such-package-1"]
+
+
+def test_what_is_chosen_is_closed_under_its_dependencies_and_has_what_debian_requires(apt: Apt) -> None:
+    """As apt itself sees it: with the choice installed there is nothing that is broken or missing."""
+    chosen = apt.resolve(["netbase", "openssh-server"])
+    assert {"netbase", "openssh-server", "libc6", "bash", "dpkg"} <= chosen.packages.keys()
+    assert "apt" in chosen.required
+    assert chosen.packages["libc6"].file.startswith("pool/")
+    environ = {**os.environ, "APT_CONFIG": str(apt.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+    names = [f"{name}={deb.version}" for name, deb in chosen.packages.items()]
+    shown = subprocess.run(
+        ["apt-cache", "show", *names], env=environ, capture_output=True, text=True, check=True
+    )
+    status = apt.folder / "status-of-test"
+    status.write_text(
+        re.sub(r"^Package: .*", r"\g<0>\nStatus: install ok installed", shown.stdout, flags=re.M)
+    )
+    words = ["-s", "-o", f"Dir::State::status={status}", "dist-upgrade"]
+    planned = subprocess.run(["apt-get", *words], env=environ, capture_output=True, text=True, check=True)
+    assert "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded" in planned.stdout
 
 
 def test_all_packages_that_do_not_exist_are_named_at_once(apt: Apt) -> None:
     with pytest.raises(NoPackageError) as caught:
-        apt.download_with_dependencies(["netbase", "no-such-package-1", "no-such-package-2"])
+        apt.resolve(["netbase", "no-such-package-1", "no-such-package-2"])
     assert caught.value.names == ["no-such-package-1", "no-such-package-2"]
 
 
 def test_a_virtual_package_without_a_candidate_is_named(apt: Apt) -> None:
     with pytest.raises(NoPackageError) as caught:
-        apt.download_with_dependencies(["mail-transport-agent"])
+        apt.resolve(["mail-transport-agent"])
     assert caught.value.names == ["mail-transport-agent"]
 
 

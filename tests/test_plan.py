@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from ssiuml.debian.deb import Deb, Selection
 from ssiuml.errors import RecipeError, UsageError
 from ssiuml.plan import Plan, make_plan
 
 PROJECT = Path(__file__).parents[1]
+SELECTION = Selection(
+    required=[],
+    packages={"acl": Deb(version="1", architecture="amd64", size=1, sha256="0" * 64, file="pool/acl.deb")},
+)
 
 
 @pytest.fixture
@@ -69,14 +74,14 @@ def test_making_a_plan_writes_nothing(project: Path) -> None:
     before = sorted(project.rglob("*"))
     made = plan(project)
     assert made.fetch_stamp
-    assert made.base_inputs
-    assert made.apt.archives
+    assert made.base_inputs(SELECTION)
+    assert made.apt.folder
     assert sorted(project.rglob("*")) == before
 
 
 def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(project: Path) -> None:
     one, other = plan(project, "bookworm"), plan(project, "bookworm-min")
-    assert one.base_inputs == other.base_inputs
+    assert one.base_inputs(SELECTION) == other.base_inputs(SELECTION)
     assert one.fetch_stamp == other.fetch_stamp
     assert one.apt == other.apt
 
@@ -95,5 +100,5 @@ def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(projec
 def test_other_packages_or_sources_are_another_base(project: Path, change: str) -> None:
     (project / "recipes" / "mine.yaml").write_text(f"description: mine\nextends: bookworm\n{change}\n")
     one, other = plan(project, "bookworm"), plan(project, "mine")
-    assert one.base_inputs != other.base_inputs
+    assert one.base_inputs(SELECTION) != other.base_inputs(SELECTION)
     assert one.fetch_stamp != other.fetch_stamp

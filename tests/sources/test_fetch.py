@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from http_server import Web, web_server
 
 from ssiuml.sources import Fetched, LockFile, Source, SourceError, fetch
@@ -249,10 +250,12 @@ def test_two_at_once_fetch_it_once(bench: Bench, web: Web) -> None:
     ("text", "said"),
     [
         ("[]", "is no mapping"),
-        ("base: 5", "base: has not the keys"),
-        ("base: {url: x, size: x, sha256: x, date: x}", "the size 'x' is no number"),
-        ("base: {url: x, size: 5, sha256: x, date: x}", "'x' is no SHA-256"),
-        ("base: {", "line 1, column 8"),
+        ("sources: 5", "sources: is no mapping"),
+        ("sources: {base: 5}", "sources.base: has not the keys"),
+        ("bases: {}", "bases: is none of its sections, sources, base, kernel"),
+        ("sources: {base: {url: x, size: x, sha256: x, date: x}}", "the size 'x' is no number"),
+        ("sources: {base: {url: x, size: 5, sha256: x, date: x}}", "'x' is no SHA-256"),
+        ("base: [}", "line 1, column 8"),
     ],
 )
 def test_damaged_lock_file_is_an_error_with_its_name(bench: Bench, text: str, said: str) -> None:
@@ -262,6 +265,28 @@ def test_damaged_lock_file_is_an_error_with_its_name(bench: Bench, text: str, sa
         bench.lock.pins()
     assert said in str(caught.value)
     assert "mine.lock" in str(caught.value)
+
+
+def test_lock_file_of_versions_that_pinned_sources_alone_is_read_and_rewritten(bench: Bench) -> None:
+    bench.lock.path.parent.mkdir()
+    bench.lock.path.write_text(f"base: {{url: 'http://x', size: 5, sha256: {SHA256}, date: '2026-01-01'}}\n")
+    assert bench.lock.pins() == {"base": Pin("http://x", 5, SHA256, "2026-01-01")}
+    bench.lock.add("demo", Pin("http://y", 6, SHA256, "2026-01-02"))
+    assert set(yaml.safe_load(bench.lock.path.read_text())) == {"sources"}
+    assert set(bench.lock.pins()) == {"base", "demo"}
+
+
+def test_a_section_that_is_written_leaves_the_others_and_the_file_goes_with_the_last(bench: Bench) -> None:
+    pin = Pin("http://x", 5, SHA256, "2026-01-01")
+    bench.lock.write(base={"date": "x"}, kernel={"date": "y"})
+    bench.lock.add("base", pin)
+    bench.lock.write(base={"date": "z"})
+    assert (bench.lock.section("base"), bench.lock.section("kernel")) == ({"date": "z"}, {"date": "y"})
+    assert bench.lock.pins() == {"base": pin}
+    bench.lock.write(base=None, kernel=None)
+    assert list(yaml.safe_load(bench.lock.path.read_text())) == ["sources"]
+    bench.lock.write(sources=None)
+    assert not bench.lock.path.exists()
 
 
 def test_lock_file_is_the_same_text_in_whatever_order_sources_came(tmp_path: Path) -> None:

@@ -1,0 +1,409 @@
+"""Locks from end to end, with a mirror of the test's own that moves on; apt and gpg judge what it signs."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from http_server import web_server
+from local_mirror import LocalMirror, sha256_of
+
+from ssiuml import apt
+from ssiuml.build import Build
+from ssiuml.debian.fetch import PackageError
+from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.plan import Plan, make_plan
+from ssiuml.sources.lock import FrozenError, LockError
+from ssiuml.steps import StepError, Values
+
+PROJECT = Path(__file__).parents[2]
+BASE = ["basics", "library", "needed", "tool"]
+DATE = "20260101T000000Z"
+NOWHERE = "http://127.0.0.1:9/debian"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A project with the recipe ``mine`` and a cache."""
+
+    folder: Path
+    mirror: LocalMirror
+    cache: str = "cache"
+
+    def recipe(self, name: str = "mine", extends: str = "bookworm", text: str = "") -> None:
+        whole = f"description: for a test\nextends: {extends}\n{text}"
+        (self.folder / "recipes" / f"{name}.yaml").write_text(whole)
+
+    def mine(self, *, packages: str = "tool", **distribution: str | None) -> None:
+        chosen = {"mirror": self.mirror.url, "security_mirror": None, **distribution}
+        text = f"distribution: {json.dumps(chosen)}\npackages: [{packages}]\nkernel: {{package: kernel}}\n"
+        self.recipe(text=text)
+
+    def plan(self, name: str = "mine", **words: bool) -> Plan:
+        return make_plan(name, self.folder, {"SSIUML_CACHE": str(self.folder / self.cache)}, **words)
+
+    def lock(self, name: str = "mine") -> list[str]:
+        return Build(self.plan(name)).renew_lock()
+
+    def fetch(self, name: str = "mine", **words: bool) -> Values:
+        step = Build(self.plan(name, **words)).steps["fetch"]
+        step.run()
+        assert step.is_current()
+        return step.results()
+
+    def locked(self, name: str = "mine") -> Mapping[str, Any]:
+        values = yaml.safe_load((self.folder / "recipes" / f"{name}.lock").read_text())
+        assert isinstance(values, dict)
+        return values
+
+    def elsewhere(self) -> "Bench":
+        """The same project on another machine: with an empty cache."""
+        return replace(self, cache="elsewhere")
+
+    def deb(self, name: str) -> Path:
+        (path,) = (self.folder / self.cache / "downloads" / "packages").glob(f"{name}_*.deb")
+        return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    (tmp_path / "project" / "recipes").mkdir(parents=True)
+    for path in (PROJECT / "recipes").glob("*.yaml"):
+        (tmp_path / "project" / "recipes" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "mirror").mkdir()
+    with web_server() as web:
+        mirror = LocalMirror(tmp_path / "mirror", web)
+        monkeypatch.setattr(apt, "KEYRING", mirror.keyring)
+        mirror.make("basics", "1.0", Essential="yes", Priority="required")
+        mirror.make("needed", "2:1.0-1", Priority="required")
+        mirror.make("library", "1.0~rc1+b2")
+        mirror.make("tool", "1.0", Depends="library (>= 1.0~)")
+        mirror.make("other", "1.0")
+        mirror.make("kernel", "6.1um4")
+        mirror.publish()
+        bench = Bench(tmp_path / "project", mirror)
+        bench.mine()
+        yield bench
+        mirror.close()
+
+
+def move_on(mirror: LocalMirror, *names: str) -> None:
+    """What a mirror does: a newer version comes, the one before is gone."""
+    for name in names or ("library",):
+        mirror.make(name, "2.0")
+    mirror.publish()
+
+
+def test_lock_has_what_the_mirror_has_of_exactly_the_packages_that_are_needed(bench: Bench) -> None:
+    table = [line.split() for line in bench.lock()]
+    values = bench.locked()
+    assert sorted(values["base"]["packages"]) == BASE
+    assert (values["base"]["requested"], values["base"]["required"]) == (["tool"], ["needed"])
+    assert list(values["kernel"]["packages"]) == ["kernel"]
+    for name, deb in {**values["base"]["packages"], **values["kernel"]["packages"]}.items():
+        path = bench.mirror.packages[name]
+        assert deb["sha256"] == sha256_of(path) == sha256_of(bench.deb(name))
+        assert deb["size"] == path.stat().st_size
+        assert deb["file"] == str(path.relative_to(bench.mirror.folder))
+    assert ["needed", "-", "2:1.0-1"] in table
+    assert ["library", "-", "1.0~rc1+b2"] in table
+    assert " ".join(table[-1]) == "recipes/mine.lock is written"
+
+
+def test_each_package_has_a_line_of_its_own(bench: Bench) -> None:
+    bench.lock()
+    lines = (bench.folder / "recipes" / "mine.lock").read_text().splitlines()
+    for name in (*BASE, "kernel"):
+        assert sum(sha256_of(bench.mirror.packages[name]) in line for line in lines) == 1
+
+
+def test_second_lock_changes_nothing_and_a_moved_mirror_shows_in_a_table(bench: Bench) -> None:
+    bench.lock()
+    file = bench.folder / "recipes" / "mine.lock"
+    before = file.read_bytes()
+    assert bench.lock() == ["nothing changed"]
+    assert file.read_bytes() == before
+    bench.mine(packages="other")
+    move_on(bench.mirror, "needed")
+    table = [line.split() for line in bench.lock()]
+    assert table == [
+        ["package", "before", "now"],
+        ["library", "1.0~rc1+b2", "-"],
+        ["needed", "2:1.0-1", "2.0"],
+        ["other", "-", "1.0"],
+        ["tool", "1.0", "-"],
+        ["recipes/mine.lock", "is", "written"],
+    ]
+
+
+def test_locked_build_takes_the_files_by_their_paths_and_needs_no_lists(bench: Bench) -> None:
+    bench.lock()
+    for path in [path for path in bench.mirror.web.paths if "/dists/" in path]:
+        del bench.mirror.web.paths[path]
+    results = bench.elsewhere().fetch(frozen=True)
+    assert (results["base"]["locked"], results["kernel_locked"]) == (True, True)
+    assert sha256_of(Path(results["kernel_package"])) == sha256_of(bench.mirror.packages["kernel"])
+    for name in BASE:
+        assert sha256_of(bench.elsewhere().deb(name)) == sha256_of(bench.mirror.packages[name])
+
+
+def test_lock_and_no_lock_choose_the_same(bench: Bench) -> None:
+    without = bench.fetch()
+    bench.lock()
+    assert without["base"]["selection"] == bench.fetch()["base"]["selection"]
+    assert (without["base"]["locked"], bench.fetch()["base"]["locked"]) == (False, True)
+
+
+def test_without_a_lock_the_build_says_so_once_and_how_to_lock(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.fetch()
+    said = capfd.readouterr().err
+    assert said.count("does not lock") == 2
+    assert "recipes/mine.lock does not lock the packages; recipes/mine.lock does not lock kernel" in said
+    assert "./run recipe=mine lock" in said
+
+
+def test_dropped_version_is_named_and_the_build_goes_on_with_what_the_mirror_has(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.lock()
+    move_on(bench.mirror, "library", "tool")
+    capfd.readouterr()
+    results = bench.elsewhere().fetch()
+    said = capfd.readouterr().err
+    assert "the mirrors no longer have library 1.0~rc1+b2, tool 1.0: the lock is stale" in said
+    assert "./run recipe=mine lock" in said
+    date = str(bench.locked()["base"]["date"])
+    assert f'distribution.snapshot: "{date}"' in said
+    assert results["base"]["selection"]["packages"]["library"]["version"] == "2.0"
+    assert (results["base"]["locked"], results["kernel_locked"]) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["library", "kernel"])
+def test_frozen_refuses_a_dropped_version_even_after_a_build_that_went_on(bench: Bench, name: str) -> None:
+    bench.lock()
+    move_on(bench.mirror, name)
+    for _ in range(2):
+        with pytest.raises(FrozenError, match=f"no longer have {name} .*: the lock is stale"):
+            bench.elsewhere().fetch(frozen=True)
+        bench.elsewhere().fetch()
+
+
+def test_what_is_in_the_cache_outlives_the_mirror_and_the_network(bench: Bench) -> None:
+    bench.lock()
+    before = bench.locked()["base"]["packages"]
+    move_on(bench.mirror, *BASE, "kernel")
+    bench.mirror.web.requests.clear()
+    assert bench.fetch(frozen=True, offline=True)["base"]["selection"]["packages"] == before
+    assert bench.mirror.web.requests == []
+
+
+def test_snapshot_has_what_the_mirrors_dropped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.lock()
+    web = bench.mirror.web
+    old = bench.mirror.packages["library"]
+    web.serve(f"/archive/debian/{DATE}/{old.relative_to(bench.mirror.folder)}", old.read_bytes())
+    for name in ("basics", "needed", "tool", "kernel"):
+        path = bench.mirror.packages[name]
+        web.serve(f"/archive/debian/{DATE}/{path.relative_to(bench.mirror.folder)}", path.read_bytes())
+    move_on(bench.mirror)
+    monkeypatch.setattr(apt, "SNAPSHOT_URL", web.url("/archive"))
+    bench.mine(snapshot=DATE)
+    results = bench.elsewhere().fetch(frozen=True)
+    assert results["base"]["selection"]["packages"]["library"]["version"] == "1.0~rc1+b2"
+
+
+def test_offline_names_what_is_not_there(bench: Bench) -> None:
+    bench.lock()
+    bench.deb("library").unlink()
+    with pytest.raises(PackageError, match=r"^library: not in the cache, and nothing may be fetched"):
+        bench.fetch(offline=True)
+    bench.mine(packages="other")
+    with pytest.raises(StepError, match="the packages are not all there, and offline is set"):
+        bench.fetch(offline=True)
+
+
+@pytest.mark.parametrize("name", ["library", "kernel"])
+def test_file_in_the_cache_that_was_tampered_with_is_fetched_again(bench: Bench, name: str) -> None:
+    bench.lock()
+    path = bench.deb(name)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"X")
+    bench.fetch(frozen=True)
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_file_that_the_mirror_has_changed_is_refused_with_both_digests(bench: Bench, frozen: bool) -> None:
+    bench.lock()
+    path = bench.mirror.packages["library"]
+    other = path.read_bytes()[:-1] + b"X"
+    bench.mirror.web.serve(f"/debian/{path.relative_to(bench.mirror.folder)}", other)
+    elsewhere = bench.elsewhere()
+    with pytest.raises(PackageError, match=r"package library 1\.0~rc1") as caught:
+        elsewhere.fetch(frozen=frozen)
+    assert f"gives SHA-256 {hashlib.sha256(other).hexdigest()}, wanted is {sha256_of(path)}" in str(
+        caught.value
+    )
+    assert list((elsewhere.folder / elsewhere.cache).rglob("library_*")) == []
+
+
+def test_network_that_cannot_be_reached_makes_no_lock_stale(bench: Bench) -> None:
+    bench.lock()
+    bench.mine(mirror=NOWHERE)
+    with pytest.raises(PackageError, match="refused") as caught:
+        bench.elsewhere().fetch()
+    assert f"is {NOWHERE} the right mirror?" in str(caught.value)
+
+
+def test_another_mirror_needs_no_other_lock(bench: Bench) -> None:
+    bench.lock()
+    bench.mine(mirror=bench.mirror.url + "/")
+    assert bench.fetch(frozen=True)["base"]["locked"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "packages: [other]",
+            "mine.lock is stale, the recipe's packages are others: with other, without tool",
+        ),
+        ("extra_packages: [other]", "mine.lock is stale, the recipe's packages are others: with other$"),
+        ("distribution: {components: [main, contrib]}", "are others: of bookworm main contrib"),
+        (
+            "kernel: {package: other}",
+            "mine.lock is stale, the recipe's kernel comes in other, locked is kernel",
+        ),
+    ],
+)
+def test_lock_of_other_packages_is_stale_and_refused_when_frozen(
+    bench: Bench, change: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.lock()
+    bench.recipe("changed", extends="mine", text=change + "\n")
+    (bench.folder / "recipes" / "mine.lock").rename(bench.folder / "recipes" / "changed.lock")
+    with pytest.raises(FrozenError, match=f"(?m){said.replace('mine', 'changed')}"):
+        Build(bench.plan("changed", frozen=True)).require_locked()
+    with pytest.raises(FrozenError):
+        bench.fetch("changed", frozen=True)
+    capfd.readouterr()
+    if "contrib" not in change:  # the mirror has no such part
+        bench.fetch("changed")
+        assert "is stale" in capfd.readouterr().err
+
+
+def test_without_a_lock_frozen_refuses_and_with_one_it_does_not(bench: Bench) -> None:
+    with pytest.raises(FrozenError, match="does not lock the packages"):
+        Build(bench.plan(frozen=True)).require_locked()
+    Build(bench.plan()).require_locked()
+    bench.lock()
+    Build(bench.plan(frozen=True)).require_locked()
+
+
+def test_recipe_inherits_the_lock_of_the_packages_that_it_inherits(bench: Bench) -> None:
+    bench.lock()
+    bench.recipe("child", extends="mine", text="sizes: {root_fs: 3 GiB}\n")
+    assert bench.fetch("child", frozen=True)["base"]["locked"]
+    assert bench.lock("child") == ["nothing changed"]
+    assert not (bench.folder / "recipes" / "child.lock").exists()
+
+
+def test_own_lock_has_only_what_is_not_inherited_and_goes_first(bench: Bench) -> None:
+    bench.lock()
+    bench.recipe("child", extends="mine", text="kernel: {package: other}\n")
+    assert bench.lock("child")[-1] == "recipes/child.lock is written"
+    assert list(bench.locked("child")) == ["kernel"]
+    assert bench.fetch("child", frozen=True)["kernel_package"].endswith("/other_1.0_amd64.deb")
+
+    move_on(bench.mirror)
+    bench.lock("child")
+    assert set(bench.locked("child")) == {"base", "kernel"}
+    chosen = bench.fetch("child", frozen=True)["base"]["selection"]["packages"]
+    assert chosen["library"]["version"] == "2.0"
+    assert bench.fetch(frozen=True)["base"]["selection"]["packages"]["library"]["version"] == "1.0~rc1+b2"
+
+    bench.lock()
+    bench.recipe("child", extends="mine")
+    assert bench.lock("child") == ["recipes/child.lock is no longer needed"]
+
+
+def test_renewed_lock_makes_fetch_and_base_stale(bench: Bench) -> None:
+    bench.lock()
+    bench.fetch()
+    before = base_inputs(bench.plan())
+    move_on(bench.mirror)
+    bench.lock()
+    assert Build(bench.plan()).steps["fetch"].reasons() == ["it has not been made yet"]
+    bench.fetch()
+    assert base_inputs(bench.plan()) != before
+
+
+def base_inputs(plan: Plan) -> object:
+    lock = plan.base_lock
+    assert lock is not None
+    return plan.base_inputs(lock.selection)
+
+
+def test_package_that_is_gone_from_the_cache_before_the_base_is_made_is_fetched_again(bench: Bench) -> None:
+    bench.lock()
+    bench.fetch()
+    bench.deb("library").unlink()
+    (reason,) = Build(bench.plan()).steps["fetch"].reasons()
+    assert reason == "1 packages are no longer in the cache, such as library"
+    bench.fetch()
+    assert bench.deb("library").is_file()
+
+
+@pytest.mark.parametrize("word", ["offline", "frozen"])
+def test_lock_is_not_renewed_offline_or_frozen(bench: Bench, word: str) -> None:
+    plan = replace(bench.plan(), offline=word == "offline", frozen=word == "frozen")
+    with pytest.raises(UsageError, match=f"--{word}"):
+        Build(plan).renew_lock()
+
+
+def test_recipe_without_packages_has_nothing_to_lock(bench: Bench) -> None:
+    with pytest.raises(UsageError, match="rh72 has no packages to lock"):
+        bench.lock("rh72")
+    with pytest.raises(FrozenError, match=r"recipes/rh72.lock does not pin the source 'base'"):
+        Build(bench.plan("rh72", frozen=True)).require_locked()
+
+
+def test_lock_that_cannot_be_had_leaves_the_one_before(bench: Bench) -> None:
+    bench.lock()
+    before = bench.locked()
+    bench.mirror.make("library", "2.0")
+    bench.mirror.publish()
+    (path,) = (path for path in bench.mirror.web.paths if "library_2.0" in path)
+    del bench.mirror.web.paths[path]
+    with pytest.raises(SsiumlError, match=r"the mirrors no longer have library 2\.0"):
+        bench.lock()
+    assert bench.locked() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("version: '1.0'", "version: 'a b'", "base.packages.tool.version: "),
+        ("sha256: ", "sha256: x", r"base.packages.basics.sha256: "),
+        ("file: pool/", "file: ../pool/", "base.packages.basics.file: "),
+        ("suite: ", "sweet: ", "base.suite: "),
+        ("\nkernel:\n", "\nkernel: 5\nsources:\n", "kernel: "),
+        ("basics:", "-oDir::Bin::dpkg=x:", "base.packages.-oDir::Bin::dpkg=x"),
+    ],
+)
+def test_damaged_lock_is_told_with_file_and_key(bench: Bench, old: str, new: str, said: str) -> None:
+    bench.lock()
+    path = bench.folder / "recipes" / "mine.lock"
+    text = path.read_text()
+    at = text.index("tool:" if "tool" in said else old)
+    path.write_text(text[:at] + text[at:].replace(old, new, 1))
+    with pytest.raises(LockError) as caught:
+        bench.fetch()
+    assert f"{path}: {said}" in str(caught.value)
+    assert "remove it to lock anew" in str(caught.value)
