@@ -25,21 +25,27 @@ DOCUMENTS: Final = (
 BLOCKS: Final = {block.name: block for document in DOCUMENTS for block in blocks_of(PROJECT, document)}
 QUICK_START: Final = "README.md: ./run build-root"
 
-# Not run here at all, and why.
-NOT_RUN: Final = {
-    "CONTRIBUTING.md: ./run lint": "the project's own tests and measurements, of which this one is a part",
-    "docs/rh72.md: ./run recipe=rh72 build-root": "it needs what was published in 2002 and mirrors have lost",
-}
-# Run by ./run test-long alone, and why.
-LONG: Final = {
-    "docs/releases.md: ./run release": "packs the default image, as test_release.py the small one",
-    "docs/releases.md: mkdir try && cd try": "it takes what the block before it makes",
-    "README.md: ./run recipe=mine build-root": "installs a base of its own, a minute or two",
-    "docs/rh72.md: ./run stand-ins && ./run recipe=rh72-stand-ins build-root check": "half a minute, and "
-    "test_rh72.py builds and checks the same",
-    "docs/kernel.md: ./run recipe=bookworm-ssi build-root": "compiles Linux, six minutes and more",
+LONG: Final = "run by ./run test-long alone"
+NEVER: Final = "not run here"
+# All that is typed is run by ./run test, but for these.
+EXCEPTIONS: Final = {
+    "CONTRIBUTING.md: ./run lint": (NEVER, "the project's own tests, of which this one is a part"),
+    "README.md: ./run recipe=mine build-root": (LONG, "installs a base of its own, a minute or two"),
+    "docs/kernel.md: ./run recipe=bookworm-ssi build-root": (LONG, "compiles Linux, six minutes and more"),
+    "docs/releases.md: ./run release": (LONG, "packs the default image, as test_release.py the small one"),
+    "docs/releases.md: mkdir try && cd try": (LONG, "takes what the block before it makes"),
+    "docs/rh72.md: ./run recipe=rh72 build-root": (NEVER, "needs the files of 2002, which mirrors have lost"),
+    "docs/rh72.md: ./run stand-ins && ./run recipe=rh72-stand-ins build-root check": (
+        LONG,
+        "half a minute, and test_rh72.py builds and checks the same",
+    ),
 }
 TYPED_BLOCKS: Final = [block for block in BLOCKS.values() if block.language in (TYPED, SESSION)]
+
+
+def when(block: Block) -> str:
+    """When the block is run: LONG, NEVER, or with all other tests."""
+    return EXCEPTIONS.get(block.name, ("", ""))[0]
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +99,8 @@ def test_no_two_blocks_of_a_document_begin_alike() -> None:
     assert len(BLOCKS) == sum(len(blocks_of(PROJECT, document)) for document in DOCUMENTS)
 
 
-def test_the_tables_name_blocks_that_exist() -> None:
-    assert {*NOT_RUN, *LONG} <= {block.name for block in TYPED_BLOCKS}
-    assert not {*NOT_RUN} & {*LONG}
+def test_the_table_names_blocks_that_exist() -> None:
+    assert set(EXCEPTIONS) <= {block.name for block in TYPED_BLOCKS}
 
 
 def test_the_lines_that_a_session_shows_are_told_apart() -> None:
@@ -110,9 +115,9 @@ def test_the_lines_that_a_session_shows_are_told_apart() -> None:
 @pytest.mark.parametrize(
     "block",
     [
-        pytest.param(block, id=block.name, marks=[pytest.mark.long] if block.name in LONG else [])
+        pytest.param(block, id=block.name, marks=[pytest.mark.long] if when(block) == LONG else [])
         for block in TYPED_BLOCKS
-        if block.name not in NOT_RUN
+        if when(block) != NEVER
     ],
 )
 def test_what_a_reader_types_works(checkout: Shell, block: Block) -> None:

@@ -108,6 +108,8 @@ class Starting:
         log.info("node %d: is dead: %s", member.number, how)
         if running.members.get(member.number) is member:
             del running.members[member.number]
+        # Said at once: who has waited for the end listens no longer than until the next pause.
+        running.emit(member, phase="ended", reason=how, in_order=left)
         member.gone.set()
         member.first_seen.set()
         await member.close()
@@ -115,4 +117,3 @@ class Starting:
             member.settled.set_result(False)
         self._admission.look()
         running.write_state()
-        running.emit(member, phase="ended", reason=how, in_order=left)
