@@ -11,6 +11,7 @@ from doit.task import dict_to_task
 from ssiuml import graph, session
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.steps import Step
+from ssiuml.timings import timing_file
 
 
 def failing(error: BaseException) -> TaskFailed | None:
@@ -117,7 +118,7 @@ def test_clean_touches_nothing_outside_of_the_images_folder(tmp_path: Path, fetc
         return list(paths)
 
     assert paths_of(fetch) == []
-    assert paths_of(mkfs) == [mkfs.stamp, *mkfs.files]
+    assert paths_of(mkfs) == [mkfs.stamp, *mkfs.files, timing_file(mkfs.stamp)]
 
 
 @pytest.fixture
