@@ -18,11 +18,15 @@ class LocalMirror:
     folder: Path
     web: Web
     packages: dict[str, Path] = field(default_factory=dict)  # the newest file of each, by name
-    fields: dict[str, dict[str, str]] = field(default_factory=dict)  # what its versions have in common
 
     @property
     def url(self) -> str:
         return self.web.url("/debian")
+
+    def __post_init__(self) -> None:
+        self.packages.update(
+            {path.name.partition("_")[0]: path for path in self.folder.glob("pool/**/*.deb")}
+        )
 
     @property
     def keyring(self) -> Path:
@@ -31,9 +35,8 @@ class LocalMirror:
     def make(self, name: str, version: str, **fields: str) -> Path:
         """Make a package, in place of that name's version before; it is not published yet.
 
-        *fields* of its control file hold for later versions, too.
+        Its control file has *fields*, and what those of the version before were besides.
         """
-        self.fields.setdefault(name, fields)
         root = self.folder / "roots" / f"{name}_{version}"
         (root / "DEBIAN").mkdir(parents=True)
         values = {
@@ -42,8 +45,8 @@ class LocalMirror:
             "Architecture": "amd64",
             "Maintainer": "Nobody <nobody@localhost>",
             "Description": "for a test",
-            "Priority": "optional",
-            **self.fields[name],
+            **self._fields_before(name),
+            **fields,
         }
         text = "".join(f"{key}: {value}\n" for key, value in values.items())
         (root / "DEBIAN" / "control").write_text(text)
@@ -58,12 +61,23 @@ class LocalMirror:
         self.packages[name] = path
         return path
 
+    def _fields_before(self, name: str) -> dict[str, str]:
+        if name not in self.packages:
+            return {}
+        path = self.packages[name]
+        text = self._run("dpkg-deb", "--field", str(path), "Essential", "Priority", "Depends").decode()
+        return dict(line.split(": ", 1) for line in text.splitlines())
+
     def publish(self) -> None:
         """Serve the packages that were made last, with indices of these alone, and nothing from before."""
         for served in [served for served in self.web.paths if served.startswith("/debian/")]:
             del self.web.paths[served]
         for suite in SUITES:
             self._write_indices(suite)
+        self.serve()
+
+    def serve(self) -> None:
+        """Serve what is in the folder."""
         for path in (*self.folder.glob("pool/**/*.deb"), *self.folder.glob("dists/**/*")):
             if path.is_file():
                 self.web.serve(f"/debian/{path.relative_to(self.folder)}", path.read_bytes())

@@ -127,6 +127,32 @@ def test_initrd_is_three_archives_in_one_under_its_limit(built: Checkout) -> Non
     assert "gfs2.ko" in names
 
 
+def test_base_is_exactly_what_was_fetched_and_has_no_trace_of_how(built: Checkout, tmp_path: Path) -> None:
+    (base,) = (built.cache / "base").glob("*.tar")
+    (stamp,) = (built.cache / "downloads").glob("fetch-*.json")
+    fetched = json.loads(stamp.read_text())["results"]["base"]
+    admin = "./var/lib/dpkg"
+    subprocess.run(["tar", "-x", "-C", tmp_path, "-f", base, admin, "./etc/apt"], check=True)
+    words = [
+        "dpkg-query",
+        f"--admindir={tmp_path / admin}",
+        "-W",
+        "-f",
+        "${Package} ${Version} ${db:Status-Abbrev}\n",
+    ]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True)
+    packages = fetched["selection"]["packages"]
+    wanted = {(name, deb["version"], "ii") for name, deb in packages.items()}
+    assert {tuple(line.split()) for line in shown.stdout.splitlines()} == wanted
+    manifest = json.loads((built.images / "manifest.json").read_text())
+    assert manifest["packages"] == {name: deb["version"] for name, deb in packages.items()}
+    assert manifest["base"] == {"locked": fetched["locked"]}
+    sources = (tmp_path / "etc" / "apt" / "sources.list").read_text()
+    assert sources.count("http://deb.debian.org/debian bookworm") == 2
+    found = subprocess.run(["grep", "-c", "-a", "-e", "ssiuml-base", "-e", "copy:/", base], check=False)
+    assert found.returncode == 1
+
+
 def test_nothing_secret_or_unique_is_in_the_base(built: Checkout) -> None:
     (base,) = (built.cache / "base").glob("*.tar")
     tree = merge([read_layer(base)])
@@ -293,7 +319,8 @@ def test_package_that_does_not_exist_is_named_with_its_line(variant: Checkout) -
 
 
 def test_without_network_the_mirror_is_named(variant: Checkout) -> None:
-    changed(variant, "distribution: {mirror: 'http://127.0.0.1:9/debian', security_mirror: null}\n")
+    nowhere = "distribution: {mirror: 'http://127.0.0.1:9/debian', security_mirror: null}\n"
+    changed(variant, f"{nowhere}extra_packages: [gdb]\n")  # what is not locked
     outcome = variant.doit("fetch")
     assert outcome.status == 1
     assert "the package lists of bookworm cannot be fetched" in outcome.output

@@ -136,7 +136,9 @@ def test_list_shows_the_steps_in_the_order_of_the_howto_each_with_a_line(checkou
     howto = ["fetch", "base", "sparse", "cluster-config", "mkfs", "cluster-tools", "kernel", "modules"]
     howto += ["config", "prune", "copy-root", "initrd", "build-root"]
     assert [name for name in names if name in howto] == howto
-    assert {"host-tools", "check", "recipes", "show", "explain", "distclean", "lint", "test"} <= set(names)
+    assert {"host-tools", "check", "recipes", "show", "explain", "lock", "distclean", "lint", "test"} <= set(
+        names
+    )
 
 
 def test_list_of_rh72_reads_like_section_5_of_the_howto(checkout: Checkout) -> None:
@@ -466,5 +468,54 @@ def test_no_network_fails_fetch_with_status_1_and_the_mirror(checkout: Checkout)
     chosen = f"distribution: {{mirror: '{mirror}', security_mirror: null}}"
     checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\n")
     output = checkout.doit("recipe=mine", "fetch", status=1)
-    assert mirror in output
+    assert f"is {mirror} the right mirror?" in output
+    assert re.search(rf"package user-mode-linux .*\n.*{mirror}/pool/main/.*: .*refused", output)
+    assert "stale" not in output
+
+    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\nextra_packages: [gdb]\n")
+    (checkout.path / "recipes" / "bookworm.lock").unlink()
+    output = checkout.doit("recipe=mine", "fetch", status=1)
+    assert "recipes/mine.lock does not lock the packages" in output
     assert re.search(r"package lists of bookworm cannot be fetched: .*127\.0\.0\.1", output)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("mine", "extra_packages: [gdb]", "recipes/mine.lock does not lock the packages"),
+        ("mine", "kernel: {package: linux-source-6.1}", "recipes/mine.lock does not lock linux-source-6.1"),
+        ("rh72", "", "recipes/rh72.lock does not pin the source 'base'"),
+    ],
+)
+@pytest.mark.parametrize("task", ["build-root", "lock"])
+def test_frozen_refuses_what_is_not_locked_before_anything_is_made(
+    checkout: Checkout, name: str, text: str, said: str, task: str
+) -> None:
+    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{text}\n")
+    before = checkout.files()
+    output = checkout.doit("frozen=yes", f"recipe={name}", task, status=3)
+    assert said in output
+    assert not {path for path in checkout.files() - before if not path.startswith("images/.doit-")}
+    assert not Path(checkout.environ["SSIUML_CACHE"]).exists()
+
+
+@pytest.mark.parametrize("name", ["bookworm", "bookworm-min", "bookworm-ssi"])
+def test_our_recipes_are_locked(checkout: Checkout, name: str) -> None:
+    """Renewed together with the recipe: ./run recipe=NAME lock."""
+    assert ".  sparse" in checkout.doit("frozen=yes", f"recipe={name}", "sparse")
+
+
+def test_lock_without_network_fails_and_leaves_the_lock(checkout: Checkout) -> None:
+    chosen = "distribution: {mirror: 'http://127.0.0.1:9/debian', security_mirror: null}"
+    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\n")
+    before = (checkout.path / "recipes" / "bookworm.lock").read_bytes()
+    output = checkout.doit("recipe=mine", "lock", status=1)
+    assert "package lists of bookworm cannot be fetched" in output
+    assert (checkout.path / "recipes" / "bookworm.lock").read_bytes() == before
+    assert not (checkout.path / "recipes" / "mine.lock").exists()
+
+
+def test_damaged_lock_ends_with_file_and_key_and_status_3(checkout: Checkout) -> None:
+    (checkout.path / "recipes" / "bookworm.lock").write_text("base: {suite: 5}\n")
+    output = checkout.doit("list", status=3)
+    assert "recipes/bookworm.lock: base." in output

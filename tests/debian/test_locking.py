@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +50,10 @@ class Bench:
     def lock(self, name: str = "mine") -> list[str]:
         return Build(self.plan(name)).renew_lock()
 
+    def unlock(self) -> None:
+        (self.folder / "recipes" / "mine.lock").unlink()
+        shutil.rmtree(self.folder / self.cache)
+
     def fetch(self, name: str = "mine", **words: bool) -> Values:
         step = Build(self.plan(name, **words)).steps["fetch"]
         step.run()
@@ -69,14 +74,16 @@ class Bench:
         return path
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    (tmp_path / "project" / "recipes").mkdir(parents=True)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project and its mirror, locked and fetched; each test gets a copy."""
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "project" / "recipes").mkdir(parents=True)
     for path in (PROJECT / "recipes").glob("*.yaml"):
-        (tmp_path / "project" / "recipes" / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "mirror").mkdir()
-    with web_server() as web:
-        mirror = LocalMirror(tmp_path / "mirror", web)
+        (folder / "project" / "recipes" / path.name).write_bytes(path.read_bytes())
+    (folder / "mirror").mkdir()
+    with web_server() as web, pytest.MonkeyPatch.context() as monkeypatch:
+        mirror = LocalMirror(folder / "mirror", web)
         monkeypatch.setattr(apt, "KEYRING", mirror.keyring)
         mirror.make("basics", "1.0", Essential="yes", Priority="required")
         mirror.make("needed", "2:1.0-1", Priority="required")
@@ -85,7 +92,24 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         mirror.make("other", "1.0")
         mirror.make("kernel", "6.1um4")
         mirror.publish()
-        bench = Bench(tmp_path / "project", mirror)
+        bench = Bench(folder / "project", mirror)
+        bench.mine()
+        bench.lock()
+        mirror.close()
+    shutil.rmtree(bench.plan().apt.folder)
+    return folder
+
+
+@pytest.fixture
+def bench(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """The recipe ``mine`` is locked, and what is locked is in the cache."""
+    folder = tmp_path / "copy"
+    shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("S.*"))
+    with web_server() as web:
+        mirror = LocalMirror(folder / "mirror", web)
+        monkeypatch.setattr(apt, "KEYRING", mirror.keyring)
+        mirror.serve()
+        bench = Bench(folder / "project", mirror)
         bench.mine()
         yield bench
         mirror.close()
@@ -99,6 +123,7 @@ def move_on(mirror: LocalMirror, *names: str) -> None:
 
 
 def test_lock_has_what_the_mirror_has_of_exactly_the_packages_that_are_needed(bench: Bench) -> None:
+    bench.unlock()
     table = [line.split() for line in bench.lock()]
     values = bench.locked()
     assert sorted(values["base"]["packages"]) == BASE
@@ -115,14 +140,12 @@ def test_lock_has_what_the_mirror_has_of_exactly_the_packages_that_are_needed(be
 
 
 def test_each_package_has_a_line_of_its_own(bench: Bench) -> None:
-    bench.lock()
     lines = (bench.folder / "recipes" / "mine.lock").read_text().splitlines()
     for name in (*BASE, "kernel"):
         assert sum(sha256_of(bench.mirror.packages[name]) in line for line in lines) == 1
 
 
 def test_second_lock_changes_nothing_and_a_moved_mirror_shows_in_a_table(bench: Bench) -> None:
-    bench.lock()
     file = bench.folder / "recipes" / "mine.lock"
     before = file.read_bytes()
     assert bench.lock() == ["nothing changed"]
@@ -141,7 +164,6 @@ def test_second_lock_changes_nothing_and_a_moved_mirror_shows_in_a_table(bench: 
 
 
 def test_locked_build_takes_the_files_by_their_paths_and_needs_no_lists(bench: Bench) -> None:
-    bench.lock()
     for path in [path for path in bench.mirror.web.paths if "/dists/" in path]:
         del bench.mirror.web.paths[path]
     results = bench.elsewhere().fetch(frozen=True)
@@ -152,15 +174,17 @@ def test_locked_build_takes_the_files_by_their_paths_and_needs_no_lists(bench: B
 
 
 def test_lock_and_no_lock_choose_the_same(bench: Bench) -> None:
-    without = bench.fetch()
-    bench.lock()
-    assert without["base"]["selection"] == bench.fetch()["base"]["selection"]
-    assert (without["base"]["locked"], bench.fetch()["base"]["locked"]) == (False, True)
+    locked = bench.fetch()["base"]
+    bench.unlock()
+    chosen = bench.fetch()["base"]
+    assert chosen["selection"] == locked["selection"]
+    assert (locked["locked"], chosen["locked"]) == (True, False)
 
 
 def test_without_a_lock_the_build_says_so_once_and_how_to_lock(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    bench.unlock()
     bench.fetch()
     said = capfd.readouterr().err
     assert said.count("does not lock") == 2
@@ -171,7 +195,6 @@ def test_without_a_lock_the_build_says_so_once_and_how_to_lock(
 def test_dropped_version_is_named_and_the_build_goes_on_with_what_the_mirror_has(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    bench.lock()
     move_on(bench.mirror, "library", "tool")
     capfd.readouterr()
     results = bench.elsewhere().fetch()
@@ -186,7 +209,6 @@ def test_dropped_version_is_named_and_the_build_goes_on_with_what_the_mirror_has
 
 @pytest.mark.parametrize("name", ["library", "kernel"])
 def test_frozen_refuses_a_dropped_version_even_after_a_build_that_went_on(bench: Bench, name: str) -> None:
-    bench.lock()
     move_on(bench.mirror, name)
     for _ in range(2):
         with pytest.raises(FrozenError, match=f"no longer have {name} .*: the lock is stale"):
@@ -195,7 +217,6 @@ def test_frozen_refuses_a_dropped_version_even_after_a_build_that_went_on(bench:
 
 
 def test_what_is_in_the_cache_outlives_the_mirror_and_the_network(bench: Bench) -> None:
-    bench.lock()
     before = bench.locked()["base"]["packages"]
     move_on(bench.mirror, *BASE, "kernel")
     bench.mirror.web.requests.clear()
@@ -204,7 +225,6 @@ def test_what_is_in_the_cache_outlives_the_mirror_and_the_network(bench: Bench) 
 
 
 def test_snapshot_has_what_the_mirrors_dropped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.lock()
     web = bench.mirror.web
     old = bench.mirror.packages["library"]
     web.serve(f"/archive/debian/{DATE}/{old.relative_to(bench.mirror.folder)}", old.read_bytes())
@@ -219,7 +239,6 @@ def test_snapshot_has_what_the_mirrors_dropped(bench: Bench, monkeypatch: pytest
 
 
 def test_offline_names_what_is_not_there(bench: Bench) -> None:
-    bench.lock()
     bench.deb("library").unlink()
     with pytest.raises(PackageError, match=r"^library: not in the cache, and nothing may be fetched"):
         bench.fetch(offline=True)
@@ -230,7 +249,6 @@ def test_offline_names_what_is_not_there(bench: Bench) -> None:
 
 @pytest.mark.parametrize("name", ["library", "kernel"])
 def test_file_in_the_cache_that_was_tampered_with_is_fetched_again(bench: Bench, name: str) -> None:
-    bench.lock()
     path = bench.deb(name)
     data = path.read_bytes()
     path.write_bytes(data[:-1] + b"X")
@@ -240,7 +258,6 @@ def test_file_in_the_cache_that_was_tampered_with_is_fetched_again(bench: Bench,
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_file_that_the_mirror_has_changed_is_refused_with_both_digests(bench: Bench, frozen: bool) -> None:
-    bench.lock()
     path = bench.mirror.packages["library"]
     other = path.read_bytes()[:-1] + b"X"
     bench.mirror.web.serve(f"/debian/{path.relative_to(bench.mirror.folder)}", other)
@@ -254,7 +271,6 @@ def test_file_that_the_mirror_has_changed_is_refused_with_both_digests(bench: Be
 
 
 def test_network_that_cannot_be_reached_makes_no_lock_stale(bench: Bench) -> None:
-    bench.lock()
     bench.mine(mirror=NOWHERE)
     with pytest.raises(PackageError, match="refused") as caught:
         bench.elsewhere().fetch()
@@ -262,7 +278,6 @@ def test_network_that_cannot_be_reached_makes_no_lock_stale(bench: Bench) -> Non
 
 
 def test_another_mirror_needs_no_other_lock(bench: Bench) -> None:
-    bench.lock()
     bench.mine(mirror=bench.mirror.url + "/")
     assert bench.fetch(frozen=True)["base"]["locked"]
 
@@ -285,7 +300,6 @@ def test_another_mirror_needs_no_other_lock(bench: Bench) -> None:
 def test_lock_of_other_packages_is_stale_and_refused_when_frozen(
     bench: Bench, change: str, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    bench.lock()
     bench.recipe("changed", extends="mine", text=change + "\n")
     (bench.folder / "recipes" / "mine.lock").rename(bench.folder / "recipes" / "changed.lock")
     with pytest.raises(FrozenError, match=f"(?m){said.replace('mine', 'changed')}"):
@@ -299,15 +313,14 @@ def test_lock_of_other_packages_is_stale_and_refused_when_frozen(
 
 
 def test_without_a_lock_frozen_refuses_and_with_one_it_does_not(bench: Bench) -> None:
+    Build(bench.plan(frozen=True)).require_locked()
+    bench.unlock()
+    Build(bench.plan()).require_locked()
     with pytest.raises(FrozenError, match="does not lock the packages"):
         Build(bench.plan(frozen=True)).require_locked()
-    Build(bench.plan()).require_locked()
-    bench.lock()
-    Build(bench.plan(frozen=True)).require_locked()
 
 
 def test_recipe_inherits_the_lock_of_the_packages_that_it_inherits(bench: Bench) -> None:
-    bench.lock()
     bench.recipe("child", extends="mine", text="sizes: {root_fs: 3 GiB}\n")
     assert bench.fetch("child", frozen=True)["base"]["locked"]
     assert bench.lock("child") == ["nothing changed"]
@@ -315,7 +328,6 @@ def test_recipe_inherits_the_lock_of_the_packages_that_it_inherits(bench: Bench)
 
 
 def test_own_lock_has_only_what_is_not_inherited_and_goes_first(bench: Bench) -> None:
-    bench.lock()
     bench.recipe("child", extends="mine", text="kernel: {package: other}\n")
     assert bench.lock("child")[-1] == "recipes/child.lock is written"
     assert list(bench.locked("child")) == ["kernel"]
@@ -334,7 +346,6 @@ def test_own_lock_has_only_what_is_not_inherited_and_goes_first(bench: Bench) ->
 
 
 def test_renewed_lock_makes_fetch_and_base_stale(bench: Bench) -> None:
-    bench.lock()
     bench.fetch()
     before = base_inputs(bench.plan())
     move_on(bench.mirror)
@@ -351,7 +362,6 @@ def base_inputs(plan: Plan) -> object:
 
 
 def test_package_that_is_gone_from_the_cache_before_the_base_is_made_is_fetched_again(bench: Bench) -> None:
-    bench.lock()
     bench.fetch()
     bench.deb("library").unlink()
     (reason,) = Build(bench.plan()).steps["fetch"].reasons()
@@ -375,7 +385,6 @@ def test_recipe_without_packages_has_nothing_to_lock(bench: Bench) -> None:
 
 
 def test_lock_that_cannot_be_had_leaves_the_one_before(bench: Bench) -> None:
-    bench.lock()
     before = bench.locked()
     bench.mirror.make("library", "2.0")
     bench.mirror.publish()
@@ -398,7 +407,6 @@ def test_lock_that_cannot_be_had_leaves_the_one_before(bench: Bench) -> None:
     ],
 )
 def test_damaged_lock_is_told_with_file_and_key(bench: Bench, old: str, new: str, said: str) -> None:
-    bench.lock()
     path = bench.folder / "recipes" / "mine.lock"
     text = path.read_text()
     at = text.index("tool:" if "tool" in said else old)
