@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from ssiuml.apt import sources_list
 from ssiuml.atomic import replacing
@@ -199,7 +200,7 @@ def _command(values: Values, archive: Path, target: Path) -> list[str]:
         "",  # whatever suite: the archive has no other
         str(target),
         # Trusted, since each file was held against its SHA-256 when it was copied there.
-        f"deb [trusted=yes] copy:{archive} ./",
+        f"deb [trusted=yes] copy:{quote(str(archive))} ./",
     ]
 
 

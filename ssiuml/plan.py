@@ -121,8 +121,13 @@ class Plan:
 
     @property
     def fetch_stamp(self) -> Path:
-        """In the cache, not with the images: what one build has fetched serves every other."""
-        return self.places.cache / "downloads" / f"fetch-{digest_of(self.fetch_inputs)[:16]}.json"
+        """In the cache, not with the images: what one build has fetched serves every other.
+
+        Where a lock says what that is, each recipe has a stamp of its own, which a renewed lock makes stale.
+        """
+        locked = self.base_lock is not None or self.kernel_lock is not None
+        key = {**self.fetch_inputs, "locks": str(self.lock.path) if locked else None}
+        return self.downloads / f"fetch-{digest_of(key)[:16]}.json"
 
     @property
     def blank(self) -> Path:

@@ -85,7 +85,7 @@ class Build:
 
     def renew_lock(self) -> list[str]:
         """Lock the packages that the mirrors have now; return what changed, as lines for people."""
-        return locking.renew(self._graph)
+        return locking.renew(self._graph.plan)
 
     def check_root(self) -> None:
         """Have somebody else look at the root, or write it; see ssiuml.build.root.check_root."""

@@ -4,7 +4,6 @@ from typing import Any
 
 from ssiuml.build.newest import Newest
 from ssiuml.build.packages import fetch_packages
-from ssiuml.build.stepgraph import StepGraph
 from ssiuml.debian.deb import Debs
 from ssiuml.debian.lock import (
     BaseLock,
@@ -23,16 +22,15 @@ from ssiuml.plan import Plan
 from ssiuml.recipe import PackagesDistribution
 
 
-def renew(graph: StepGraph) -> list[str]:
+def renew(plan: Plan) -> list[str]:
     """Lock the packages that the mirrors have now; return what changed, as lines for people.
 
     In the recipe's own lock file is only what the lock files of the recipes that it extends do not have.
     Raises UsageError if there is nothing to lock or that is not wanted, RecipeError for packages that do not
     exist, NetworkError or PackageError if they cannot be had.
     """
-    plan = graph.plan
     _require_lockable(plan)
-    newest, date = Newest(graph), now()
+    newest, date = Newest(plan), now()
     kernel, selection = newest.kernel(), newest.base()
     packages = {**kernel, **selection.packages}
     fetch_packages(plan, packages)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ssiuml import apt
-from ssiuml.build.stepgraph import StepGraph
 from ssiuml.debian.deb import Debs, Selection
 from ssiuml.debian.lock import kernel_package
 from ssiuml.errors import RecipeError
+from ssiuml.plan import Plan
 from ssiuml.progress import stages
 from ssiuml.steps import StepError
 
@@ -16,8 +16,8 @@ from ssiuml.steps import StepError
 class Newest:
     """What apt chooses for one recipe; its lists are fetched once, when they are first needed."""
 
-    def __init__(self, graph: StepGraph) -> None:
-        self._plan = graph.plan
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
 
     def base(self) -> Selection:
         """The packages of the base. RecipeError, with the line, for those that do not exist."""

@@ -87,7 +87,8 @@ def fetch_packages(plan: Plan, debs: Debs) -> None:
 
 def _fetch(graph: StepGraph) -> Values:
     """Fetch what the lock has, or else what the mirrors have; FrozenError instead of the latter."""
-    plan, newest = graph.plan, Newest(graph)
+    plan = graph.plan
+    newest = Newest(plan)
     problems = not_locked(plan)
     if problems:
         _say_unlocked(plan, "; ".join(problems), f"{lock_command(plan)} locks what the mirrors have now")
