@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import textwrap
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -28,6 +29,8 @@ PLAIN_LANGUAGE = {"LC_ALL": "C", "TZ": "UTC"}
 SYSTEM_DIRS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # How long a program may take to clean up behind itself after SIGTERM.
 TERM_GRACE_S = 15.0
+FIRST_LOOK_S = 0.002
+SH_LOOKS_EVERY_S = 0.1
 
 _running: dict[int, sh.RunningCommand] = {}
 
@@ -137,6 +140,11 @@ def _wait(process: sh.RunningCommand, timeout_s: float) -> str | None:
     failure = None
     _running[process.pid] = process
     try:
+        # sh looks every tenth of a second, which is long for the many programs that take less.
+        pause_s = FIRST_LOOK_S
+        while pause_s < SH_LOOKS_EVERY_S and process.is_alive():
+            time.sleep(pause_s)
+            pause_s *= 2
         process.wait(timeout=timeout_s)
     except sh.TimeoutException:
         _end(process)

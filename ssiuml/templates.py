@@ -5,8 +5,6 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from ssiuml.errors import SsiumlError
 
 
@@ -15,20 +13,14 @@ class RenderError(SsiumlError):
 
 
 def render(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
-    """Return the text of the template *folder*/*name* with *variables* filled in."""
-    return _render(folder, name, variables, escape=False)
+    """Return the text of the template *folder*/*name* with *variables* filled in, in HTML escaped."""
+    # Only here: it takes longer than most commands, which render nothing.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-
-def render_page(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
-    """As render, for a page of HTML: variables are escaped."""
-    return _render(folder, name, variables, escape=True)
-
-
-def _render(folder: Path, name: str, variables: Mapping[str, Any], *, escape: bool) -> str:
     environment = Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
-        autoescape=escape,  # noqa: S701 - configuration files are no HTML
+        autoescape=select_autoescape(("html.j2",), default=False),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

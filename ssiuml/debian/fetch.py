@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import requests
-
 from ssiuml.cache import locked
 from ssiuml.debian.deb import Deb, Debs
 from ssiuml.errors import SsiumlError
@@ -58,6 +56,8 @@ def fetch_debs(debs: Debs, *, folder: Path, archives: Sequence[str], offline: bo
 
 
 def _fetch(absent: Debs, folder: Path, archives: Sequence[str]) -> None:
+    import requests  # late, as in ssiuml.sources.http
+
     gone: dict[str, Deb] = {}
     total = sum(deb.size for deb in absent.values())
     with requests.Session() as session, measured("fetch packages", total) as advance:

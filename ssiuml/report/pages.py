@@ -15,7 +15,7 @@ from ssiuml.report.facts import Row, bars_of, element, image_rows, map_of, packa
 from ssiuml.report.stepgraph import TOOL, Direction, draw_graph
 from ssiuml.report.timeline import draw_timeline
 from ssiuml.states import State, states_of, summary
-from ssiuml.templates import render_page
+from ssiuml.templates import render
 from ssiuml.units import format_size
 from ssiuml.unverified import unverified
 
@@ -44,7 +44,7 @@ def write_report(build: Build, plan: Plan) -> Path:
             f"{plan.manifest}: there is none, nothing has been built", hint="./run build-root, then report"
         )
     target = plan.places.out / "report.html"
-    write_text(target, render_page(plan.places.templates, TEMPLATE, _variables(build, plan)))
+    write_text(target, render(plan.places.templates, TEMPLATE, _variables(build, plan)))
     return target
 
 

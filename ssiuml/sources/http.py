@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
-
-import requests
-import urllib3
 
 from ssiuml.errors import SsiumlError
 from ssiuml.units import format_size
+
+if TYPE_CHECKING:
+    import requests
 
 CONNECT_LIMIT_S: Final = 30.0
 SILENCE_LIMIT_S: Final = 60.0
@@ -40,7 +40,7 @@ def download(
     *,
     silence_limit_s: float = SILENCE_LIMIT_S,
     on_bytes: Callable[[int, int | None], None],
-    session: requests.Session | None = None,
+    session: "requests.Session | None" = None,
 ) -> None:
     """Fetch *url* to the file *part*, going on behind what is there from the same URL and version.
 
@@ -48,6 +48,10 @@ def download(
     are used again. Raises DownloadError if the server fails, says nothing for *silence_limit_s* or gives more
     than *limit_bytes*.
     """
+    # Only here: they take longer than most commands, which download nothing.
+    import requests
+    import urllib3
+
     state = part.with_name(f"{part.name}.json")
     validator = _validator(state, url)
     have = part.stat().st_size if part.exists() and validator else 0
@@ -68,8 +72,8 @@ def download(
 
 
 def _answer(
-    session: requests.Session, url: str, headers: dict[str, str], limits: tuple[float, float]
-) -> requests.Response:
+    session: "requests.Session", url: str, headers: dict[str, str], limits: tuple[float, float]
+) -> "requests.Response":
     """The answer behind all redirects: never from https to http, and never to anything else."""
     for _ in range(MAX_REDIRECTS + 1):
         answer = session.get(url, headers=headers, stream=True, timeout=limits, allow_redirects=False)
@@ -84,7 +88,7 @@ def _answer(
 
 
 def _receive(
-    answer: requests.Response,
+    answer: "requests.Response",
     part: Path,
     state: Path,
     have: int,
@@ -123,7 +127,7 @@ def _receive(
 
 
 def _copy(
-    answer: requests.Response,
+    answer: "requests.Response",
     stream: IO[bytes],
     done: int,
     total: int | None,
@@ -140,12 +144,12 @@ def _copy(
     return done
 
 
-def _starts_at(answer: requests.Response) -> int | None:
+def _starts_at(answer: "requests.Response") -> int | None:
     words = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
     return int(words) if words.isascii() and words.isdigit() else None
 
 
-def _remember(state: Path, url: str, answer: requests.Response) -> None:
+def _remember(state: Path, url: str, answer: "requests.Response") -> None:
     # A weak ETag does not promise the same bytes (RFC 9110, 13.1.5).
     tag = answer.headers.get("ETag", "")
     validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")

@@ -3,10 +3,8 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
-
-import requests
 
 from ssiuml.atomic import part_of
 from ssiuml.errors import SsiumlError
@@ -14,6 +12,9 @@ from ssiuml.sources.http import SILENCE_LIMIT_S, DownloadError, download
 from ssiuml.sparse import require_space
 from ssiuml.steps import file_sha256
 from ssiuml.units import format_size
+
+if TYPE_CHECKING:
+    import requests
 
 UNAVAILABLE: Final = "no mirror has given it"
 TRIES: Final = 5  # of one mirror, while it gives something
@@ -36,7 +37,7 @@ def fetch_from_mirrors(
     show: Callable[[str], None],
     on_bytes: Callable[[int, int | None], None],
     silence_limit_s: float = SILENCE_LIMIT_S,
-    session: requests.Session | None = None,
+    session: "requests.Session | None" = None,
 ) -> tuple[str, str]:
     """Fetch *path* from one of *urls* (http, https, file); return which it was, and the SHA-256.
 
@@ -71,7 +72,7 @@ def _from(
     silence_limit_s: float,
     show: Callable[[str], None],
     on_bytes: Callable[[int, int | None], None],
-    session: requests.Session | None,
+    session: "requests.Session | None",
 ) -> str:
     part = part_of(path)
     if urlsplit(url).scheme == "file":
