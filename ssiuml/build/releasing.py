@@ -112,6 +112,7 @@ def _add_tarball(
             "recipe": digest_of(recipe.model_dump(mode="json")),
             "epoch": plan.epoch,
             "templates": folder_digest(tarballs.templates),
+            "licence": file_sha256(tarballs.licence),
             "code": folder_digest(Path(ssiuml.__file__).parent),
         }
 
@@ -146,8 +147,10 @@ def _add_sums(graph: StepGraph, tarballs: Sequence[str], release: Callable[[], s
             before = checksums.read_checksums(folder) if path.exists() else {}
             # Of other recipes, as far as they are still there.
             digests = {name: digest for name, digest in before.items() if (folder / name).is_file()}
-            checksums.write_checksums(folder, {**digests, **{path.name: one for path, one in made.items()}})
-            signing.remove_signatures(path)
+            digests |= {tarball.name: digest for tarball, digest in made.items()}
+            if digests != before:  # else a signature over it still holds
+                checksums.write_checksums(folder, digests)
+                signing.remove_signatures(path)
             if plan.signing_key is not None:
                 signing.sign(path, plan.signing_key)
         for tarball in made:

@@ -36,11 +36,19 @@ class Tarballs:
         self._plan = graph.plan
         self._recipe = graph.recipe
         self.templates = graph.plan.places.templates / TEMPLATES
+        self.licence = graph.plan.places.project / "LICENSE"
 
     @functools.cached_property
     def release(self) -> str:
         """VERSION-REL."""
         return release_of(self._plan.places.project)
+
+    @property
+    def _common_epoch(self) -> int:
+        """The time in what several recipes may have: theirs would make files of one name differ."""
+        plan = self._plan
+        commit = None if plan.epoch_given else commit_time(plan.places.project)
+        return plan.epoch if commit is None else commit
 
     @property
     def _kernel_name(self) -> str:
@@ -50,7 +58,7 @@ class Tarballs:
         """The images with their manifest; ReleaseError if others were tested."""
         graph, recipe = self._graph, self._recipe
         where = f"{INSTALLED}/{self._plan.loaded.name}"
-        staging = self._begin(scratch, f"{recipe.release.root}-{self.release}", where)
+        staging = self._begin(scratch, f"{recipe.release.root}-{self.release}", where, self._plan.epoch)
         paths = [path for _, path in images(graph).values()]
         digests = {path.name: file_sha256(path) for path in paths}
         self._require_tested(digests)
@@ -86,7 +94,7 @@ class Tarballs:
     def stage_kernel(self, scratch: Path) -> Staging:
         """The kernel, its options, modules and patches."""
         graph, name = self._graph, self._kernel_name
-        staging = self._begin(scratch, name, f"{INSTALLED}/{name}")
+        staging = self._begin(scratch, name, f"{INSTALLED}/{name}", self._common_epoch)
         facts = graph.results("kernel")
         entry, program = Path(facts["entry"]["path"]), self._plan.kernel
         contents.write_kernel(staging.folder, program, entry, facts["version"])
@@ -101,14 +109,13 @@ class Tarballs:
 
     def stage_utils(self, scratch: Path) -> Staging:
         """The commands, on the standard library and what they bring along."""
-        # The same for all recipes: their times would make files of one name differ.
-        epoch = self._plan.epoch if self._plan.epoch_given else commit_time(self._plan.places.project)
-        staging = self._begin(scratch, f"{self._recipe.release.utils}-{self.release}", ".", epoch)
+        name = f"{self._recipe.release.utils}-{self.release}"
+        staging = self._begin(scratch, name, ".", self._common_epoch)
         wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
         contents.write_commands(staging.folder, COMMANDS, Path(ssiuml.__file__).parent, wheels)
         self._write_documents(staging)
         documents = staging.folder / contents.DOCUMENTS
-        shutil.copyfile(self._plan.places.project / "LICENSE", documents / "copyright")
+        shutil.copyfile(self.licence, documents / "copyright")
         parts = [own_part(self.release), *map(wheel_part, wheels)]
         self._describe(staging, parts, "application", {}, contents.DOCUMENTS)
         staging.finish("README-utils", {"packages": " ".join(PACKAGES)})
@@ -123,10 +130,10 @@ class Tarballs:
         write_man_pages(share / "man", version=self.release, epoch=staging.epoch)
         write_completions(share)
 
-    def _begin(self, scratch: Path, name: str, where: str, epoch: int | None = None) -> Staging:
+    def _begin(self, scratch: Path, name: str, where: str, epoch: int) -> Staging:
         folder = scratch / name
         folder.mkdir()
-        return Staging(folder, where, self.templates, self._plan.epoch if epoch is None else epoch)
+        return Staging(folder, where, self.templates, epoch)
 
     def _describe(
         self,
