@@ -5,13 +5,13 @@ import json
 import os
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
 from release_tools import LIMIT_S, listing
 
 import ssiuml
+from ssiuml.cli.registry import COMMANDS
 from ssiuml.layer import Layer, write_layer
 from ssiuml.places import cache_root
 from ssiuml.release import ReleaseError
@@ -27,7 +27,6 @@ from ssiuml.release.vendored import get_wheels
 from ssiuml.tree import Literal, Meta, file
 
 PACKAGE = Path(ssiuml.__file__).parent
-SCRIPTS: dict[str, str] = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["scripts"]
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +34,11 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all commands, elsewhere than this checkout."""
     folder = tmp_path_factory.mktemp("utils")
     wheels = get_wheels(cache_root(os.environ) / "downloads" / "python", offline=False)
-    write_commands(folder, SCRIPTS, PACKAGE, wheels)
+    write_commands(folder, COMMANDS, PACKAGE, wheels)
     return folder
 
 
-@pytest.mark.parametrize("command", SCRIPTS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_runs_on_a_python_with_nothing_installed(
     commands: Path, tmp_path: Path, command: str
 ) -> None:
@@ -63,7 +62,7 @@ def test_nothing_of_the_build_comes_along(commands: Path) -> None:
 
 def test_a_foreign_package_that_is_not_brought_along_is_named_with_who_needs_it(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.run\)"):
-        write_commands(tmp_path, SCRIPTS, PACKAGE, [])
+        write_commands(tmp_path, COMMANDS, PACKAGE, [])
 
 
 VERSION = "6.1.0"

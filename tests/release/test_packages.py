@@ -59,7 +59,8 @@ def test_each_package_that_is_installed_has_version_source_and_digest_as_far_as_
 
 def test_licences_are_found_through_links_between_documents() -> None:
     parts = debian_parts(_tree(), "debian", "bookworm", {})
-    assert {part.name: part.licences for part in parts if part.licences} == {"libgcc-s1": ["GPL-3"]}
+    found = {part.name: part.licences for part in parts if part.licences != ["unknown"]}
+    assert found == {"libgcc-s1": ["GPL-3"]}
 
 
 def test_a_package_url_gives_back_what_it_was_made_of() -> None:
