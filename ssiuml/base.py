@@ -121,6 +121,7 @@ def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
 def _make_archive(archive: Path, debs: Debs, folder: Path) -> None:
     """Copy the files, and write the index of an archive that has these alone."""
     archive.mkdir()
+    archive.chmod(0o755)  # as the folder that it is in
     for name, deb in debs.items():
         origin, copy = path_of(folder, deb), archive / f"{name}.deb"
         shutil.copyfile(origin, copy)
