@@ -116,7 +116,9 @@ class Step:
             lines = self.objections(stamp["results"]) if self.objections else []
         except (SsiumlError, OSError) as error:
             return [f"what it depends on is not there: {error}"]
-        lines += [f"changed: {line}" for line in changes(_told(stamp["inputs"]), _told(inputs))]
+        if stamp["inputs"] != inputs:
+            told = changes(_told(stamp["inputs"]), _told(inputs)) or ["its inputs"]
+            lines += [f"changed: {line}" for line in told]
         for name, left in stamp["outputs"].items():
             now = _state(Path(name))
             if now is None:

@@ -49,7 +49,8 @@ def add_steps(graph: StepGraph) -> None:
         tarballs.stage_root,
     )
     if kernel:
-        _add_tarball(graph, tarballs, "release-kernel", kernel, tarballs.stage_kernel)
+        tested = ["cluster-test"] if graph.recipe.can_boot else []
+        _add_tarball(graph, tarballs, "release-kernel", [*kernel, *tested], tarballs.stage_kernel)
     _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils)
     _add_sums(graph, [name for name in TARBALLS if name in graph.steps], lambda: tarballs.release)
 
@@ -91,7 +92,9 @@ def _add_trial(graph: StepGraph, made: Sequence[str]) -> None:
         return {**json.loads(said.splitlines()[-1]), "sha256": digests}
 
     def inputs() -> Values:
-        return {"nodes": TRIAL_NODES, "code": folder_digest(Path(ssiuml.__file__).parent / "cluster")}
+        package = Path(ssiuml.__file__).parent
+        code = [folder_digest(package / name) for name in ("cli", "cluster")]
+        return {"nodes": TRIAL_NODES, "code": [*code, file_sha256(package / "trial.py")]}
 
     graph.add("cluster-test", [*made, "build-root"], inputs, test)
 
@@ -110,7 +113,7 @@ def _add_tarball(
         return {
             "release": tarballs.release,
             "recipe": digest_of(recipe.model_dump(mode="json")),
-            "epoch": plan.epoch,
+            "epoch": [plan.epoch, tarballs.common_epoch],
             "templates": folder_digest(tarballs.templates),
             "licence": file_sha256(tarballs.licence),
             "code": folder_digest(Path(ssiuml.__file__).parent),
@@ -142,15 +145,17 @@ def _add_sums(graph: StepGraph, tarballs: Sequence[str], release: Callable[[], s
             path = folder / checksums.NAME
             results = {name: graph.results(name) for name in tarballs}
             made = {Path(one["file"]): str(one["sha256"]) for one in results.values()}
-            for old in earlier_snapshots(made, release()):
+            # Of the root alone: other recipes' roots may need the kernel or the commands of another commit.
+            root = Path(results["release-root"]["file"])
+            for old in earlier_snapshots([root], release()):
                 old.unlink()
             before = checksums.read_checksums(folder) if path.exists() else {}
             # Of other recipes, as far as they are still there.
             digests = {name: digest for name, digest in before.items() if (folder / name).is_file()}
             digests |= {tarball.name: digest for tarball, digest in made.items()}
             if digests != before:  # else a signature over it still holds
-                checksums.write_checksums(folder, digests)
                 signing.remove_signatures(path)
+                checksums.write_checksums(folder, digests)
             if plan.signing_key is not None:
                 signing.sign(path, plan.signing_key)
         for tarball in made:

@@ -43,8 +43,8 @@ class Tarballs:
         """VERSION-REL."""
         return release_of(self._plan.places.project)
 
-    @property
-    def _common_epoch(self) -> int:
+    @functools.cached_property
+    def common_epoch(self) -> int:
         """The time in what several recipes may have: theirs would make files of one name differ."""
         plan = self._plan
         commit = None if plan.epoch_given else commit_time(plan.places.project)
@@ -94,9 +94,10 @@ class Tarballs:
     def stage_kernel(self, scratch: Path) -> Staging:
         """The kernel, its options, modules and patches."""
         graph, name = self._graph, self._kernel_name
-        staging = self._begin(scratch, name, f"{INSTALLED}/{name}", self._common_epoch)
+        staging = self._begin(scratch, name, f"{INSTALLED}/{name}", self.common_epoch)
         facts = graph.results("kernel")
         entry, program = Path(facts["entry"]["path"]), self._plan.kernel
+        self._require_tested({program.name: file_sha256(program)})
         contents.write_kernel(staging.folder, program, entry, facts["version"])
         contents.copy_patches(staging.folder, kernel_patches(graph))
         parts = kernel_parts(graph)
@@ -110,7 +111,7 @@ class Tarballs:
     def stage_utils(self, scratch: Path) -> Staging:
         """The commands, on the standard library and what they bring along."""
         name = f"{self._recipe.release.utils}-{self.release}"
-        staging = self._begin(scratch, name, ".", self._common_epoch)
+        staging = self._begin(scratch, name, ".", self.common_epoch)
         wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
         contents.write_commands(staging.folder, COMMANDS, Path(ssiuml.__file__).parent, wheels)
         self._write_documents(staging)
@@ -178,6 +179,7 @@ class Tarballs:
         )
 
     def _require_tested(self, digests: Mapping[str, str]) -> None:
+        """ReleaseError for a file, by its SHA-256, that is not the one that the cluster was tested with."""
         if not self._recipe.can_boot:
             return
         tested = self._graph.results("cluster-test")["sha256"]

@@ -35,7 +35,7 @@ class Staging:
         *known* are digests, by path in the folder, that need not be taken again.
         """
         variables = {**values, "name": self.name, "where": self.where}
-        (self.folder / "README").write_text(render(self.templates, f"{readme}.j2", variables))
-        (self.folder / "Makefile").write_text(render(self.templates, "Makefile.j2", variables))
+        (self.folder / "README").write_text(render(self.templates, f"{readme}.j2", variables), "utf-8")
+        (self.folder / "Makefile").write_text(render(self.templates, "Makefile.j2", variables), "utf-8")
         shutil.copyfile(self.templates / SETUP, self.folder / SETUP)
         checksums.write_checksums(self.folder, checksums.digests_below(self.folder, known or {}))
