@@ -19,6 +19,7 @@ from ssiuml.plan import Plan
 from ssiuml.progress import say
 from ssiuml.sources.lock import FrozenError
 from ssiuml.steps import StepError, Values
+from ssiuml.timings import timing_file
 
 
 def add_steps(graph: StepGraph) -> None:
@@ -38,7 +39,8 @@ def add_steps(graph: StepGraph) -> None:
             remove_debs(chosen.packages, plan.debs)
             for path in _kernel_files(results):
                 path.unlink(missing_ok=True)
-        plan.fetch_stamp.unlink(missing_ok=True)
+        for path in (plan.fetch_stamp, timing_file(plan.fetch_stamp)):
+            path.unlink(missing_ok=True)
         shutil.rmtree(plan.apt.folder, ignore_errors=True)
 
     def objections(results: Values) -> list[str]:
