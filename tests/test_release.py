@@ -95,7 +95,7 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
         "TZ": "Pacific/Chatham",
         "LC_ALL": "POSIX",
     }
-    checkout = stranger.home.parent / "a checkout elsewhere"
+    checkout = stranger.home.parent / "elsewhere"  # without a blank: make of 2002 splits names there
     checkout.mkdir()
     copy_sources(checkout)
     for name in ("run", "README.md"):
