@@ -16,7 +16,7 @@ from urllib.parse import quote
 from ssiuml.apt import sources_list
 from ssiuml.atomic import replacing
 from ssiuml.cache import Cache, CacheError, Entry
-from ssiuml.debian.deb import Debs, Selection, paragraphs
+from ssiuml.debian.deb import STATUS, Debs, Selection, paragraphs
 from ssiuml.debian.fetch import is_there, path_of
 from ssiuml.errors import SsiumlError
 from ssiuml.layer import Layer, merge, read_layer
@@ -207,7 +207,7 @@ def _command(values: Values, archive: Path, target: Path) -> list[str]:
 
 def installed_packages(tree: Tree) -> dict[str, str]:
     """Version by package name, from the dpkg status file of a tree."""
-    status = tree.lookup("var/lib/dpkg/status").read().decode()
+    status = tree.lookup(STATUS).read().decode()
     return {record["Package"]: record["Version"] for record in paragraphs(status)}
 
 

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssiuml.steps import Step
+from ssiuml.steps import LACKING, Step
 from ssiuml.timings import read_timing
 
 
@@ -45,7 +45,7 @@ def _state(step: Step, before: Sequence[State]) -> State:
     reasons = tuple(step.reasons())
     if not step.stamp.exists():
         return State(step, Kind.NEW, ("it has not been made yet",), seconds)
-    if reasons and not (changing and all(reason.startswith("what it depends on") for reason in reasons)):
+    if reasons and not (changing and all(reason.startswith(LACKING) for reason in reasons)):
         return State(step, Kind.STALE, reasons, seconds)
     if changing:
         return State(step, Kind.FOLLOWS, (f"after {', '.join(changing)}",), seconds)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from ssiuml import timings
 from ssiuml.atomic import write_text
@@ -24,6 +24,9 @@ from ssiuml.tree import CHUNK_BYTES
 
 # JSON objects: inputs and results of steps.
 Values = Mapping[str, Any]
+
+
+LACKING: Final = "what it depends on is not there"
 
 
 class StepError(SsiumlError):
@@ -115,7 +118,7 @@ class Step:
             inputs = self._all_inputs()
             lines = self.objections(stamp["results"]) if self.objections else []
         except (SsiumlError, OSError) as error:
-            return [f"what it depends on is not there: {error}"]
+            return [f"{LACKING}: {error}"]
         if stamp["inputs"] != inputs:
             told = changes(_told(stamp["inputs"]), _told(inputs)) or ["its inputs"]
             lines += [f"changed: {line}" for line in told]

@@ -6,7 +6,6 @@ ends the cluster, too. XDG_STATE_HOME names where the cluster lives meanwhile.
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,8 @@ from ssiuml.cli.entry import DONE, FAILED, call
 from ssiuml.cluster.commands import dying_with_us
 from ssiuml.cluster.folder import cluster_folder
 from ssiuml.errors import SsiumlError
+from ssiuml.progress import say
+from ssiuml.run import run as run_program
 
 NAME: Final = "trial"
 LIMIT_S: Final = 600.0
@@ -33,7 +34,7 @@ def main(words: Sequence[str]) -> int:
     """Boot NODES nodes of the images in FOLDER; prints a line of JSON: ``nodes``, ``ready_s`` (seconds).
 
     A file that one node writes is read on the last, all see a GFS2 root, the cluster is stopped in order and
-    fsck.gfs2 finds the root clean. Raises TrialError, and what ssi-start raises.
+    fsck.gfs2 finds the root clean. Raises TrialError, CommandError, and what ssi-start raises.
     """
     folder, count = Path(words[0]), int(words[1])
     options = ["--image", str(folder), "--cluster", NAME, "--no-xterm", "--fresh"]
@@ -52,17 +53,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def _run(command: str, *words: str) -> str:
-    done = subprocess.run(  # noqa: S603 - an argument list of ours
-        [sys.executable, "-m", f"ssiuml.cli.{command}", "--cluster", NAME, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-        timeout=LIMIT_S,
-    )
-    if done.returncode != DONE:
-        raise TrialError(f"ssi-{command} {' '.join(words)}: exit status {done.returncode}")
-    return done.stdout
+    argv = [sys.executable, "-m", f"ssiuml.cli.{command}", "--cluster", NAME, *words]
+    return run_program(argv, timeout_s=LIMIT_S, merge_stderr=False, on_line=say)
 
 
 def _expect(said: str, wanted: str, what: str) -> None:

@@ -41,16 +41,6 @@ def write_files(folder: Path, files: Mapping[str, bytes], mode: int = 0o644) -> 
     return folder
 
 
-def write_sparse(path: Path, size_bytes: int, *pieces: tuple[int, bytes]) -> Path:
-    """Make a file that is a hole but for *pieces*, data by offset."""
-    with path.open("wb") as stream:
-        for offset, data in pieces:
-            stream.seek(offset)
-            stream.write(data)
-        stream.truncate(size_bytes)
-    return path
-
-
 def listing(folder: Path) -> list[str]:
     """Everything below *folder*: kind, permissions and path of each."""
     return sorted(output_of("find", folder, "-mindepth", "1", "-printf", "%y %m %P\\n").splitlines())

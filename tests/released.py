@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-NOBODY: Final = 65534
+from release_tools import AS_NOBODY, NOBODY
+
 LIMIT_S: Final = 1800.0
 
 
@@ -30,9 +31,7 @@ class Stranger:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        if os.geteuid() != 0:
-            return ()
-        return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+        return AS_NOBODY if os.geteuid() == 0 else ()
 
     def run(
         self,

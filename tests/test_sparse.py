@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sparse_files import write_sparse
 
 from ssiuml import sparse
 from ssiuml.sparse import SpaceError, allocated_bytes, require_space
@@ -35,15 +36,6 @@ def _data_ranges(path: Path) -> list[tuple[int, int]]:
     return ranges
 
 
-def _write(path: Path, size: int, *pieces: tuple[int, bytes]) -> Path:
-    with path.open("wb") as stream:
-        for offset, data in pieces:
-            stream.seek(offset)
-            stream.write(data)
-        stream.truncate(size)
-    return path
-
-
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system of another type than that of tmp_path."""
@@ -67,7 +59,7 @@ def test_fresh_file_is_one_hole(tmp_path: Path) -> None:
 
 
 def test_fresh_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
-    path = _write(tmp_path / "blank", 10, (0, b"old"))
+    path = write_sparse(tmp_path / "blank", 10, (0, b"old"))
     sparse.create(path, 5)
     assert path.read_bytes() == bytes(5)
 
@@ -98,7 +90,7 @@ def test_copy_is_equal_and_keeps_its_holes(
             raise OSError(errno.EOPNOTSUPP, "no reflinks here")
 
         monkeypatch.setattr(fcntl, "ioctl", refuse)
-    source = _write(tmp_path / "source", size, *pieces)
+    source = write_sparse(tmp_path / "source", size, *pieces)
     sparse.copy(source, tmp_path / "target")
     assert _same(source, tmp_path / "target")
     assert _du_bytes(tmp_path / "target") <= _du_bytes(source)
@@ -106,7 +98,7 @@ def test_copy_is_equal_and_keeps_its_holes(
 
 
 def test_copy_goes_to_a_file_system_of_another_type_and_back(tmp_path: Path, elsewhere: Path) -> None:
-    source = _write(tmp_path / "source", 8 * MIB, (MIB, os.urandom(MIB)), (5 * MIB + 1, b"x"))
+    source = write_sparse(tmp_path / "source", 8 * MIB, (MIB, os.urandom(MIB)), (5 * MIB + 1, b"x"))
     sparse.copy(source, elsewhere / "there")
     sparse.copy(elsewhere / "there", tmp_path / "back")
     assert _same(source, elsewhere / "there")
@@ -127,7 +119,7 @@ def test_other_errors_of_the_copy_are_not_hidden(tmp_path: Path, monkeypatch: py
         raise OSError(errno.EIO, "the disk is broken")
 
     monkeypatch.setattr(fcntl, "ioctl", refuse)
-    source = _write(tmp_path / "source", 5)
+    source = write_sparse(tmp_path / "source", 5)
     with pytest.raises(OSError, match="the disk is broken"):
         sparse.copy(source, tmp_path / "target")
     assert not (tmp_path / "target").exists()
@@ -136,7 +128,7 @@ def test_other_errors_of_the_copy_are_not_hidden(tmp_path: Path, monkeypatch: py
 def test_file_that_becomes_shorter_while_it_is_copied_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = _write(tmp_path / "source", MIB, (0, os.urandom(MIB)))
+    source = write_sparse(tmp_path / "source", MIB, (0, os.urandom(MIB)))
 
     def shorten(*_: object) -> None:
         raise OSError(errno.EOPNOTSUPP, "no reflinks here")

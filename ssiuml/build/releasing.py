@@ -8,27 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
-
 import ssiuml
 from ssiuml import host
 from ssiuml.build.finish import images
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.tarballs import Tarballs
+from ssiuml.cache import locked
 from ssiuml.progress import say, stages
 from ssiuml.release import checksums, hygiene, signing
 from ssiuml.release.hygiene import check_hygiene, set_id_programs
 from ssiuml.release.staging import Staging
-from ssiuml.release.superseded import earlier_snapshots
+from ssiuml.release.superseded import other_snapshots
 from ssiuml.release.tarball import compressor, write_tarball
 from ssiuml.run import run
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, code_digest, digest_of, file_sha256, folder_digest
+from ssiuml.steps import Values, code_digest, file_sha256, folder_digest
 from ssiuml.units import format_size
 
 TRIAL_NODES: Final = 2
 TRIAL_LIMIT_S: Final = 1800.0
-LOCK_LIMIT_S: Final = 3600.0
 TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
 
 
@@ -52,7 +50,7 @@ def add_steps(graph: StepGraph) -> None:
         tested = ["cluster-test"] if graph.recipe.can_boot else []
         _add_tarball(graph, tarballs, "release-kernel", [*kernel, *tested], tarballs.stage_kernel)
     _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils)
-    _add_sums(graph, [name for name in TARBALLS if name in graph.steps], lambda: tarballs.release)
+    _add_sums(graph, tarballs, [name for name in TARBALLS if name in graph.steps])
 
 
 def _add_hygiene(graph: StepGraph) -> None:
@@ -106,77 +104,74 @@ def _add_tarball(
     after: Sequence[str],
     stage: Callable[[Path], Staging],
 ) -> None:
-    plan, recipe = graph.plan, graph.recipe
-    chosen = compressor(recipe.release.compression)
-
-    def inputs() -> Values:
-        return {
-            "release": tarballs.release,
-            "recipe": digest_of(recipe.model_dump(mode="json")),
-            "epoch": [plan.epoch, tarballs.common_epoch],
-            "templates": folder_digest(tarballs.templates),
-            "licence": file_sha256(tarballs.licence),
-            "code": folder_digest(Path(ssiuml.__file__).parent),
-        }
+    plan = graph.plan
+    chosen = compressor(graph.recipe.release.compression)
 
     def pack() -> Values:
-        with scratch_folder(plan.places.work, name) as scratch, _locked(plan.places.releases):
+        with scratch_folder(plan.places.work, name) as scratch:
             staging = stage(scratch)
             target = plan.places.releases / f"{staging.name}.tar.{chosen.suffix}"
-            write_tarball(target, staging.folder, staging.epoch, chosen)
+            with _locked(plan.places.releases):
+                write_tarball(target, staging.folder, staging.epoch, chosen)
         return {"file": str(target), "sha256": file_sha256(target), "size_bytes": target.stat().st_size}
 
     graph.add(
         name,
         after,
-        inputs,
+        lambda: tarballs.inputs,
         pack,
         cached=lambda results: [Path(results["file"])],
         prepare=lambda: host.require([chosen.tool]),
     )
 
 
-def _add_sums(graph: StepGraph, tarballs: Sequence[str], release: Callable[[], str]) -> None:
+def _add_sums(graph: StepGraph, tarballs: Tarballs, after: Sequence[str]) -> None:
     plan = graph.plan
     folder = plan.places.releases
+    path = folder / checksums.NAME
+
+    def made() -> dict[str, str]:
+        results = [graph.results(name) for name in after]
+        return {Path(one["file"]).name: one["sha256"] for one in results}
+
+    def listed() -> dict[str, str]:
+        return checksums.read_checksums(folder) if path.exists() else {}
 
     def sum_up() -> Values:
         with _locked(folder):
-            path = folder / checksums.NAME
-            results = {name: graph.results(name) for name in tarballs}
-            made = {Path(one["file"]): str(one["sha256"]) for one in results.values()}
             # Of the root alone: other recipes' roots may need the kernel or the commands of another commit.
-            root = Path(results["release-root"]["file"])
-            for old in earlier_snapshots([root], release()):
-                old.unlink()
-            before = checksums.read_checksums(folder) if path.exists() else {}
+            for other in other_snapshots(Path(graph.results("release-root")["file"]), tarballs.release):
+                other.unlink()
+            before = listed()
             # Of other recipes, as far as they are still there.
             digests = {name: digest for name, digest in before.items() if (folder / name).is_file()}
-            digests |= {tarball.name: digest for tarball, digest in made.items()}
+            digests |= made()
             if digests != before:  # else a signature over it still holds
                 signing.remove_signatures(path)
                 checksums.write_checksums(folder, digests)
             if plan.signing_key is not None:
                 signing.sign(path, plan.signing_key)
-        for tarball in made:
-            say(f"release: {tarball}, {format_size(tarball.stat().st_size)}")
+        for name in made():
+            say(f"release: {folder / name}, {format_size((folder / name).stat().st_size)}")
         return {}
 
     def objections(results: Values) -> list[str]:
-        path = folder / checksums.NAME
-        there = checksums.read_checksums(folder) if path.exists() else {}
-        made = {Path(one["file"]).name: one["sha256"] for one in map(graph.results, tarballs)}
-        lines = [f"{path} does not have {name} as it is" for name in made if there.get(name) != made[name]]
+        there = listed()
+        lines = [
+            f"{path} does not have {name} as it is"
+            for name, digest in made().items()
+            if there.get(name) != digest
+        ]
         if plan.signing_key is not None and signing.signature_of(path) is None:
             lines.append(f"{path} is not signed")
         return lines
 
-    graph.add("release", tarballs, lambda: {"signed": plan.signing_key}, sum_up, objections=objections)
+    graph.add("release", after, lambda: {"signed": plan.signing_key}, sum_up, objections=objections)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """The folder of releases is shared by the recipes, which may be built at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock", timeout=LOCK_LIMIT_S):
+    with locked(folder / checksums.NAME):
         yield

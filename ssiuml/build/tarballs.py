@@ -19,7 +19,7 @@ from ssiuml.release.part import Part
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
 from ssiuml.release.version import commit_time, release_of
-from ssiuml.steps import Values, file_sha256
+from ssiuml.steps import Values, digest_of, file_sha256, folder_digest
 from ssiuml.unverified import unverified
 
 INSTALLED: Final = "lib/ssiuml"  # below PREFIX
@@ -35,8 +35,8 @@ class Tarballs:
         self._graph = graph
         self._plan = graph.plan
         self._recipe = graph.recipe
-        self.templates = graph.plan.places.templates / TEMPLATES
-        self.licence = graph.plan.places.project / "LICENSE"
+        self._templates = graph.plan.places.templates / TEMPLATES
+        self._licence = graph.plan.places.project / "LICENSE"
 
     @functools.cached_property
     def release(self) -> str:
@@ -50,6 +50,18 @@ class Tarballs:
         commit = None if plan.epoch_given else commit_time(plan.places.project)
         return plan.epoch if commit is None else commit
 
+    @functools.cached_property
+    def inputs(self) -> Values:
+        """What all tarballs are made from, beside the steps before them."""
+        return {
+            "release": self.release,
+            "recipe": digest_of(self._recipe.model_dump(mode="json")),
+            "epoch": [self._plan.epoch, self.common_epoch],
+            "templates": folder_digest(self._templates),
+            "licence": file_sha256(self._licence),
+            "code": folder_digest(Path(ssiuml.__file__).parent),
+        }
+
     @property
     def _kernel_name(self) -> str:
         return f"linux-ssi-{kernel_version(self._graph)}-{self.release}"
@@ -57,6 +69,7 @@ class Tarballs:
     def stage_root(self, scratch: Path) -> Staging:
         """The images with their manifest; ReleaseError if others were tested."""
         graph, recipe = self._graph, self._recipe
+        kernel = self._kernel_name if "kernel" in graph.steps else None
         where = f"{INSTALLED}/{self._plan.loaded.name}"
         staging = self._begin(scratch, f"{recipe.release.root}-{self.release}", where, self._plan.epoch)
         paths = [path for _, path in images(graph).values()]
@@ -64,9 +77,7 @@ class Tarballs:
         self._require_tested(digests)
         contents.link_images(staging.folder, paths)
         values = self._manifest(digests)
-        contents.write_manifest(
-            staging.folder, values, self._kernel_name if "kernel" in graph.steps else None
-        )
+        contents.write_manifest(staging.folder, values, kernel)
         parts = [own_part(self.release), *root_parts(graph, graph.tree())]
         self._describe(
             staging,
@@ -85,7 +96,7 @@ class Tarballs:
             "description": recipe.description,
             "filesystem": recipe.filesystem.type,
             "node_limit": recipe.cluster.node_limit,
-            "kernel": self._kernel_name if "kernel" in graph.steps else None,
+            "kernel": kernel,
             "tested": self._tested,
         }
         staging.finish("README-root", variables, digests)
@@ -116,7 +127,7 @@ class Tarballs:
         contents.write_commands(staging.folder, COMMANDS, Path(ssiuml.__file__).parent, wheels)
         self._write_documents(staging)
         documents = staging.folder / contents.DOCUMENTS
-        shutil.copyfile(self.licence, documents / "copyright")
+        shutil.copyfile(self._licence, documents / "copyright")
         parts = [own_part(self.release), *map(wheel_part, wheels)]
         self._describe(staging, parts, "application", {}, contents.DOCUMENTS)
         staging.finish("README-utils", {"packages": " ".join(PACKAGES)})
@@ -134,7 +145,7 @@ class Tarballs:
     def _begin(self, scratch: Path, name: str, where: str, epoch: int) -> Staging:
         folder = scratch / name
         folder.mkdir()
-        return Staging(folder, where, self.templates, epoch)
+        return Staging(folder, where, self._templates, epoch)
 
     def _describe(
         self,

@@ -14,15 +14,15 @@ from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.compare import differences, take_census
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.layer import LayerError, read_tree_archive, write_tree
-from ssiuml.picture.drawing import Caption, draw
+from ssiuml.picture.captioned import draw_filesystem
 from ssiuml.picture.occupancy import survey_occupancy
 from ssiuml.picture.write import PICTURES, write_picture
 from ssiuml.reading.contents import ImageContent
 from ssiuml.reading.damage import Damaged
 from ssiuml.reading.extract import extract
 from ssiuml.reading.filesystem import Filesystem, NoFilesystemError, read_filesystem
-from ssiuml.reading.source import label_bytes, opened
-from ssiuml.reading.summary import format_text, summary
+from ssiuml.reading.source import opened
+from ssiuml.reading.summary import summary
 from ssiuml.reading.survey import read_tree
 from ssiuml.reading.verify import verify
 from ssiuml.scan import scan_folder
@@ -231,13 +231,8 @@ def _map(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findi
                 f"{target}: is the image itself, or a part of it", hint="choose another name: -o FILE.svg"
             )
     occupancy = survey_occupancy(filesystem, findings.report)
-    caption = Caption(
-        name=_printable(arguments.image),
-        format=format_text(filesystem),
-        label_bytes=label_bytes(filesystem.source),
-        damages=findings.count,
-    )
-    write_picture(target, draw(occupancy, caption))
+    name, damages = _printable(arguments.image), findings.count
+    write_picture(target, draw_filesystem(filesystem, occupancy, name=name, damages=damages))
     squares = "square" if len(occupancy.cells) == 1 else "squares"
     size = format_size(occupancy.cell_blocks * filesystem.block_size)
     print(f"{_printable(str(target))}: {len(occupancy.cells)} {squares} of {size} each")

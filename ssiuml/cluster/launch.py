@@ -3,12 +3,12 @@
 import os
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from ssiuml.cluster.commands import supervisor_command
 from ssiuml.cluster.folder import ClusterFolder
 from ssiuml.errors import SsiumlError
+from ssiuml.installation import HOME
 
 START_LIMIT_S: Final = 30.0
 
@@ -55,5 +55,4 @@ def launch(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
 
 def _python_path() -> str:
     # It runs in the cluster's folder: what was found from here has to be found from there.
-    package = str(Path(__file__).parents[2])
-    return os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+STATUS: Final = "var/lib/dpkg/status"  # in a root
 # Debian policy, 5.6.1; the name becomes part of a command line and of the name of a file.
 PackageName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 
@@ -45,6 +46,11 @@ class Selection(Exact):
 
     required: list[PackageName]
     packages: dict[PackageName, Deb]
+
+
+def installed(status: str) -> list[dict[str, str]]:
+    """The paragraphs of dpkg's status file, without packages that were removed and left their settings."""
+    return [each for each in paragraphs(status) if each["Status"].split()[-1] == "installed"]
 
 
 def paragraphs(text: str) -> Iterator[dict[str, str]]:

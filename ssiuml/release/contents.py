@@ -13,7 +13,7 @@ from ssiuml.layer import merge, read_layer
 from ssiuml.release import ReleaseError
 from ssiuml.release.closure import closure_of
 from ssiuml.release.vendored import Wheel
-from ssiuml.tree import Content, Kind, Node, Tree
+from ssiuml.tree import Kind, Node, Tree
 
 # What the commands run is known; what ssi-image map needs for a PNG it asks for.
 OPTIONAL: Final = frozenset({"PIL"})
@@ -84,16 +84,8 @@ def _documents(tree: Tree) -> Iterable[tuple[str, Node]]:
 
 def _write(path: Path, node: Node) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        for chunk in _content(node).chunks():
-            stream.write(chunk)
+    path.write_bytes(node.read())
     path.chmod(0o755 if node.meta.mode & 0o100 else 0o644)
-
-
-def _content(node: Node) -> Content:
-    if node.content is None:
-        raise ReleaseError("a file of the kernel has no contents")
-    return node.content
 
 
 def copy_patches(folder: Path, patches: Sequence[Path]) -> None:

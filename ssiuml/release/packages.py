@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debian.deb822 import Deb822
 from packageurl import PackageURL
 
+from ssiuml.debian.deb import STATUS, installed
 from ssiuml.release.licences import licences_of
 from ssiuml.release.part import Part
 from ssiuml.tree import Kind, Tree
-
-STATUS = "var/lib/dpkg/status"
 
 
 def debian_parts(tree: Tree, distribution: str, suite: str, digests: Mapping[str, str]) -> list[Part]:
@@ -21,8 +19,7 @@ def debian_parts(tree: Tree, distribution: str, suite: str, digests: Mapping[str
     """
     return [
         _part(fields, tree, distribution, suite, digests)
-        for fields in Deb822.iter_paragraphs(tree.lookup(STATUS).read().decode("utf-8"), use_apt_pkg=False)
-        if fields["Status"].split()[-1] == "installed"  # of removed ones only settings are left
+        for fields in installed(tree.lookup(STATUS).read().decode("utf-8"))
     ]
 
 

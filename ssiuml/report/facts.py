@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from debian.deb822 import Deb822
-
 from ssiuml import sparse
-from ssiuml.picture.drawing import Caption, draw
+from ssiuml.debian.deb import STATUS, installed
+from ssiuml.picture.captioned import draw_filesystem
 from ssiuml.picture.occupancy import survey_occupancy
 from ssiuml.picture.svg import svg
 from ssiuml.plan import Plan
 from ssiuml.reading.damage import Damaged
 from ssiuml.reading.filesystem import NoFilesystemError, read_filesystem
-from ssiuml.reading.source import label_bytes, opened
-from ssiuml.reading.summary import format_text
-from ssiuml.release.packages import STATUS
+from ssiuml.reading.source import opened
 from ssiuml.report.timeline import Bar
 from ssiuml.states import State
 from ssiuml.timings import read_timing
@@ -64,7 +61,7 @@ def package_rows(tree: Tree) -> tuple[int, list[Row]]:
     node = tree.find(STATUS)
     if node is None:
         return 0, []
-    found = Deb822.iter_paragraphs(node.read().decode("utf-8", "replace"), use_apt_pkg=False)
+    found = installed(node.read().decode("utf-8"))
     sizes = {each["Package"]: int(each.get("Installed-Size", "0")) << 10 for each in found}
     largest = sorted(sizes, key=lambda each: (-sizes[each], each))[:LARGEST]
     return len(sizes), [Row(each, (format_size(sizes[each]),)) for each in largest]
@@ -79,13 +76,8 @@ def map_of(image: Path) -> str:
         except (Damaged, NoFilesystemError):
             return ""
         occupancy = survey_occupancy(filesystem, damages.append)
-        caption = Caption(
-            name=image.name,
-            format=format_text(filesystem),
-            label_bytes=label_bytes(source),
-            damages=len(damages),
-        )
-        return element(svg(draw(occupancy, caption)).decode())
+        drawing = draw_filesystem(filesystem, occupancy, name=image.name, damages=len(damages))
+        return element(svg(drawing).decode())
 
 
 def element(picture: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ssiuml import host
 from ssiuml.atomic import write_text
 from ssiuml.build import Build
+from ssiuml.build.releasing import TARBALLS
 from ssiuml.errors import SsiumlError
 from ssiuml.plan import Plan
 from ssiuml.release.version import release_of
@@ -20,7 +21,6 @@ from ssiuml.units import format_size
 from ssiuml.unverified import unverified
 
 TEMPLATE: Final = "report.html.j2"
-TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
 
 
 class ReportError(SsiumlError):

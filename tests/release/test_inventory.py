@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from release_tools import MIB, sha256sum, write_sparse
+from release_tools import MIB, sha256sum
+from sparse_files import write_sparse
 
 from ssiuml.release.inventory import images_section, parts_section, root_section, write_inventory
 from ssiuml.release.part import Part

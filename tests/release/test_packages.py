@@ -3,7 +3,8 @@
 import pytest
 from packageurl import PackageURL
 
-from ssiuml.release.packages import STATUS, debian_part, debian_parts
+from ssiuml.debian.deb import STATUS
+from ssiuml.release.packages import debian_part, debian_parts
 from ssiuml.tree import Literal, Meta, Tree, TreeError, file, symlink
 
 STATUS_FILE = """\

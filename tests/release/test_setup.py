@@ -26,8 +26,8 @@ from release_tools import (
     signers_file,
     ssh_key,
     write_files,
-    write_sparse,
 )
+from sparse_files import write_sparse
 
 from ssiuml.release.checksums import NAME as SUMS
 from ssiuml.release.checksums import write_checksums

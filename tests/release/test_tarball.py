@@ -22,8 +22,8 @@ from release_tools import (
     same_files,
     sha256sum,
     write_files,
-    write_sparse,
 )
+from sparse_files import write_sparse
 
 from ssiuml.atomic import part_of
 from ssiuml.release.tarball import compressor, write_tarball
