@@ -15,7 +15,7 @@ from ssiuml.release.version import release_of
 from ssiuml.report.facts import Row, bars_of, element, image_rows, map_of, package_rows
 from ssiuml.report.stepgraph import TOOL, Direction, draw_graph
 from ssiuml.report.timeline import draw_timeline
-from ssiuml.states import State, states_of, summary
+from ssiuml.states import Kind, State, states_of, summary
 from ssiuml.templates import render
 from ssiuml.units import format_size
 from ssiuml.unverified import unverified
@@ -60,7 +60,8 @@ def _graph(states: list[State], plan: Plan, direction: Direction) -> str:
 def _variables(build: Build, plan: Plan) -> dict[str, Any]:
     values = json.loads(plan.manifest.read_text(encoding="utf-8"))
     states = _states(build)
-    made = {state.step.name: state.step.results() for state in states if state.step.stamp.exists()}
+    # Nothing of a build before this one: its cluster test would speak for other images.
+    made = {state.step.name: state.step.results() for state in states if state.kind is Kind.CURRENT}
     bars = bars_of(states)
     count, packages = package_rows(build.tree())
     moment = datetime.fromtimestamp(plan.manifest.stat().st_mtime, UTC)

@@ -75,6 +75,19 @@ def test_a_report_tells_steps_sizes_packages_digests_and_the_cluster_test(
 
 
 @pytest.mark.cluster
+def test_a_cluster_test_of_other_images_is_not_told(built: Checkout, released: Path) -> None:
+    stamp = built.images / "steps" / "cluster-test.json"
+    text = stamp.read_text()
+    try:
+        stamp.write_text(text.replace('"nodes": 2', '"nodes": 3', 1))  # as if other inputs had been tested
+        page = page_of(built)
+    finally:
+        stamp.write_text(text)
+    assert "passed" not in page.texts
+    assert "not run" in page.texts
+
+
+@pytest.mark.cluster
 def test_a_report_of_2002_tells_what_is_not_verified_and_no_words_become_tags(historic: Checkout) -> None:
     text = "description: 'small & <script>alert(1)</script>'\nextends: small\n"
     hostile = historic.write_recipe("hostile", text)
