@@ -80,7 +80,8 @@ TEST_TOOLS: Final = (
     HostTool("gpg-agent", "gpg-agent", "keep the keys that gpg signs with"),
     HostTool("git", "git", "tell which commit a release is of"),
     HostTool("diffoscope", "diffoscope-minimal", "say how two releases differ"),
-    HostTool("/usr/bin/python3", "python3", "run the commands as installed"),
+    # /usr/bin/python3 alone may be python3-minimal's, which lacks modules.
+    HostTool("/usr/bin/pydoc3", "python3", "run the commands as installed"),
     HostTool("mandoc", "mandoc", "judge the manual pages"),
     HostTool("groff", "groff-base", "print the manual pages"),
     HostTool("lexgrog", "man-db", "find the manual pages' names"),

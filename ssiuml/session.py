@@ -18,11 +18,14 @@ from ssiuml.progress import say
 from ssiuml.run import end_all
 
 FINISH_LIMIT_S: Final = 120.0
+NUDGE_EVERY_S: Final = 0.5
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _held: dict[Path, FileLock] = {}
 _beginning = threading.Lock()
 _finishing = threading.Condition()
 _unfinished = 0
+_told = threading.Event()
 
 
 class BusyError(SsiumlError):
@@ -89,13 +92,29 @@ def _end(out: Path, holder: Path) -> None:
 
 def stop_on_signals() -> None:
     """Turn SIGINT, SIGTERM and SIGHUP into an orderly stop; called once, by the main thread."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _STOPS:
         signal.signal(number, _interrupt)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end)
+    threading.Thread(target=_nudge, args=(read_end, threading.get_ident()), daemon=True).start()
+
+
+def _nudge(read_end: int, main: int) -> None:
+    """Send a signal again until it is handled.
+
+    Python handles signals in its main thread, between two instructions. One that comes after the last of
+    them and before the thread sleeps (doit's does, for a step's result) would wait for the step's end.
+    """
+    while number := os.read(read_end, 1):  # signal.set_wakeup_fd: a byte for each signal, whoever sleeps
+        while number[0] in _STOPS and not _told.wait(NUDGE_EVERY_S):
+            signal.pthread_kill(main, number[0])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _told.set()
     # Once is enough: what follows is cleaning up.
-    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for other in _STOPS:
         signal.signal(other, signal.SIG_IGN)
     say("stopping; the same command goes on from here")
     end_all()

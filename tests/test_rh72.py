@@ -297,9 +297,11 @@ def test_killed_build_gives_the_same_bytes_when_it_is_run_again(
 def test_build_that_ends_behind_every_step_gives_the_same_bytes(
     variant: Checkout, historic: Checkout
 ) -> None:
-    steps = [path.stem for path in (historic.images / "steps").iterdir()]
+    steps = sorted(path.stem for path in (historic.images / "steps").iterdir())
     assert len(steps) >= 14
-    for name in sorted(steps):
+    for name in steps:
+        if name.startswith("release"):  # another test's, behind the images
+            continue
         task = name if not name.startswith("initrd") else f"initrd:{name[7:] or 'image'}"
         variant.build(task)
     for name in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):

@@ -113,3 +113,20 @@ def test_a_build_told_to_stop_says_so_and_lets_the_next_in(
     assert "Traceback" not in errors
     assert not (tmp_path / ".lock.pid").exists()
     assert begin(tmp_path).returncode == 0
+
+
+# The thread that takes the signal is not the one that has to wake: what a moment does on a busy machine.
+ASLEEP = """
+import queue, signal, threading
+from ssiuml import session
+session.stop_on_signals()
+threading.Timer(1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+queue.Queue().get()
+"""
+
+
+def test_a_signal_that_does_not_wake_the_main_thread_is_sent_again() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", ASLEEP], capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert (process.returncode, process.stderr) == (143, "stopping; the same command goes on from here\n")

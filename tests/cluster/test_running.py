@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -125,17 +124,6 @@ def test_files_come_in_and_out_as_they_are(three: Cluster, tmp_path: Path) -> No
     three.do("cp", str(source / "data"), "2:/root/renamed & so on")
     three.do("cp", "2:/root/renamed & so on", str(tmp_path / "back"))
     assert (tmp_path / "back").read_bytes() == (source / "data").read_bytes()
-
-
-def test_a_warm_command_takes_less_than_a_fifth_of_a_second(three: Cluster) -> None:
-    three.on(1, "true")
-    times = []
-    for _ in range(10):
-        started = time.monotonic()
-        three.on(1, "true")
-        times.append(time.monotonic() - started)
-    # The best of ten: the machine may be shared.
-    assert min(times) < 0.2, times
 
 
 def processes_of(cluster: Cluster) -> list[Path]:
