@@ -15,7 +15,7 @@ from doit import get_var
 from doit.tools import Interactive
 
 from ssiuml import ci, graph, host, recipe, session
-from ssiuml.build import Build
+from ssiuml.build import OWN_PARTS, Build
 from ssiuml.explain import explanation
 from ssiuml.plan import make_plan
 from ssiuml.release.verifying import verify_release
@@ -67,11 +67,11 @@ def step(step_name: str, **more: Any) -> graph.Task | None:
     return graph.task_of(BUILD.steps[step_name], OUT, **{"basename": step_name, **more})
 
 
-def steps_of(name: str, last: str) -> Iterator[graph.Task]:
-    """The subtasks of *name*: one for each step that begins so; the step *name* itself is called *last*."""
+def steps_of(name: str) -> Iterator[graph.Task]:
+    """The subtasks of *name*: one for each step that begins so."""
     for one in BUILD.steps.values():
         if one.name.startswith(name):
-            subtask = one.name.removeprefix(name).removeprefix("-") or last
+            subtask = one.name.removeprefix(name).removeprefix("-") or OWN_PARTS[name]
             yield graph.task_of(one, OUT, basename=name, name=subtask)
 
 
@@ -171,7 +171,7 @@ def task_copy_root() -> graph.Task | None:
 
 def task_initrd() -> Iterator[graph.Task]:
     """Build the RAM disk that joins the cluster and mounts the root: initrd-ssi.img (HOWTO 4.8)."""
-    return steps_of("initrd", "image")
+    return steps_of("initrd")
 
 
 def task_build_root() -> graph.Task | None:
@@ -205,7 +205,7 @@ def task_cluster_test() -> graph.Task | None:
 
 def task_release() -> Iterator[graph.Task]:
     """Make the release: tarballs of root, kernel and commands, their digests, a signature over these."""
-    return steps_of("release", "sums")
+    return steps_of("release")
 
 
 def task_release_verify() -> graph.Task:

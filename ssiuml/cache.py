@@ -118,7 +118,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"{path.name}: another build is making it, waiting for that")
+        say(f"{path.name}: is being made already, waiting for that")
         try:
             lock.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout:

@@ -64,6 +64,8 @@ SANDBOX_TOOLS: Final = (
     HostTool("bwrap", "bubblewrap", "run the compiler of 2002"),
     HostTool("setarch", "util-linux", "run the compiler of 2002"),
 )
+GIT: Final = HostTool("git", "git", "tell which commit a release is of")
+GPG: Final = HostTool("gpg", "gpg", "sign releases")
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
     *KERNEL_TOOLS,
@@ -76,9 +78,9 @@ TEST_TOOLS: Final = (
     HostTool("lbzip2", "lbzip2", "compress releases"),
     HostTool("zstd", "zstd", "compress releases"),
     HostTool("bsdtar", "libarchive-tools", "read the tarballs of releases"),
-    HostTool("gpg", "gpg", "sign releases"),
+    GPG,
     HostTool("gpg-agent", "gpg-agent", "keep the keys that gpg signs with"),
-    HostTool("git", "git", "tell which commit a release is of"),
+    GIT,
     HostTool("diffoscope", "diffoscope-minimal", "say how two releases differ"),
     # /usr/bin/python3 alone may be python3-minimal's, which lacks modules.
     HostTool("/usr/bin/pydoc3", "python3", "run the commands as installed"),

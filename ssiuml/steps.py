@@ -82,7 +82,8 @@ class Step:
     work and returns results for the steps after it. *files* are what it leaves among the images; *cached*
     finds, by the results, files of the cache that the result stands on. All must stay as they were left.
     *objections* says, by the results, what else speaks against them now. *prepare* sees to what both *inputs*
-    and *make* need of the host, before a step that is not current is made.
+    and *make* need of the host, before a step that is not current is made. *measured* names results that
+    differ from run to run, like times; steps that come after do not depend on them.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Step:
     cached: Callable[[Values], Sequence[Path]] | None = None
     objections: Callable[[Values], list[str]] | None = None
     prepare: Callable[[], None] | None = None
+    measured: tuple[str, ...] = ()
 
     def results(self) -> Values:
         """What the step gave when it was last made; StepError if it was not."""
@@ -101,7 +103,7 @@ class Step:
 
     def digest(self) -> str:
         """Stands for the step's result among the inputs of a step after it."""
-        return digest_of(self.results())
+        return digest_of({key: value for key, value in self.results().items() if key not in self.measured})
 
     def _all_inputs(self) -> dict[str, Any]:
         """As JSON gives it back: tuples become lists, so that it compares with a stamp."""

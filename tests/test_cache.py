@@ -198,7 +198,7 @@ print(Cache(Path(sys.argv[1])).get_or_make("base", {}, ".tar", make).sha256)
     assert [build.returncode for build in builds] == [0, 0, 0], results
     assert len({out for out, _ in results}) == 1
     assert len(log.read_text().splitlines()) == 1
-    assert any("another build is making it" in errors for _, errors in results)
+    assert any("is being made already" in errors for _, errors in results)
 
 
 def test_a_lock_held_for_too_long_is_an_error_that_names_the_entry(

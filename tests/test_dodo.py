@@ -301,7 +301,9 @@ def test_explain_of_a_task_leaves_out_what_it_does_not_need(checkout: Checkout) 
     names = [line.split()[0] for line in explained.splitlines() if "never made" in line]
     assert names == ["cluster-config", "initrd-config"]
     assert "2 of 2 steps would be made: 2 not timed yet" in explained
-    assert "nonsense: is no task with a step" in checkout.doit(MIN, "explain", "nonsense", status=1)
+    for name in ("nonsense", "release:nonsense"):
+        assert f"{name}: is no task with a step" in checkout.doit(MIN, "explain", name, status=1)
+    assert "initrd-config" in checkout.doit("-s", MIN, "explain", "initrd:image")
 
 
 def test_explain_says_how_long_steps_took_and_what_would_follow(checkout: Checkout) -> None:

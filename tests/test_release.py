@@ -180,6 +180,9 @@ def test_the_manifest_says_what_was_tested_and_the_bill_what_is_in_it(
     tested = values["cluster_test"]["sha256"]
     assert tested["root_fs"] == values["root_fs"]["sha256"] == file_sha256(folder / "root_fs")
     assert tested["linux-ssi"] == values["kernel"]["sha256"]
+    # By its digest: kernels of one version may have other options.
+    kernel_step = json.loads((built.images / "steps" / "kernel.json").read_text())["results"]
+    assert f"-{kernel_step['entry']['sha256'][:8]}-" in values["kernel"]["file"]
     bill = (folder / "bill.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
     parts = {part["name"]: part for part in json.loads(bill)["components"]}
@@ -205,7 +208,8 @@ def test_no_tarball_names_where_or_by_whom_it_was_made(
 
 
 def test_a_second_release_packs_nothing_and_verifies(built: Checkout, released: Path) -> None:
-    assert not {name for name in built.build("release").made if name.startswith("release:")}
+    outcome = built.build("release")
+    assert not {name for name in outcome.made if name.startswith("release:")}, outcome.output
     assert built.build("release-verify").output.count("as in SHA256SUMS") == len(tarballs_in(released))
 
 
@@ -220,6 +224,24 @@ def test_a_root_with_a_secret_in_it_is_not_released(built: Checkout) -> None:
     assert outcome.status == 1
     assert "/etc/ssh/ssh_host_rsa_key: a host key" in outcome.output
     assert "/usr/bin/root: is set-id (mode 4755)" in outcome.output
+    shutil.rmtree(checkout.images)
+
+
+def test_a_root_that_a_cluster_does_not_run_on_is_not_released_and_the_nodes_logs_are_kept(
+    built: Checkout,
+) -> None:
+    # Every node says that its root is something else.
+    findmnt = "{path: /usr/local/bin/findmnt, content: 'echo ext4', mode: '0755'}"
+    text = f"description: broken\nextends: bookworm-min\nfiles: [{findmnt}]\n"
+    checkout = built.write_recipe("broken", text)
+    outcome = checkout.doit("release")
+    assert outcome.status == 1
+    assert "the root of node 1: is 'ext4', not 'gfs2'" in outcome.output
+    logs = checkout.images / "cluster-test"
+    assert f"what the nodes said is in {logs}" in outcome.output
+    assert {"console-1.log", "console-2.log", "supervisor.log"} <= {path.name for path in logs.iterdir()}
+    assert "gfs2" in (logs / "console-1.log").read_text(errors="replace")
+    assert not list((built.folder / "images" / "release").glob("*-broken-*"))
     shutil.rmtree(checkout.images)
 
 
@@ -238,6 +260,12 @@ def test_an_interrupted_release_leaves_no_half_tarball(historic: Checkout, numbe
     assert len(list(releases.glob(f"{name}-*.tar.bz2"))) == 2
     assert not list(releases.glob(".*.part"))
     shutil.rmtree(other.images)
+
+
+def test_two_recipes_make_the_same_tarball_of_the_commands(historic: Checkout, released: Path) -> None:
+    historic.build("release:utils")
+    (one,) = released.glob("ssiuml-utils-*")
+    assert compare(historic.folder / "images" / "release" / one.name, one) == ""
 
 
 def test_an_image_of_2002_says_that_no_cluster_has_proved_it(historic: Checkout, tmp_path: Path) -> None:

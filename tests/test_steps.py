@@ -74,6 +74,29 @@ def test_a_step_made_is_current_and_not_made_again(bench: Bench) -> None:
     assert bench.step().reasons() == []
 
 
+def test_a_step_after_does_not_go_by_what_is_measured(tmp_path: Path) -> None:
+    times = iter([1.5, 2.5])
+
+    def first(names: list[str]) -> Step:
+        return Step(
+            name="first",
+            stamp=tmp_path / "first.json",
+            inputs=lambda: {"names": names},
+            make=lambda: {"nodes": len(names), "ready_s": next(times)},
+            measured=("ready_s",),
+        )
+
+    def second(names: list[str]) -> Step:
+        stamp = tmp_path / "second.json"
+        return Step(name="second", stamp=stamp, after=(first(names),), inputs=dict, make=dict)
+
+    first(["a"]).run()
+    second(["a"]).run()
+    first(["b"]).run()
+    assert first(["b"]).results()["ready_s"] == 2.5
+    assert second(["b"]).is_current()
+
+
 def test_inputs_that_json_cannot_tell_apart_are_the_same(bench: Bench) -> None:
     bench.inputs = {"pair": (1, 2)}
     bench.step().run()

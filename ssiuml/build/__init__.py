@@ -5,6 +5,8 @@ data's way: base, cluster-tools, modules, config, demo and prune give layers; me
 tree goes into the root image, and parts of it into the RAM disk. Which steps there are the recipe decides.
 """
 
+from typing import Final
+
 from ssiuml.build import (
     configuration,
     contents,
@@ -23,6 +25,9 @@ from ssiuml.plan import Plan
 from ssiuml.sources.lock import FrozenError
 from ssiuml.steps import Step
 from ssiuml.tree import Tree
+
+# Of the tasks with parts: what the part is called that is the step of the task's own name.
+OWN_PARTS: Final = {"initrd": "image", "release": "sums"}
 
 
 class Build:
@@ -59,11 +64,11 @@ class Build:
         return [one for one in self.steps.values() if one.name in needed]
 
     def _step_of(self, task: str) -> Step:
-        """A task is called as its step, or NAME:PART where that is NAME-PART, or NAME as a whole."""
+        """A task is called as its step, or NAME:PART where that is NAME-PART, or one of OWN_PARTS."""
         name, _, part = task.partition(":")
-        for called in (task, f"{name}-{part}", name):
-            if called in self.steps:
-                return self.steps[called]
+        called = name if part in ("", OWN_PARTS.get(name)) else f"{name}-{part}"
+        if called in self.steps:
+            return self.steps[called]
         raise UsageError(
             f"{task}: is no task with a step in this recipe", hint=f"one of {', '.join(self.steps)}"
         )

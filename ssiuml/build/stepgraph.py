@@ -37,6 +37,7 @@ class StepGraph:
         cached: Callable[[Values], Sequence[Path]] | None = None,
         objections: Callable[[Values], list[str]] | None = None,
         prepare: Callable[[], None] | None = None,
+        measured: tuple[str, ...] = (),
     ) -> None:
         """Add a step that is made from those called *after*; the rest as in ssiuml.steps.Step."""
         self.steps[name] = Step(
@@ -49,6 +50,7 @@ class StepGraph:
             cached=cached,
             objections=objections,
             prepare=prepare,
+            measured=measured,
         )
 
     def add_layer(

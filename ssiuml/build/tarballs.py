@@ -18,10 +18,11 @@ from ssiuml.release import ReleaseError, contents, inventory
 from ssiuml.release.part import Part
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
-from ssiuml.release.version import commit_time, release_of
+from ssiuml.release.version import NO_COMMIT_EPOCH, commit_time, release_of
 from ssiuml.steps import Values, digest_of, file_sha256, folder_digest
 from ssiuml.unverified import unverified
 
+KERNEL_DIGITS: Final = 8
 INSTALLED: Final = "lib/ssiuml"  # below PREFIX
 NOT_BOOTED: Final = (
     "Not booted: a kernel of 2002 does not run here, so that no cluster has proved this image."
@@ -47,8 +48,10 @@ class Tarballs:
     def common_epoch(self) -> int:
         """The time in what several recipes may have: theirs would make files of one name differ."""
         plan = self._plan
-        commit = None if plan.epoch_given else commit_time(plan.places.project)
-        return plan.epoch if commit is None else commit
+        if plan.epoch_given:
+            return plan.epoch
+        commit = commit_time(plan.places.project)
+        return NO_COMMIT_EPOCH if commit is None else commit
 
     @functools.cached_property
     def inputs(self) -> Values:
@@ -64,7 +67,9 @@ class Tarballs:
 
     @property
     def _kernel_name(self) -> str:
-        return f"linux-ssi-{kernel_version(self._graph)}-{self.release}"
+        # Kernels of one version may have been built with other options or patches.
+        digest = self._graph.results("kernel")["entry"]["sha256"][:KERNEL_DIGITS]
+        return f"linux-ssi-{kernel_version(self._graph)}-{digest}-{self.release}"
 
     def stage_root(self, scratch: Path) -> Staging:
         """The images with their manifest; ReleaseError if others were tested."""
@@ -185,7 +190,7 @@ class Tarballs:
         if not facts["passed"]:
             return str(facts["why"])
         return (
-            f"Tested: {facts['nodes']} nodes have booted from these very bytes, shared the root, shut down "
+            f"Tested: {_counted(facts['nodes'])} booted from these very bytes, shared the root, shut down "
             "in order and left it clean."
         )
 
@@ -200,3 +205,7 @@ class Tarballs:
                 f"{', '.join(other)}: was changed since the cluster was tested with it",
                 hint="./run build-root cluster-test",
             )
+
+
+def _counted(nodes: int) -> str:
+    return "one node has" if nodes == 1 else f"{nodes} nodes have"

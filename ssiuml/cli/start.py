@@ -53,7 +53,9 @@ ssi-start 15 --no-xterm
         "nodes", nargs="?", metavar="N", default=str(DEFAULT_NODES), help="how many nodes; default: 3"
     )
     made.add_argument(
-        "--recipe", metavar="NAME", help="the image of this recipe, images/NAME of the checkout"
+        "--recipe",
+        metavar="NAME",
+        help="the image of this recipe: images/NAME of a checkout, else PREFIX/lib/ssiuml/NAME",
     )
     made.add_argument("--image", metavar="DIR", type=Path, help="the image in this folder")
     made.add_argument("--memory", metavar="SIZE", help=f"memory of each node; default: {NODE_MEMORY_MIB}M")

@@ -13,12 +13,12 @@ from ssiuml.installation import HOME, IN_CHECKOUT
 from ssiuml.manifest import Manifest, ManifestError
 
 DEFAULT_RECIPE: Final = "bookworm"
-# Where images lie, each in a folder called as its recipe: what the checkout has built, or PREFIX/lib/ssiuml,
-# in which a release has installed this package; then what others have installed.
+# Where images lie, each in a folder called as its recipe: what the checkout has built, and nothing else; or
+# PREFIX/lib/ssiuml, in which a release has installed this package, then what others have installed.
 IMAGES: Final = (
-    HOME / "images" if IN_CHECKOUT else HOME.parent,
-    Path(sys.prefix) / "lib" / "ssiuml",
-    Path("/usr/local/lib/ssiuml"),
+    (HOME / "images",)
+    if IN_CHECKOUT
+    else (HOME.parent, Path(sys.prefix) / "lib" / "ssiuml", Path("/usr/local/lib/ssiuml"))
 )
 
 

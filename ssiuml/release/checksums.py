@@ -10,6 +10,7 @@ from ssiuml.release import ReleaseError
 from ssiuml.steps import file_sha256
 
 NAME: Final = "SHA256SUMS"
+_REPAIR: Final = "fetch it again, or remove it and make it again: ./run release"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  ([^/\\\x00-\x1f\x7f]+)")
 
 
@@ -29,14 +30,16 @@ def read_checksums(folder: Path) -> dict[str, str]:
     except FileNotFoundError:
         raise ReleaseError(f"{path}: there is no such file", hint="./run release") from None
     except UnicodeDecodeError as error:
-        raise ReleaseError(f"{path}: is damaged: {error}") from error
+        raise ReleaseError(f"{path}: is damaged: {error}", hint=_REPAIR) from error
     found = [_LINE.fullmatch(line) for line in lines]
     for number, line in enumerate(found, start=1):
         if line is None:
-            raise ReleaseError(f"{path}:{number}: is no line of sha256sum: '{lines[number - 1][:80]}'")
+            raise ReleaseError(
+                f"{path}:{number}: is no line of sha256sum: '{lines[number - 1][:80]}'", hint=_REPAIR
+            )
     digests = {line[2]: line[1] for line in found if line is not None}
     if len(digests) != len(lines):
-        raise ReleaseError(f"{path}: has a name twice")
+        raise ReleaseError(f"{path}: has a name twice", hint=_REPAIR)
     return digests
 
 

@@ -1,6 +1,7 @@
 """What goes into each of the tarballs: root, kernel, utils."""
 
 import gzip
+import itertools
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -89,9 +90,15 @@ def _write(path: Path, node: Node) -> None:
 
 
 def copy_patches(folder: Path, patches: Sequence[Path]) -> None:
-    """Put the patches that the kernel was built with into *folder*/patches, with quilt's series."""
+    """Put the patches that the kernel was built with into *folder*/patches, with quilt's series.
+
+    ReleaseError if two have the same name.
+    """
     if not patches:
         return
+    alike = next((two for two in itertools.combinations(patches, 2) if two[0].name == two[1].name), None)
+    if alike:
+        raise ReleaseError(f"{alike[0]}, {alike[1]}: a release cannot have both patches under one name")
     target = folder / "patches"
     target.mkdir()
     for patch in patches:

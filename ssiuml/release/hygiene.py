@@ -10,9 +10,15 @@ from ssiuml.tree import Kind, Node, Tree
 
 MOST_SHOWN: Final = 20
 # A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), of OpenPGP (RFC 4880) or of PuTTY's own form.
+# Programs that read keys have the first line in them, libraries whole keys for tests of their own: text alone
+# is searched.
+_KEY_MARK: Final = b" PRIVATE KEY"
 _PRIVATE_KEY: Final = re.compile(
-    rb"\A\s*(-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File)"
+    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----[ \t]*\r?\n"
+    rb"([A-Za-z-]+: [^\n]*\n|[ \t]*\r?\n)*[ \t]*[A-Za-z0-9+/]{32}"
 )
+_PUTTY_KEY: Final = b"PuTTY-User-Key-File"  # at the file's beginning only
+_KEY_BYTES: Final = 4096  # from that line to its key: headers are in between
 _LEAST_PATH_BYTES: Final = 8  # shorter paths of the builder are in many files by chance
 _UNIQUE: Final = {
     re.compile(r"etc/ssh/ssh_host_.*key(\.pub)?|etc/ssi/door/.*|etc/dropbear/.*key"): "a host key",
@@ -112,20 +118,25 @@ def _searched_for(tree: Tree, builder: Sequence[str]) -> list[bytes]:
 
 def _contents(tree: Tree, builder: Sequence[bytes]) -> Iterator[str]:
     found = _finder(builder)
-    overlap = max((len(path) for path in builder), default=1) - 1
+    overlap = max([_KEY_BYTES, *map(len, builder)])
     for path, node in _files(tree):
         if node.content is None:
             continue
-        tail, first = b"", True
+        tail, is_text = b"", None
         for chunk in node.content.chunks():
-            if first and _PRIVATE_KEY.match(chunk):
-                yield f"/{path}: a private key"
-            first = False
+            if is_text is None:
+                is_text = b"\0" not in chunk
+                if chunk.startswith(_PUTTY_KEY):
+                    yield f"/{path}: a private key"
+                    break
             text = tail + chunk
+            if is_text and _KEY_MARK in text and _PRIVATE_KEY.search(text):
+                yield f"/{path}: a private key"
+                break
             if (which := found(text)) is not None:
                 yield f"/{path}: contains '{which}', a path of the machine it was built on"
                 break
-            tail = text[len(text) - overlap :]
+            tail = text[-overlap:]
 
 
 def _finder(patterns: Sequence[bytes]) -> Callable[[bytes], str | None]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.atomic import replacing
+from ssiuml.host import GPG, HostTool
 from ssiuml.release import ReleaseError
 from ssiuml.run import PLAIN_LANGUAGE, CommandError, run
 from ssiuml.scratch import scratch_folder
@@ -47,6 +48,11 @@ def sign(path: Path, key: str) -> Path:
         _call(words, f"{path} cannot be signed with {key}")
         part.write_bytes(copy.with_name(copy.name + SSH_SUFFIX).read_bytes())
     return target
+
+
+def tools(key: str | None) -> list[HostTool]:
+    """What signing with *key* needs of the host beside what every build needs."""
+    return [GPG] if key is not None and key.startswith(_GPG) else []
 
 
 def signature_of(path: Path) -> Path | None:

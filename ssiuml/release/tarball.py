@@ -5,7 +5,8 @@ tarfile read it as well.
 """
 
 import os
-import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,10 +34,9 @@ class Compressor:
     tool: HostTool
     options: tuple[str, ...] = ()
 
-    @property
-    def command(self) -> str:
-        """For tar's --use-compress-program."""
-        return shlex.join([self.tool.name, *self.options])
+    def command(self, path: Path) -> list[str]:
+        """What compresses *path* to standard output."""
+        return [self.tool.name, *self.options, "--stdout", "--", str(path)]
 
 
 def _compressor(suffix: str, name: str, package: str, *options: str) -> Compressor:
@@ -58,21 +58,24 @@ def write_tarball(target: Path, folder: Path, epoch: int, chosen: Compressor) ->
     """Pack *folder*, under its name, into *target*; no time in it is later than *epoch* (seconds since 1970).
 
     Owners and the builder's umask do not show, nor what of a file the host's file system has allocated: its
-    zeros become holes in *folder*, too. CommandError, OSError; the name appears when the file is whole.
+    zeros become holes in *folder*, too. Sparse files come last. CommandError, OSError; the name appears when
+    the file is whole. Beside *folder* has to be room for it as a tar archive, for a while.
     """
-    with stages(f"release {target.name}") as show, replacing(target) as part:
+    with (
+        stages(f"release {target.name}") as show,
+        replacing(target) as part,
+        _archive_beside(folder) as archive,
+    ):
         show("packing")
-        _dig_holes(folder)
+        _pack(archive, folder, epoch)
+        show(f"compressing with {chosen.tool.name}")
         run(
-            [
-                *("tar", "--create", "--format=gnu", "--sparse", "--hole-detection=raw", "--sort=name"),
-                *(f"--mtime=@{epoch}", "--owner=0", "--group=0", "--numeric-owner"),
-                *("--mode=a+rX,u+w,go-w,a-st", f"--use-compress-program={chosen.command}"),
-                *(f"--file={part}", f"--directory={folder.parent}", "--", folder.name),
-            ],
+            chosen.command(archive),
             timeout_s=TIMEOUT_S,
             env=PLAIN_LANGUAGE,
             pass_on=_PASSED_ON,
+            stdout=part,
+            merge_stderr=False,
         )
         part.chmod(0o644)
         # Made once more from the same, it is left as it was: steps go by size and time.
@@ -80,17 +83,48 @@ def write_tarball(target: Path, folder: Path, epoch: int, chosen: Compressor) ->
         show(format_size(part.stat().st_size))
 
 
-def _dig_holes(folder: Path) -> None:
-    """Make files with blocks of zeros sparse.
+@contextmanager
+def _archive_beside(folder: Path) -> Iterator[Path]:
+    """A name for an archive beside *folder*, which is removed behind the block."""
+    archive = folder.with_name(f".{folder.name}.tar")
+    try:
+        yield archive
+    finally:
+        archive.unlink(missing_ok=True)
 
-    tar looks for holes only in files that take up less than their size: without this, the same file with its
-    zeros written and left out would be packed differently.
+
+def _pack(archive: Path, folder: Path, epoch: int) -> None:
+    """Write *archive*.
+
+    tar takes every file for sparse that takes up less than its size, as all may on a file system that
+    compresses, and writes it another way even if it finds no hole. So it hears which ones are by what is in
+    them.
     """
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file() or allocated_bytes(path) < path.stat().st_size:
-            continue
-        if _has_zeros(path):
+    paths = sorted([folder, *folder.rglob("*")], key=str)
+    sparse = {path for path in paths if not path.is_symlink() and path.is_file() and _has_zeros(path)}
+    for path in sparse:
+        if allocated_bytes(path) >= path.stat().st_size:
             _make_sparse(path)
+    _tar(archive, folder, [path for path in paths if path not in sparse], epoch, "--create")
+    if sparse:
+        options = ("--append", "--sparse", "--hole-detection=raw")
+        _tar(archive, folder, sorted(sparse, key=str), epoch, *options)
+
+
+def _tar(archive: Path, folder: Path, paths: Sequence[Path], epoch: int, *options: str) -> None:
+    names = [os.fsencode(path.relative_to(folder.parent)) for path in paths]
+    run(
+        [
+            *("tar", *options, "--format=gnu", "--no-recursion", "--force-local"),
+            *(f"--mtime=@{epoch}", "--owner=0", "--group=0", "--numeric-owner", "--mode=a+rX,u+w,go-w,a-st"),
+            *(f"--file={archive}", f"--directory={folder.parent}"),
+            *("--null", "--verbatim-files-from", "--files-from=-"),
+        ],
+        timeout_s=TIMEOUT_S,
+        stdin=b"".join(name + b"\0" for name in names),
+        env=PLAIN_LANGUAGE,
+        pass_on=_PASSED_ON,
+    )
 
 
 def _has_zeros(path: Path) -> bool:

@@ -9,6 +9,7 @@ from ssiuml.release import ReleaseError
 from ssiuml.run import CommandError, run
 
 GIT_LIMIT_S: Final = 60.0
+NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, what recipes have unless they say otherwise
 HASH_DIGITS: Final = 12  # given, since git would choose by the size of the repository
 # Not GIT_DIR and its like: a hook that starts a release sets them for a repository that may be another.
 _PASSED_ON: Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_*")
@@ -24,13 +25,26 @@ def release_of(project: Path) -> str:
     return f"{ssiuml.__version__}-{_rel(project, f'v{ssiuml.__version__}')}"
 
 
+def known_release(project: Path) -> str:
+    """As release_of, for people; VERSION alone where git cannot tell."""
+    try:
+        return release_of(project)
+    except ReleaseError:
+        return ssiuml.__version__
+
+
 def commit_time(project: Path) -> int | None:
     """When the commit that is checked out was made, in seconds since 1970; None without a git repository."""
-    return int(_git(project, "log", "-1", "--format=%ct")) if (project / ".git").exists() else None
+    return int(_git(project, "log", "-1", "--format=%ct")) if is_repository(project) else None
+
+
+def is_repository(project: Path) -> bool:
+    """Whether *project* is checked out with git, or in another way and called 0."""
+    return (project / ".git").exists()
 
 
 def _rel(project: Path, tag: str) -> str:
-    if not (project / ".git").exists():
+    if not is_repository(project):
         return "0"
     shown = _git(project, "describe", "--always", "--dirty", "--exclude=*", f"--abbrev={HASH_DIGITS}").strip()
     found = re.fullmatch(r"([0-9a-f]+)(-dirty)?", shown)

@@ -11,7 +11,7 @@ from ssiuml.build import Build
 from ssiuml.build.releasing import TARBALLS
 from ssiuml.errors import SsiumlError
 from ssiuml.plan import Plan
-from ssiuml.release.version import release_of
+from ssiuml.release.version import known_release
 from ssiuml.report.facts import Row, bars_of, element, image_rows, map_of, package_rows
 from ssiuml.report.stepgraph import TOOL, Direction, draw_graph
 from ssiuml.report.timeline import draw_timeline
@@ -68,7 +68,7 @@ def _variables(build: Build, plan: Plan) -> dict[str, Any]:
     return {
         "recipe": plan.loaded.name,
         "description": plan.recipe.description,
-        "release": release_of(plan.places.project),
+        "release": known_release(plan.places.project),
         "built": f"{moment:%Y-%m-%d %H:%M} UTC",
         "summary": summary(states),
         "figures": _figures(made.get("copy-root", {}), count),

@@ -132,3 +132,10 @@ def test_patches_come_with_the_series_that_quilt_reads(tmp_path: Path) -> None:
     copy_patches(tmp_path / "out", patches)
     assert (tmp_path / "out/patches/series").read_text() == "b.patch\na.patch\n"
     assert (tmp_path / "out/patches/a.patch").read_text() == "a.patch"
+
+
+def test_two_patches_of_one_name_are_refused_with_both(tmp_path: Path) -> None:
+    patches = [tmp_path / "one" / "a.patch", tmp_path / "b.patch", tmp_path / "two" / "a.patch"]
+    with pytest.raises(ReleaseError, match=r"one/a\.patch, .*two/a\.patch: "):
+        copy_patches(tmp_path, patches)
+    assert listing(tmp_path) == []

@@ -39,6 +39,10 @@ def _root() -> Tree:
     put("var/log/dpkg.log", file(Literal(b""), Meta(mode=0o644)))
     put("var/cache/apt/archives/lock", file(Literal(b""), Meta(mode=0o640)))
     put("root/.profile", file(Literal(b"umask 022\n"), Meta(mode=0o644)))
+    program = b"\x7fELF\0-----BEGIN OPENSSH PRIVATE KEY-----\n\0-----END OPENSSH PRIVATE KEY-----\n\0"
+    put("usr/bin/ssh", file(Literal(program), Meta(mode=0o755)))
+    library = program + b"-----BEGIN RSA PRIVATE KEY-----\n" + b"MIIEow" * 20 + b"\n"
+    put("usr/lib/libtls.so", file(Literal(library), Meta(mode=0o644)))
     put("etc/ssl/certs/x.pem", file(Literal(b"-----BEGIN CERTIFICATE-----\n"), Meta(mode=0o644)))
     return tree
 
@@ -92,14 +96,15 @@ def test_what_is_unique_or_left_over_is_found(path: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ssh", "rsa", "ec", "encrypted", "pgp", "putty"])
-def test_a_private_key_is_found_anywhere(kind: str) -> None:
+def test_a_private_key_is_found_anywhere_also_within_a_file(kind: str) -> None:
+    key = b"MIIEowIBAAKCAQEAx4UbaDzY5xjW6hc9jwN0mX33XpTDVW7yVPIvXNRbQnyeZ6zG\n"
     content = {
-        "rsa": b"-----BEGIN RSA PRIVATE KEY-----\n",
-        "ec": b"\n -----BEGIN EC PRIVATE KEY-----\n",
-        "encrypted": b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
-        "pgp": b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n",
+        "rsa": b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3\n\n" + key,
+        "ec": b"\n -----BEGIN EC PRIVATE KEY-----\r\n " + key,
+        "encrypted": b"a long word before " * 400_000 + b"\n-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + key,
+        "pgp": b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" + key,
         "putty": b"PuTTY-User-Key-File-3: ssh-rsa\n",
-        "ssh": b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
+        "ssh": b"key: |\n    -----BEGIN OPENSSH PRIVATE KEY-----\n    " + key,
     }[kind]
     tree = _root()
     tree.add("usr/share/x", file(Literal(content), Meta(mode=0o644)))

@@ -200,6 +200,24 @@ def test_zeros_written_and_left_out_give_the_same_bytes(tmp_path: Path) -> None:
     assert same_files(kept, sparse / "root_fs")
 
 
+def test_a_file_that_takes_less_than_its_size_but_has_no_block_of_zeros_is_packed_as_any(
+    tmp_path: Path,
+) -> None:
+    # As files are on a file system that compresses; here by a hole in the last block.
+    data = NOISE.randbytes(4096)
+    for name in ("short", "full"):
+        (tmp_path / name / "thing-1").mkdir(parents=True)
+    short = write_sparse(tmp_path / "short" / "thing-1" / "file", 4096 + 100, (0, data))
+    (tmp_path / "full" / "thing-1" / "file").write_bytes(data + bytes(100))
+    assert short.stat().st_blocks * 512 < short.stat().st_size
+    tarballs = [
+        _pack(tmp_path / name / "1.tar", tmp_path / name / "thing-1", "xz") for name in ("short", "full")
+    ]
+    assert sha256sum(tarballs[0]) == sha256sum(tarballs[1])
+    with tarfile.open(tarballs[0]) as archive:
+        assert not archive.getmember("thing-1/file").issparse()
+
+
 def test_a_small_file_with_a_block_of_zeros_keeps_mode_and_contents(tmp_path: Path, folder: Path) -> None:
     (folder / "bin/tool").write_bytes(b"x" * 4096 + bytes(4096) + b"end" + bytes(100))
     (folder / "bin/tool").chmod(0o700)

@@ -11,7 +11,7 @@ from release_tools import NOBODY, output_of
 
 import ssiuml
 from ssiuml.release import ReleaseError
-from ssiuml.release.version import release_of
+from ssiuml.release.version import known_release, release_of
 
 TAG = f"v{ssiuml.__version__}"
 Git = Callable[..., str]
@@ -139,6 +139,8 @@ def test_a_shallow_clone_is_refused_but_where_the_tag_is(project: Path, git: Git
         release_of(tmp_path / "without")
     assert caught.value.hint is not None
     assert "--unshallow" in caught.value.hint
+    assert known_release(tmp_path / "without") == ssiuml.__version__
+    assert known_release(project) == release_of(project)
     subprocess.run(["git", "-C", tmp_path / "without", *caught.value.hint.split()[1:], "-q"], check=True)
     assert _rel(tmp_path / "without") == "1"
 
