@@ -1,34 +1,27 @@
-"""The steps of a release: cluster-test, release-root, release-kernel, release-utils, release."""
+"""The steps of a release: hygiene, cluster-test, release-root, release-kernel, release-utils, release."""
 
-import json
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import ssiuml
 from ssiuml import host
 from ssiuml.build.finish import images
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.tarballs import Tarballs
+from ssiuml.build.trials import add_trial
 from ssiuml.cache import locked
-from ssiuml.progress import say, stages
-from ssiuml.release import ReleaseError, checksums, hygiene, signing
+from ssiuml.progress import say
+from ssiuml.release import checksums, hygiene, signing
 from ssiuml.release.hygiene import check_hygiene, set_id_programs
 from ssiuml.release.staging import Staging
 from ssiuml.release.superseded import other_snapshots
 from ssiuml.release.tarball import compressor, write_tarball
 from ssiuml.release.version import is_repository
-from ssiuml.run import CommandError, run
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, code_digest, file_sha256, folder_digest
+from ssiuml.steps import Values, code_digest, file_sha256
 from ssiuml.units import format_size
 
-TRIAL_NODES: Final = 2
-TRIAL_LIMIT_S: Final = 1800.0
 TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
 
 
@@ -39,7 +32,7 @@ def add_steps(graph: StepGraph) -> None:
     _add_hygiene(graph)
     kernel = ["kernel"] if "kernel" in graph.steps else []
     if graph.recipe.can_boot:
-        _add_trial(graph, [*made, *kernel])
+        add_trial(graph, [*made, *kernel])
         made.append("cluster-test")
     _add_tarball(
         graph,
@@ -69,50 +62,6 @@ def _add_hygiene(graph: StepGraph) -> None:
         return {"set_id": allowed, "builder": builder, "code": code_digest(hygiene)}
 
     graph.add("hygiene", graph.layers, inputs, check)
-
-
-def _add_trial(graph: StepGraph, made: Sequence[str]) -> None:
-    """Boot a cluster from the images and use it; the digests of what was tested are among the results."""
-    plan = graph.plan
-
-    logs = plan.places.out / "cluster-test"
-
-    def test() -> Values:
-        shutil.rmtree(logs, ignore_errors=True)
-        paths = [*(path for _, path in images(graph).values()), plan.kernel]
-        digests = {path.name: file_sha256(path) for path in paths}
-        count = min(TRIAL_NODES, graph.recipe.cluster.node_limit)
-        words = [sys.executable, "-m", "ssiuml.trial", str(plan.places.out), str(count)]
-        # Not below the images: the names of sockets may not be long.
-        with scratch_folder(Path(tempfile.gettempdir()), "ssi") as state, stages("cluster-test") as show:
-            try:
-                said = run(
-                    words,
-                    timeout_s=TRIAL_LIMIT_S,
-                    env={"XDG_STATE_HOME": str(state)},
-                    on_line=show,
-                    merge_stderr=False,
-                )
-            except CommandError as error:
-                _keep_logs(state, logs)
-                raise ReleaseError(
-                    f"the cluster test failed: {error}", hint=f"what the nodes said is in {logs}"
-                ) from error
-        return {**json.loads(said.splitlines()[-1]), "sha256": digests}
-
-    def inputs() -> Values:
-        package = Path(ssiuml.__file__).parent
-        code = [folder_digest(package / name) for name in ("cli", "cluster")]
-        return {"nodes": TRIAL_NODES, "code": [*code, file_sha256(package / "trial.py")]}
-
-    graph.add("cluster-test", [*made, "build-root"], inputs, test, measured=("ready_s",))
-
-
-def _keep_logs(state: Path, target: Path) -> None:
-    """Copy the logs of the cluster below *state*: its consoles and its supervisor's."""
-    target.mkdir(parents=True)
-    for path in state.rglob("*.log"):
-        shutil.copyfile(path, target / path.name)
 
 
 def _add_tarball(

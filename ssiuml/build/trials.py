@@ -1,0 +1,68 @@
+"""The step cluster-test: what a release rests on."""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import ssiuml
+from ssiuml.build.finish import images
+from ssiuml.build.stepgraph import StepGraph
+from ssiuml.progress import stages
+from ssiuml.release import ReleaseError
+from ssiuml.run import CommandError, run
+from ssiuml.scratch import scratch_folder
+from ssiuml.steps import Values, file_sha256, folder_digest
+
+NAME: Final = "cluster-test"
+NODES: Final = 2
+LIMIT_S: Final = 1800.0
+
+
+def add_trial(graph: StepGraph, made: Sequence[str]) -> None:
+    """Add the step that boots a cluster from the images that the steps *made* leave, and uses it.
+
+    The digests of what was tested are among its results. If it fails, images/RECIPE/cluster-test has the logs.
+    """
+    plan = graph.plan
+    logs = plan.places.out / NAME
+
+    def test() -> Values:
+        shutil.rmtree(logs, ignore_errors=True)
+        paths = [*(path for _, path in images(graph).values()), plan.kernel]
+        digests = {path.name: file_sha256(path) for path in paths}
+        count = min(NODES, graph.recipe.cluster.node_limit)
+        words = [sys.executable, "-m", "ssiuml.trial", str(plan.places.out), str(count)]
+        # Not below the images: the names of sockets may not be long.
+        with scratch_folder(Path(tempfile.gettempdir()), "ssi") as state, stages(NAME) as show:
+            try:
+                said = run(
+                    words,
+                    timeout_s=LIMIT_S,
+                    env={"XDG_STATE_HOME": str(state)},
+                    on_line=show,
+                    merge_stderr=False,
+                )
+            except CommandError as error:
+                _keep_logs(state, logs)
+                raise ReleaseError(
+                    f"the cluster test failed: {error}", hint=f"what the nodes said is in {logs}"
+                ) from error
+        return {**json.loads(said.splitlines()[-1]), "sha256": digests}
+
+    def inputs() -> Values:
+        package = Path(ssiuml.__file__).parent
+        code = [folder_digest(package / name) for name in ("cli", "cluster")]
+        return {"nodes": NODES, "code": [*code, file_sha256(package / "trial.py")]}
+
+    graph.add(NAME, [*made, "build-root"], inputs, test, measured=("ready_s",))
+
+
+def _keep_logs(state: Path, target: Path) -> None:
+    """Copy the logs of the cluster below *state*: its consoles and its supervisor's."""
+    target.mkdir(parents=True)
+    for path in state.rglob("*.log"):
+        shutil.copyfile(path, target / path.name)
