@@ -25,7 +25,7 @@ LIMIT_S: Final = 1800.0
 def add_trial(graph: StepGraph, made: Sequence[str]) -> None:
     """Add the step that boots a cluster from the images that the steps *made* leave, and uses it.
 
-    The digests of what was tested are among its results. If it fails, images/RECIPE/cluster-test has the logs.
+    The digests of what was tested are among its results; if it fails, images/RECIPE/cluster-test has logs.
     """
     plan = graph.plan
     logs = plan.places.out / NAME

@@ -41,15 +41,20 @@ def judge_fence(
     """*asker*, whose members are *members*, wants *victim* dead; *alive* are the running nodes that answer.
 
     A victim that does not run is dead already, and so is the one that is meant where a node has been started
-    anew and has not seen anybody yet; one that hangs is killed. If it is alive, the interconnect is
-    cut, and one side has to go as a whole: that with fewer nodes that hold the root, on a tie that without
-    the lowest number of them. So nobody holds the root afterwards but one side, whoever asks first.
+    anew and has not seen anybody yet; one that hangs is killed, but not one that only boots. If it is alive,
+    the interconnect is cut, and one side has to go as a whole: that with fewer nodes that hold the root, on a
+    tie that without the lowest number of them. So nobody holds the root afterwards but one side, whoever asks
+    first.
     """
     if victim not in running:
         return Verdict(frozenset(), True, "it is dead already")
+    view = running[victim]
+    if victim != asker and not (view.holds_root or view.members or view.has_joined):
+        # Started anew; a kernel that boots does not answer yet, on a busy host for long.
+        return Verdict(frozenset(), True, "it is dead already; what runs now has not joined yet")
     if victim == asker or victim not in alive:
         return Verdict(frozenset({victim}), True, "it does not answer")
-    if not (running[victim].holds_root or running[victim].members):
+    if not (view.holds_root or view.members):
         # It may be joining at this moment, but whom the asker has lost is somebody before it.
         return Verdict(frozenset(), True, "it is dead already; what runs now has seen nobody yet")
     named = (frozenset(members) | {asker}) - {victim}

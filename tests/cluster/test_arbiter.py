@@ -49,6 +49,9 @@ def test_a_node_that_was_started_anew_is_not_killed_for_the_one_before_it() -> N
     started = NodeView()
     verdict = judge_fence(1, 2, [1, 3], {1: HOLDS, 2: started, 3: HOLDS}, {1, 2, 3})
     assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
+    # Nor while its kernel boots and answers nobody.
+    verdict = judge_fence(1, 2, [1, 3], {1: HOLDS, 2: started, 3: HOLDS}, {1, 3})
+    assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
     joining = NodeView(has_joined=True)
     assert judge_fence(1, 2, [1, 3], {1: HOLDS, 2: joining, 3: HOLDS}, {1, 2, 3}).kill == frozenset()
     assert judge_fence(1, 2, [1, 3], {1: HOLDS, 2: joining, 3: HOLDS}, {1, 3}).kill == {2}
