@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -21,10 +21,14 @@ done
 kill -KILL -- "-$1"
 """
 _START: Final = """
-fd=$1 tries=$2 watch=$3
-shift 3
+fd=$1 tries=$2 watch=$3 variables=$4
+shift 4
 (setsid bash -p -c "$watch" bash "$$" "$tries" <&"$fd" >/dev/null 2>&1 &)
 exec {fd}<&-
+for ((; variables; variables--)); do
+    export "$1"
+    shift
+done
 exec "$@"
 """
 
@@ -38,17 +42,21 @@ class Leash:
 
 
 @contextmanager
-def leash(grace_s: float) -> Iterator[Leash]:
+def leash(grace_s: float, env: Mapping[str, str] | None = None) -> Iterator[Leash]:
     """For a program started in a process group of its own: it ends with this block, or with this process.
 
-    Its group gets SIGTERM then, and SIGKILL *grace_s* seconds later.
+    Its group gets SIGTERM then, and SIGKILL *grace_s* seconds later. *env* is added to the program's
+    environment, and not to that of the shells, which may go on for a moment behind it: what is preloaded for
+    the one is nothing for the others.
     """
     read_end, write_end = os.pipe()
     os.set_inheritable(read_end, True)
     try:
         ticks = str(round(grace_s * 10))
         # -p: whatever BASH_ENV and exported functions the user has, they are not for this shell.
-        yield Leash(("bash", "-p", "-c", _START, "bash", str(read_end), ticks, _WATCH), read_end)
+        variables = [f"{name}={value}" for name, value in (env or {}).items()]
+        words = [str(read_end), ticks, _WATCH, str(len(variables)), *variables]
+        yield Leash(("bash", "-p", "-c", _START, "bash", *words), read_end)
     finally:
         os.close(read_end)
         os.close(write_end)

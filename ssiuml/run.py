@@ -99,7 +99,7 @@ def run(
         if on_line is not None:
             on_line(line.rstrip("\r\n"))
 
-    with leash(TERM_GRACE_S) as held, stdout.open("wb") if stdout else nullcontext(take) as out:
+    with leash(TERM_GRACE_S, env) as held, stdout.open("wb") if stdout else nullcontext(take) as out:
         process = sh.Command(held.prefix[0])(
             *held.prefix[1:],
             program,
@@ -114,7 +114,7 @@ def run(
             _err=take if merge_stderr else take_error,
             _encoding="utf-8",
             _decode_errors="replace",
-            _env={**_passed_on(pass_on), **(env or {})},
+            _env=_passed_on(pass_on),
             _cwd=str(cwd) if cwd else None,
             _ok_code=list(range(256)),
             # A pipe, not a terminal: programs then print plainly, and a User-Mode Linux starts no helper

@@ -1,6 +1,7 @@
 """Trees as folders that programs edit; GNU tar, run in the folder by itself, says what they left."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -323,6 +324,24 @@ def test_short_blocks_leave_no_message_queues() -> None:
             assert run(["stat", "-c", "%u", "/"], timeout_s=60, env=world) == "0\n"
     assert len(ours) == 5
     assert not [line for line in _queues() if line.split() and line.split()[0] in ours]
+
+
+def test_what_watches_a_program_makes_no_message_queues_when_it_comes_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The library makes the queues anew that the daemon has removed, with the first file that is looked at.
+    setsid = shutil.which("setsid")
+    late = tmp_path / "setsid"
+    script = "touch begun; sleep 1; stat / >/dev/null; touch looked"
+    late.write_text(f"#!/bin/sh\ncd '{tmp_path}' && exec {setsid} sh -c '{script}'\n")
+    late.chmod(0o755)
+    waits = f"until [ -e '{tmp_path}/begun' ]; do sleep 0.05; done"
+    with fakeroot() as world:
+        key = f"{int(world['FAKEROOTKEY']):#010x}"
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        run(["sh", "-c", waits], timeout_s=60, env=world)
+    _until((tmp_path / "looked").exists)
+    assert not [line for line in _queues() if line.startswith(key)]
 
 
 def test_fakeroot_in_fakeroot_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
