@@ -4,6 +4,7 @@
 checkout, as ``./run release`` does.
 """
 
+import shlex
 import statistics
 import subprocess
 import sys
@@ -31,7 +32,8 @@ def release_again(plan: Plan, recipe: str) -> float:
 
 
 def pack(target: Path, folder: Path, names: list[str], chosen: Compressor) -> float:
-    words = ["tar", "--create", "--format=gnu", "--sparse", f"--use-compress-program={chosen.command}"]
+    program = shlex.join([chosen.tool.name, *chosen.options])
+    words = ["tar", "--create", "--format=gnu", "--sparse", f"--use-compress-program={program}"]
     return seconds([*words, f"--file={target}", f"--directory={folder}", *names], folder, {})
 
 
