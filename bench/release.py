@@ -32,7 +32,7 @@ def release_again(plan: Plan, recipe: str) -> float:
 
 
 def pack(target: Path, folder: Path, names: list[str], chosen: Compressor) -> float:
-    program = shlex.join([chosen.tool.name, *chosen.options])
+    program = shlex.join(chosen.command)
     words = ["tar", "--create", "--format=gnu", "--sparse", f"--use-compress-program={program}"]
     return seconds([*words, f"--file={target}", f"--directory={folder}", *names], folder, {})
 
@@ -61,9 +61,8 @@ def main(recipe: str) -> None:
         tree = folder / "tree.tar"
         write_tree(tree, Build(plan).tree())
         pack(folder / "root", folder / root, ["root_fs"], chosen)
-        command = [chosen.tool.name, *chosen.options]
         with tree.open("rb") as source, (folder / "packed").open("wb") as target:
-            subprocess.run(command, stdin=source, stdout=target, check=True, timeout=LIMIT_S)
+            subprocess.run(chosen.command, stdin=source, stdout=target, check=True, timeout=LIMIT_S)
         sizes = [(folder / name).stat().st_size for name in ("root", "packed")]
         print(f"{recipe}: root_fs {sizes[0] >> 10} KiB, its tree as tar {sizes[1] >> 10} KiB", end=" ")
         print(f"({chosen.suffix}): {sizes[0] / sizes[1]:.3f} (goal 1.1)")

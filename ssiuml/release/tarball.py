@@ -5,8 +5,8 @@ tarfile read it as well.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from ssiuml.compressed import write_sparsely
 from ssiuml.host import HostTool
 from ssiuml.progress import stages
 from ssiuml.run import PLAIN_LANGUAGE, run
+from ssiuml.scratch import scratch_folder
 from ssiuml.sparse import allocated_bytes
 from ssiuml.tree import CHUNK_BYTES
 from ssiuml.units import format_size
@@ -23,6 +24,7 @@ from ssiuml.units import format_size
 TIMEOUT_S: Final = 4 * 3600.0
 # What else the environment holds is not for them: TAR_OPTIONS, XZ_OPT, LBZIP2, ZSTD_CLEVEL and the like.
 _PASSED_ON: Final = ("PATH",)
+_SPARSE: Final = ("--sparse", "--hole-detection=raw")
 _HOLE_BYTES: Final = 4096
 
 
@@ -34,9 +36,10 @@ class Compressor:
     tool: HostTool
     options: tuple[str, ...] = ()
 
-    def command(self, path: Path) -> list[str]:
-        """What compresses *path* to standard output."""
-        return [self.tool.name, *self.options, "--stdout", "--", str(path)]
+    @property
+    def command(self) -> list[str]:
+        """What compresses standard input to standard output."""
+        return [self.tool.name, *self.options]
 
 
 def _compressor(suffix: str, name: str, package: str, *options: str) -> Compressor:
@@ -59,56 +62,55 @@ def write_tarball(target: Path, folder: Path, epoch: int, chosen: Compressor) ->
 
     Owners and the builder's umask do not show, nor what of a file the host's file system has allocated: its
     zeros become holes in *folder*, too. Sparse files come last. CommandError, OSError; the name appears when
-    the file is whole. Beside *folder* has to be room for it as a tar archive, for a while.
+    the file is whole.
     """
-    with (
-        stages(f"release {target.name}") as show,
-        replacing(target) as part,
-        _archive_beside(folder) as archive,
-    ):
+    with stages(f"release {target.name}") as show, replacing(target) as part:
         show("packing")
-        _pack(archive, folder, epoch)
-        show(f"compressing with {chosen.tool.name}")
-        run(
-            chosen.command(archive),
-            timeout_s=TIMEOUT_S,
-            env=PLAIN_LANGUAGE,
-            pass_on=_PASSED_ON,
-            stdout=part,
-            merge_stderr=False,
-        )
+        plain, sparse = _sorted_out(folder)
+        # tar takes every file for sparse that takes up less than its size, as all may on a file system that
+        # compresses, and writes it another way even if it finds no hole.
+        if any(path.is_file() and _takes_less(path) for path in plain if not path.is_symlink()):
+            _pack_in_turn(part, folder, plain, sparse, epoch, chosen)
+        else:
+            options = ("--create", *_SPARSE, f"--use-compress-program={shlex.join(chosen.command)}")
+            _tar(part, folder, [*plain, *sparse], epoch, *options)
         part.chmod(0o644)
         # Made once more from the same, it is left as it was: steps go by size and time.
         os.utime(part, (epoch, epoch))
         show(format_size(part.stat().st_size))
 
 
-@contextmanager
-def _archive_beside(folder: Path) -> Iterator[Path]:
-    """A name for an archive beside *folder*, which is removed behind the block."""
-    archive = folder.with_name(f".{folder.name}.tar")
-    try:
-        yield archive
-    finally:
-        archive.unlink(missing_ok=True)
-
-
-def _pack(archive: Path, folder: Path, epoch: int) -> None:
-    """Write *archive*.
-
-    tar takes every file for sparse that takes up less than its size, as all may on a file system that
-    compresses, and writes it another way even if it finds no hole. So it hears which ones are by what is in
-    them.
-    """
+def _sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
+    """*folder* and all that is in it, the files with blocks of zeros apart; these are sparse then."""
     paths = sorted([folder, *folder.rglob("*")], key=str)
-    sparse = {path for path in paths if not path.is_symlink() and path.is_file() and _has_zeros(path)}
-    for path in sparse:
-        if allocated_bytes(path) >= path.stat().st_size:
+    zeros = {path for path in paths if not path.is_symlink() and path.is_file() and _has_zeros(path)}
+    for path in zeros:
+        if not _takes_less(path):
             _make_sparse(path)
-    _tar(archive, folder, [path for path in paths if path not in sparse], epoch, "--create")
-    if sparse:
-        options = ("--append", "--sparse", "--hole-detection=raw")
-        _tar(archive, folder, sorted(sparse, key=str), epoch, *options)
+    return [path for path in paths if path not in zeros], [path for path in paths if path in zeros]
+
+
+def _takes_less(path: Path) -> bool:
+    return allocated_bytes(path) < path.stat().st_size
+
+
+def _pack_in_turn(
+    part: Path, folder: Path, plain: Sequence[Path], sparse: Sequence[Path], epoch: int, chosen: Compressor
+) -> None:
+    """Have tar look for holes in the *sparse* files alone; the same bytes, in more time and room."""
+    with scratch_folder(part.parent, ".tar") as scratch:
+        archive = scratch / "archive"
+        _tar(archive, folder, plain, epoch, "--create")
+        if sparse:
+            _tar(archive, folder, sparse, epoch, "--append", *_SPARSE)
+        run(
+            ["sh", "-c", 'exec <"$0" && exec "$@"', archive, *chosen.command],
+            timeout_s=TIMEOUT_S,
+            env=PLAIN_LANGUAGE,
+            pass_on=_PASSED_ON,
+            stdout=part,
+            merge_stderr=False,
+        )
 
 
 def _tar(archive: Path, folder: Path, paths: Sequence[Path], epoch: int, *options: str) -> None:

@@ -34,6 +34,7 @@ NAMES = ("bz2", "xz", "zst")
 UNPACK = {"bz2": "bzip2", "xz": "xz", "zst": "zstd"}
 NOISE = random.Random(7)  # noqa: S311 - any bytes that do not compress
 TEXT = b"".join(b"%d and %d\n" % (number, number * number) for number in range(40_000))
+NOISE_BLOCK = NOISE.randbytes(4096)
 FILES = {
     "README": b"read me\n",
     "bin/tool": b"#!/bin/sh\n",
@@ -200,22 +201,24 @@ def test_zeros_written_and_left_out_give_the_same_bytes(tmp_path: Path) -> None:
     assert same_files(kept, sparse / "root_fs")
 
 
+@pytest.mark.parametrize("name", NAMES)
 def test_a_file_that_takes_less_than_its_size_but_has_no_block_of_zeros_is_packed_as_any(
-    tmp_path: Path,
+    tmp_path: Path, name: str
 ) -> None:
     # As files are on a file system that compresses; here by a hole in the last block.
-    data = NOISE.randbytes(4096)
-    for name in ("short", "full"):
-        (tmp_path / name / "thing-1").mkdir(parents=True)
-    short = write_sparse(tmp_path / "short" / "thing-1" / "file", 4096 + 100, (0, data))
-    (tmp_path / "full" / "thing-1" / "file").write_bytes(data + bytes(100))
-    assert short.stat().st_blocks * 512 < short.stat().st_size
-    tarballs = [
-        _pack(tmp_path / name / "1.tar", tmp_path / name / "thing-1", "xz") for name in ("short", "full")
-    ]
+    folders = [tmp_path / which / "thing-1" for which in ("short", "full")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        write_sparse(folder / "file", 4096 + 100, (0, NOISE_BLOCK))
+        write_sparse(folder / "a sparse one", 12 * MIB, (5 * MIB, NOISE_BLOCK * 700))
+    (folders[1] / "file").write_bytes(NOISE_BLOCK + bytes(100))
+    less = [(folder / "file").stat().st_blocks * 512 < 4096 + 100 for folder in folders]
+    assert less == [True, False]
+    tarballs = [_pack(tmp_path / f"{number}.tar", folder, name) for number, folder in enumerate(folders)]
     assert sha256sum(tarballs[0]) == sha256sum(tarballs[1])
-    with tarfile.open(tarballs[0]) as archive:
-        assert not archive.getmember("thing-1/file").issparse()
+    output_of("tar", "--extract", f"--file={tarballs[0]}", f"--directory={tmp_path}")
+    assert same_files(tmp_path / "thing-1", folders[1])
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_small_file_with_a_block_of_zeros_keeps_mode_and_contents(tmp_path: Path, folder: Path) -> None:
