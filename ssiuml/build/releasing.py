@@ -78,7 +78,7 @@ def _add_tarball(
         with scratch_folder(plan.places.work, name) as scratch:
             staging = stage(scratch)
             target = plan.places.releases / f"{staging.name}.tar.{chosen.suffix}"
-            with _locked(plan.places.releases):
+            with _locked(plan.places.releases / name):
                 write_tarball(target, staging.folder, staging.epoch, chosen)
         return {"file": str(target), "sha256": file_sha256(target), "size_bytes": target.stat().st_size}
 
@@ -107,7 +107,7 @@ def _add_sums(graph: StepGraph, tarballs: Tarballs, after: Sequence[str]) -> Non
         return checksums.read_checksums(folder) if path.exists() else {}
 
     def sum_up() -> Values:
-        with _locked(folder):
+        with _locked(path):
             # Of the root alone: other recipes' roots may need the kernel or the commands of another commit.
             for other in other_snapshots(Path(graph.results("release-root")["file"]), tarballs.release):
                 other.unlink()
@@ -146,8 +146,8 @@ def _add_sums(graph: StepGraph, tarballs: Tarballs, after: Sequence[str]) -> Non
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder of releases is shared by the recipes, which may be built at the same time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / checksums.NAME):
+def _locked(path: Path) -> Iterator[None]:
+    """Something in the folder of releases, which recipes share that may be built at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path):
         yield
