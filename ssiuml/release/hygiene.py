@@ -10,14 +10,14 @@ from ssiuml.tree import Kind, Node, Tree
 
 MOST_SHOWN: Final = 20
 # A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), of OpenPGP (RFC 4880) or of PuTTY's own form.
-# Programs that read keys have the first line in them, libraries whole keys for tests of their own: text alone
-# is searched.
+_KEY_FILE: Final = re.compile(rb"\A\s*(-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File)")
+# Behind something else. Programs that read keys have the first line in them, libraries whole keys for tests of
+# their own: text alone is searched.
 _KEY_MARK: Final = b" PRIVATE KEY"
-_PRIVATE_KEY: Final = re.compile(
+_KEY_TEXT: Final = re.compile(
     rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----[ \t]*\r?\n"
     rb"([A-Za-z-]+: [^\n]*\n|[ \t]*\r?\n)*[ \t]*[A-Za-z0-9+/]{32}"
 )
-_PUTTY_KEY: Final = b"PuTTY-User-Key-File"  # at the file's beginning only
 _KEY_BYTES: Final = 4096  # from that line to its key: headers are in between
 _LEAST_PATH_BYTES: Final = 8  # shorter paths of the builder are in many files by chance
 _UNIQUE: Final = {
@@ -126,11 +126,11 @@ def _contents(tree: Tree, builder: Sequence[bytes]) -> Iterator[str]:
         for chunk in node.content.chunks():
             if is_text is None:
                 is_text = b"\0" not in chunk
-                if chunk.startswith(_PUTTY_KEY):
+                if _KEY_FILE.match(chunk):
                     yield f"/{path}: a private key"
                     break
             text = tail + chunk
-            if is_text and _KEY_MARK in text and _PRIVATE_KEY.search(text):
+            if is_text and _KEY_MARK in text and _KEY_TEXT.search(text):
                 yield f"/{path}: a private key"
                 break
             if (which := found(text)) is not None:

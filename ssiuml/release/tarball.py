@@ -69,7 +69,7 @@ def write_tarball(target: Path, folder: Path, epoch: int, chosen: Compressor) ->
         plain, sparse = _sorted_out(folder)
         # tar takes every file for sparse that takes up less than its size, as all may on a file system that
         # compresses, and writes it another way even if it finds no hole.
-        if any(path.is_file() and _takes_less(path) for path in plain if not path.is_symlink()):
+        if any(_is_file(path) and _takes_less(path) for path in plain):
             _pack_in_turn(part, folder, plain, sparse, epoch, chosen)
         else:
             options = ("--create", *_SPARSE, f"--use-compress-program={shlex.join(chosen.command)}")
@@ -83,11 +83,15 @@ def write_tarball(target: Path, folder: Path, epoch: int, chosen: Compressor) ->
 def _sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
     """*folder* and all that is in it, the files with blocks of zeros apart; these are sparse then."""
     paths = sorted([folder, *folder.rglob("*")], key=str)
-    zeros = {path for path in paths if not path.is_symlink() and path.is_file() and _has_zeros(path)}
+    zeros = {path for path in paths if _is_file(path) and _has_zeros(path)}
     for path in zeros:
         if not _takes_less(path):
             _make_sparse(path)
     return [path for path in paths if path not in zeros], [path for path in paths if path in zeros]
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _takes_less(path: Path) -> bool:

@@ -96,14 +96,29 @@ def test_what_is_unique_or_left_over_is_found(path: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ssh", "rsa", "ec", "encrypted", "pgp", "putty"])
-def test_a_private_key_is_found_anywhere_also_within_a_file(kind: str) -> None:
+def test_a_private_key_is_found_anywhere(kind: str) -> None:
+    content = {
+        "rsa": b"-----BEGIN RSA PRIVATE KEY-----\n",
+        "ec": b"\n -----BEGIN EC PRIVATE KEY-----\n",
+        "encrypted": b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+        "pgp": b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n",
+        "putty": b"PuTTY-User-Key-File-3: ssh-rsa\n",
+        "ssh": b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    }[kind]
+    tree = _root()
+    tree.add("usr/share/x", file(Literal(content), Meta(mode=0o644)))
+    assert "/usr/share/x: a private key" in _problems(tree)
+
+
+@pytest.mark.parametrize("kind", ["ssh", "rsa", "ec", "encrypted", "pgp"])
+def test_a_private_key_is_found_within_a_file(kind: str) -> None:
     key = b"MIIEowIBAAKCAQEAx4UbaDzY5xjW6hc9jwN0mX33XpTDVW7yVPIvXNRbQnyeZ6zG\n"
     content = {
-        "rsa": b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3\n\n" + key,
-        "ec": b"\n -----BEGIN EC PRIVATE KEY-----\r\n " + key,
+        "rsa": b"Our key:\n-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3\n\n"
+        + key,
+        "ec": b"# EC\n -----BEGIN EC PRIVATE KEY-----\r\n " + key,
         "encrypted": b"a long word before " * 400_000 + b"\n-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + key,
-        "pgp": b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" + key,
-        "putty": b"PuTTY-User-Key-File-3: ssh-rsa\n",
+        "pgp": b"Keys.\n-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" + key,
         "ssh": b"key: |\n    -----BEGIN OPENSSH PRIVATE KEY-----\n    " + key,
     }[kind]
     tree = _root()
