@@ -11,8 +11,8 @@ from ssiuml.tree import Kind, Node, Tree
 MOST_SHOWN: Final = 20
 # A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), of OpenPGP (RFC 4880) or of PuTTY's own form.
 _KEY_FILE: Final = re.compile(rb"\A\s*(-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File)")
-# Behind something else. Programs that read keys have the first line in them, libraries whole keys for tests of
-# their own: text alone is searched.
+# Behind something else. Programs that read keys have the first line in them, libraries whole keys for tests
+# of their own: text alone is searched.
 _KEY_MARK: Final = b" PRIVATE KEY"
 _KEY_TEXT: Final = re.compile(
     rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----[ \t]*\r?\n"
