@@ -10,29 +10,26 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from ssiuml.apt import sources_list
 from ssiuml.atomic import replacing
-from ssiuml.cache import Cache, CacheError, Entry
+from ssiuml.cache import Cache, CacheError, Entry, Key
 from ssiuml.debian.deb import STATUS, Debs, Selection, paragraphs
 from ssiuml.debian.fetch import is_there, path_of
+from ssiuml.digests import Values, digest_of
 from ssiuml.errors import SsiumlError
-from ssiuml.layer import Layer, merge, read_layer
+from ssiuml.layer import merge, read_layer
 from ssiuml.progress import stages
 from ssiuml.recipe import Recipe
 from ssiuml.run import PLAIN_UMASK, CommandError, run
 from ssiuml.sparse import require_space
-from ssiuml.steps import Values, digest_of
 from ssiuml.tree import Tree
 
 TIMEOUT_S: Final = 3600.0
 # The unpacked base, its tar and mmdebstrap's copies of the packages, for some 200 packages.
 SPACE_NEEDED_BYTES: Final = 1 << 30
-SUFFIX: Final = ".tar"
-# Counts up when a change here gives other bytes for the same inputs.
-VERSION: Final = 2
 
 # What a person does not miss on a cluster node and what makes up half of the small files.
 DPKG_OPTIONS: Final = (
@@ -61,18 +58,16 @@ class BaseError(SsiumlError):
     """The base cannot be installed."""
 
 
-def inputs(recipe: Recipe, selection: Selection, epoch: int) -> dict[str, Any]:
-    """What decides the bytes of the base; *epoch* is SOURCE_DATE_EPOCH in seconds."""
-    return {
-        "version": VERSION,
+def key(recipe: Recipe, selection: Selection, epoch: int) -> Key:
+    """What the base is kept under in the cache; *epoch* is SOURCE_DATE_EPOCH in seconds."""
+    inputs = {
         "sources": sources_list(recipe.packaged),
         # Both are marked as installed for their own sake.
         "include": sorted({*recipe.all_packages, *selection.required}),
         "packages": {name: deb.sha256 for name, deb in selection.packages.items()},
-        "dpkg_options": list(DPKG_OPTIONS),
-        "customize": list(_CUSTOMIZE),
         "source_date_epoch": epoch,
     }
+    return Key(kind="base", inputs=inputs, suffix=".tar", module=__name__)
 
 
 def get_or_make(cache: Cache, recipe: Recipe, selection: Selection, epoch: int, folder: Path) -> Entry:
@@ -82,10 +77,8 @@ def get_or_make(cache: Cache, recipe: Recipe, selection: Selection, epoch: int, 
     Raises CommandError if mmdebstrap fails, BaseError if it installs anything else, CacheError if a package's
     file is damaged, SpaceError if the disk is too full.
     """
-    values = inputs(recipe, selection, epoch)
-    return cache.get_or_make(
-        "base", values, SUFFIX, lambda path: _make(path, values, selection.packages, folder)
-    )
+    wanted = key(recipe, selection, epoch)
+    return cache.get_or_make(wanted, lambda path: _make(path, wanted.inputs, selection.packages, folder))
 
 
 def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
@@ -209,9 +202,3 @@ def installed_packages(tree: Tree) -> dict[str, str]:
     """Version by package name, from the dpkg status file of a tree."""
     status = tree.lookup(STATUS).read().decode()
     return {record["Package"]: record["Version"] for record in paragraphs(status)}
-
-
-def layer_of(entry: Entry) -> Layer:
-    """The base as a layer, after its bytes were held against the cache's digest."""
-    entry.verify()
-    return read_layer(entry.path)

@@ -6,25 +6,23 @@ The HOWTO mounts it; here it is read without a mount, and what is in it becomes 
 from pathlib import Path
 from typing import Final
 
-from ssiuml import ext2
-from ssiuml.cache import Cache, Entry
+from ssiuml.cache import Cache, Entry, Key
 from ssiuml.compressed import decompress
+from ssiuml.digests import Values
 from ssiuml.ext2.damage import Ext2Error
 from ssiuml.ext2.reader import read_ext2
 from ssiuml.layer import write_tree
 from ssiuml.progress import say, stages
 from ssiuml.sparse import require_space
-from ssiuml.steps import Values, file_sha256, package_digest
 from ssiuml.tree import Kind, Tree
 from ssiuml.units import GIB
 
-SUFFIX: Final = ".tar"
 MAX_IMAGE_BYTES: Final = 16 * GIB
 
 
-def inputs(sha256: str) -> Values:
+def key(sha256: str) -> Key:
     """What the base is kept under in the cache; *sha256* is that of the downloaded image."""
-    return {"image_sha256": sha256, "code": [file_sha256(Path(__file__)), package_digest(ext2)]}
+    return Key(kind="base", inputs={"image_sha256": sha256}, suffix=".tar", module=__name__)
 
 
 def get_or_make(cache: Cache, source: Path, sha256: str) -> Entry:
@@ -32,7 +30,7 @@ def get_or_make(cache: Cache, source: Path, sha256: str) -> Entry:
 
     Raises UnpackError and Ext2Error if the image is damaged, SpaceError if the disk is too full.
     """
-    return cache.get_or_make("base", inputs(sha256), SUFFIX, lambda path: _make(path, source))
+    return cache.get_or_make(key(sha256), lambda path: _make(path, source))
 
 
 def _make(path: Path, source: Path) -> Values:

@@ -14,9 +14,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ssiuml.atomic import write_text
+from ssiuml.code import code_digest
+from ssiuml.digests import Values, digest_of, file_sha256, merged
 from ssiuml.errors import SsiumlError
 from ssiuml.progress import say
-from ssiuml.steps import Values, digest_of, file_sha256
 
 # A base can take minutes on a slow line, a kernel hours on a slow machine; another build may be at it.
 LOCK_TIMEOUT_S = 5 * 3600.0
@@ -60,19 +61,40 @@ def entry_of(values: Values) -> Entry:
     return Entry(Path(values["path"]), values["sha256"], values["facts"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What an entry was made from, and so what it is kept under.
+
+    *kind* is its folder in the cache. *inputs* decide its bytes, and so does the code of *module*, the module
+    that makes it, with all that this imports. *suffix* ends the file's name.
+    """
+
+    kind: str
+    inputs: Values
+    suffix: str
+    module: str
+
+    def values(self) -> Values:
+        """All that decides the bytes. Raises ValueError if *inputs* have an entry ``code``."""
+        return merged(self.inputs, {"code": code_digest(self.module)})
+
+    def digest(self) -> str:
+        return digest_of(self.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Cache:
     """The cache in the folder *root* (see ssiuml.places.cache_root)."""
 
     root: Path
 
-    def get_or_make(self, kind: str, inputs: Values, suffix: str, make: Callable[[Path], Values]) -> Entry:
-        """Return the entry of *kind* for *inputs*, made by ``make(path)`` if it is not there.
+    def get_or_make(self, key: Key, make: Callable[[Path], Values]) -> Entry:
+        """Return the entry of *key*, made by ``make(path)`` if it is not there.
 
         *make* writes the file at the path it is given, under its final name only when whole, and returns
         facts about it. An entry whose bytes do not fit its digest any more is made again.
         """
-        path = self.path(kind, inputs, suffix)
+        path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(path):
             entry = self._read(path)
@@ -85,22 +107,22 @@ class Cache:
                     return entry
             facts = make(path)
             sha256 = file_sha256(path)
-            values = {"sha256": sha256, "facts": facts, "inputs": inputs}
+            values = {"sha256": sha256, "facts": facts, "inputs": key.values()}
             write_text(_facts_of(path), json.dumps(values, indent=2, sort_keys=True) + "\n")
             return Entry(path, sha256, facts)
 
-    def path(self, kind: str, inputs: Values, suffix: str) -> Path:
-        """Where the entry of *kind* for *inputs* lies, made or not."""
-        return self.root / kind / f"{digest_of(inputs)[:24]}{suffix}"
+    def path(self, key: Key) -> Path:
+        """Where the entry of *key* lies, made or not."""
+        return self.root / key.kind / f"{key.digest()[:24]}{key.suffix}"
 
-    def has(self, kind: str, inputs: Values, suffix: str) -> bool:
+    def has(self, key: Key) -> bool:
         """Whether the entry was made; its bytes are not looked at."""
-        path = self.path(kind, inputs, suffix)
+        path = self.path(key)
         return path.is_file() and self._read(path) is not None
 
-    def remove(self, kind: str, inputs: Values, suffix: str) -> None:
+    def remove(self, key: Key) -> None:
         """Remove an entry, if it is there."""
-        Entry(self.path(kind, inputs, suffix), "", {}).remove()
+        Entry(self.path(key), "", {}).remove()
 
     @staticmethod
     def _read(path: Path) -> Entry | None:

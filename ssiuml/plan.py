@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ssiuml import base
 from ssiuml.apt import Apt
 from ssiuml.cache import Cache
-from ssiuml.debian.deb import Selection
 from ssiuml.debian.lock import (
     BaseLock,
     KernelLock,
@@ -18,13 +16,13 @@ from ssiuml.debian.lock import (
     kernel_package,
     request_of,
 )
+from ssiuml.digests import digest_of
 from ssiuml.errors import UsageError
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
 from ssiuml.places import Places, cache_root
 from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
 from ssiuml.sources import LockFile, Source
-from ssiuml.steps import digest_of
 
 NS = 1_000_000_000
 MAX_EPOCH = 2**32 - 1  # as for a recipe's source_date_epoch
@@ -60,9 +58,6 @@ class Plan:
         distribution = self.recipe.packaged
         key = digest_of(distribution.model_dump(mode="json"))[:16]
         return Apt(self.places.cache / "downloads" / f"apt-{key}", distribution)
-
-    def base_inputs(self, selection: Selection) -> dict[str, object]:
-        return base.inputs(self.recipe, selection, self.epoch)
 
     @property
     def fetch_inputs(self) -> dict[str, object]:

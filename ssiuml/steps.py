@@ -7,24 +7,19 @@ each output. A step is current when its inputs are those of the stamp and the ou
 Large files are never hashed again to find that out.
 """
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 from ssiuml import timings
 from ssiuml.atomic import write_text
-from ssiuml.changes import changes
+from ssiuml.changes import MOST_NAMED, changes
+from ssiuml.code import code_of
+from ssiuml.digests import Values, digest_of, merged
 from ssiuml.errors import SsiumlError
-from ssiuml.tree import CHUNK_BYTES
-
-# JSON objects: inputs and results of steps.
-Values = Mapping[str, Any]
-
 
 LACKING: Final = "what it depends on is not there"
 
@@ -33,62 +28,24 @@ class StepError(SsiumlError):
     """A step's result is asked for that is not there."""
 
 
-def digest_of(values: object) -> str:
-    """Hexadecimal SHA-256 of a JSON value, the same for the same value."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def folder_digest(folder: Path) -> str:
-    """Digest over names, modes and bytes of all files below *folder* (scripts and templates: small)."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
-    return digest_of(
-        [(str(path.relative_to(folder)), path.stat().st_mode & 0o111, file_sha256(path)) for path in files]
-    )
-
-
-def code_digest(*modules: ModuleType) -> str:
-    """Digest of the source of the modules that do a step's work, so that a new version does it again.
-
-    ValueError for a package, of which this would be __init__ alone; see package_digest.
-    """
-    packages = [module.__name__ for module in modules if hasattr(module, "__path__")]
-    if packages:
-        raise ValueError(f"{', '.join(packages)}: is a package, not a module")
-    return digest_of([file_sha256(Path(module.__file__)) for module in modules if module.__file__])
-
-
-def package_digest(*packages: ModuleType) -> str:
-    """As code_digest, of all modules of each package."""
-    return digest_of(
-        [folder_digest(Path(package.__file__).parent) for package in packages if package.__file__]
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step: what it depends on, how it is made, what it leaves.
 
-    *after* are the steps whose results it is made from; their digests are among its inputs. *inputs* are
-    all the rest, settings above all; it is called late, after the steps before have run. *make* does the
-    work and returns results for the steps after it. *files* are what it leaves among the images; *cached*
-    finds, by the results, files of the cache that the result stands on. All must stay as they were left.
-    *objections* says, by the results, what else speaks against them now. *prepare* sees to what both *inputs*
-    and *make* need of the host, before a step that is not current is made. *measured* names results that
-    differ from run to run, like times; steps that come after do not depend on them.
+    *after* are the steps whose results it is made from; their digests are among its inputs. *modules* are
+    those whose code makes it; with all that they import they are among its inputs, too. *inputs* are all the
+    rest, settings above all; it is called late, after the steps before have run. *make* does the work and
+    returns results for the steps after it. *files* are what it leaves among the images. *cached* finds, by
+    the results, files of the cache that the result needs. All must stay as they were left. *objections*
+    returns, by the results, further reasons why they are no longer valid. *prepare* sees to what *inputs* and
+    *make* need of the host, before a step that is not current is made. *measured* names results that differ
+    from run to run, like times; steps that come after do not depend on them.
     """
 
     name: str
     stamp: Path
     after: "tuple[Step, ...]" = ()
+    modules: tuple[str, ...] = ()
     inputs: Callable[[], Values]
     make: Callable[[], Values]
     files: tuple[Path, ...] = ()
@@ -108,7 +65,8 @@ class Step:
     def _all_inputs(self) -> dict[str, Any]:
         """As JSON gives it back: tuples become lists, so that it compares with a stamp."""
         before = {f"step {step.name}": step.digest() for step in self.after}
-        inputs: dict[str, Any] = json.loads(json.dumps({**self.inputs(), **before}))
+        code = {"code": code_of(*self.modules)} if self.modules else {}
+        inputs: dict[str, Any] = json.loads(json.dumps(merged(self.inputs(), code, before)))
         return inputs
 
     def reasons(self) -> list[str]:
@@ -122,7 +80,8 @@ class Step:
         except (SsiumlError, OSError) as error:
             return [f"{LACKING}: {error}"]
         if stamp["inputs"] != inputs:
-            told = changes(_told(stamp["inputs"]), _told(inputs)) or ["its inputs"]
+            before = stamp["inputs"]
+            told = [*_changed_code(_code(before), _code(inputs)), *changes(_told(before), _told(inputs))]
             lines += [f"changed: {line}" for line in told]
         for name, left in stamp["outputs"].items():
             now = _state(Path(name))
@@ -168,8 +127,21 @@ def read_results(stamp: Path, name: str) -> Values:
 
 
 def _told(inputs: Values) -> dict[str, Any]:
-    """Inputs under the names that people read."""
-    return {re.sub("^step ", "result of ", key): value for key, value in inputs.items()}
+    """Inputs under the names that people read; of the code, which has a line of its own, nothing."""
+    return {re.sub("^step ", "result of ", key): value for key, value in inputs.items() if key != "code"}
+
+
+def _code(inputs: Values) -> Values:
+    code = inputs.get("code", {})
+    return code if isinstance(code, dict) else {}  # stamps of older versions have other values there
+
+
+def _changed_code(before: Values, now: Values) -> Iterator[str]:
+    """A line that names files of the code that differ, if there are any."""
+    files = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if files:
+        more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
+        yield f"code: {', '.join(files[:MOST_NAMED])}{more}"
 
 
 def _read(stamp: Path) -> dict[str, Any] | None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ssiuml import base
+from ssiuml.cache import Key
 from ssiuml.debian.deb import Deb, Selection
 from ssiuml.errors import RecipeError, UsageError
 from ssiuml.plan import Plan, make_plan
@@ -74,14 +76,17 @@ def test_making_a_plan_writes_nothing(project: Path) -> None:
     before = sorted(project.rglob("*"))
     made = plan(project)
     assert made.fetch_stamp
-    assert made.base_inputs(SELECTION)
     assert made.apt.folder
     assert sorted(project.rglob("*")) == before
 
 
+def base_key(made: Plan) -> Key:
+    return base.key(made.recipe, SELECTION, made.epoch)
+
+
 def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(project: Path) -> None:
     one, other = plan(project, "bookworm"), plan(project, "bookworm-min")
-    assert one.base_inputs(SELECTION) == other.base_inputs(SELECTION)
+    assert base_key(one) == base_key(other)
     assert one.fetch_stamp == other.fetch_stamp
     assert one.apt == other.apt
 
@@ -100,5 +105,5 @@ def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(projec
 def test_other_packages_or_sources_are_another_base(project: Path, change: str) -> None:
     (project / "recipes" / "mine.yaml").write_text(f"description: mine\nextends: bookworm\n{change}\n")
     one, other = plan(project, "bookworm"), plan(project, "mine")
-    assert one.base_inputs(SELECTION) != other.base_inputs(SELECTION)
+    assert base_key(one) != base_key(other)
     assert one.fetch_stamp != other.fetch_stamp

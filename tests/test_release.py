@@ -19,7 +19,7 @@ from redhat.serving import SMALL, sources
 from released import Stranger, compare, tarballs_in
 
 from ssiuml import sparse
-from ssiuml.steps import file_sha256
+from ssiuml.digests import file_sha256
 
 pytestmark = pytest.mark.cluster
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-import ssiuml
+from ssiuml.digests import digest_of, file_sha256, folder_digest
 from ssiuml.errors import SsiumlError
-from ssiuml.steps import Step, StepError, code_digest, digest_of, file_sha256, folder_digest
+from ssiuml.steps import Step, StepError
 
 
 @dataclass
@@ -234,11 +234,6 @@ def test_inputs_are_those_from_before_the_step_was_made(bench: Bench) -> None:
     assert not bench.step().is_current()
 
 
-def test_digest_of_a_package_is_not_taken_for_that_of_its_modules() -> None:
-    with pytest.raises(ValueError, match="is a package"):
-        code_digest(ssiuml)
-
-
 def test_inputs_are_taken_once_the_host_is_prepared(tmp_path: Path) -> None:
     """A compiler that only the step installs would otherwise be another input the next time."""
     compiler = tmp_path / "compiler"
@@ -378,13 +373,3 @@ def test_folder_digest_is_the_same_for_a_copy_elsewhere(folder: Path, tmp_path: 
     (copy / "below" / "two").write_text("2")
     (copy / "one").write_text("1")
     assert folder_digest(copy) == folder_digest(folder)
-
-
-def test_code_digest_changes_with_the_source(tmp_path: Path) -> None:
-    module = types.ModuleType("some")
-    module.__file__ = str(tmp_path / "some.py")
-    (tmp_path / "some.py").write_text("x = 1\n")
-    before = code_digest(module)
-    assert code_digest(module) == before
-    (tmp_path / "some.py").write_text("x = 2\n")
-    assert code_digest(module) != before

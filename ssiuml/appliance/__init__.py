@@ -5,6 +5,6 @@ second time and writes what it then sees to a third, as a tar archive again. So 
 what is in the image, not this project. It also reads an image back that something else has filled.
 """
 
-from ssiuml.appliance.fill import Appliance, ApplianceError, Filled, appliance_digest
+from ssiuml.appliance.fill import Appliance, ApplianceError, Filled
 
-__all__ = ["Appliance", "ApplianceError", "Filled", "appliance_digest"]
+__all__ = ["Appliance", "ApplianceError", "Filled"]

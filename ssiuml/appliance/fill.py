@@ -14,7 +14,6 @@ from ssiuml.layer import merge, read_layer, write_tree
 from ssiuml.progress import stages
 from ssiuml.run import CommandError, run
 from ssiuml.segment import write_segment
-from ssiuml.steps import folder_digest
 from ssiuml.tree import Meta, Tree, file, whole_file
 from ssiuml.uml import command_line, console_tail
 
@@ -123,11 +122,6 @@ class Appliance:
         if not done:
             tail = console_tail(console)
             raise ApplianceError(f"the build appliance ended before it was done; its console's end:\n{tail}")
-
-
-def appliance_digest() -> str:
-    """Digest of what the appliance runs, for steps that depend on it."""
-    return folder_digest(_SCRIPT.parent)
 
 
 def appliance_tree(tree: Tree, modules_version: str, modules: Sequence[str], script: Path) -> Tree:

@@ -1,13 +1,13 @@
 """The build appliance of a recipe, also for recipes that have no kernel for one."""
 
-from ssiuml import base
 from ssiuml.appliance import Appliance
 from ssiuml.cache import entry_of
+from ssiuml.digests import Values
 from ssiuml.errors import SsiumlError
 from ssiuml.kernel import packed
-from ssiuml.layer import merge
+from ssiuml.layer import merge, read_layer
 from ssiuml.plan import Plan, plan_beside
-from ssiuml.steps import StepError, Values, read_results
+from ssiuml.steps import StepError, read_results
 
 
 class NoApplianceError(SsiumlError):
@@ -28,7 +28,8 @@ def foreign_appliance(plan: Plan, name: str) -> Appliance:
             f"recipe {name}: its kernel and base, which the build appliance is made of, are not built",
             hint=f"./run recipe={name} base kernel",
         ) from error
-    programs = merge([base.layer_of(base_entry), packed.modules_layer(package, None)])
+    base_entry.verify()
+    programs = merge([read_layer(base_entry.path), packed.modules_layer(package, None)])
     return Appliance(
         kernel=other.kernel,
         modules_version=str(package.facts["version"]),

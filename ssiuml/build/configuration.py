@@ -2,7 +2,7 @@
 
 from ssiuml import cluster_config
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.steps import Values, digest_of, file_sha256
+from ssiuml.digests import Values, digest_of, file_sha256
 
 
 def add_steps(graph: StepGraph) -> None:

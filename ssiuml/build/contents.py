@@ -6,27 +6,19 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from ssiuml import (
-    archive,
     cluster_config,
     cluster_tools,
     configure,
     demo,
-    fakeroot,
-    folder,
-    inittab,
-    inventory,
-    makefile,
-    materialise,
     prune,
     tree,
-    ubd_nodes,
 )
 from ssiuml.build import foreign, kernels
 from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
+from ssiuml.digests import Values, folder_digest
 from ssiuml.layer import Layer
 from ssiuml.recipe import Demo, FromFolder, FromSource
-from ssiuml.steps import Values, code_digest, folder_digest
 
 
 def add_steps(graph: StepGraph) -> None:
@@ -50,7 +42,6 @@ def _add_cluster_tools(graph: StepGraph) -> None:
         return {
             "sources": folder_digest(plan.places.cluster_tools),
             "mtime_ns": plan.mtime_ns,
-            "code": code_digest(cluster_tools, folder),
         }
 
     @contextmanager
@@ -81,13 +72,11 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
             if isinstance(origin, FromFolder)
             else {}
         )
-        code = code_digest(archive, cluster_tools, fakeroot, inventory, makefile, materialise)
         return {
             **sources,
             "from": origin.model_dump(mode="json"),
             "distribution": graph.recipe.distribution.name,
             "mtime_ns": plan.mtime_ns,
-            "code": code,
         }
 
     @contextmanager
@@ -111,8 +100,7 @@ def _add_demo(graph: StepGraph, chosen: Demo) -> None:
         return demo.demo_layer(packed, chosen.path, plan.places.work, graph.tree("base"), plan.mtime_ns)
 
     def inputs() -> Values:
-        code = code_digest(archive, demo, folder)
-        return {"demo": chosen.model_dump(mode="json"), "mtime_ns": plan.mtime_ns, "code": code}
+        return {"demo": chosen.model_dump(mode="json"), "mtime_ns": plan.mtime_ns}
 
     graph.add_open_layer("demo", ["base", "fetch"], inputs, opened)
 
@@ -133,7 +121,6 @@ def _add_config(graph: StepGraph) -> None:
             "root_password_hash": recipe.root_password_hash,
             "uml": None if recipe.uml is None else recipe.uml.model_dump(mode="json"),
             "mtime_ns": plan.mtime_ns,
-            "code": code_digest(configure, inittab, ubd_nodes),
         }
 
     def configured() -> Layer:
@@ -152,6 +139,6 @@ def _add_prune(graph: StepGraph) -> None:
     graph.add_layer(
         "prune",
         ["base", "cluster-tools", "config"],
-        lambda: {"prune": graph.recipe.prune, "code": code_digest(prune)},
+        lambda: {"prune": graph.recipe.prune},
         pruned,
     )

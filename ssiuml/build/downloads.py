@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ssiuml.build.stepgraph import StepGraph
+from ssiuml.digests import Values
 from ssiuml.sources import Fetched, fetch, wanted_sha256
-from ssiuml.steps import Values
 
 
 def fetch_sources(graph: StepGraph) -> dict[str, dict[str, object]]:

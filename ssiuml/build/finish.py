@@ -6,7 +6,7 @@ from typing import Any
 from ssiuml import manifest
 from ssiuml.build.kernels import kernel_version
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.steps import Values, digest_of
+from ssiuml.digests import Values, digest_of
 from ssiuml.unverified import unverified
 
 

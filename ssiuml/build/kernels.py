@@ -4,27 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from ssiuml import (
-    archive,
-    compressed,
-    elf,
-    ext2,
-    folder,
-    gfs,
-    gfs1,
-    gfs2,
-    host,
-    old_modules,
-    opengfs_build,
-    pool,
-    reading,
-)
-from ssiuml import kernel as kernel_package
+from ssiuml import host, old_modules, opengfs_build
 from ssiuml.build.foreign import folder_of
 from ssiuml.build.old_kernels import HistoricKernel
 from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry, entry_of
+from ssiuml.digests import Values, file_sha256, folder_digest
 from ssiuml.kernel import linux_source, package, packed
 from ssiuml.kernel.linux_source import SourceBuild
 from ssiuml.layer import Layer
@@ -39,7 +25,7 @@ from ssiuml.recipe import (
     ReleaseKernel,
     SourceKernel,
 )
-from ssiuml.steps import StepError, Values, code_digest, file_sha256, folder_digest, package_digest
+from ssiuml.steps import StepError
 
 
 def add_steps(graph: StepGraph) -> None:
@@ -96,10 +82,11 @@ def _add_kernel(
     graph.add(
         "kernel",
         after,
-        lambda: {"code": [package_digest(kernel_package), code_digest(archive, elf, folder)], **inputs()},
+        inputs,
         made,
         plan.kernel,
         cached=lambda results: [Path(results["entry"]["path"])],
+        modules=(get_or_make.__module__,),
         prepare=lambda: host.require(tools),
     )
     graph.forgetting.append(lambda: _forget(graph))
@@ -117,10 +104,7 @@ def _add_modules(graph: StepGraph, chosen: str | tuple[str, ...]) -> None:
         entry.verify()
         return packed.modules_layer(entry, None if isinstance(chosen, str) else list(chosen))
 
-    def inputs() -> Values:
-        return {"modules": chosen, "code": package_digest(kernel_package)}
-
-    graph.add_layer("modules", ["kernel"], inputs, modules)
+    graph.add_layer("modules", ["kernel"], lambda: {"modules": chosen}, modules)
 
 
 def _add_source_kernel(graph: StepGraph, chosen: SourceKernel) -> None:
@@ -156,10 +140,7 @@ def _add_old_modules(
     def inputs() -> Values:
         files = {"folder": folder_digest(folder_of(graph, origin))} if isinstance(origin, FromFolder) else {}
         chosen = origin.model_dump(mode="json")
-        # The older root may be of any kind that is read here.
-        packages = package_digest(ext2, gfs, gfs1, gfs2, pool, reading)
-        code = [code_digest(archive, compressed, folder, old_modules), packages]
-        return {**files, "from": chosen, "version": version, "mtime_ns": plan.mtime_ns, "code": code}
+        return {**files, "from": chosen, "version": version, "mtime_ns": plan.mtime_ns}
 
     def opened() -> AbstractContextManager[Layer]:
         if isinstance(origin, ModulesOfImage):
@@ -188,13 +169,11 @@ def _add_opengfs(graph: StepGraph, chosen: OpenGfs) -> None:
             yield layer
 
     def inputs() -> Values:
-        code = [code_digest(archive, opengfs_build, folder), package_digest(kernel_package)]
         return {
             "source": chosen.source,
             "kernel_tree": chosen.kernel_tree,
             "state": {} if chosen.kernel_tree is None else _state(plan.loaded.host_path(chosen.kernel_tree)),
             "mtime_ns": plan.mtime_ns,
-            "code": code,
         }
 
     kernel = _historic(graph)

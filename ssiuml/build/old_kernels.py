@@ -9,14 +9,15 @@ from ssiuml.build.foreign import folder_of, opened
 from ssiuml.build.origin import source
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cache import Entry
+from ssiuml.digests import Values, file_sha256, folder_digest
 from ssiuml.host import OLD_KERNEL_TOOLS, SANDBOX_TOOLS, HostTool
-from ssiuml.kernel import historic, packed, require_file
+from ssiuml.kernel import historic, require_file
 from ssiuml.kernel.historic import Checkout, HistoricBuild, Release
 from ssiuml.kernel.patches import patch_inputs
 from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.materialise import materialised
 from ssiuml.recipe import CvsKernel, FromFolder, FromSource, ReleaseKernel
-from ssiuml.steps import StepError, Values, code_digest, file_sha256, folder_digest
+from ssiuml.steps import StepError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,6 @@ class HistoricKernel:
             **self._source_inputs(),
             "config": None if config is None else file_sha256(require_file(config, "kernel.config")),
             "epoch": self.graph.plan.epoch,
-            "code": code_digest(historic, packed),
         }
 
     def _compiler(self) -> object:

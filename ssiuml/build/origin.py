@@ -3,13 +3,12 @@
 from contextlib import suppress
 from pathlib import Path
 
-from ssiuml import base, base_image, compressed, ext2
+from ssiuml import base_image
 from ssiuml.build import downloads, packages
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.cache import entry_of
-from ssiuml.layer import Layer
+from ssiuml.digests import Values
 from ssiuml.recipe import PackagesDistribution
-from ssiuml.steps import StepError, Values, code_digest, package_digest
+from ssiuml.steps import StepError
 
 
 def add_steps(graph: StepGraph) -> None:
@@ -38,12 +37,9 @@ def _add_image(graph: StepGraph, name: str) -> None:
         graph.forget_layer("base")
         return base_image.get_or_make(plan.cache, source(graph, name), _sha256(graph, name)).as_values()
 
-    def read() -> Layer:
-        return base.layer_of(entry_of(graph.results("base")))
-
     def forget() -> None:
         with suppress(StepError, KeyError):  # the stamp may be of other sources
-            plan.cache.remove("base", base_image.inputs(_sha256(graph, name)), base_image.SUFFIX)
+            plan.cache.remove(base_image.key(_sha256(graph, name)))
 
     graph.add(
         "fetch",
@@ -54,11 +50,10 @@ def _add_image(graph: StepGraph, name: str) -> None:
         objections=lambda results: downloads.unpinned(graph, results),
     )
 
-    def base_inputs() -> Values:
-        return {"source": name, "code": [code_digest(base_image, compressed), package_digest(ext2)]}
-
-    graph.add("base", ["fetch"], base_inputs, unpack, cached=lambda results: [Path(results["path"])])
-    graph.register_layer("base", read)
+    graph.add(
+        "base", ["fetch"], lambda: {"source": name}, unpack, cached=lambda results: [Path(results["path"])]
+    )
+    graph.register_entry("base")
     graph.forgetting.append(forget)
 
 

@@ -11,14 +11,15 @@ from ssiuml import apt, base
 from ssiuml.build.downloads import fetch_sources, source_files, unpinned
 from ssiuml.build.newest import Newest
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.cache import entry_of
+from ssiuml.cache import Key
 from ssiuml.debian.deb import Debs, Selection
 from ssiuml.debian.fetch import GoneError, fetch_debs, path_of, remove_debs
 from ssiuml.debian.lock import base_differences, kernel_differences, kernel_package, request_of
+from ssiuml.digests import Values
 from ssiuml.plan import Plan
 from ssiuml.progress import say
 from ssiuml.sources.lock import FrozenError
-from ssiuml.steps import StepError, Values
+from ssiuml.steps import StepError
 from ssiuml.timings import timing_file
 
 
@@ -35,7 +36,7 @@ def add_steps(graph: StepGraph) -> None:
         with suppress(StepError):
             results = graph.results("fetch")
             chosen = _selection(results)
-            plan.cache.remove("base", plan.base_inputs(chosen), base.SUFFIX)
+            plan.cache.remove(_base_key(plan, chosen))
             remove_debs(chosen.packages, plan.debs)
             for path in _kernel_files(results):
                 path.unlink(missing_ok=True)
@@ -58,11 +59,11 @@ def add_steps(graph: StepGraph) -> None:
     graph.add(
         "base",
         ["fetch"],
-        lambda: plan.base_inputs(_selection(graph.results("fetch"))),
+        lambda: _base_key(plan, _selection(graph.results("fetch"))).inputs,
         install,
         cached=lambda results: [Path(results["path"])],
     )
-    graph.register_layer("base", lambda: base.layer_of(entry_of(graph.results("base"))))
+    graph.register_entry("base")
     graph.forgetting.append(forget)
 
 
@@ -144,7 +145,11 @@ def _say_unlocked(plan: Plan, message: str, hint: str) -> None:
 
 
 def _has_base(plan: Plan, selection: Selection) -> bool:
-    return plan.cache.has("base", plan.base_inputs(selection), base.SUFFIX)
+    return plan.cache.has(_base_key(plan, selection))
+
+
+def _base_key(plan: Plan, selection: Selection) -> Key:
+    return base.key(plan.recipe, selection, plan.epoch)
 
 
 def _selection(results: Values) -> Selection:

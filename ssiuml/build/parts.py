@@ -6,11 +6,11 @@ from packageurl import PackageURL
 
 from ssiuml.build.kernels import kernel_version
 from ssiuml.build.stepgraph import StepGraph
+from ssiuml.digests import file_sha256
 from ssiuml.kernel.patches import read_series
 from ssiuml.recipe import PackageKernel, PackagesDistribution, ReleaseKernel, SourceKernel
 from ssiuml.release.part import Part
 from ssiuml.release.vendored import Wheel
-from ssiuml.steps import file_sha256
 from ssiuml.tree import Tree
 
 

@@ -6,27 +6,19 @@ Each is done by our own code, or by a program of the host's OpenGFS on loop devi
 import hashlib
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from ssiuml import (
-    assembly,
-    formatting,
-    gfs,
-    gfs1,
     image,
-    labelling,
-    lock_table,
-    ondisk,
     opengfs,
-    pool,
     sparse,
-    tree,
-    volume,
 )
 from ssiuml.assembly import Pool, assemble, by_pool, changing_state, find_label, lock_file
 from ssiuml.atomic import replacing
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
+from ssiuml.digests import Values
 from ssiuml.labelling import label_devices
 from ssiuml.layer import write_tree
 from ssiuml.lock_table import load_lock_table, write_lock_table
@@ -35,7 +27,6 @@ from ssiuml.pool.config import load_config
 from ssiuml.pool.label import RESERVED_BYTES
 from ssiuml.recipe import Gfs1Filesystem, Tools
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, code_digest, package_digest
 from ssiuml.tree import Meta, Tree
 
 
@@ -44,23 +35,14 @@ def add_steps(graph: StepGraph, chosen: Gfs1Filesystem) -> None:
     plan, work = graph.plan, PoolSteps(graph, chosen)
     tools = graph.recipe.tools
 
-    def by(name: str) -> dict[str, str]:
-        return {"by": tools.host_path(name) or "builtin"}
-
-    def label_inputs() -> Values:
-        return {**by("ptool"), "code": [code_digest(labelling, sparse, opengfs), package_digest(pool)]}
-
-    def assembly_inputs() -> Values:
-        return {**by("passemble"), "code": [code_digest(assembly, opengfs), package_digest(pool)]}
-
-    def lock_table_inputs() -> Values:
-        return {**by("gfsconf"), "code": code_digest(lock_table, ondisk, volume, opengfs)}
+    def made_by(name: str) -> Callable[[], Values]:
+        return lambda: {"by": tools.host_path(name) or "builtin"}
 
     labelled = [plan.labelled_root, plan.labelled_cidev]
-    graph.add("ptool", ["sparse", "cluster-config"], label_inputs, work.ptool, *labelled)
-    graph.add("passemble", ["ptool"], assembly_inputs, work.passemble, plan.pools)
+    graph.add("ptool", ["sparse", "cluster-config"], made_by("ptool"), work.ptool, *labelled)
+    graph.add("passemble", ["ptool"], made_by("passemble"), work.passemble, plan.pools)
     graph.add(
-        "gfsconf", ["ptool", "passemble", "cluster-config"], lock_table_inputs, work.gfsconf, plan.root_cidev
+        "gfsconf", ["ptool", "passemble", "cluster-config"], made_by("gfsconf"), work.gfsconf, plan.root_cidev
     )
     after = ["ptool", "passemble", "gfsconf"] if tools.host_path("mkfs_gfs") else ["ptool", "passemble"]
     graph.add("mkfs", after, lambda: root_inputs(graph), work.mkfs, plan.formatted)
@@ -74,10 +56,6 @@ def root_inputs(graph: StepGraph) -> Values:
         "filesystem": recipe.filesystem.model_dump(mode="json"),
         "size_bytes": recipe.sizes.root_fs_bytes,
         "time_ns": graph.plan.mtime_ns,
-        "code": [
-            code_digest(formatting, image, ondisk, tree, volume, opengfs),
-            package_digest(gfs, gfs1, pool),
-        ],
     }
 
 

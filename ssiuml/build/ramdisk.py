@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssiuml import cluster_config, cpio, elf, ext2_image, initrd, linuxrc, mkinitrd, segment, tree, ubd_nodes
-from ssiuml.appliance import appliance_digest
+from ssiuml import cluster_config, initrd, linuxrc, mkinitrd, segment
 from ssiuml.build.appliances import foreign_appliance
 from ssiuml.build.kernels import kernel_version
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.kernel import modules as kernel_modules
+from ssiuml.digests import Values, file_sha256, merged
 from ssiuml.recipe import CpioInitrd, Gfs1Filesystem, HistoricInitrd, LinuxrcInitrd
-from ssiuml.steps import Values, code_digest, file_sha256
 from ssiuml.tree import Tree
 from ssiuml.units import format_size
 
@@ -91,7 +89,6 @@ def _add_written(
             "variables": cluster_config.variables(graph.recipe),
             "template": file_sha256(plan.places.templates / linuxrc.TEMPLATE),
             "time_ns": plan.mtime_ns,
-            "code": code_digest(elf, ext2_image, initrd, kernel_modules, linuxrc, tree, ubd_nodes),
         }
 
     def written() -> Values:
@@ -124,7 +121,6 @@ def _add_historic(graph: StepGraph, chosen: HistoricInitrd) -> None:
         return {
             "initrd": chosen.model_dump(mode="json"),
             "version": kernel_version(graph),
-            "code": [code_digest(mkinitrd), appliance_digest()],
         }
 
     def made() -> Values:
@@ -155,7 +151,6 @@ def _add_segment(
         return {"sha256": file_sha256(path)}
 
     def all_inputs() -> Values:
-        code = code_digest(initrd, segment, cpio, elf, kernel_modules, tree)
-        return {"code": code, "mtime_ns": graph.plan.mtime_ns, **inputs()}
+        return merged({"mtime_ns": graph.plan.mtime_ns}, inputs())
 
     graph.add(f"initrd-{name}", after, all_inputs, write, path)

@@ -11,15 +11,16 @@ from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.tarballs import Tarballs
 from ssiuml.build.trials import add_trial
 from ssiuml.cache import locked
+from ssiuml.cli.registry import COMMANDS, PROGRAMS
+from ssiuml.digests import Values, file_sha256
 from ssiuml.progress import say
-from ssiuml.release import checksums, hygiene, signing
+from ssiuml.release import checksums, signing
 from ssiuml.release.hygiene import check_hygiene, set_id_programs
 from ssiuml.release.staging import Staging
 from ssiuml.release.superseded import other_snapshots
 from ssiuml.release.tarball import compressor, write_tarball
 from ssiuml.release.version import is_repository
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, code_digest, file_sha256
 from ssiuml.units import format_size
 
 TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
@@ -44,7 +45,8 @@ def add_steps(graph: StepGraph) -> None:
     if kernel:
         tested = ["cluster-test"] if graph.recipe.can_boot else []
         _add_tarball(graph, tarballs, "release-kernel", [*kernel, *tested], tarballs.stage_kernel)
-    _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils)
+    commands = (*COMMANDS.values(), *PROGRAMS)
+    _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils, commands)
     _add_sums(graph, tarballs, [name for name in TARBALLS if name in graph.steps])
 
 
@@ -59,7 +61,7 @@ def _add_hygiene(graph: StepGraph) -> None:
         return {"set_id": set_id_programs(contents)}
 
     def inputs() -> Values:
-        return {"set_id": allowed, "builder": builder, "code": code_digest(hygiene)}
+        return {"set_id": allowed, "builder": builder}
 
     graph.add("hygiene", graph.layers, inputs, check)
 
@@ -70,6 +72,7 @@ def _add_tarball(
     name: str,
     after: Sequence[str],
     stage: Callable[[Path], Staging],
+    modules: tuple[str, ...] = (),
 ) -> None:
     plan = graph.plan
     chosen = compressor(graph.recipe.release.compression)
@@ -88,6 +91,7 @@ def _add_tarball(
         lambda: tarballs.inputs,
         pack,
         cached=lambda results: [Path(results["file"])],
+        modules=modules,
         prepare=lambda: host.require(
             [chosen.tool, *([host.GIT] if is_repository(plan.places.project) else [])]
         ),

@@ -3,15 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ssiuml import compare, gfs, gfs2, gfs2_tools, image, layer, ondisk, sparse, tree
-from ssiuml.appliance import Appliance, Filled, appliance_digest
+from ssiuml import compare, image, sparse
+from ssiuml.appliance import Appliance, Filled
 from ssiuml.build.kernels import kernel_version
 from ssiuml.build.pools import PoolSteps, root_inputs
 from ssiuml.build.stepgraph import StepGraph
 from ssiuml.build.storage import filesystem_inputs
+from ssiuml.digests import Values, merged
 from ssiuml.recipe import Gfs1Filesystem, SourceKernel
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import StepError, Values, code_digest, package_digest
+from ssiuml.steps import StepError
 from ssiuml.tree import Tree
 
 
@@ -20,11 +21,7 @@ def add_steps(graph: StepGraph) -> None:
     plan, chosen = graph.plan, graph.recipe.filesystem
 
     def direct_inputs() -> Values:
-        code = [code_digest(gfs2_tools, image, layer, tree, ondisk), package_digest(gfs, gfs2)]
-        return {"code": code, "time_ns": plan.mtime_ns, **filesystem_inputs(graph)}
-
-    def filling_inputs() -> Values:
-        return {"code": [code_digest(gfs2_tools, image, layer, tree), appliance_digest()]}
+        return merged({"time_ns": plan.mtime_ns}, filesystem_inputs(graph))
 
     def copy_root() -> Values:
         contents = graph.tree()
@@ -48,7 +45,7 @@ def add_steps(graph: StepGraph) -> None:
         graph.add("copy-root", graph.layers, direct_inputs, copy_root, plan.root_fs)
     else:
         after = [*graph.layers, "mkfs", "kernel"]
-        graph.add("copy-root", after, filling_inputs, copy_root, plan.root_fs)
+        graph.add("copy-root", after, dict, copy_root, plan.root_fs)
 
 
 def _write_pool(graph: StepGraph, chosen: Gfs1Filesystem, contents: Tree) -> Filled:

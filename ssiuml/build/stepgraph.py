@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from ssiuml import layer, tree
+from ssiuml.cache import entry_of
+from ssiuml.digests import Values, file_sha256
 from ssiuml.layer import Layer, merge, read_layer, write_layer
 from ssiuml.plan import Plan
-from ssiuml.steps import Step, Values, code_digest, file_sha256
+from ssiuml.steps import Step
 from ssiuml.tree import Tree
 
 
@@ -38,12 +39,17 @@ class StepGraph:
         objections: Callable[[Values], list[str]] | None = None,
         prepare: Callable[[], None] | None = None,
         measured: tuple[str, ...] = (),
+        modules: tuple[str, ...] = (),
     ) -> None:
-        """Add a step that is made from those called *after*; the rest as in ssiuml.steps.Step."""
+        """Add a step that is made from those called *after*; the rest as in ssiuml.steps.Step.
+
+        The modules of *make* and of this class are always among *modules*.
+        """
         self.steps[name] = Step(
             name=name,
             stamp=stamp or self.plan.places.stamp(name),
             after=tuple(self.steps[before] for before in after),
+            modules=tuple(sorted({__name__, make.__module__, *modules})),
             inputs=inputs,
             make=make,
             files=files,
@@ -57,7 +63,7 @@ class StepGraph:
         self, name: str, after: Sequence[str], inputs: Callable[[], Values], make: Callable[[], Layer]
     ) -> None:
         """Add a step that leaves a layer."""
-        self.add_open_layer(name, after, inputs, lambda: nullcontext(make()))
+        self.add_open_layer(name, after, inputs, lambda: nullcontext(make()), modules=(make.__module__,))
 
     def add_open_layer(
         self,
@@ -66,6 +72,7 @@ class StepGraph:
         inputs: Callable[[], Values],
         opened: Callable[[], AbstractContextManager[Layer]],
         prepare: Callable[[], None] | None = None,
+        modules: tuple[str, ...] = (),
     ) -> None:
         """Add a step that leaves a layer; its contents are there as long as the context of *opened*."""
         path = self.plan.layer(name)
@@ -76,13 +83,21 @@ class StepGraph:
             self.forget_layer(name)
             return {"sha256": file_sha256(path)}
 
-        self.add(
-            name, after, lambda: {"code": code_digest(layer, tree), **inputs()}, write, path, prepare=prepare
-        )
-        self.register_layer(name, lambda: read_layer(path))
+        modules = (opened.__module__, *modules)
+        self.add(name, after, inputs, write, path, prepare=prepare, modules=modules)
+        self._register_layer(name, lambda: read_layer(path))
 
-    def register_layer(self, name: str, read: Callable[[], Layer]) -> None:
-        """Make what the step *name* leaves the uppermost layer; *read* gives it once the step is made."""
+    def register_entry(self, name: str) -> None:
+        """Make the uppermost layer the entry of the cache that is the result of the step *name*."""
+
+        def read() -> Layer:
+            entry = entry_of(self.results(name))
+            entry.verify()
+            return read_layer(entry.path)
+
+        self._register_layer(name, read)
+
+    def _register_layer(self, name: str, read: Callable[[], Layer]) -> None:
         self.layers.append(name)
         self._readers[name] = read
 

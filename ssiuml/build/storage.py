@@ -3,8 +3,8 @@
 from ssiuml import gfs2_tools, sparse
 from ssiuml.build import pools
 from ssiuml.build.stepgraph import StepGraph
+from ssiuml.digests import Values
 from ssiuml.recipe import Gfs1Filesystem, Gfs2Filesystem
-from ssiuml.steps import Values
 
 
 def add_blank(graph: StepGraph) -> None:

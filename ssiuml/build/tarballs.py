@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import ssiuml
 from ssiuml.build.finish import images
 from ssiuml.build.kernels import kernel_version
 from ssiuml.build.parts import kernel_parts, kernel_patches, own_part, root_parts, wheel_part, whole_part
 from ssiuml.build.stepgraph import StepGraph
-from ssiuml.cli.registry import COMMANDS
+from ssiuml.cli.registry import COMMANDS, PROGRAMS
+from ssiuml.digests import Values, digest_of, file_sha256, folder_digest
 from ssiuml.installation import PACKAGES
 from ssiuml.release import ReleaseError, contents, inventory
 from ssiuml.release.part import Part
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
 from ssiuml.release.version import NO_COMMIT_EPOCH, commit_time, release_of
-from ssiuml.steps import Values, digest_of, file_sha256, folder_digest
 from ssiuml.unverified import unverified
 
 KERNEL_DIGITS: Final = 8
@@ -62,7 +61,6 @@ class Tarballs:
             "epoch": [self._plan.epoch, self.common_epoch],
             "templates": folder_digest(self._templates),
             "licence": file_sha256(self._licence),
-            "code": folder_digest(Path(ssiuml.__file__).parent),
         }
 
     @property
@@ -129,7 +127,7 @@ class Tarballs:
         name = f"{self._recipe.release.utils}-{self.release}"
         staging = self._begin(scratch, name, ".", self.common_epoch)
         wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
-        contents.write_commands(staging.folder, COMMANDS, Path(ssiuml.__file__).parent, wheels)
+        contents.write_commands(staging.folder, COMMANDS, PROGRAMS, wheels)
         self._write_documents(staging)
         documents = staging.folder / contents.DOCUMENTS
         shutil.copyfile(self._licence, documents / "copyright")

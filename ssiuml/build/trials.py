@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import ssiuml
 from ssiuml.build.finish import images
 from ssiuml.build.stepgraph import StepGraph
+from ssiuml.cli.registry import COMMANDS, PROGRAMS
+from ssiuml.digests import Values, file_sha256
 from ssiuml.progress import stages
 from ssiuml.release import ReleaseError
 from ssiuml.run import CommandError, run
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, file_sha256, folder_digest
 
 NAME: Final = "cluster-test"
 NODES: Final = 2
+PROGRAM: Final = "ssiuml.trial"
 LIMIT_S: Final = 1800.0
 
 
@@ -35,7 +36,7 @@ def add_trial(graph: StepGraph, made: Sequence[str]) -> None:
         paths = [*(path for _, path in images(graph).values()), plan.kernel]
         digests = {path.name: file_sha256(path) for path in paths}
         count = min(NODES, graph.recipe.cluster.node_limit)
-        words = [sys.executable, "-m", "ssiuml.trial", str(plan.places.out), str(count)]
+        words = [sys.executable, "-m", PROGRAM, str(plan.places.out), str(count)]
         # Not below the images: the names of sockets may not be long.
         with scratch_folder(Path(tempfile.gettempdir()), "ssi") as state, stages(NAME) as show:
             try:
@@ -53,12 +54,14 @@ def add_trial(graph: StepGraph, made: Sequence[str]) -> None:
                 ) from error
         return {**json.loads(said.splitlines()[-1]), "sha256": digests}
 
-    def inputs() -> Values:
-        package = Path(ssiuml.__file__).parent
-        code = [folder_digest(package / name) for name in ("cli", "cluster")]
-        return {"nodes": NODES, "code": [*code, file_sha256(package / "trial.py")]}
-
-    graph.add(NAME, [*made, "build-root"], inputs, test, measured=("ready_s",))
+    graph.add(
+        NAME,
+        [*made, "build-root"],
+        lambda: {"nodes": NODES},
+        test,
+        measured=("ready_s",),
+        modules=(PROGRAM, *COMMANDS.values(), *PROGRAMS),
+    )
 
 
 def _keep_logs(state: Path, target: Path) -> None:

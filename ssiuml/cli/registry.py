@@ -25,6 +25,9 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# Modules that run as programs of their own: commands start them by their names.
+PROGRAMS: Final = ("ssiuml.cluster.__main__",)
+
 
 def load_parser(name: str) -> argparse.ArgumentParser:
     """The argument parser of the command *name*, a new one each time."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ssiuml.cache import locked
 from ssiuml.debian.deb import Deb, Debs
+from ssiuml.digests import file_sha256
 from ssiuml.errors import SsiumlError
 from ssiuml.progress import measured
 from ssiuml.sources.mirrors import MirrorsError, fetch_from_mirrors
-from ssiuml.steps import file_sha256
 
 
 class PackageError(SsiumlError):

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.archive import unpack
-from ssiuml.cache import Cache, Entry
+from ssiuml.cache import Cache, Entry, Key
+from ssiuml.code import code_digest
+from ssiuml.digests import Values, digest_of, merged
 from ssiuml.elf import HEADER_BYTES, is_i386
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.compiling import compiling
@@ -20,7 +22,6 @@ from ssiuml.kernel.toolchain import Toolchain
 from ssiuml.progress import say
 from ssiuml.run import run
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, digest_of
 from ssiuml.units import GIB, MIB
 
 CONFIG: Final = "config.uml"
@@ -162,6 +163,11 @@ class HistoricBuild:
     log: Path
 
     @property
+    def key(self) -> Key:
+        """What the kernel is kept under in the cache."""
+        return Key(kind=KIND, inputs=self.inputs, suffix=SUFFIX, module=__name__)
+
+    @property
     def program(self) -> Path:
         """Where make leaves the kernel."""
         return self.tree.source / "linux"
@@ -169,7 +175,7 @@ class HistoricBuild:
     @contextmanager
     def prepared(self) -> Iterator[bool]:
         """Have the source, yield whether it is new; the tree is this build's meanwhile."""
-        digest = digest_of(self.source_inputs)
+        digest = digest_of(merged(self.source_inputs, {"code": code_digest(__name__)}))
         with self.tree.prepared(digest, self.source.prepare, SPACE_NEEDED_BYTES) as fresh:
             yield fresh
 
@@ -186,7 +192,7 @@ def get_or_build(cache: Cache, build: HistoricBuild) -> Entry:
             _compile(build, root, fresh=fresh)
             return _pack(build, root, path)
 
-    return cache.get_or_make(KIND, build.inputs, SUFFIX, make)
+    return cache.get_or_make(build.key, make)
 
 
 @contextmanager
@@ -196,7 +202,7 @@ def built_tree(build: HistoricBuild) -> Iterator[tuple[Path, Path | None]]:
     The kernel itself may be in the cache, and the source not there or built with another configuration.
     """
     with build.prepared() as fresh, build.toolchain() as root:
-        if not build.tree.is_built(digest_of(build.inputs)):
+        if not build.tree.is_built(build.key.digest()):
             _compile(build, root, fresh=fresh)
         yield build.tree.source, root
 
@@ -213,7 +219,7 @@ def _compile(build: HistoricBuild, root: Path | None, *, fresh: bool) -> None:
     shutil.copyfile(config, source / ".config")
     tools = Toolchain(root, {"linux": source})
     with (
-        build.tree.building(digest_of(build.inputs)),
+        build.tree.building(build.key.digest()),
         compiling("kernel", build.log, build.tree.steps if fresh else None) as take,
     ):
         for words in (["oldconfig", "ARCH=um"], ["dep", "linux", "modules", "ARCH=um"]):

@@ -1,7 +1,6 @@
 """linux-ssi of today: Debian's linux-source with patches and options of ours, built for User-Mode Linux."""
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml.cache import Cache, Entry
-from ssiuml.kernel import KernelError, packed, require_file
+from ssiuml.cache import Cache, Entry, Key
+from ssiuml.code import code_digest
+from ssiuml.digests import Values, digest_of, file_sha256
+from ssiuml.kernel import KernelError, require_file
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_wishes, require_wishes
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
@@ -20,7 +21,6 @@ from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.progress import stages
 from ssiuml.run import find_tool, run
 from ssiuml.scratch import scratch_folder
-from ssiuml.steps import Values, code_digest, digest_of, file_sha256
 from ssiuml.units import GIB
 
 RELEASE_SUFFIX: Final = "-ssi"
@@ -53,15 +53,19 @@ class SourceBuild:
         """The patches in their order."""
         return read_series(self.patches) if self.patches is not None else []
 
-    def inputs(self) -> Values:
+    @property
+    def key(self) -> Key:
         """What the finished kernel is kept under in the cache."""
+        return Key(kind=KIND, inputs=self.inputs(), suffix=SUFFIX, module=__name__)
+
+    def inputs(self) -> Values:
+        """All that decides what it becomes, but for the code."""
         return {
             "package_sha256": self.package_sha256,
             **patch_inputs(self.series),
             "config": [file_sha256(require_file(path, "kernel.config")) for path in self.config],
             "epoch": self.epoch,
             "compiler": compiler_versions(),
-            "code": code_digest(sys.modules[__name__], packed),
         }
 
 
@@ -73,7 +77,11 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
     """
 
     def make(path: Path) -> Values:
-        source = {"package_sha256": build.package_sha256, **patch_inputs(build.series)}
+        source = {
+            "package_sha256": build.package_sha256,
+            **patch_inputs(build.series),
+            "code": code_digest(__name__),
+        }
         for name in (build.tree.folder, *build.config):
             if len(str(name).split()) != 1:
                 raise KernelError(f"{name}: the kernel's scripts split this name at its blanks", hint=_BLANKS)
@@ -85,7 +93,7 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
             _compile(build, words, fresh=fresh, distcc=distcc)
             return _pack(build, words, path)
 
-    return cache.get_or_make(KIND, build.inputs(), SUFFIX, make)
+    return cache.get_or_make(build.key, make)
 
 
 def _unpack(build: SourceBuild, folder: Path) -> None:

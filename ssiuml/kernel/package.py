@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.atomic import replacing
-from ssiuml.cache import Cache, Entry
+from ssiuml.cache import Cache, Entry, Key
+from ssiuml.digests import Values, file_sha256
 from ssiuml.kernel.packed import KIND, SUFFIX, version_of
 from ssiuml.layer import merge, read_layer
 from ssiuml.run import run
 from ssiuml.sparse import require_space
-from ssiuml.steps import Values, file_sha256
 
 TIMEOUT_S: Final = 600.0
 SPACE_NEEDED_BYTES: Final = 256 << 20
@@ -24,9 +24,5 @@ def unpack(cache: Cache, package: Path) -> Entry:
             run(["dpkg-deb", "--fsys-tarfile", package], timeout_s=TIMEOUT_S, stdout=part)
             return {"version": version_of(merge([read_layer(part)]), package)}
 
-    return cache.get_or_make(KIND, inputs(file_sha256(package)), SUFFIX, make)
-
-
-def inputs(package_sha256: str) -> dict[str, str]:
-    """What an unpacked kernel package is kept under in the cache."""
-    return {"package_sha256": package_sha256}
+    inputs = {"package_sha256": file_sha256(package)}
+    return cache.get_or_make(Key(kind=KIND, inputs=inputs, suffix=SUFFIX, module=__name__), make)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.atomic import write_text
+from ssiuml.digests import file_sha256
 from ssiuml.release import ReleaseError
-from ssiuml.steps import file_sha256
 
 NAME: Final = "SHA256SUMS"
 _REPAIR: Final = "fetch it again, or remove it and make it again: ./run release"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml import manifest
+from ssiuml.code import code_of, foreign_packages
+from ssiuml.installation import HOME
 from ssiuml.kernel import packed
 from ssiuml.layer import merge, read_layer
 from ssiuml.release import ReleaseError
-from ssiuml.release.closure import closure_of
 from ssiuml.release.vendored import Wheel
 from ssiuml.tree import Kind, Node, Tree
 
@@ -106,16 +107,18 @@ def copy_patches(folder: Path, patches: Sequence[Path]) -> None:
     (target / "series").write_text("".join(f"{patch.name}\n" for patch in patches))
 
 
-def write_commands(folder: Path, commands: Mapping[str, str], package: Path, wheels: Sequence[Wheel]) -> None:
-    """Put the *commands* (modules by name) into *folder*, with all of *package* that they need.
+def write_commands(
+    folder: Path, commands: Mapping[str, str], programs: Sequence[str], wheels: Sequence[Wheel]
+) -> None:
+    """Put the *commands* (modules by name) into *folder*, with all modules that they and *programs* need.
 
     ReleaseError if they need a foreign package that none of *wheels* is.
     """
-    # The supervisor and the relay are started by their names.
-    found = closure_of([*commands.values(), "ssiuml.cluster.__main__", "ssiuml.cluster.relay"], package)
-    _require_vendored(found.foreign, wheels)
-    for path in found.files.values():
-        target = folder / MODULES / path.relative_to(package.parent)
+    modules = [*commands.values(), *programs]
+    _require_vendored(foreign_packages(*modules), wheels)
+    for name in code_of(*modules):
+        path = HOME / name
+        target = folder / MODULES / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     for wheel in wheels:

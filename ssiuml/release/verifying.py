@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ssiuml.digests import file_sha256
 from ssiuml.release import ReleaseError, checksums, signing
-from ssiuml.steps import file_sha256
 
 
 def verify_release(folder: Path, signers: Path | None) -> Iterator[str]:

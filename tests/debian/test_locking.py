@@ -13,13 +13,14 @@ import yaml
 from http_server import web_server
 from local_mirror import LocalMirror, sha256_of
 
-from ssiuml import apt
+from ssiuml import apt, base
 from ssiuml.build import Build
 from ssiuml.debian.fetch import PackageError
+from ssiuml.digests import Values
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.plan import Plan, make_plan
 from ssiuml.sources.lock import FrozenError, LockError
-from ssiuml.steps import StepError, Values
+from ssiuml.steps import StepError
 
 PROJECT = Path(__file__).parents[2]
 BASE = ["basics", "library", "needed", "tool"]
@@ -347,19 +348,19 @@ def test_own_lock_has_only_what_is_not_inherited_and_goes_first(bench: Bench) ->
 
 def test_renewed_lock_makes_fetch_and_base_stale(bench: Bench) -> None:
     bench.fetch()
-    before = base_inputs(bench.plan())
+    before = base_key(bench.plan())
     move_on(bench.mirror)
     bench.lock()
     (reason,) = Build(bench.plan()).steps["fetch"].reasons()
     assert reason.startswith("changed: locks.base: ")
     bench.fetch()
-    assert base_inputs(bench.plan()) != before
+    assert base_key(bench.plan()) != before
 
 
-def base_inputs(plan: Plan) -> object:
+def base_key(plan: Plan) -> object:
     lock = plan.base_lock
     assert lock is not None
-    return plan.base_inputs(lock.selection)
+    return base.key(plan.recipe, lock.selection, plan.epoch)
 
 
 def test_package_that_is_gone_from_the_cache_before_the_base_is_made_is_fetched_again(bench: Bench) -> None:

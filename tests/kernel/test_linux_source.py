@@ -13,12 +13,12 @@ from checkouts import Checkout, wait_until
 from linux61 import make_package
 
 from ssiuml.cache import Cache, Entry
+from ssiuml.digests import file_sha256
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.linux_source import SourceBuild, get_or_build
 from ssiuml.kernel.packed import PROGRAM
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.layer import merge, read_layer
-from ssiuml.steps import file_sha256
 from ssiuml.tree import Tree
 
 MODULES = "usr/lib/uml/modules/6.1.192-ssi"
@@ -162,7 +162,7 @@ sys.path[:0] = [{tests!r}, {project!r}]
 from ssiuml.cache import Cache
 from ssiuml.kernel.linux_source import SourceBuild, get_or_build
 from ssiuml.kernel.source_tree import SourceTree
-from ssiuml.steps import file_sha256
+from ssiuml.digests import file_sha256
 package, folder = Path({package!r}), Path({folder!r})
 get_or_build(Cache(folder / "cache"), SourceBuild(
     package=package, package_sha256=file_sha256(package), patches=None, config=(), epoch=0,

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from release_tools import LIMIT_S, listing
 
-import ssiuml
-from ssiuml.cli.registry import COMMANDS
+from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.layer import Layer, write_layer
 from ssiuml.places import cache_root
 from ssiuml.release import ReleaseError
@@ -26,15 +25,13 @@ from ssiuml.release.contents import (
 from ssiuml.release.vendored import get_wheels
 from ssiuml.tree import Literal, Meta, file
 
-PACKAGE = Path(ssiuml.__file__).parent
-
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all commands, elsewhere than this checkout."""
     folder = tmp_path_factory.mktemp("utils")
     wheels = get_wheels(cache_root(os.environ) / "downloads" / "python", offline=False)
-    write_commands(folder, COMMANDS, PACKAGE, wheels)
+    write_commands(folder, COMMANDS, PROGRAMS, wheels)
     return folder
 
 
@@ -62,7 +59,7 @@ def test_nothing_of_the_build_comes_along(commands: Path) -> None:
 
 def test_a_foreign_package_that_is_not_brought_along_is_named_with_who_needs_it(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.run\)"):
-        write_commands(tmp_path, COMMANDS, PACKAGE, [])
+        write_commands(tmp_path, COMMANDS, PROGRAMS, [])
 
 
 VERSION = "6.1.0"

@@ -1,0 +1,40 @@
+"""Digests of values, files and folders, by which a build knows what a result was made from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# JSON objects: inputs and results of steps.
+Values = Mapping[str, Any]
+
+
+def digest_of(values: object) -> str:
+    """Hexadecimal SHA-256 of a JSON value, the same for the same value."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest over names, modes and bytes of all files below *folder* (scripts and templates: small)."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    return digest_of(
+        [(str(path.relative_to(folder)), path.stat().st_mode & 0o111, file_sha256(path)) for path in files]
+    )
+
+
+def merged(*parts: Values) -> dict[str, Any]:
+    """All entries of *parts*. Raises ValueError if two parts have a value for one key: one would be lost."""
+    whole: dict[str, Any] = {}
+    for part in parts:
+        twice = sorted(whole.keys() & part.keys())
+        if twice:
+            raise ValueError(f"two values for {', '.join(twice)}: a digest would see only one of them")
+        whole.update(part)
+    return whole
