@@ -14,10 +14,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssiuml import base, sparse
-from ssiuml.apt import sources_list
-from ssiuml.plan import make_plan
-from ssiuml.run import find_tool
+from ssiuml.debian import base
+from ssiuml.debian.apt import sources_list
+from ssiuml.host import files
+from ssiuml.host.run import find_tool
+from ssiuml.pipeline.plan import make_plan
 
 PROJECT = Path(__file__).parent.parent
 REPEAT = 5
@@ -111,7 +112,7 @@ def main(name: str) -> None:
 
         root_fs = folder / "images" / name / "root_fs"
         line("root_fs, apparent", root_fs.stat().st_size / (1 << 20), "MiB")
-        line("root_fs, allocated", sparse.allocated_bytes(root_fs) / (1 << 20), "MiB")
+        line("root_fs, allocated", files.allocated_bytes(root_fs) / (1 << 20), "MiB")
         line("initrd", (root_fs.parent / "initrd-ssi.img").stat().st_size / (1 << 20), "MiB")
 
         more = f"description: one service more pruned\nextends: {name}\n"

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssiuml import manifest, uml
+from ssiuml import manifest
+from ssiuml.host import uml
 from ssiuml.manifest import Manifest
 
 PROJECT = Path(__file__).parent.parent

@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ssiuml import sparse
-from ssiuml.ext2.reader import read_ext2
-from ssiuml.gfs1.geometry import Wish, plan_geometry
-from ssiuml.gfs1.special import Settings
-from ssiuml.gfs1.writer import write_filesystem
-from ssiuml.layer import write_tree
-from ssiuml.run import find_tool
-from ssiuml.tree import Kind
+from ssiuml.formats.ext2.reader import read_ext2
+from ssiuml.formats.gfs1.geometry import Wish, plan_geometry
+from ssiuml.formats.gfs1.special import Settings
+from ssiuml.formats.gfs1.writer import write_filesystem
+from ssiuml.host import files as sparse
+from ssiuml.host.run import find_tool
+from ssiuml.tree.layer import write_tree
+from ssiuml.tree.tree import Kind
 from ssiuml.units import GIB, MIB
 
 PROJECT = Path(__file__).parent.parent

@@ -16,15 +16,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssiuml import sparse
-from ssiuml.appliance import Appliance
-from ssiuml.build import Build
-from ssiuml.cache import entry_of
+from ssiuml.host import files
+from ssiuml.host.cache import entry_of
+from ssiuml.host.run import find_tool
+from ssiuml.images.appliance import Appliance
 from ssiuml.kernel.packed import modules_layer
-from ssiuml.layer import merge, read_layer, write_tree
-from ssiuml.plan import make_plan
-from ssiuml.run import find_tool
-from ssiuml.tree import Tree
+from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.plan import make_plan
+from ssiuml.tree.layer import merge, read_layer, write_tree
+from ssiuml.tree.tree import Tree
 from ssiuml.units import GIB, MIB
 
 PROJECT = Path(__file__).parent.parent
@@ -109,7 +109,7 @@ def filled_by_the_appliance(appliance: Appliance, tree: Tree, folder: Path) -> f
     """Seconds that the other way takes: formatting, copying in, reading back."""
     image = folder / "appliance"
     started = time.monotonic()
-    sparse.create(image, SIZE_BYTES)
+    files.create(image, SIZE_BYTES)
     sizes = ["-j", str(JOURNALS), "-J", str(JOURNAL_MIB)]
     subprocess.run(
         [tool("mkfs.gfs2"), "-q", "-O", "-K", *sizes, "-p", "lock_nolock", "-t", "a:b", image],
@@ -153,13 +153,13 @@ def main(name: str) -> None:
         allocated: dict[str, int] = {}
         for number in range(REPEAT + 1):
             for what, words in runs.items():
-                sparse.create(image, SIZE_BYTES)
+                files.create(image, SIZE_BYTES)
                 # What the run before has left to write would be written during this one.
                 os.sync()
                 took = took_by(words(image))
                 if number:  # the first run warms the cache
                     times[what].append(took)
-                allocated[what] = sparse.allocated_bytes(image)
+                allocated[what] = files.allocated_bytes(image)
                 image.unlink()
         middle = {
             what: Took(
@@ -176,7 +176,7 @@ def main(name: str) -> None:
             cpu = f"processors {one.cpu:5.2f} s, {one.cpu / rival.cpu:5.2f} of mke2fs"
             print(f"{what:26} {one.wall:6.2f} s, {ratios}, best {best:.2f} s; {cpu}", flush=True)
         for generation in ("gfs2", "gfs1"):
-            sparse.create(image, SIZE_BYTES)
+            files.create(image, SIZE_BYTES)
             peak = peak_mib(generation, source, image)
             print(f"{generation + ', peak memory':30} {peak:6.0f} MiB (goal: 150)")
         for what in ("gfs2 from the folder", "mke2fs -d folder"):

@@ -18,8 +18,8 @@ from typing import Final
 from bench.cluster import LIMIT_S, PROJECT, boot_bare, command, line, run, seconds
 from bench.rh72 import copy_project
 from ssiuml import manifest
-from ssiuml.places import cache_root
-from ssiuml.run import find_tool
+from ssiuml.host.places import cache_root
+from ssiuml.host.run import find_tool
 
 RECIPES: Final = ("bookworm", "bookworm-ssi")
 REPEAT: Final = 7

@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 
 from bench.build import LIMIT_S, PROJECT, REPEAT, seconds
-from ssiuml.build import Build
-from ssiuml.layer import write_tree
-from ssiuml.plan import Plan, make_plan
+from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.plan import Plan, make_plan
 from ssiuml.release.tarball import Compressor, compressor
+from ssiuml.tree.layer import write_tree
 
 TIMES = 3  # of what takes half a minute
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssiuml.run import find_tool
+from ssiuml.host.run import find_tool
 
 PROJECT = Path(__file__).parent.parent
 REPEAT = 3

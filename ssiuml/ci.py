@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.run import CommandError, run
+from ssiuml.host.run import CommandError, run
 from ssiuml.sources.mirrors import UNAVAILABLE
 
 LIMIT_S: Final = 4 * 3600.0

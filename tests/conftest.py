@@ -12,9 +12,9 @@ from parts import Parts, parts_of
 from redhat.serving import NAMES, SMALL, serve_sources, sources
 from redhat.sources import make_sources
 
-from ssiuml.appliance import Appliance
-from ssiuml.initrd import modules_tree, tools_tree
-from ssiuml.places import cache_root
+from ssiuml.host.places import cache_root
+from ssiuml.images.appliance import Appliance
+from ssiuml.layers.initrd import modules_tree, tools_tree
 
 SSI = """\
 description: bookworm-ssi, small, for tests

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from checkouts import Checkout, processes_of, wait_until
 
-from ssiuml.layer import merge, read_layer
-from ssiuml.run import find_tool
+from ssiuml.host.run import find_tool
+from ssiuml.tree.layer import merge, read_layer
 
 pytestmark = pytest.mark.cluster
 

@@ -14,7 +14,8 @@ from typing import Final
 
 import pytest
 from blocks import SAVED, SESSION, SHOWN, TYPED, Block, Shell, blocks_of, lines_missing
-from checkouts import BUILD_LIMIT_S, PROJECT, Checkout, copy_sources
+from checkouts import BUILD_LIMIT_S, Checkout, copy_sources
+from project import PROJECT
 
 DOCUMENTS: Final = (
     "README.md",

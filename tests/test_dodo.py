@@ -14,10 +14,10 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from project import PROJECT
 
-from ssiuml.run import find_tool
+from ssiuml.host.run import find_tool
 
-PROJECT = Path(__file__).parents[1]
 COPIED = ("dodo.py", "pyproject.toml", "LICENSE", "recipes", "templates", "cluster-tools", "ssiuml")
 LIMIT_S = 60.0
 
@@ -400,7 +400,7 @@ def test_distclean_removes_all_that_was_built(checkout: Checkout) -> None:
 
 def test_a_second_build_of_the_recipe_is_refused_with_the_pid_of_the_first(checkout: Checkout) -> None:
     script = (
-        "import sys; from pathlib import Path; from ssiuml import session\n"
+        "import sys; from pathlib import Path; from ssiuml.host import session\n"
         "session.begin(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()\n"
     )
     first = subprocess.Popen(

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from project import PROJECT
 
 from ssiuml import manifest
 from ssiuml.manifest import ManifestError
 from ssiuml.recipe import load_recipe
-
-PROJECT = Path(__file__).parents[1]
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ import pytest
 from checkouts import Checkout, copy_sources
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from project import PROJECT
 from redhat.serving import SMALL, sources
 from released import Stranger, compare, tarballs_in
 
-from ssiuml import sparse
-from ssiuml.digests import file_sha256
+from ssiuml.host import files
+from ssiuml.host.digests import file_sha256
 
 pytestmark = pytest.mark.cluster
 
@@ -99,7 +100,7 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
     checkout.mkdir()
     copy_sources(checkout)
     for name in ("run", "README.md"):
-        shutil.copy2(Path(__file__).parent.parent / name, checkout / name)
+        shutil.copy2(PROJECT / name, checkout / name)
     shutil.copytree(redhat_sources, checkout.parent / "2002")
     recipe = SMALL + sources(f"file://{checkout.parent}/2002/")
     (checkout / "recipes" / "small.yaml").write_text(recipe)
@@ -147,8 +148,8 @@ def test_the_root_is_as_sparse_after_unpacking_as_before(
     built: Checkout, root_tarball: Path, tmp_path: Path
 ) -> None:
     folder = unpacked(root_tarball, tmp_path)
-    before = sparse.allocated_bytes(built.images / "root_fs")
-    after = sparse.allocated_bytes(folder / "root_fs")
+    before = files.allocated_bytes(built.images / "root_fs")
+    after = files.allocated_bytes(folder / "root_fs")
     assert after <= before * 1.05
     assert file_sha256(folder / "root_fs") == file_sha256(built.images / "root_fs")
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from ssiuml.cluster.folder import DEFAULT_CLUSTER, ClusterFolder, cluster_folder
+from ssiuml.cluster.paths import DEFAULT_CLUSTER, ClusterFolder, cluster_folder
 from ssiuml.errors import SsiumlError, UsageError
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2

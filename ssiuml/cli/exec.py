@@ -13,7 +13,7 @@ from typing import IO
 from ssiuml.cli.entry import call, folder_of, node_number, parser
 from ssiuml.cluster import door
 from ssiuml.cluster.client import ask
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import UsageError
 
 OPEN_LIMIT_S = 60.0

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssiuml.assembly import Pool, pool_of, read_state
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.errors import UsageError
-from ssiuml.lock_table import (
+from ssiuml.formats.pool.assembly import Pool, pool_of, read_state
+from ssiuml.historic.lock_table import (
     VERSION,
     behind_label,
     load_lock_table,

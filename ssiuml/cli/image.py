@@ -8,25 +8,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ssiuml.assembly import Pool, pool_of, read_state
 from ssiuml.cli.entry import DONE, FAILED, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
-from ssiuml.compare import differences, take_census
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.layer import LayerError, read_tree_archive, write_tree
-from ssiuml.picture.captioned import draw_filesystem
-from ssiuml.picture.occupancy import survey_occupancy
-from ssiuml.picture.write import PICTURES, write_picture
-from ssiuml.reading.contents import ImageContent
-from ssiuml.reading.damage import Damaged
-from ssiuml.reading.extract import extract
-from ssiuml.reading.filesystem import Filesystem, NoFilesystemError, read_filesystem
-from ssiuml.reading.source import opened
-from ssiuml.reading.summary import summary
-from ssiuml.reading.survey import read_tree
-from ssiuml.reading.verify import verify
-from ssiuml.scan import scan_folder
-from ssiuml.tree import Kind, Node, Tree, TreeError
+from ssiuml.formats.gfs_reader.contents import ImageContent
+from ssiuml.formats.gfs_reader.damage import Damaged
+from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.extract import extract
+from ssiuml.formats.gfs_reader.filesystem import Filesystem, NoFilesystemError, read_filesystem
+from ssiuml.formats.gfs_reader.summary import summary
+from ssiuml.formats.gfs_reader.survey import read_tree
+from ssiuml.formats.gfs_reader.verify import verify
+from ssiuml.formats.pool.assembly import Pool, pool_of, read_state
+from ssiuml.inspect.captioned import draw_filesystem
+from ssiuml.inspect.occupancy import survey_occupancy
+from ssiuml.inspect.write import PICTURES, write_picture
+from ssiuml.tree.compare import differences, take_census
+from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.layer import LayerError, read_tree_archive, write_tree
+from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 from ssiuml.units import format_size
 
 NS: Final = 1_000_000_000

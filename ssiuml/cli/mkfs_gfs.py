@@ -11,17 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ssiuml.assembly import Pool, pool_of, read_state
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.errors import UsageError
-from ssiuml.formatting import Common, Gfs1Choice, Gfs2Choice, make_filesystem
-from ssiuml.gfs1 import geometry
-from ssiuml.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
-from ssiuml.layer import read_tree_archive
-from ssiuml.progress import stages
-from ssiuml.scan import scan_folder
-from ssiuml.tree import Meta, Tree
+from ssiuml.formats.gfs1 import geometry
+from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
+from ssiuml.formats.pool.assembly import Pool, pool_of, read_state
+from ssiuml.host.progress import stages
+from ssiuml.images.mkfs import Common, Gfs1Choice, Gfs2Choice, make_filesystem
+from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.layer import read_tree_archive
+from ssiuml.tree.tree import Meta, Tree
 from ssiuml.units import format_size
 
 NS: Final = 1_000_000_000

@@ -5,11 +5,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssiuml.assembly import AssemblyError, Labelled, State, assemble, by_pool, changing_state, find_label
 from ssiuml.cli.entry import DONE, FAILED, call, plain_parser
 from ssiuml.cli.pools import add_device_option, add_state_option, describe, device_files, state_file
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.pool.label import PoolLabel
+from ssiuml.formats.pool.assembly import (
+    AssemblyError,
+    Labelled,
+    State,
+    assemble,
+    by_pool,
+    changing_state,
+    find_label,
+)
+from ssiuml.formats.pool.label import PoolLabel
 
 ALL = "all"
 

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssiuml.assembly import changing_state
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_device_option, add_state_option, device_files, state_file
 from ssiuml.errors import UsageError
-from ssiuml.labelling import label_devices
-from ssiuml.pool.config import load_config
-from ssiuml.pool.label import RESERVED_BYTES
-from ssiuml.pool.mapping import SECTOR_BYTES
+from ssiuml.formats.pool.assembly import changing_state
+from ssiuml.formats.pool.config import load_config
+from ssiuml.formats.pool.label import RESERVED_BYTES
+from ssiuml.formats.pool.mapping import SECTOR_BYTES
+from ssiuml.images.pools import label_devices
 from ssiuml.units import format_size
 
 

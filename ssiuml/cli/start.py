@@ -16,19 +16,19 @@ from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
 from ssiuml.cli.progress import Progress
 from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
 from ssiuml.cluster import commands, timings
-from ssiuml.cluster.choice import Image, choose_image
 from ssiuml.cluster.client import ask
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.image_choice import Image, choose_image
 from ssiuml.cluster.keys import keygen_command, make_initrd, make_keys
 from ssiuml.cluster.launch import launch
+from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
 from ssiuml.cluster.memory import require_memory
 from ssiuml.cluster.namespace import network_namespace
-from ssiuml.cluster.plan import ClusterPlan, write_plan
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
-from ssiuml.cluster.root import prepare_root
+from ssiuml.cluster.root_copy import prepare_root
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.uml import NODE_MEMORY_MIB
+from ssiuml.host.uml import NODE_MEMORY_MIB
 from ssiuml.units import parse_size
 
 DEFAULT_NODES: Final = 3

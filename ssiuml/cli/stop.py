@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ssiuml.cli.entry import DONE, FAILED, call, folder_of, parser
 from ssiuml.cli.progress import Progress
 from ssiuml.cluster.client import ask
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.process import is_alive
 from ssiuml.cluster.protocol import STOP_LIMIT_S, Values
 from ssiuml.cluster.state import clear_stale, read_state

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from ssiuml.cluster.commands import MissingError, xterm_command
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 
 
 def add_terminal_option(parser: argparse.ArgumentParser) -> None:

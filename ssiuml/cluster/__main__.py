@@ -7,10 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from ssiuml.cluster.folder import ClusterFolder
-from ssiuml.cluster.plan import read_plan
+from ssiuml.cluster.launch_plan import read_plan
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
-from ssiuml.cluster.reception import Reception
+from ssiuml.cluster.server import Reception
 from ssiuml.cluster.supervisor import Supervisor
 from ssiuml.errors import SsiumlError
 

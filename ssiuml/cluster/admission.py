@@ -1,7 +1,7 @@
 """Lets nodes join and leave the membership, one after the other where it matters, in the order of asking."""
 
 from ssiuml.cluster import arbiter, control
-from ssiuml.cluster.member import Member
+from ssiuml.cluster.node import Member
 from ssiuml.cluster.running import Running
 
 

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable
 
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values, decode, encode
 from ssiuml.errors import SsiumlError, UsageError
 

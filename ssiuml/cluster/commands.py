@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ssiuml import uml
-from ssiuml.cluster.folder import ClusterFolder
-from ssiuml.cluster.plan import ClusterPlan
+from ssiuml.cluster.launch_plan import ClusterPlan
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
-from ssiuml.run import find_tool
+from ssiuml.host import uml
+from ssiuml.host.run import find_tool
 
 # Locally administered; the last byte is the node's number.
 MAC: Final = "fe:fd:00:00:00:{:02x}"

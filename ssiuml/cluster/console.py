@@ -8,7 +8,7 @@ import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from ssiuml.errors import SsiumlError
-from ssiuml.uml import console_tail
+from ssiuml.host.uml import console_tail
 
 LOGIN: Final = re.compile(r"\w login: ?$")
 PASSWORD: Final = re.compile(r"[Pp]assword: ?$")

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ssiuml.cluster import door
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError, UsageError
 
 _REMOTE: Final = re.compile(r"([0-9]+):(.*)", re.DOTALL)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.cluster import relay
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 
 HOST_ALIAS: Final = "ssiuml-node"
 # A paused node may come back; it is the cluster that decides whether it is dead. This only ends a session

@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from ssiuml.cluster import commands, door
-from ssiuml.cluster.member import Member
+from ssiuml.cluster.node import Member
 from ssiuml.errors import SsiumlError
 
 log = logging.getLogger(__name__)

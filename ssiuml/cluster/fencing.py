@@ -7,7 +7,7 @@ from typing import Final
 
 from ssiuml.cluster import arbiter, control
 from ssiuml.cluster.control import Message
-from ssiuml.cluster.member import Member
+from ssiuml.cluster.node import Member
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from ssiuml.atomic import replacing, write_text
 from ssiuml.cluster.door import HOST_ALIAS
-from ssiuml.cluster.folder import ClusterFolder
-from ssiuml.run import run
-from ssiuml.segment import write_segment
-from ssiuml.tree import Literal, Meta, Tree, directory, file
+from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.host.atomic import replacing, write_text
+from ssiuml.host.run import run
+from ssiuml.tree.segment import write_segment
+from ssiuml.tree.tree import Literal, Meta, Tree, directory, file
 
 KEYGEN_LIMIT_S: Final = 60.0
 GUEST_FOLDER: Final = "etc/ssi/door"

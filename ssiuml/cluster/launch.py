@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ssiuml.cluster.commands import supervisor_command
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
-from ssiuml.installation import HOME
+from ssiuml.host.installation import HOME
 
 START_LIMIT_S: Final = 30.0
 

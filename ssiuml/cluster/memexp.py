@@ -13,7 +13,7 @@ from typing import Final
 
 from ssiuml.cluster import commands
 from ssiuml.cluster.fencing import kill_all
-from ssiuml.cluster.member import Member, Phase
+from ssiuml.cluster.node import Member, Phase
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.running import Running, SupervisorError
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 from typing import Final
 
-from ssiuml.run import find_tool
+from ssiuml.host.run import find_tool
 
 TRY_LIMIT_S: Final = 10.0
 # How many frames may wait for a node that is not running just now. Of the kernel's 10 it loses some whenever

@@ -1,75 +1,210 @@
-"""One node as a process: the command line of its User-Mode Linux, its start and its end."""
+"""One running node as the supervisor has it: its process, its lines, what it has said."""
 
+import asyncio
 import contextlib
+import itertools
 import socket
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
 
-from ssiuml import uml
-from ssiuml.cluster.console import Console
-from ssiuml.errors import SsiumlError
-from ssiuml.leash import kill_group, leash
-from ssiuml.manifest import Manifest
+from ssiuml.cluster import control, process
+from ssiuml.cluster.arbiter import NodeView
+from ssiuml.cluster.control import Message
+from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.cluster.process import ProcessId
+from ssiuml.cluster.serial_lines import ConsoleLine, ControlLine
+from ssiuml.cluster.ssh_mux import DoorClient, DoorLine
+from ssiuml.host import uml
+from ssiuml.host.leash import kill_group, leash
 
-END_LIMIT_S: Final = 30.0
+END_LIMIT_S: Final = 10.0
+_POLL_S: Final = 0.005
 
-
-class NodeError(SsiumlError):
-    """A node did not do what it should; the message ends with what its console said last."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """What decides a node's command line. ``root_fs`` is private to it: User-Mode Linux locks the file."""
-
-    number: int
-    root_fs: Path
-    folder: Path  # for the management socket of User-Mode Linux
-    interconnect: str = "lo"
-    memory_mib: int = uml.NODE_MEMORY_MIB
+_tokens = itertools.count(1)
 
 
-def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
-    """The node's program with its kernel parameters; the console is standard input and output."""
-    return [
-        *uml.command_line(
-            manifest.require_kernel(),
-            memory_mib=settings.memory_mib,
-            initrd=manifest.initrd,
-            disks={"ubd0": settings.root_fs},
-            folder=settings.folder,
-        ),
-        "con0=fd:0,fd:1",
-        f"ssi.node={settings.number}",
-        f"ssi.interconnect={settings.interconnect}",
-        *manifest.kernel_parameters,
-    ]
+class Phase(StrEnum):
+    """How far a node is, in the order of its life."""
+
+    STARTED = "started"  # its process runs
+    MEMBER = "member"  # it sees a membership
+    WAITING = "waiting"  # it wants to mount and may not yet
+    MOUNTING = "mounting"  # it may
+    MOUNTED = "mounted"
+    READY = "ready"  # login reached
+    LEAVING = "leaving"  # its own world has ended in order
+    UNMOUNTED = "unmounted"
+    LEFT = "left"
 
 
-@contextlib.contextmanager
-def running(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
-    """Start a node; yield its process and its console, whose log goes to *log*. On leaving it is ended.
+class Member:
+    """A node whose process runs, from its start until nothing of it is alive."""
 
-    The console is a socket, not a terminal: User-Mode Linux would leave a helper process behind that
-    watches the terminal's size. If this process dies, so does the node.
-    """
-    ours, theirs = socket.socketpair()
-    # Nothing to clean up for a node whose root is about to be thrown away: no time of grace.
-    with ours, log.open("w", encoding="utf-8") as log_stream, leash(grace_s=0) as held:
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 - an argument list of ours
-                [*held.prefix, *argv],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=theirs.fileno(),
-                start_new_session=True,
-                pass_fds=[held.fd],
-            )
+    def __init__(self, number: int, folder: ClusterFolder) -> None:
+        self.number = number
+        self.folder = folder
+        self.phase = Phase.STARTED
+        self.members: tuple[int, ...] = ()
+        self.has_joined = self.has_left = False
+        self.holds_root = False
+        self.waiting_since: float | None = None
+        self.started = time.monotonic()
+        self.failure: str | None = None  # said by the node, or why it was killed
+        self.is_doomed = False  # killed: what it said before and is read now counts no more
+        self.process_id = ProcessId(0, 0)
+        self.first_seen = asyncio.Event()  # it has said anything of a membership, or is gone
+        self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.gone = asyncio.Event()
+        self.ping: tuple[str, asyncio.Event] | None = None  # the one that is not answered yet
+        self.process: asyncio.subprocess.Process | None = None
+        self.master: asyncio.subprocess.Process | None = None  # ssh's
+        self.opening = asyncio.Lock()
+        self.console: ConsoleLine
+        self.control: ControlLine
+        self.door: DoorLine
+        self._door_server: asyncio.Server | None = None
+        # Nothing to clean up for a node that is killed: no time of grace.
+        self._held = contextlib.ExitStack()
+
+    async def start(
+        self,
+        make_command: Callable[[int, int], list[str]],
+        on_message: "Callable[[Member, Message], None]",
+        inherited: tuple[int, ...],
+    ) -> None:
+        """Start the process that *make_command* names for the descriptors of door and control line.
+        *inherited* are more descriptors that it keeps open.
+        """
+        loop = asyncio.get_running_loop()
+        name = f"node {self.number}"
+        pairs = [socket.socketpair() for _ in range(3)]
+        theirs = [pair[1] for pair in pairs]
         try:
-            yield process, Console(ours, log_stream)
+            argv = make_command(theirs[1].fileno(), theirs[2].fileno())
+            self.console = ConsoleLine(f"{name}: console", self.folder.console_log(self.number))
+            self.control = ControlLine(f"{name}: control line", lambda message: on_message(self, message))
+            self.door = DoorLine(f"{name}: door")
+            for line, (ours, _) in zip((self.console, self.door, self.control), pairs, strict=True):
+                ours.setblocking(False)
+                await loop.create_connection(lambda line=line: line, sock=ours)  # type: ignore[misc]
+            path = self.folder.door(self.number)
+            path.unlink(missing_ok=True)
+            self._door_server = await loop.create_unix_server(lambda: DoorClient(self.door), path)
+            self.started = time.monotonic()
+            held = self._held.enter_context(leash(grace_s=0))
+            self.process = await asyncio.create_subprocess_exec(
+                *held.prefix,
+                *argv,
+                stdin=theirs[0].fileno(),
+                stdout=theirs[0].fileno(),
+                stderr=theirs[0].fileno(),
+                pass_fds=(held.fd, theirs[1].fileno(), theirs[2].fileno(), *inherited),
+                start_new_session=True,
+            )
+            self.process_id = process.identify(self.process.pid)
         finally:
-            kill_group(process.pid)
-            process.wait(timeout=END_LIMIT_S)
+            for their in theirs:
+                their.close()
+
+    @property
+    def view(self) -> NodeView:
+        return NodeView(
+            holds_root=self.holds_root,
+            members=frozenset(self.members),
+            has_joined=self.has_joined and not self.has_left,
+        )
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def see(self, members: tuple[int, ...]) -> None:
+        """Take the membership that the node sees."""
+        self.members = members
+        self.has_joined = True
+        self.first_seen.set()
+
+    def change_membership(self) -> None:
+        """It may join, or leave if it has joined."""
+        if self.has_joined:
+            self.has_left = True
+        self.has_joined = True
+
+    def reset(self) -> None:
+        """It begins a new life in the same process: it has been restarted."""
+        self.phase = Phase.STARTED
+        self.members = ()
+        self.has_joined = self.has_left = False
+        self.holds_root = False
+        self.waiting_since = None
+        self.ping = None
+        self.door.restart()
+
+    def answer_ping(self, message: Message) -> None:
+        if self.ping is not None and self.ping[0] == message.token:
+            self.ping[1].set()
+            self.ping = None
+
+    async def answers(self, limit_s: float) -> bool:
+        """Whether its kernel answers within the limit.
+
+        There is one ping at a time: a node that hangs must not find its line full when it wakes up.
+        """
+        if self.ping is None:
+            token = f"p{next(_tokens)}"
+            self.ping = token, asyncio.Event()
+            self.control.write(control.ping(token))
+        try:
+            await asyncio.wait_for(self.ping[1].wait(), limit_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def kill(self, reason: str) -> None:
+        """Kill all its processes; `gone` says when that is done."""
+        self.failure = self.failure or reason
+        self.is_doomed = True
+        kill_group(self.process_id.pid)
+
+    async def wait_for_end(self) -> int:
+        """Wait until the process has ended, end what it left, and be sure. Return the exit status."""
+        assert self.process is not None  # noqa: S101 - start was called
+        status = await self.process.wait()
+        # A User-Mode Linux that dies leaves its guest's processes, which hold the root open.
+        kill_group(self.process_id.pid)
+        deadline = time.monotonic() + END_LIMIT_S
+        while process.group_members(self.process_id.pid) and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_S)
+        return status
+
+    async def close(self) -> None:
+        """Close the lines and end ssh; nothing of the node's process may be alive any more."""
+        self._held.close()
+        if self._door_server is not None:
+            self._door_server.close()
+        for line in (self.console, self.control, self.door):
+            line.close()
+        self.folder.door(self.number).unlink(missing_ok=True)
+        if self.master is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.master.terminate()
+            await self.master.wait()
+        self.folder.ssh(self.number).unlink(missing_ok=True)
+
+    def tail(self) -> str:
+        """The end of its console."""
+        with contextlib.suppress(OSError), self.folder.console_log(self.number).open(errors="replace") as log:
+            return uml.console_tail(log)
+        return ""
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "phase": str(self.phase),
+            "members": list(self.members),
+            "mounted": self.phase in (Phase.MOUNTED, Phase.READY, Phase.LEAVING),
+            "pid": self.process_id.pid,
+            "uptime_s": round(self.seconds, 1),
+            "memory_bytes": process.memory_bytes(self.process_id.pid),
+        }

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from ssiuml import fsck
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
+from ssiuml.images import fsck
 
 log = logging.getLogger(__name__)
 

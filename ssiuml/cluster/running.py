@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ssiuml.cluster import arbiter, process, state
-from ssiuml.cluster.folder import ClusterFolder
-from ssiuml.cluster.member import Member, Phase
-from ssiuml.cluster.plan import ClusterPlan
+from ssiuml.cluster.launch_plan import ClusterPlan
+from ssiuml.cluster.node import Member, Phase
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
 from ssiuml.errors import SsiumlError, UsageError
 

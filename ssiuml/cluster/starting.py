@@ -6,14 +6,14 @@ import logging
 import os
 from collections.abc import Callable
 
-from ssiuml import sparse
 from ssiuml.cluster import commands, memexp, timings
 from ssiuml.cluster.admission import Admission
 from ssiuml.cluster.control import Message
-from ssiuml.cluster.member import Member, Phase
+from ssiuml.cluster.node import Member, Phase
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.running import Emit, Running, SupervisorError
 from ssiuml.errors import SsiumlError
+from ssiuml.host import files
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Starting:
         status = await member.wait_for_end()
         left = member.phase is Phase.LEFT
         how = "left in order" if left else (member.failure or f"its process ended with status {status}")
-        if not left and not member.is_doomed and sparse.is_full(running.plan.root_fs):
+        if not left and not member.is_doomed and files.is_full(running.plan.root_fs):
             how += f"; the file system with {running.plan.root_fs} is full"
         if member.holds_root:
             running.crashed()

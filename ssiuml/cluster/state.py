@@ -9,7 +9,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.process import ProcessId, boot_id, end, is_alive, orphans_of
 from ssiuml.errors import SsiumlError
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from ssiuml.cluster import control
 from ssiuml.cluster.fencing import answering, kill_all
-from ssiuml.cluster.member import Phase
+from ssiuml.cluster.node import Phase
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.rootcheck import check_after_crash
 from ssiuml.cluster.running import Emit, Running, until

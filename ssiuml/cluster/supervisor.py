@@ -13,18 +13,18 @@ from typing import Final
 
 from ssiuml.cluster import commands
 from ssiuml.cluster.admission import Admission
-from ssiuml.cluster.conversation import Conversation
 from ssiuml.cluster.doorkeeper import open_door
 from ssiuml.cluster.fencing import Fencing, kill_all
-from ssiuml.cluster.folder import ClusterFolder
+from ssiuml.cluster.launch_plan import ClusterPlan
+from ssiuml.cluster.membership import Conversation
 from ssiuml.cluster.memexp import stop_historic
-from ssiuml.cluster.plan import ClusterPlan
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
-from ssiuml.cluster.root import take_root
+from ssiuml.cluster.root_copy import take_root
 from ssiuml.cluster.running import Emit, Running, SupervisorError, until
 from ssiuml.cluster.starting import Starting
 from ssiuml.cluster.stopping import kill_nodes, stop_cluster
-from ssiuml.leash import kill_group
+from ssiuml.host.leash import kill_group
 
 log = logging.getLogger(__name__)
 

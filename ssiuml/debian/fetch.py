@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssiuml.cache import locked
 from ssiuml.debian.deb import Deb, Debs
-from ssiuml.digests import file_sha256
 from ssiuml.errors import SsiumlError
-from ssiuml.progress import measured
+from ssiuml.host.cache import locked
+from ssiuml.host.digests import file_sha256
+from ssiuml.host.progress import measured
 from ssiuml.sources.mirrors import MirrorsError, fetch_from_mirrors
 
 

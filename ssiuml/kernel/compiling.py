@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ssiuml.atomic import write_text
+from ssiuml.host.atomic import write_text
+from ssiuml.host.progress import counted
+from ssiuml.host.run import CommandError
 from ssiuml.kernel import KernelError
-from ssiuml.progress import counted
-from ssiuml.run import CommandError
 
 # Of Linux since 2.6: "  CC      fs/inode.o". Before that make prints the whole command.
 _STEP: Final = re.compile(r"  [A-Z][A-Z0-9_]+ (\[M\]| ) +\S|\S*gcc\S* .* -c ")

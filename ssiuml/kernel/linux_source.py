@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml.cache import Cache, Entry, Key
-from ssiuml.code import code_digest
-from ssiuml.digests import Values, digest_of, file_sha256
+from ssiuml.host.cache import Cache, Entry, Key
+from ssiuml.host.code import code_digest
+from ssiuml.host.digests import Values, digest_of, file_sha256
+from ssiuml.host.progress import stages
+from ssiuml.host.run import find_tool, run
+from ssiuml.host.scratch import scratch_folder
 from ssiuml.kernel import KernelError, require_file
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_wishes, require_wishes
@@ -18,9 +21,6 @@ from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
 from ssiuml.kernel.patches import apply_patch, patch_inputs, read_series
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.kernel.toolchain import compiler_versions
-from ssiuml.progress import stages
-from ssiuml.run import find_tool, run
-from ssiuml.scratch import scratch_folder
 from ssiuml.units import GIB
 
 RELEASE_SUFFIX: Final = "-ssi"
@@ -72,8 +72,8 @@ class SourceBuild:
 def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
     """Return the kernel of *build* from the cache, built if it is not there; facts hold the ``version``.
 
-    The programs of ssiuml.host.KERNEL_TOOLS are there. KernelError for patches that do not fit, options that
-    do not stick, and what the compiler complains of.
+    The programs of ssiuml.host.tools.KERNEL_TOOLS are there. Raises KernelError for patches that do not fit,
+    options that do not stick, and errors of the compiler.
     """
 
     def make(path: Path) -> Values:

@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 
 from ssiuml.kernel import KernelError
-from ssiuml.tree import Tree
+from ssiuml.tree.tree import Tree
 
 
 def module_closure(tree: Tree, folder: str, wanted: list[str]) -> list[str]:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Final
 
-from ssiuml.atomic import replacing
-from ssiuml.cache import Cache, Entry, Key
-from ssiuml.digests import Values, file_sha256
+from ssiuml.host.atomic import replacing
+from ssiuml.host.cache import Cache, Entry, Key
+from ssiuml.host.digests import Values, file_sha256
+from ssiuml.host.files import require_space
+from ssiuml.host.run import run
 from ssiuml.kernel.packed import KIND, SUFFIX, version_of
-from ssiuml.layer import merge, read_layer
-from ssiuml.run import run
-from ssiuml.sparse import require_space
+from ssiuml.tree.layer import merge, read_layer
 
 TIMEOUT_S: Final = 600.0
 SPACE_NEEDED_BYTES: Final = 256 << 20

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ssiuml.atomic import replacing
-from ssiuml.cache import Entry
-from ssiuml.folder import read_folder
+from ssiuml.host.atomic import replacing
+from ssiuml.host.cache import Entry
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.modules import module_closure
-from ssiuml.layer import Layer, merge, read_layer, write_layer
-from ssiuml.tree import Kind, Node, Tree, TreeError
+from ssiuml.tree.folder import read_folder
+from ssiuml.tree.layer import Layer, merge, read_layer, write_layer
+from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 
 KIND: Final = "kernel"  # of the cache's entries
 SUFFIX: Final = ".tar"

@@ -5,9 +5,9 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Final
 
-from ssiuml.digests import Values, file_sha256
+from ssiuml.host.digests import Values, file_sha256
+from ssiuml.host.run import CommandError, run
 from ssiuml.kernel import KernelError
-from ssiuml.run import CommandError, run
 
 SERIES: Final = "series"
 _TIMEOUT_S: Final = 600.0

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ssiuml.atomic import write_text
-from ssiuml.cache import locked
-from ssiuml.sparse import require_space
+from ssiuml.host.atomic import write_text
+from ssiuml.host.cache import locked
+from ssiuml.host.files import require_space
 
 _KEPT: Final = ("source", "build", "steps.json", "prepared", "built")
 

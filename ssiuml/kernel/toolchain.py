@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ssiuml.host.run import PLAIN_LANGUAGE, PLAIN_UMASK, CommandError, find_tool, run
 from ssiuml.kernel import KernelError
-from ssiuml.run import PLAIN_LANGUAGE, PLAIN_UMASK, CommandError, find_tool, run
 
 PROGRAMS: Final = ("gcc", "make")
 _TIMEOUT_S: Final = 120.0
@@ -54,7 +54,7 @@ class Toolchain:
     ) -> str:
         """Run a program in *folder*, one of the folders or in one; return what it printed.
 
-        CommandError as ssiuml.run.run.
+        CommandError as ssiuml.host.run.run.
         """
         words = [*PLAIN_UMASK, *argv]
         if self.root is None:

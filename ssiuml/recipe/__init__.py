@@ -13,10 +13,7 @@ from ssiuml.recipe.boot import (
 )
 from ssiuml.recipe.dump import dump_recipe
 from ssiuml.recipe.filesystem import Gfs1Filesystem, Gfs2Filesystem, Pool
-from ssiuml.recipe.load import LoadedRecipe, list_recipes, load_recipe
-from ssiuml.recipe.model import Recipe, UserFile
-from ssiuml.recipe.nodes import Cluster
-from ssiuml.recipe.origin import (
+from ssiuml.recipe.inputs import (
     Demo,
     Download,
     FromFolder,
@@ -26,6 +23,9 @@ from ssiuml.recipe.origin import (
     PackagesDistribution,
     Tools,
 )
+from ssiuml.recipe.load import LoadedRecipe, list_recipes, load_recipe
+from ssiuml.recipe.model import Recipe, UserFile
+from ssiuml.recipe.nodes import Cluster
 
 __all__ = [
     "Cluster",

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Discriminator, Field, Tag
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.origin import FromFolder, FromSource, FromSourceOrFolder
+from ssiuml.recipe.inputs import FromFolder, FromSource, FromSourceOrFolder
 from ssiuml.recipe.section import AS_TUPLE, Section, one_of, shaped_by
 from ssiuml.units import GIB, MIB, format_size
 

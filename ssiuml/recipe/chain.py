@@ -9,7 +9,7 @@ from typing import Any
 
 from ssiuml.errors import RecipeError
 from ssiuml.recipe.problems import KeyPath
-from ssiuml.recipe.source import Place, Source, read_source
+from ssiuml.recipe.yaml_file import Place, Source, read_source
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SUFFIX = ".yaml"

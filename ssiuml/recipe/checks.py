@@ -13,9 +13,9 @@ from ssiuml.units import MIB, format_size
 if TYPE_CHECKING:
     from ssiuml.recipe.boot import Initrd, Kernel
     from ssiuml.recipe.filesystem import Filesystem, Sizes
+    from ssiuml.recipe.inputs import ClusterTools, Demo, Distribution, Download, OpenGfs, Tools
     from ssiuml.recipe.model import UserFile
     from ssiuml.recipe.nodes import Cluster, LockServer, Timings
-    from ssiuml.recipe.origin import ClusterTools, Demo, Distribution, Download, OpenGfs, Tools
 
 MAX_NODES = 15
 LEAST_TREE_BYTES = 64 * MIB

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from ssiuml.errors import RecipeError
 from ssiuml.recipe.chain import merge, read_chain, recipe_names
 from ssiuml.recipe.checks import Parts, check_all
-from ssiuml.recipe.explain import explain
+from ssiuml.recipe.messages import explain
 from ssiuml.recipe.model import Recipe, UserFile
 from ssiuml.recipe.problems import KeyPath, Problem, labelled
-from ssiuml.recipe.source import Place
+from ssiuml.recipe.yaml_file import Place
 
 
 @dataclass(frozen=True, slots=True)

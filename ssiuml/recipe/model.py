@@ -13,8 +13,7 @@ from ssiuml.recipe import values as v
 from ssiuml.recipe.boot import TODAY, Initrd, Kernel
 from ssiuml.recipe.checks import Parts, check_all, source_uses
 from ssiuml.recipe.filesystem import Filesystem, Gfs1Filesystem, Gfs2Filesystem, Sizes
-from ssiuml.recipe.nodes import Cluster
-from ssiuml.recipe.origin import (
+from ssiuml.recipe.inputs import (
     ClusterTools,
     Demo,
     Distribution,
@@ -23,6 +22,7 @@ from ssiuml.recipe.origin import (
     PackagesDistribution,
     Tools,
 )
+from ssiuml.recipe.nodes import Cluster
 from ssiuml.recipe.problems import all_wrong, wrong
 from ssiuml.recipe.section import AS_TUPLE, Section
 

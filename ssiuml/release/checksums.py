@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ssiuml.atomic import write_text
-from ssiuml.digests import file_sha256
+from ssiuml.host.atomic import write_text
+from ssiuml.host.digests import file_sha256
 from ssiuml.release import ReleaseError
 
 NAME: Final = "SHA256SUMS"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml import manifest
-from ssiuml.code import code_of, foreign_packages
-from ssiuml.installation import HOME
+from ssiuml.host.code import code_of, foreign_packages
+from ssiuml.host.installation import HOME
 from ssiuml.kernel import packed
-from ssiuml.layer import merge, read_layer
 from ssiuml.release import ReleaseError
 from ssiuml.release.vendored import Wheel
-from ssiuml.tree import Kind, Node, Tree
+from ssiuml.tree.layer import merge, read_layer
+from ssiuml.tree.tree import Kind, Node, Tree
 
 # What the commands run is known; what ssi-image map needs for a PNG it asks for.
 OPTIONAL: Final = frozenset({"PIL"})

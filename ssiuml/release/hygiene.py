@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ssiuml.release import ReleaseError
-from ssiuml.tree import Kind, Node, Tree
+from ssiuml.tree.tree import Kind, Node, Tree
 
 MOST_SHOWN: Final = 20
 # A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), of OpenPGP (RFC 4880) or of PuTTY's own form.

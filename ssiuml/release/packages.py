@@ -8,7 +8,7 @@ from packageurl import PackageURL
 from ssiuml.debian.deb import STATUS, installed
 from ssiuml.release.licences import licences_of
 from ssiuml.release.part import Part
-from ssiuml.tree import Kind, Tree
+from ssiuml.tree.tree import Kind, Tree
 
 
 def debian_parts(tree: Tree, distribution: str, suite: str, digests: Mapping[str, str]) -> list[Part]:

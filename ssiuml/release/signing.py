@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from ssiuml.atomic import replacing
-from ssiuml.host import GPG, HostTool
+from ssiuml.host.atomic import replacing
+from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
+from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.tools import GPG, HostTool
 from ssiuml.release import ReleaseError
-from ssiuml.run import PLAIN_LANGUAGE, CommandError, run
-from ssiuml.scratch import scratch_folder
 
 NAMESPACE: Final = "ssiuml-release"  # ssh-keygen: what a signature is for, so that it serves for nothing else
 LIMIT_S: Final = 300.0  # an agent may ask for a password, or for a touch

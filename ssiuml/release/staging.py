@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ssiuml.host.templates import render
 from ssiuml.release import checksums
-from ssiuml.templates import render
 
 TEMPLATES: Final = "release"  # below templates/
 SETUP: Final = "setup"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from ssiuml.digests import file_sha256
-from ssiuml.progress import say
+from ssiuml.host.digests import file_sha256
+from ssiuml.host.progress import say
+from ssiuml.host.run import CommandError, run
 from ssiuml.release import ReleaseError
-from ssiuml.run import CommandError, run
 
 REQUIREMENTS: Final = Path(__file__).with_name("vendored.txt")
 LIMIT_S: Final = 1800.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ssiuml.digests import file_sha256
+from ssiuml.host.digests import file_sha256
 from ssiuml.release import ReleaseError, checksums, signing
 
 

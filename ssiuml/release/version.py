@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 import ssiuml
+from ssiuml.host.run import CommandError, run
 from ssiuml.release import ReleaseError
-from ssiuml.run import CommandError, run
 
 GIT_LIMIT_S: Final = 60.0
 NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, what recipes have unless they say otherwise

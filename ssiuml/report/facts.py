@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml import sparse
 from ssiuml.debian.deb import STATUS, installed
-from ssiuml.picture.captioned import draw_filesystem
-from ssiuml.picture.occupancy import survey_occupancy
-from ssiuml.picture.svg import svg
-from ssiuml.plan import Plan
-from ssiuml.reading.damage import Damaged
-from ssiuml.reading.filesystem import NoFilesystemError, read_filesystem
-from ssiuml.reading.source import opened
+from ssiuml.formats.gfs_reader.damage import Damaged
+from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesystem
+from ssiuml.host import files
+from ssiuml.inspect.captioned import draw_filesystem
+from ssiuml.inspect.occupancy import survey_occupancy
+from ssiuml.inspect.svg import svg
+from ssiuml.pipeline.plan import Plan
+from ssiuml.pipeline.states import State
+from ssiuml.pipeline.timings import read_timing
 from ssiuml.report.timeline import Bar
-from ssiuml.states import State
-from ssiuml.timings import read_timing
-from ssiuml.tree import Tree
+from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size
 
 LARGEST: Final = 10  # packages that are named
@@ -51,7 +51,7 @@ def image_rows(plan: Plan, values: Mapping[str, Any]) -> list[Row]:
         facts = values.get(key, {})
         path = plan.places.out / str(facts.get("file", ""))
         if path.is_file():
-            sizes = (format_size(path.stat().st_size), format_size(sparse.allocated_bytes(path)))
+            sizes = (format_size(path.stat().st_size), format_size(files.allocated_bytes(path)))
             rows.append(Row(path.name, (*sizes, str(facts.get("sha256") or facts.get("tree_sha256", "")))))
     return rows
 

@@ -5,20 +5,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml import host
-from ssiuml.atomic import write_text
-from ssiuml.build import Build
-from ssiuml.build.releasing import TARBALLS
 from ssiuml.errors import SsiumlError
-from ssiuml.plan import Plan
+from ssiuml.host import tools
+from ssiuml.host.atomic import write_text
+from ssiuml.host.templates import render
+from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.plan import Plan
+from ssiuml.pipeline.states import Kind, State, states_of, summary
+from ssiuml.pipeline.steps.release import TARBALLS
+from ssiuml.recipe.unverified import unverified
 from ssiuml.release.version import known_release
 from ssiuml.report.facts import Row, bars_of, element, image_rows, map_of, package_rows
-from ssiuml.report.stepgraph import TOOL, Direction, draw_graph
+from ssiuml.report.graphviz import TOOL, Direction, draw_graph
 from ssiuml.report.timeline import draw_timeline
-from ssiuml.states import Kind, State, states_of, summary
-from ssiuml.templates import render
 from ssiuml.units import format_size
-from ssiuml.unverified import unverified
 
 TEMPLATE: Final = "report.html.j2"
 
@@ -53,7 +53,7 @@ def _states(build: Build) -> list[State]:
 
 
 def _graph(states: list[State], plan: Plan, direction: Direction) -> str:
-    host.require([TOOL])
+    tools.require([TOOL])
     return draw_graph(states, f"ssiuml: steps of {plan.loaded.name}", direction)
 
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssiuml.atomic import write_text
-from ssiuml.cache import locked
-from ssiuml.digests import file_sha256
 from ssiuml.errors import SsiumlError
-from ssiuml.progress import say, stages
+from ssiuml.host.atomic import write_text
+from ssiuml.host.cache import locked
+from ssiuml.host.digests import file_sha256
+from ssiuml.host.progress import say, stages
 from ssiuml.sources.http import SILENCE_LIMIT_S
 from ssiuml.sources.lock import LockFile, Pin, today
 from ssiuml.sources.mirrors import MirrorsError, fetch_from_mirrors

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import yaml
 
-from ssiuml.atomic import write_text
 from ssiuml.errors import SsiumlError
+from ssiuml.host.atomic import write_text
 
 SECTIONS: Final = ("sources", "base", "kernel")
 _HEADER: Final = """\

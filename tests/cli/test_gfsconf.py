@@ -4,18 +4,17 @@ from pathlib import Path
 
 import pytest
 from calling import Outcome, outcome
+from project import GOLDEN
 
-from ssiuml import sparse
 from ssiuml.cli import gfsconf, passemble, ptool
-
-GOLDEN = Path(__file__).parents[1] / "golden"
+from ssiuml.host import files
 
 
 @pytest.fixture
 def cidev(tmp_path: Path) -> Path:
     """The HOWTO's blank cidev, 4096 KiB."""
     path = tmp_path / "root_cidev"
-    sparse.create(path, 4096 << 10)
+    files.create(path, 4096 << 10)
     return path
 
 

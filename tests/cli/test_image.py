@@ -10,11 +10,11 @@ from calling import Outcome, outcome
 from gfs1_tools import made
 from reading_tools import gfs2_image
 
-from ssiuml import sparse
 from ssiuml.cli import image, mkfs_gfs, passemble, ptool
-from ssiuml.compare import differences, take_census
-from ssiuml.layer import merge, read_layer, write_tree
-from ssiuml.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
+from ssiuml.host import files as sparse
+from ssiuml.tree.compare import differences, take_census
+from ssiuml.tree.layer import merge, read_layer, write_tree
+from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
 MIB = 1 << 20
 

@@ -13,23 +13,23 @@ import pytest
 from calling import Outcome, outcome
 from gfs1_tools import assert_clean_after_conversion, blkid
 from gfs_tools import assert_clean
+from project import GOLDEN
 
-from ssiuml import sparse
-from ssiuml.assembly import read_state
 from ssiuml.cli import mkfs_gfs, passemble, ptool
-from ssiuml.gfs1 import structures as gfs1
-from ssiuml.layer import write_tree
-from ssiuml.pool.mapping import PoolMap, SubpoolMap
-from ssiuml.reading.contents import ImageContent, Part, walk_blocks
-from ssiuml.reading.filesystem import read_filesystem
-from ssiuml.reading.inodes import read_inode
-from ssiuml.reading.source import opened
-from ssiuml.reading.survey import Once, Survey, read_tree
-from ssiuml.run import find_tool
-from ssiuml.scan import scan_folder
-from ssiuml.tree import Literal, Meta, Tree, file
+from ssiuml.formats.gfs1 import structures as gfs1
+from ssiuml.formats.gfs_reader.contents import ImageContent, Part, walk_blocks
+from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.filesystem import read_filesystem
+from ssiuml.formats.gfs_reader.inodes import read_inode
+from ssiuml.formats.gfs_reader.survey import Once, Survey, read_tree
+from ssiuml.formats.pool.assembly import read_state
+from ssiuml.formats.pool.mapping import PoolMap, SubpoolMap
+from ssiuml.host import files
+from ssiuml.host.run import find_tool
+from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.layer import write_tree
+from ssiuml.tree.tree import Literal, Meta, Tree, file
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 MIB, GIB = 1 << 20, 1 << 30
 ONE_JOURNAL = ("-p", "lock_nolock", "-t", "a:b", "-j", "1", "-J", "32")
 
@@ -45,7 +45,7 @@ def mkfs(*words: str | Path) -> Outcome:
 
 
 def blank(path: Path, size_bytes: int = 256 * MIB) -> Path:
-    sparse.create(path, size_bytes)
+    files.create(path, size_bytes)
     return path
 
 

@@ -8,11 +8,11 @@ import pytest
 from calling import Outcome, outcome
 from filelock import FileLock
 
-from ssiuml import sparse
-from ssiuml.assembly import Member, Part, Pool, read_state
 from ssiuml.cli import passemble, ptool
-from ssiuml.pool.config import load_config
-from ssiuml.pool.label import pool_id
+from ssiuml.formats.pool.assembly import Member, Part, Pool, read_state
+from ssiuml.formats.pool.config import load_config
+from ssiuml.formats.pool.label import pool_id
+from ssiuml.host import files
 
 MIB = 1 << 20
 ONE = "poolname one\nsubpools 1\nsubpool 0 0 1 gfs_data\npooldevice 0 0 /dev/loop1\n"
@@ -37,7 +37,7 @@ class Bench:
             config.write_text(text)
             words = [f"--device=/dev/{device}={folder / device}" for device in devices]
             for device in devices:
-                sparse.create(folder / device, MIB)
+                files.create(folder / device, MIB)
             assert outcome(ptool.main, "--state", self.state, config, *words).status == 0
 
     def passemble(self, *words: str | Path) -> Outcome:
@@ -59,7 +59,7 @@ def test_a_state_file_that_cannot_be_written_or_is_held_by_another_is_an_error(
     ended = outcome(passemble.main, "--state", bench.folder / "file" / "pools.json", "-r", "all")
     assert ended.status == 1
     assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
-    monkeypatch.setattr("ssiuml.assembly.LOCK_LIMIT_S", 0.1)
+    monkeypatch.setattr("ssiuml.formats.pool.assembly.LOCK_LIMIT_S", 0.1)
     with FileLock(f"{bench.state}.lock"):
         ended = bench.passemble()
     assert ended.status == 1
@@ -151,7 +151,7 @@ def test_two_copies_of_one_device_are_an_error(bench: Bench) -> None:
 def test_different_pools_of_one_name_are_an_error(bench: Bench) -> None:
     other = bench.folder / "other.cf"
     other.write_text(ONE.replace("loop1", "x"))
-    sparse.create(bench.folder / "x", MIB)
+    files.create(bench.folder / "x", MIB)
     assert (
         outcome(ptool.main, "--state", bench.state, other, f"--device=/dev/x={bench.folder / 'x'}").status
         == 0

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from calling import Outcome, outcome
+from project import GOLDEN
 
-from ssiuml import sparse
-from ssiuml.assembly import read_state
 from ssiuml.cli import ptool
-from ssiuml.pool.label import PoolLabel, read_label
-from ssiuml.run import find_tool
+from ssiuml.formats.pool.assembly import read_state
+from ssiuml.formats.pool.label import PoolLabel, read_label
+from ssiuml.host import files as sparse
+from ssiuml.host.run import find_tool
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 MIB = 1 << 20
 TWO = "poolname two\nsubpools 1\nsubpool 0 16 2 gfs_data\npooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\n"
 

@@ -3,13 +3,11 @@
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
+from project import PROJECT
 
 from ssiuml.cli.registry import COMMANDS, load_parser
-
-PROJECT = Path(__file__).parents[2]
 
 
 def test_the_console_scripts_are_the_commands_of_the_registry() -> None:

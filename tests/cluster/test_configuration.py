@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.cluster.choice import choose_image
 from ssiuml.cluster.configuration import configuration_file, read_configuration
+from ssiuml.cluster.image_choice import choose_image
 from ssiuml.errors import UsageError
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from checkouts import processes_of, wait_until
+from project import PROJECT
 
-from ssiuml import manifest, sparse
+from ssiuml import manifest
+from ssiuml.host import files
 from ssiuml.recipe import load_recipe
 
-PROJECT = Path(__file__).parents[2]
 LIMIT_S = 120
 # Prints what linuxrc and the login of 2.4 print; stays until it is killed.
 KERNEL = """#!/usr/bin/env -S python3 -I -S
@@ -55,7 +56,7 @@ class Bench:
         )
         manifest.write(self.image, values)
         for name in names.values():
-            sparse.create(self.image / name, 1 << 20)
+            files.create(self.image / name, 1 << 20)
         (folder / "home" / ".ssiuml").mkdir(parents=True)
 
     def kernel(self, *, server_works: bool = True, stays_s: int = 600) -> None:

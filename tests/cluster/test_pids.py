@@ -10,11 +10,11 @@ from checkouts import Checkout
 from clusters import Cluster, made_cluster
 from parts import parts_of
 
-from ssiuml import uml
-from ssiuml.initrd import tools_tree
-from ssiuml.run import run
-from ssiuml.segment import write_segment
-from ssiuml.tree import Literal, Meta, file
+from ssiuml.host import uml
+from ssiuml.host.run import run
+from ssiuml.layers.initrd import tools_tree
+from ssiuml.tree.segment import write_segment
+from ssiuml.tree.tree import Literal, Meta, file
 
 pytestmark = pytest.mark.cluster
 

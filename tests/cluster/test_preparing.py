@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.cluster import memory, root, timings
-from ssiuml.cluster.choice import Image, choose_image
-from ssiuml.cluster.folder import SUN_PATH_BYTES, ClusterFolder, cluster_folder
+from ssiuml.cluster import memory, root_copy, timings
+from ssiuml.cluster.image_choice import Image, choose_image
 from ssiuml.cluster.keys import make_initrd, make_keys
+from ssiuml.cluster.paths import SUN_PATH_BYTES, ClusterFolder, cluster_folder
 from ssiuml.errors import UsageError
 
 
@@ -73,11 +73,11 @@ def test_too_little_memory_is_said_with_need_and_limit(monkeypatch: pytest.Monke
 
 
 def test_the_root_is_copied_once_and_kept(folder: ClusterFolder, image: Image) -> None:
-    assert root.prepare_root(folder, image, fresh=False, keep=False)
+    assert root_copy.prepare_root(folder, image, fresh=False, keep=False)
     folder.root_fs.write_text("changed by nodes")
-    assert root.prepare_root(folder, image, fresh=False, keep=False) is None
+    assert root_copy.prepare_root(folder, image, fresh=False, keep=False) is None
     assert folder.root_fs.read_text() == "changed by nodes"
-    assert root.prepare_root(folder, image, fresh=True, keep=False)
+    assert root_copy.prepare_root(folder, image, fresh=True, keep=False)
     assert folder.root_fs.read_text() == "root_fs"
     assert folder.root_fs.stat().st_mode & 0o777 == 0o600
 
@@ -85,26 +85,26 @@ def test_the_root_is_copied_once_and_kept(folder: ClusterFolder, image: Image) -
 def test_an_image_that_was_rebuilt_is_told_and_the_old_root_can_be_kept(
     folder: ClusterFolder, image: Image, tmp_path: Path
 ) -> None:
-    root.prepare_root(folder, image, fresh=False, keep=False)
+    root_copy.prepare_root(folder, image, fresh=False, keep=False)
     manifest = tmp_path / "image" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"root_fs"}', '"root_fs", "tree_sha256": "new"}'))
     rebuilt = choose_image(None, tmp_path / "image", tmp_path)
     with pytest.raises(UsageError, match=r"has been built anew(.|\n)*--fresh(.|\n)*--keep"):
-        root.prepare_root(folder, rebuilt, fresh=False, keep=False)
-    assert root.prepare_root(folder, rebuilt, fresh=False, keep=True) is None
+        root_copy.prepare_root(folder, rebuilt, fresh=False, keep=False)
+    assert root_copy.prepare_root(folder, rebuilt, fresh=False, keep=True) is None
 
 
 def test_a_copy_of_another_recipe_or_an_unknown_one_is_told(
     folder: ClusterFolder, image: Image, tmp_path: Path, make_image: Callable[..., Path]
 ) -> None:
-    root.prepare_root(folder, image, fresh=False, keep=False)
+    root_copy.prepare_root(folder, image, fresh=False, keep=False)
     make_image(tmp_path / "other", "mine")
     other = choose_image(None, tmp_path / "other", tmp_path)
     with pytest.raises(UsageError, match="of recipe bookworm, not of mine"):
-        root.prepare_root(folder, other, fresh=False, keep=False)
+        root_copy.prepare_root(folder, other, fresh=False, keep=False)
     folder.root_origin.write_text("{")
     with pytest.raises(UsageError, match="nobody knows"):
-        root.prepare_root(folder, image, fresh=False, keep=False)
+        root_copy.prepare_root(folder, image, fresh=False, keep=False)
 
 
 def test_keys_are_made_once_and_only_the_owner_reads_them(folder: ClusterFolder) -> None:

@@ -12,8 +12,8 @@ import pytest
 from checkouts import wait_until
 from clusters import Cluster
 
+from ssiuml.cli.completion import write_completions
 from ssiuml.cluster.namespace import network_namespace
-from ssiuml.documents.completion import write_completions
 
 pytestmark = pytest.mark.cluster
 FULL_LIMIT_S = 480.0  # until a node whose memory is full answers

@@ -19,11 +19,11 @@ from checkouts import wait_until
 
 from ssiuml.cluster import process, state
 from ssiuml.cluster.client import ClientError, ask, connect
-from ssiuml.cluster.folder import ClusterFolder
 from ssiuml.cluster.launch import LaunchError, launch
-from ssiuml.cluster.plan import ClusterPlan, write_plan
+from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values, encode
-from ssiuml.cluster.root import RootError, take_root
+from ssiuml.cluster.root_copy import RootError, take_root
 from ssiuml.errors import UsageError
 
 FAKE = Path(__file__).with_name("fake_node.py")

@@ -12,17 +12,17 @@ import pytest
 import yaml
 from http_server import web_server
 from local_mirror import LocalMirror, sha256_of
+from project import PROJECT
 
-from ssiuml import apt, base
-from ssiuml.build import Build
+from ssiuml.debian import apt, base
 from ssiuml.debian.fetch import PackageError
-from ssiuml.digests import Values
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.plan import Plan, make_plan
+from ssiuml.host.digests import Values
+from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.plan import Plan, make_plan
+from ssiuml.pipeline.step import StepError
 from ssiuml.sources.lock import FrozenError, LockError
-from ssiuml.steps import StepError
 
-PROJECT = Path(__file__).parents[2]
 BASE = ["basics", "library", "needed", "tool"]
 DATE = "20260101T000000Z"
 NOWHERE = "http://127.0.0.1:9/debian"

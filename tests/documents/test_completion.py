@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from project import PROJECT
 
+from ssiuml.cli.completion import write_completions
 from ssiuml.cli.registry import COMMANDS
-from ssiuml.documents.completion import write_completions
 
-PROJECT = Path(__file__).parents[2]
 LIMIT_S = 30.0
 PROMPT = "ready>"
 # Whatever the key has made of the line, with a mark behind it, goes into a file instead of being run.

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import PROJECT
 
 from ssiuml.cli.registry import COMMANDS, load_parser
 from ssiuml.documents.facts import FACTS
 from ssiuml.documents.manual import write_man_pages
 from ssiuml.documents.roff import Page, escaped
 
-PROJECT = Path(__file__).parents[2]
 EPOCH = 1700000000
 LIMIT_S = 60.0
 HEADINGS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ssiuml.host.run import CommandError, run
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.compiling import compiling, first_error
-from ssiuml.run import CommandError, run
 
 GCC_12 = """\
   CC      fs/gfs2/dir.o

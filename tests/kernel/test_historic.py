@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from redhat import linux24
 
-from ssiuml.cache import Cache, Entry
+from ssiuml.historic.kernel import Checkout, HistoricBuild, Release, built_tree, get_or_build
+from ssiuml.host.cache import Cache, Entry
 from ssiuml.kernel import KernelError
-from ssiuml.kernel.historic import Checkout, HistoricBuild, Release, built_tree, get_or_build
 from ssiuml.kernel.packed import PROGRAM
 from ssiuml.kernel.source_tree import SourceTree
-from ssiuml.layer import merge, read_layer
+from ssiuml.tree.layer import merge, read_layer
 
 
 @pytest.fixture

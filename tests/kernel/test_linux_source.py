@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from checkouts import Checkout, wait_until
 from linux61 import make_package
+from project import PROJECT
 
-from ssiuml.cache import Cache, Entry
-from ssiuml.digests import file_sha256
+from ssiuml.host.cache import Cache, Entry
+from ssiuml.host.digests import file_sha256
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.linux_source import SourceBuild, get_or_build
 from ssiuml.kernel.packed import PROGRAM
 from ssiuml.kernel.source_tree import SourceTree
-from ssiuml.layer import merge, read_layer
-from ssiuml.tree import Tree
+from ssiuml.tree.layer import merge, read_layer
+from ssiuml.tree.tree import Tree
 
 MODULES = "usr/lib/uml/modules/6.1.192-ssi"
 PATCH = """\
@@ -158,11 +159,11 @@ def test_package_that_is_no_source_is_an_error(build: SourceBuild, tmp_path: Pat
 SCRIPT = """\
 import sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}, {project!r}]
-from ssiuml.cache import Cache
+sys.path.insert(0, {project!r})
+from ssiuml.host.cache import Cache
 from ssiuml.kernel.linux_source import SourceBuild, get_or_build
 from ssiuml.kernel.source_tree import SourceTree
-from ssiuml.digests import file_sha256
+from ssiuml.host.digests import file_sha256
 package, folder = Path({package!r}), Path({folder!r})
 get_or_build(Cache(folder / "cache"), SourceBuild(
     package=package, package_sha256=file_sha256(package), patches=None, config=(), epoch=0,
@@ -182,10 +183,7 @@ def test_build_that_was_killed_goes_on_where_it_was(build: SourceBuild, tmp_path
     package = make_package(tmp_path / "slow", {"Makefile": makefile})
     wait = tmp_path / "wait"
     os.mkfifo(wait)
-    tests = Path(__file__).parents[1]
-    text = SCRIPT.format(
-        tests=str(tests), project=str(tests.parent), package=str(package), folder=str(tmp_path)
-    )
+    text = SCRIPT.format(project=str(PROJECT), package=str(package), folder=str(tmp_path))
     first = tmp_path / "tree" / "build" / "inode.o"
     with subprocess.Popen([sys.executable, "-c", text]) as process:
         wait_until(first.with_suffix(".done").is_file, "the first file is compiled")

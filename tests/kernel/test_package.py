@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.cache import Cache, Entry
+from ssiuml.host.cache import Cache, Entry
+from ssiuml.host.run import CommandError
 from ssiuml.kernel import KernelError, package, packed
 from ssiuml.kernel.modules import module_closure, module_name, read_modules_dep
-from ssiuml.layer import LayerError, merge
-from ssiuml.run import CommandError
-from ssiuml.tree import Literal, Meta, Tree, TreeError, file
+from ssiuml.tree.layer import LayerError, merge
+from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, file
 
 VERSION = "6.1.0"
 PROGRAM = "usr/bin/linux.uml"

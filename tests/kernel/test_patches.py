@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from project import PROJECT
 
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.patches import apply_patch, read_series
@@ -131,7 +132,7 @@ def test_bad_series_is_an_error_with_its_line(tmp_path: Path, text: str | None, 
 
 
 def test_series_of_ours_is_complete_and_each_patch_says_what_it_is_for() -> None:
-    folder = Path(__file__).parents[2] / "kernel" / "6.1" / "patches"
+    folder = PROJECT / "kernel" / "6.1" / "patches"
     patches = read_series(folder)
     assert {path.name for path in folder.glob("*.patch")} == {path.name for path in patches}
     assert all(path.read_text().startswith("From: ") for path in patches)

@@ -9,10 +9,10 @@ import pytest
 from redhat.busybox import fetch_busybox
 from redhat.root_tree import make_tree
 
+from ssiuml.historic.edited_tree import materialised
+from ssiuml.host.run import CommandError
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.toolchain import Toolchain
-from ssiuml.materialise import materialised
-from ssiuml.run import CommandError
 
 
 @pytest.fixture(scope="module")

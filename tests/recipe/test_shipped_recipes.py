@@ -1,12 +1,11 @@
 """The recipes that come with the project."""
 
-from pathlib import Path
-
 import pytest
+from project import PROJECT
 
 from ssiuml.recipe import load_recipe
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = PROJECT / "recipes"
 
 
 def test_bookworm_has_the_figures_of_the_howto() -> None:

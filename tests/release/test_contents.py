@@ -11,8 +11,7 @@ import pytest
 from release_tools import LIMIT_S, listing
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
-from ssiuml.layer import Layer, write_layer
-from ssiuml.places import cache_root
+from ssiuml.host.places import cache_root
 from ssiuml.release import ReleaseError
 from ssiuml.release.contents import (
     MODULES,
@@ -23,7 +22,8 @@ from ssiuml.release.contents import (
     write_manifest,
 )
 from ssiuml.release.vendored import get_wheels
-from ssiuml.tree import Literal, Meta, file
+from ssiuml.tree.layer import Layer, write_layer
+from ssiuml.tree.tree import Literal, Meta, file
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,13 @@ def test_each_command_runs_on_a_python_with_nothing_installed(
 
 def test_nothing_of_the_build_comes_along(commands: Path) -> None:
     found = {path.name for path in (commands / MODULES / "ssiuml").iterdir()}
-    assert {"cli", "cluster", "gfs2"} <= found
-    assert not {"build", "release", "graph.py", "plan.py"} & found
+    assert {"cli", "cluster", "formats"} <= found
+    assert not {"pipeline", "recipe", "release", "report", "sources"} & found
     assert not [line for line in listing(commands) if "__pycache__" in line]
 
 
 def test_a_foreign_package_that_is_not_brought_along_is_named_with_who_needs_it(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.run\)"):
+    with pytest.raises(ReleaseError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.host\.run\)"):
         write_commands(tmp_path, COMMANDS, PROGRAMS, [])
 
 

@@ -5,7 +5,7 @@ from packageurl import PackageURL
 
 from ssiuml.debian.deb import STATUS
 from ssiuml.release.packages import debian_part, debian_parts
-from ssiuml.tree import Literal, Meta, Tree, TreeError, file, symlink
+from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, file, symlink
 
 STATUS_FILE = """\
 Package: libstdc++6

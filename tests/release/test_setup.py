@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from project import PROJECT
 from release_tools import (
     AS_NOBODY,
     LIMIT_S,
@@ -35,7 +36,7 @@ from ssiuml.release.signing import sign
 from ssiuml.release.staging import Staging
 from ssiuml.release.tarball import compressor, write_tarball
 
-TEMPLATES = Path(__file__).parents[2] / "templates" / "release"
+TEMPLATES = PROJECT / "templates" / "release"
 ROOT, KERNEL, UTILS = "ssiuml-root-0.1-1", "linux-ssi-6.1-0.1-1", "ssiuml-utils-0.1-1"
 VALUES = {
     "recipe": "small",

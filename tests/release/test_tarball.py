@@ -25,9 +25,9 @@ from release_tools import (
 )
 from sparse_files import write_sparse
 
-from ssiuml.atomic import part_of
+from ssiuml.host.atomic import part_of
+from ssiuml.host.run import CommandError
 from ssiuml.release.tarball import compressor, write_tarball
-from ssiuml.run import CommandError
 
 EPOCH = 1_700_000_000
 NAMES = ("bz2", "xz", "zst")

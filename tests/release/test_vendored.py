@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from release_tools import LIMIT_S, listing, sha256sum
 
-from ssiuml.places import cache_root
+from ssiuml.host.places import cache_root
 from ssiuml.release import ReleaseError
 from ssiuml.release.vendored import Pinned, Wheel, get_wheels, pinned
 

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from checkouts import Checkout
 
-from ssiuml.report.stepgraph import draw_graph
+from ssiuml.pipeline.states import Kind, State
+from ssiuml.pipeline.step import Step
+from ssiuml.report.graphviz import draw_graph
 from ssiuml.report.timeline import Bar, draw_timeline
-from ssiuml.states import Kind, State
-from ssiuml.steps import Step
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 

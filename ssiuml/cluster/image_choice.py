@@ -1,0 +1,130 @@
+"""Which image a cluster runs on: the command line, then ~/.ssiuml/ssiuml.conf, then the default image."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ssiuml import manifest
+from ssiuml.cluster.configuration import configuration_file, read_configuration
+from ssiuml.errors import UsageError
+from ssiuml.host.installation import HOME, IN_CHECKOUT
+from ssiuml.manifest import Manifest, ManifestError
+
+DEFAULT_RECIPE: Final = "bookworm"
+# Where images lie, each in a folder called as its recipe: what the checkout has built, and nothing else; or
+# PREFIX/lib/ssiuml, in which a release has installed this package, then what others have installed.
+IMAGES: Final = (
+    (HOME / "images",)
+    if IN_CHECKOUT
+    else (HOME.parent, Path(sys.prefix) / "lib" / "ssiuml", Path("/usr/local/lib/ssiuml"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a cluster runs on; *remarks* are to be told to the user."""
+
+    described: Manifest
+    kernel: Path
+    root_fs: Path
+    initrd: Path
+    remarks: tuple[str, ...] = ()
+    root_cidev: Path | None = None  # of a GFS1 root
+    initrd_memexp: Path | None = None
+
+
+def choose_image(
+    recipe: str | None, folder: Path | None, home: Path, images: Sequence[Path] = IMAGES
+) -> Image:
+    """The image that was asked for, or else configured, or else the default one. UsageError if it is not
+    there.
+    """
+    path = configuration_file(home)
+    configured = read_configuration(path, home)
+    if recipe is not None and folder is not None:
+        raise UsageError("--recipe and --image are both given", hint="leave one out")
+    if recipe is not None or folder is not None:
+        where = folder if folder is not None else _folder_of(str(recipe), images)
+        described = _read(where.absolute(), recipe)
+        option = "--image" if folder is not None else "--recipe"
+        # An image without a kernel has to get one from somewhere.
+        used = {"KERNEL"} if described.kernel is None else set()
+        if described.values["filesystem"]["type"] == "gfs1":
+            used |= {"CIDEV"} if described.root_cidev is None else set()
+            used |= {"INITRD_MEMEXP"} if described.initrd_memexp is None else set()
+        kernel = configured.get("KERNEL") if "KERNEL" in used else None
+        remarks = [
+            f"{path}: {key} is not used, {option} goes before it" for key in configured if key not in used
+        ]
+        return Image(
+            described,
+            kernel or described.require_kernel(),
+            described.root_fs,
+            described.initrd,
+            tuple(remarks),
+            described.root_cidev or (configured.get("CIDEV") if "CIDEV" in used else None),
+            described.initrd_memexp or (configured.get("INITRD_MEMEXP") if "INITRD_MEMEXP" in used else None),
+        )
+    return _configured(path, configured, _default(configured, images))
+
+
+def _default(configured: Mapping[str, Path], images: Sequence[Path]) -> Manifest:
+    # A root that lies in an image's folder is that image's; else its limits are those of the default image.
+    if "ROOT" in configured and (configured["ROOT"].parent / manifest.NAME).exists():
+        return _read(configured["ROOT"].parent, None)
+    folder = _folder_of(DEFAULT_RECIPE, images)
+    installed = [path.parent for path in images[0].glob(f"*/{manifest.NAME}")]
+    if not IN_CHECKOUT and not folder.exists() and len(installed) == 1:
+        return _read(installed[0], installed[0].name)  # the only one that there is
+    return _read(folder, DEFAULT_RECIPE)
+
+
+def _folder_of(recipe: str, images: Sequence[Path]) -> Path:
+    """The first folder of the recipe's image that there is; the first of all if there is none."""
+    folders = [folder / recipe for folder in images]
+    return next((folder for folder in folders if (folder / manifest.NAME).exists()), folders[0])
+
+
+def _configured(path: Path, configured: Mapping[str, Path], described: Manifest) -> Image:
+    kind = described.values["filesystem"]["type"]
+    # The lock server's node and its device belong to GFS with memexp; GFS2 has DLM on every node.
+    needless = set() if kind == "gfs1" else {"CIDEV", "INITRD_MEMEXP"}
+    remarks = [f"{path}: {key}={file}" for key, file in configured.items() if key not in needless]
+    remarks += [
+        f"{path}: {key} is not used, a {kind} root needs none" for key in configured if key in needless
+    ]
+    return Image(
+        described,
+        configured["KERNEL"] if "KERNEL" in configured else described.require_kernel(),
+        configured.get("ROOT", described.root_fs),
+        configured.get("INITRD", described.initrd),
+        tuple(remarks),
+        None if needless else configured.get("CIDEV", described.root_cidev),
+        None if needless else configured.get("INITRD_MEMEXP", described.initrd_memexp),
+    )
+
+
+def _read(folder: Path, recipe: str | None) -> Manifest:
+    try:
+        described = manifest.read(folder)
+    except ManifestError as error:
+        raise UsageError(error.message, hint=_origin(recipe)) from error
+    files = (described.kernel, described.root_fs, described.initrd)
+    for file in (*files, described.root_cidev, described.initrd_memexp):
+        if file is not None and not file.is_file():
+            raise UsageError(
+                f"{file}: is missing, {folder / manifest.NAME} names it",
+                hint=_origin(recipe, file.parent.name),
+            )
+    return described
+
+
+def _origin(recipe: str | None, lacking: str | None = None) -> str:
+    """What to do for an image; *lacking* is the folder of a file that is not there."""
+    if not IN_CHECKOUT:
+        kernel = lacking is not None and lacking.startswith("linux-ssi-")
+        release = str(lacking) if kernel else f"ssiuml-root-{recipe or '...'}"
+        return f"`make install` of {release} with the same PREFIX puts it there; --image DIR takes another"
+    return "./run build-root" if recipe in (None, DEFAULT_RECIPE) else f"./run recipe={recipe} build-root"

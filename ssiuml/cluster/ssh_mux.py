@@ -1,0 +1,168 @@
+"""The door's line in the supervisor: every connection to door-N.sock is a channel with an sshd of its own in
+the guest.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from ssiuml.cluster.frames import CHANNELS, PAYLOAD_BYTES, Frame, FrameReader, Window
+from ssiuml.cluster.serial_lines import Line
+
+log = logging.getLogger(__name__)
+
+# What a client sends faster than the line takes it waits here; then the client has to wait itself.
+_WAITING_BYTES: Final = 1 << 14
+# A client that does not read what the node sends must not hold up the others: it is let go.
+_UNREAD_BYTES: Final = 1 << 23
+# Before the guest's side has begun an SSH client says hardly anything.
+_BACKLOG_BYTES: Final = 1 << 12
+
+
+class DoorLine(Line):
+    """The host's end of the line."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._reader = FrameReader()
+        self._window = Window()
+        self._open: dict[int, DoorClient] = {}
+        self._closing: set[int] = set()  # channels whose sshd has not ended yet
+        self._early: dict[DoorClient, bytes] = {}  # they came before the guest's side
+
+    def data_received(self, data: bytes) -> None:
+        for frame in self._reader.feed(data):
+            match frame.kind:
+                case b"H":
+                    self._begin(frame)
+                case b"A":
+                    self._window.acknowledge(frame)
+                case b"D":
+                    if frame.channel in self._open:
+                        self._open[frame.channel].write(frame.payload)
+                case b"C":
+                    self._closing.discard(frame.channel)
+                    client = self._open.pop(frame.channel, None)
+                    if client is not None:
+                        client.end()
+        self._send()
+
+    def close(self) -> None:
+        self.restart()
+        for client in list(self._early):
+            client.abort()
+        super().close()
+
+    def restart(self) -> None:
+        """The guest's side is gone, and with it all its servers."""
+        self._reader.clear()
+        self._window.close()
+        self._closing.clear()
+        for client in list(self._open.values()):
+            client.abort()
+        self._open.clear()
+
+    def _begin(self, hello: Frame) -> None:
+        for client in list(self._open.values()):
+            client.abort()
+        self._open.clear()
+        self._closing.clear()
+        if self.transport is not None:
+            self.transport.write(self._window.begin(hello))
+        early, self._early = self._early, {}
+        for client, said in early.items():
+            if self.connect(client) and said:
+                self.send(client, said)
+
+    def connect(self, client: "DoorClient") -> bool:
+        """Open a channel for a client; False if there is none left or the node is gone."""
+        if self.transport is None or self.transport.is_closing():
+            return False
+        if not self._window.is_open:
+            self._early[client] = b""
+            return True
+        free = next((n for n in range(1, CHANNELS) if n not in self._open and n not in self._closing), None)
+        if free is None:
+            log.warning("%s: all %d channels are taken", self.name, CHANNELS - 1)
+            return False
+        self._open[free] = client
+        client.channel = free
+        self._window.put(Frame(b"O", free))
+        self._send()
+        return True
+
+    def send(self, client: "DoorClient", data: bytes) -> None:
+        """Pass on what a client says."""
+        if client in self._early:
+            self._early[client] += data
+            if len(self._early[client]) > _BACKLOG_BYTES:
+                client.abort()
+            return
+        if self._open.get(client.channel) is not client:
+            return
+        for start in range(0, len(data), PAYLOAD_BYTES):
+            self._window.put(Frame(b"D", client.channel, data[start : start + PAYLOAD_BYTES]))
+        self._send()
+        if self._window.waiting_bytes > _WAITING_BYTES:
+            client.pause_reading()
+
+    def disconnect(self, client: "DoorClient") -> None:
+        self._early.pop(client, None)
+        if self._open.get(client.channel) is client:
+            del self._open[client.channel]
+            self._closing.add(client.channel)
+            self._window.put(Frame(b"C", client.channel))
+            self._send()
+
+    def _send(self) -> None:
+        data = self._window.take()
+        if data and self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+        if self._window.waiting_bytes <= _WAITING_BYTES // 2:
+            for client in self._open.values():
+                client.resume_reading()
+
+
+class DoorClient(asyncio.Protocol):
+    """A connection to door-N.sock."""
+
+    def __init__(self, door: DoorLine) -> None:
+        self.channel = 0
+        self._door = door
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
+        self._transport = transport
+        if not self._door.connect(self):
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._door.send(self, data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._door.disconnect(self)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > _UNREAD_BYTES:
+            self._transport.abort()
+
+    def end(self) -> None:
+        """The server has ended; what it said is delivered first."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()

@@ -1,0 +1,196 @@
+"""What Debian's mirrors have, without being root: an apt with package lists and trust of its own.
+
+Nothing of the host's package state is read or changed. Signatures are checked against Debian's keyring
+of the host (package debian-archive-keyring) by apt itself.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from ssiuml.debian.deb import Deb, Selection, paragraphs
+from ssiuml.errors import SsiumlError
+from ssiuml.host.atomic import write_text
+from ssiuml.host.run import CommandError, run
+from ssiuml.recipe import PackagesDistribution
+
+KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+TIMEOUT_S: Final = 3600.0
+SNAPSHOT_URL: Final = "http://snapshot.debian.org/archive"
+
+# What apt-get says of a package that the lists do not have (apt-private/private-cacheset.cc).
+_UNKNOWN: Final = re.compile(
+    r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate"
+    r"|Couldn't find any package by (?:glob|regex) '(\S+)')"
+)
+
+
+# What `apt-get --simulate` says of a package that it would install: name, version that is there, new version.
+_CHOSEN: Final = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
+
+
+class NoPackageError(SsiumlError):
+    """Packages do not exist in the distribution; ``names`` has them."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"no such package: {', '.join(names)}")
+        self.names = names
+
+
+class NoVersionError(SsiumlError):
+    """A package does not exist in the version wanted; ``there`` says in which it does."""
+
+    def __init__(self, package: str, version: str, there: str) -> None:
+        super().__init__(f"{package} is not there in version {version}")
+        self.there = there
+
+
+class NetworkError(SsiumlError):
+    """A mirror cannot be reached or does not have what it should."""
+
+
+def archives(distribution: PackagesDistribution) -> list[str]:
+    """The roots of the archives that a distribution comes from: mirror and security mirror, or snapshots."""
+    snapshot, security = distribution.snapshot, distribution.security_mirror
+    if snapshot is None:
+        return [each for each in (distribution.mirror, security) if each is not None]
+    names = ["debian"] if security is None else ["debian", "debian-security"]
+    return [f"{SNAPSHOT_URL}/{name}/{snapshot}" for name in names]
+
+
+def sources_list(distribution: PackagesDistribution) -> str:
+    """The sources.list of a distribution: release, updates and security, or a snapshot of them."""
+    keyring, suite = f"[signed-by={KEYRING}]", distribution.suite
+    components = " ".join(distribution.components)
+    mirror, *security = archives(distribution)
+    lines = [f"deb {keyring} {mirror} {name} {components}" for name in (suite, f"{suite}-updates")]
+    lines += [f"deb {keyring} {each} {suite}-security {components}" for each in security]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """An apt of its own in *folder*, for the packages of *distribution* and one architecture."""
+
+    folder: Path
+    distribution: PackagesDistribution
+    architecture: str = "amd64"
+
+    def update(self) -> None:
+        """Fetch the package lists; NetworkError if a mirror does not answer or cannot be trusted."""
+        self._prepare()
+        try:
+            self._run("apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any")
+        except CommandError as error:
+            raise NetworkError(
+                f"the package lists of {self.distribution.suite} cannot be fetched: {_last_error(error)}",
+                hint=f"is there a network, and is {self.distribution.mirror} the right mirror?",
+            ) from error
+
+    def resolve(self, packages: Iterable[str]) -> Selection:
+        """What has to be installed into an empty system for *packages*, as the lists have it now.
+
+        In two steps, as mmdebstrap does it: what is essential is there before apt chooses the rest.
+        NoPackageError if there is no such package.
+        """
+        suite = self.distribution.suite
+        ours = f"?or(?archive(^{suite}$),?codename(^{suite}$)),?architecture({self.architecture})"
+        first = self._choose(self.folder / "status", f"?narrow({ours},?essential)")
+        there = self.folder / "status-essential"
+        write_text(there, "".join(map(_installed, first)))
+        rest = "?and(?priority(required),?not(?essential))"
+        records = [*first, *self._choose(there, *packages, f"?narrow({ours},{rest})")]
+        return Selection(
+            required=sorted(record["Package"] for record in records if _is_required(record)),
+            packages=dict(sorted((record["Package"], _deb(record)) for record in records)),
+        )
+
+    def find(self, package: str, version: str | None = None) -> Deb:
+        """One package, the newest if no *version* is given, without what it depends on.
+
+        NoPackageError if there is none, NoVersionError if not in that version.
+        """
+        printed = self._run("apt-cache", "madison", package)
+        versions = [line.split("|")[1].strip() for line in printed.splitlines() if line.count("|") == 2]
+        if not versions:
+            raise NoPackageError([package])
+        if version is None:
+            return _deb(next(paragraphs(self._run("apt-cache", "show", "--no-all-versions", package))))
+        if version not in versions:
+            raise NoVersionError(package, version, ", ".join(dict.fromkeys(versions)))
+        return _deb(next(paragraphs(self._run("apt-cache", "show", f"{package}={version}"))))
+
+    def _choose(self, status: Path, *wanted: str) -> list[dict[str, str]]:
+        """The records of what apt would install beside what is in the file *status*."""
+        option = f"Dir::State::status={status}"
+        try:
+            printed = self._run("apt-get", "-q", "install", "--simulate", "-y", "-o", option, *wanted)
+        except CommandError as error:
+            unknown = [next(filter(None, groups)) for groups in _UNKNOWN.findall(error.output)]
+            if unknown:
+                raise NoPackageError(unknown) from error
+            raise NetworkError(f"packages cannot be chosen: {_last_error(error)}") from error
+        versions = dict(_CHOSEN.findall(printed))
+        if not versions:
+            return []
+        shown = self._run("apt-cache", "show", "-o", option, *map("=".join, versions.items()))
+        records = {record["Package"]: record for record in paragraphs(shown)}
+        return [records[name] for name in versions]
+
+    def _run(self, *words: str) -> str:
+        # apt gives up at once when another apt works in its folders; builds of other recipes may.
+        with FileLock(self.folder / ".lock", timeout=TIMEOUT_S):
+            environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+            return run(words, timeout_s=TIMEOUT_S, env=environment)
+
+    def _prepare(self) -> None:
+        for name in ("state/lists/partial", "etc/apt.conf.d", "etc/preferences.d"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / "sources.list", sources_list(self.distribution))
+        write_text(self.folder / "status", "")
+        options = {
+            "Dir::Etc": f"{self.folder}/etc",
+            "Dir::Etc::sourcelist": f"{self.folder}/sources.list",
+            "Dir::State": f"{self.folder}/state",
+            "Dir::State::status": f"{self.folder}/status",
+            "Dir::Cache": str(self.folder),
+            "APT::Architecture": self.architecture,
+            "APT::Architectures": self.architecture,
+            "APT::Install-Recommends": "false",
+            "APT::Sandbox::User": "root",  # the folder is private, the user _apt could not write to it
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+            # A snapshot's lists are past their date by nature; their signatures still count.
+            "Acquire::Check-Valid-Until": "false" if self.distribution.snapshot else "true",
+        }
+        text = "".join(f'{key} "{value}";\n' for key, value in options.items())
+        write_text(self.folder / "apt.conf", text)
+
+
+def _last_error(error: CommandError) -> str:
+    lines = [line[3:] for line in error.output.splitlines() if line.startswith("E: ")]
+    return lines[0] if lines else str(error)
+
+
+def _installed(record: dict[str, str]) -> str:
+    """The record as it is in dpkg's status file once the package is installed."""
+    lines = {"Package": record["Package"], "Status": "install ok installed", **record}
+    return "".join(f"{key}: {value}\n" for key, value in lines.items()) + "\n"
+
+
+def _is_required(record: dict[str, str]) -> bool:
+    return record.get("Priority") == "required" and record.get("Essential") != "yes"
+
+
+def _deb(record: dict[str, str]) -> Deb:
+    return Deb(
+        version=record["Version"],
+        architecture=record["Architecture"],
+        size=int(record["Size"]),
+        sha256=record["SHA256"],
+        file=record["Filename"],
+    )

@@ -1,0 +1,1 @@
+"""File system and pool formats: pure code that knows nothing of recipes, processes or the environment."""

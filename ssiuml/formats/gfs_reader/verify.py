@@ -1,0 +1,263 @@
+"""Checks everything in a file system that has to fit together."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ssiuml.formats.gfs.structures import Flag, Payload, Quota, RindexEntry, State
+from ssiuml.formats.gfs1 import structures as gfs1
+from ssiuml.formats.gfs2 import structures as gfs2
+from ssiuml.formats.gfs_reader.contents import ImageContent, Part, read_contents, walk_blocks
+from ssiuml.formats.gfs_reader.damage import Damaged, Report
+from ssiuml.formats.gfs_reader.filesystem import Filesystem
+from ssiuml.formats.gfs_reader.inodes import Inode, has_headers, read_inode
+from ssiuml.formats.gfs_reader.journals import check_gfs1_journal, check_gfs2_journal, read_jindex
+from ssiuml.formats.gfs_reader.survey import Once, Survey
+from ssiuml.formats.gfs_reader.usage import Usage, read_rindex
+from ssiuml.tree.tree import Kind, Tree
+
+_MAX_INDEX_BYTES: Final = 128 << 20
+_MAX_QUOTA_BYTES: Final = (2 << 32) * Quota.size_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a file system holds, by its bitmaps."""
+
+    inodes: int  # of the tree of files, without the system's
+    blocks: int
+    free_blocks: int
+    journals: int
+
+
+class _Checker:
+    """The visitor that takes all inodes into account."""
+
+    def __init__(self, filesystem: Filesystem, usage: Usage, report: Report) -> None:
+        self._filesystem = filesystem
+        self._usage = usage
+        self._report = report
+        self.payloads: dict[int, int] = {}  # what system files have to have, by address
+
+    def visit(self, inode: Inode) -> None:
+        self._usage.claim_dinode(inode.address, inode.blocks)
+        data = self._usage.metadata if has_headers(self._filesystem, inode) else State.USED
+        last = None
+        try:
+            for part, address, index in walk_blocks(self._filesystem, inode):
+                state = data if part is Part.DATA else self._usage.metadata
+                self._usage.claim(address, state, inode.address, part.value)
+                last = (address, index) if part is Part.DATA else last
+            self._check_slack(inode, last)
+        except Damaged as damage:
+            if inode.kind is Kind.DIRECTORY:
+                raise
+            self._report(damage)
+        self._check_payload(inode)
+
+    def claim(self, address: int, owner: int, structure: str) -> None:
+        self._usage.claim(address, self._usage.metadata, owner, structure)
+
+    def _check_payload(self, inode: Inode) -> None:
+        wanted = self.payloads.get(inode.address, Payload.NONE)
+        if inode.kind is Kind.DIRECTORY and not inode.is_hashed:
+            wanted = Payload.DIRENTS
+        if inode.payload != wanted:
+            self._report(
+                Damaged(
+                    inode.address, "dinode", f"di_payload_format {inode.payload}, should be {int(wanted)}"
+                )
+            )
+        if inode.kind is Kind.DIRECTORY and not inode.flags & Flag.JDATA:
+            self._report(Damaged(inode.address, "dinode", "di_flags of a directory without JDATA"))
+
+    def _check_slack(self, inode: Inode, last: tuple[int, int] | None) -> None:
+        """What lies behind the end of the contents in its block has to be zeros."""
+        size = inode.size_bytes
+        if inode.kind in (Kind.FILE, Kind.SYMLINK) and inode.height == 0:
+            if any(inode.body[size:]):
+                self._report(Damaged(inode.address, "dinode", f"bytes behind its {size} bytes are not zero"))
+        elif last is not None and inode.kind is Kind.FILE:
+            headers = has_headers(self._filesystem, inode)
+            unit = self._filesystem.shape.unit_bytes(headers)
+            address, index = last
+            used = size - index * unit
+            data = self._filesystem.block(address, inode.address, "pointers")
+            if 0 < used < unit and any(data[len(data) - unit + used :]):
+                self._report(
+                    Damaged(
+                        address, "data block", f"bytes behind the end of inode {inode.address} are not zero"
+                    )
+                )
+
+
+def verify(filesystem: Filesystem, report: Report) -> tuple[Verified, Tree]:
+    """Check *filesystem*; all that is wrong goes to *report*. Also returns the tree of its files.
+
+    Bitmaps, counters, link counts, formal inode numbers, directories, attributes, payload formats, bytes
+    behind the end of contents, journals and the system's files. Memory grows with the number of inodes and,
+    a byte each, of the blocks in resource groups that are in use.
+    """
+    superblock = filesystem.superblock
+    multihost = superblock.sb_multihost_format
+    if isinstance(superblock, gfs1.Superblock):
+        _check_multihost(filesystem, multihost, (gfs1.OLD_MULTIHOST_FORMAT, gfs1.MULTIHOST_FORMAT), report)
+        return _verify_gfs1(filesystem, superblock, report)
+    _check_multihost(filesystem, multihost, (gfs2.MULTIHOST_FORMAT,), report)
+    return _verify_gfs2(filesystem, superblock, report)
+
+
+def _check_multihost(filesystem: Filesystem, seen: int, known: Sequence[int], report: Report) -> None:
+    if seen not in known:
+        problem = f"sb_multihost_format {seen} is not {' or '.join(map(str, known))}"
+        report(Damaged(filesystem.superblock_block, "superblock", problem))
+
+
+def _verify_gfs1(
+    filesystem: Filesystem, superblock: gfs1.Superblock, report: Report
+) -> tuple[Verified, Tree]:
+    inums = {
+        "sb_jindex_di": (superblock.sb_jindex_di, Payload.JOURNAL_INDEX),
+        "sb_rindex_di": (superblock.sb_rindex_di, Payload.RESOURCE_INDEX),
+        "sb_quota_di": (superblock.sb_quota_di, Payload.QUOTAS),
+        "sb_license_di": (superblock.sb_license_di, Payload.QUOTAS),
+    }
+    for name, inum in [
+        *((name, inum) for name, (inum, _) in inums.items()),
+        ("sb_root_di", superblock.sb_root_di),
+    ]:
+        if inum.no_formal_ino != inum.no_addr:
+            problem = f"no_formal_ino {inum.no_formal_ino} of {name} is not its address, as in GFS1"
+            report(Damaged(filesystem.superblock_block, "superblock", problem))
+    groups = _index(filesystem, superblock.sb_rindex_di.no_addr, "sb_rindex_di", report)
+    usage = Usage(filesystem, groups, report)
+    checker = _Checker(filesystem, usage, report)
+    checker.payloads = {inum.no_addr: payload for inum, payload in inums.values()}
+    survey = Survey(filesystem, report, checker)
+    found = {name: survey.single(inum.no_addr, name) for name, (inum, _) in inums.items()}
+    tree = survey.walk(filesystem.root, "sb_root_di")
+    journals = []
+    jindex = found["sb_jindex_di"]
+    if jindex is not None:
+        contents = _system_contents(filesystem, jindex, report)
+        journals = read_jindex(filesystem, contents, jindex.address, groups, report)
+        for journal in journals:
+            check_gfs1_journal(filesystem, journal, report)
+    quota = found["sb_quota_di"]
+    if quota is not None:
+        _check_quota(quota.address, quota.size_bytes, report)
+    survey.check_links()
+    total, free, _ = usage.check()
+    return Verified(
+        survey.inodes - sum(each is not None for each in found.values()), total, free, len(journals)
+    ), tree
+
+
+def _verify_gfs2(
+    filesystem: Filesystem, superblock: gfs2.Superblock, report: Report
+) -> tuple[Verified, Tree]:
+    # The index of resource groups is needed before anything can be counted: a first walk only finds it.
+    names = _master_names(filesystem, superblock.sb_master_dir.no_addr)
+    rindex = names.get("rindex", 0)
+    groups = _index(filesystem, rindex, "master directory", report)
+    usage = Usage(filesystem, groups, report)
+    checker = _Checker(filesystem, usage, report)
+    checker.payloads = {rindex: Payload.RESOURCE_INDEX, names.get("quota", 0): Payload.QUOTAS}
+    survey = Survey(filesystem, report, checker)
+    master = survey.walk(superblock.sb_master_dir.no_addr, "sb_master_dir")
+    system = survey.inodes
+    tree = survey.walk(filesystem.root, "sb_root_dir")
+    journals = _check_journals(filesystem, master, report)
+    quota = master.find("quota")
+    if quota is not None and isinstance(quota.content, ImageContent):
+        _check_quota(quota.content.address, quota.content.size_bytes, report)
+    survey.check_links()
+    for name, inum in (("sb_master_dir", superblock.sb_master_dir), ("sb_root_dir", superblock.sb_root_dir)):
+        formal = survey.formal_of(inum.no_addr)
+        if formal is not None and formal != inum.no_formal_ino:
+            problem = f"no_formal_ino {inum.no_formal_ino} of {name} is not the inode's, {formal}"
+            report(Damaged(filesystem.superblock_block, "superblock", problem))
+    counted = usage.check()
+    _check_statfs(filesystem, master, superblock.sb_master_dir.no_addr, counted, report)
+    return Verified(survey.inodes - system, counted[0], counted[1], journals), tree
+
+
+def _index(filesystem: Filesystem, address: int, structure: str, report: Report) -> list[RindexEntry]:
+    """The resource groups, by the index whose inode lies at *address*."""
+    try:
+        inode = read_inode(filesystem, address, filesystem.superblock_block, structure)
+        contents = read_contents(filesystem, inode, _MAX_INDEX_BYTES)
+    except Damaged as damage:
+        report(damage)
+        return []
+    return read_rindex(filesystem, contents, address, report)
+
+
+def _system_contents(filesystem: Filesystem, inode: Inode, report: Report) -> bytes:
+    try:
+        return read_contents(filesystem, inode, _MAX_INDEX_BYTES)
+    except Damaged as damage:
+        report(damage)
+        return b""
+
+
+def _master_names(filesystem: Filesystem, address: int) -> dict[str, int]:
+    """The files in the master directory, by name; damage is reported by the walk that follows."""
+    tree = Survey(filesystem, lambda damage: None, Once(filesystem)).walk(address, "sb_master_dir")
+    return {
+        name: node.content.address
+        for name, node in tree.root.children.items()
+        if isinstance(node.content, ImageContent)
+    }
+
+
+def _check_journals(filesystem: Filesystem, master: Tree, report: Report) -> int:
+    """Check GFS2's journals; return how many there are."""
+    folder = master.find("jindex")
+    names = sorted(folder.children) if folder is not None else []
+    place = filesystem.superblock_block
+    if set(names) != {f"journal{number}" for number in range(len(names))} or not names:
+        report(Damaged(place, "jindex", f"its names are {', '.join(names[:5]) or 'none'}, not journal0, …"))
+    for name in names:
+        content = folder.children[name].content if folder is not None else None
+        if isinstance(content, ImageContent):
+            try:
+                inode = read_inode(filesystem, content.address, place, name)
+                check_gfs2_journal(filesystem, inode, report)
+            except Damaged as damage:
+                report(damage)
+    return len(names)
+
+
+def _check_quota(address: int, size_bytes: int, report: Report) -> None:
+    size = Quota.size_bytes()
+    if size_bytes % size or not 2 * size <= size_bytes <= _MAX_QUOTA_BYTES:
+        report(Damaged(address, "quota", f"{size_bytes} bytes are no records of {size} bytes, two or more"))
+
+
+def _check_statfs(
+    filesystem: Filesystem, master: Tree, place: int, counted: tuple[int, int, int], report: Report
+) -> None:
+    """What statfs tells, with the nodes' changes to it, has to be what the bitmaps tell."""
+    said = [0, 0, 0]
+    per_node = master.find("per_node")
+    nodes = [master.find("statfs")] + [
+        node
+        for name, node in (per_node.children.items() if per_node else ())
+        if name.startswith("statfs_change")
+    ]
+    for node in nodes:
+        if node is None or not isinstance(node.content, ImageContent) or node.size_bytes < 24:
+            report(Damaged(place, "statfs", "is not there, or has not three numbers"))
+            return
+        try:
+            inode = read_inode(filesystem, node.content.address, place, "statfs")
+            values = struct.unpack(">3q", read_contents(filesystem, inode, 1 << 16)[:24])
+        except Damaged as damage:
+            report(damage)
+            return
+        said = [a + b for a, b in zip(said, values, strict=True)]
+    for name, has, wants in zip(("sc_total", "sc_free", "sc_dinodes"), said, counted, strict=True):
+        if has != wants:
+            report(Damaged(place, "statfs", f"{name} {has}, should be {wants}"))

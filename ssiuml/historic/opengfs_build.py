@@ -1,0 +1,81 @@
+"""OpenGFS built from source for User-Mode Linux, its modules and programs as a layer (HOWTO 4.7)."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ssiuml.errors import SsiumlError
+from ssiuml.kernel.toolchain import Toolchain
+from ssiuml.tree.archives import unpack
+from ssiuml.tree.folder import read_folder
+from ssiuml.tree.layer import Layer
+from ssiuml.tree.tree import Tree
+from ssiuml.units import GIB
+
+TIMEOUT_S: Final = 3600.0
+MAX_SOURCE_BYTES: Final = GIB
+MODULES_MK: Final = "make/modules.mk.in"
+INCLUDE: Final = "-I$(KSRC)/arch/um/include"
+
+
+class OpenGfsError(SsiumlError):
+    """A source is not OpenGFS's, or its kernel tree is missing."""
+
+
+@contextmanager
+def opengfs_layer(
+    archive: Path, kernel_tree: Path, work: Path, below: Tree, mtime_ns: int, tools_root: Path | None = None
+) -> Iterator[Layer]:
+    """Build the source in *archive* against the configured kernel source *kernel_tree*, and yield its layer.
+
+    The flags get the directory of User-Mode Linux's headers; then configure, make and make install, as the
+    HOWTO has it. The programs are those of the unpacked root *tools_root*, or of the host. *below* is the
+    tree that the layer will lie on. Contents are there as long as the context.
+    Raises OpenGfsError if something is missing, CommandError, with the last lines, if a program fails.
+    """
+    if not kernel_tree.is_dir():
+        raise OpenGfsError(
+            f"opengfs.kernel_tree: {kernel_tree} is no folder", hint="a configured kernel source"
+        )
+    folder, root = work / "source", work / "root"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        unpack(archive, folder, MAX_SOURCE_BYTES)
+        source = _only_folder(folder, archive)
+        add_include(source / MODULES_MK)
+        script = "configure" if (source / "configure").is_file() else "autogen.sh"
+        root.mkdir()
+        linux = kernel_tree.resolve()
+        tools = Toolchain(tools_root, {"opengfs": source, "linux": linux, "root": root})
+        configure = [f"./{script}", f"--with-linux_srcdir={tools.seen(linux)}"]
+        for words in (configure, ["make"], ["make", "install", f"DESTDIR={tools.seen(root)}"]):
+            tools.run(words, folder=source, timeout_s=TIMEOUT_S)
+        yield read_folder(root, mtime_ns, below)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _only_folder(folder: Path, archive: Path) -> Path:
+    inner = [path for path in folder.iterdir() if path.is_dir()]
+    if len(inner) != 1 or not (inner[0] / MODULES_MK).is_file():
+        raise OpenGfsError(
+            f"{archive}: has no folder with {MODULES_MK} in it", hint="is this OpenGFS's source?"
+        )
+    return inner[0]
+
+
+def add_include(makefile: Path) -> None:
+    """Add User-Mode Linux's headers to INCL_FLAGS (HOWTO 4.7); OpenGfsError if there is no such line."""
+    text = makefile.read_text(errors="surrogateescape")
+    if INCLUDE in text:
+        return
+    changed, count = re.subn(
+        r"^(INCL_FLAGS\s*[:+]?=.*?)(\\?)$", rf"\1 {INCLUDE} \2", text, count=1, flags=re.M
+    )
+    if not count:
+        raise OpenGfsError(f"{makefile}: has no line INCL_FLAGS = …, which {INCLUDE} belongs to")
+    makefile.write_text(re.sub(r" +$", "", changed, flags=re.M), errors="surrogateescape")

@@ -1,0 +1,1 @@
+"""This machine: programs, files, devices, the cache, the session, digests, progress."""

@@ -1,0 +1,158 @@
+"""The cache: results that take long, kept by what they were made from, shared by recipes and builds.
+
+An entry is a file and beside it a JSON file with its SHA-256 and facts; the JSON file goes last, so
+an entry without it does not count. A lock for each entry keeps two builds from making it twice.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ssiuml.errors import SsiumlError
+from ssiuml.host.atomic import write_text
+from ssiuml.host.code import code_digest
+from ssiuml.host.digests import Values, digest_of, file_sha256, merged
+from ssiuml.host.progress import say
+
+# A base can take minutes on a slow line, a kernel hours on a slow machine; another build may be at it.
+LOCK_TIMEOUT_S = 5 * 3600.0
+
+
+class CacheError(SsiumlError):
+    """An entry is damaged, or another process holds it for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the cache and what is known of it."""
+
+    path: Path
+    sha256: str
+    facts: Values
+
+    def verify(self) -> None:
+        """Hold the file against its digest; CacheError, and the entry is removed, if it differs."""
+        if not self.path.is_file() or file_sha256(self.path) != self.sha256:
+            _facts_of(self.path).unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+            raise CacheError(
+                f"{self.path}: this cache entry was damaged (its SHA-256 is no longer {self.sha256})",
+                hint="it has been removed; the same command again makes it anew",
+            )
+
+    def remove(self) -> None:
+        """Remove it from the cache, once nobody makes it."""
+        if self.path.parent.is_dir():
+            with locked(self.path):
+                _facts_of(self.path).unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
+
+    def as_values(self) -> dict[str, Any]:
+        """For a stamp; entry_of gives the entry back."""
+        return {"path": str(self.path), "sha256": self.sha256, "facts": dict(self.facts)}
+
+
+def entry_of(values: Values) -> Entry:
+    return Entry(Path(values["path"]), values["sha256"], values["facts"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What an entry was made from, and so what it is kept under.
+
+    *kind* is its folder in the cache. *inputs* decide its bytes, and so does the code of *module*, the module
+    that makes it, with all that this imports. *suffix* ends the file's name.
+    """
+
+    kind: str
+    inputs: Values
+    suffix: str
+    module: str
+
+    def values(self) -> Values:
+        """All that decides the bytes. Raises ValueError if *inputs* have an entry ``code``."""
+        return merged(self.inputs, {"code": code_digest(self.module)})
+
+    def digest(self) -> str:
+        return digest_of(self.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The cache in the folder *root* (see ssiuml.host.places.cache_root)."""
+
+    root: Path
+
+    def get_or_make(self, key: Key, make: Callable[[Path], Values]) -> Entry:
+        """Return the entry of *key*, made by ``make(path)`` if it is not there.
+
+        *make* writes the file at the path it is given, under its final name only when whole, and returns
+        facts about it. An entry whose bytes do not fit its digest any more is made again.
+        """
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(path):
+            entry = self._read(path)
+            if entry is not None:
+                try:
+                    entry.verify()
+                except CacheError as error:
+                    say(str(error.message) + "; it is made again")
+                else:
+                    return entry
+            facts = make(path)
+            sha256 = file_sha256(path)
+            values = {"sha256": sha256, "facts": facts, "inputs": key.values()}
+            write_text(_facts_of(path), json.dumps(values, indent=2, sort_keys=True) + "\n")
+            return Entry(path, sha256, facts)
+
+    def path(self, key: Key) -> Path:
+        """Where the entry of *key* lies, made or not."""
+        return self.root / key.kind / f"{key.digest()[:24]}{key.suffix}"
+
+    def has(self, key: Key) -> bool:
+        """Whether the entry was made; its bytes are not looked at."""
+        path = self.path(key)
+        return path.is_file() and self._read(path) is not None
+
+    def remove(self, key: Key) -> None:
+        """Remove an entry, if it is there."""
+        Entry(self.path(key), "", {}).remove()
+
+    @staticmethod
+    def _read(path: Path) -> Entry | None:
+        try:
+            values = json.loads(_facts_of(path).read_text(encoding="utf-8"))
+            return Entry(path, values["sha256"], values["facts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other builds from making the file *path*; CacheError if one is at it for too long."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"{path.name}: is being made already, waiting for that")
+        try:
+            lock.acquire(timeout=LOCK_TIMEOUT_S)
+        except Timeout:
+            raise CacheError(
+                f"{path}: another build has been making this cache entry for {LOCK_TIMEOUT_S:.0f} s",
+                hint="stop that build, then the same command again goes on from here",
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _facts_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")

@@ -1,0 +1,109 @@
+"""Which source files of this package make a result, and a digest over them.
+
+A step's result stands only as long as the code that made it. That code is found by following imports from the
+modules that do the work, so no list of modules has to be kept by hand.
+"""
+
+import functools
+import sys
+from pathlib import Path
+from typing import Final
+
+import grimp
+
+from ssiuml.host.digests import digest_of, file_sha256
+
+PACKAGE: Final = __name__.partition(".")[0]
+
+
+@functools.cache
+def import_graph() -> grimp.ImportGraph:
+    """The imports of the whole package, those inside functions included.
+
+    Imports for type checkers alone are left out: they do not run. A package from elsewhere is one node.
+    """
+    # Without cache_dir=None grimp leaves a folder in the working directory; reading all takes 50 ms.
+    return grimp.build_graph(
+        PACKAGE, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
+
+
+def imported_by(*modules: str) -> set[str]:
+    """The modules of this package that *modules* import, directly or not.
+
+    Themselves and the packages above are among them. Modules outside the package are ignored. Raises
+    ValueError for a module of this package that does not exist.
+    """
+    graph = import_graph()
+    found: set[str] = set()
+    todo = [name for name in modules if _is_ours(name)]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        if name not in graph.modules:
+            raise ValueError(f"{name}: there is no such module in {_folder().parent}")
+        found.add(name)
+        above, _, _ = name.rpartition(".")
+        todo.extend([above] if above else [])
+        todo.extend(each for each in graph.find_modules_directly_imported_by(name) if _is_ours(each))
+    return found
+
+
+def code_of(*modules: str) -> dict[str, str]:
+    """SHA-256 of each file that *modules* need, by its path in the checkout: ``ssiuml/host/run.py``.
+
+    These are the files of ``imported_by``, and the data files that lie beside them in a package of their own.
+    Modules outside the package give no files.
+    """
+    root = _folder().parent
+    return {name: _sha256(root / name) for name in _files(modules)}
+
+
+def code_digest(*modules: str) -> str:
+    """Hexadecimal digest over ``code_of``."""
+    return digest_of(code_of(*modules))
+
+
+def foreign_packages(*modules: str) -> dict[str, set[str]]:
+    """Which packages of others *modules* import, directly or not, and which modules import each.
+
+    The standard library is left out.
+    """
+    graph, found = import_graph(), dict[str, set[str]]()
+    for importer in imported_by(*modules):
+        for name in graph.find_modules_directly_imported_by(importer):
+            if not _is_ours(name) and name not in sys.stdlib_module_names:
+                found.setdefault(name, set()).add(importer)
+    return found
+
+
+def _source_file(module: str) -> Path:
+    path = _folder().parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@functools.cache
+def _files(modules: tuple[str, ...]) -> list[str]:
+    """The paths of ``code_of``, sorted."""
+    found = {_source_file(name) for name in imported_by(*modules)}
+    for path in [path for path in found if path.name == "__init__.py"]:
+        found |= {each for each in path.parent.iterdir() if _is_data(each)}
+    return sorted(str(path.relative_to(_folder().parent)) for path in found)
+
+
+def _is_data(path: Path) -> bool:
+    return path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith(".")
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == PACKAGE
+
+
+def _folder() -> Path:
+    return Path(__file__).parents[1]
+
+
+@functools.cache
+def _sha256(path: Path) -> str:
+    return file_sha256(path)

@@ -1,0 +1,1 @@
+"""Root images: mkfs, the root file system with the tree in it, fsck, pools."""

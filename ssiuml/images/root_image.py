@@ -1,0 +1,196 @@
+"""The root image: a file system with the tree in it, checked (HOWTO 5.2).
+
+Two ways lead there: the direct one writes the file system, the other has a kernel fill a formatted image.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from ssiuml.errors import RecipeError, SsiumlError
+from ssiuml.formats.gfs.space import NoSpaceError
+from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES
+from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, Superblock
+from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
+from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.writer import Settings, write_image
+from ssiuml.formats.gfs_reader.damage import Damaged
+from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.filesystem import read_filesystem
+from ssiuml.formats.gfs_reader.verify import verify
+from ssiuml.formats.pool.assembly import Pool
+from ssiuml.formats.pool.label import RESERVED_BYTES
+from ssiuml.host import files
+from ssiuml.host.atomic import replacing
+from ssiuml.host.progress import stages
+from ssiuml.host.scratch import scratch_folder
+from ssiuml.images import fsck, gfs2_tools
+from ssiuml.images.appliance import Filled
+from ssiuml.images.mkfs import Common, Gfs1Choice, make_filesystem
+from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe
+from ssiuml.tree.compare import Census, differences, take_census
+from ssiuml.tree.tree import Tree
+from ssiuml.units import MIB, format_size
+
+# Puts a tree into a formatted image and says what is in it then: the appliance.
+Filler = Callable[[Path, Tree], Filled]
+
+
+NS: Final = 1_000_000_000
+
+
+class Gfs1Error(SsiumlError):
+    """A GFS1 file system that we have written is not clean."""
+
+
+def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int) -> Filled:
+    """Write the image *target* with *tree* in it, clean for fsck.gfs2.
+
+    *time_ns* is that of the file system's own files. The figures returned are those of the tree; nothing is
+    read back. Raises RecipeError, with the size needed, if the tree does not fit, SpaceError if the disk is
+    too full, and what write_image raises; *target* then stays as it was.
+    """
+    settings = _settings(loaded, time_ns)
+    expected = take_census(tree)
+    # Every inode has a block, and a partial one at its end; nodes keep their quota changes in files.
+    blocks = 2 * expected.inodes * settings.geometry.block_size
+    room = (
+        expected.content_bytes
+        + expected.xattr_bytes
+        + blocks
+        + QUOTA_CHANGE_BYTES * settings.geometry.journals
+    )
+    files.require_space(target.parent, room, "the root image")
+    with stages("copy-root") as show, replacing(target) as part:
+        show("writing")
+        try:
+            write_image(part, tree, settings)
+        except NoSpaceError as error:
+            raise _too_small(loaded, error.least_bytes) from error
+        show("checking")
+        gfs2_tools.check_image(part)
+        show("done")
+    return _filled(expected)
+
+
+def filled_with(tree: Tree) -> Filled:
+    """The figures of an image with *tree* in it."""
+    return _filled(take_census(tree))
+
+
+def _filled(expected: Census) -> Filled:
+    return Filled(len(expected.facts), expected.inodes, expected.content_bytes, expected.digest())
+
+
+def write_into_pool(
+    loaded: LoadedRecipe, chosen: Gfs1Filesystem, tree: Tree, target: Pool, time_ns: int, step: str
+) -> None:
+    """Make a GFS1 file system with *tree* in it on the pool *target*, and read it once to check it.
+
+    *time_ns* is that of the file system's own files, *step* what progress is told for. Raises RecipeError,
+    with the size needed, if the tree does not fit, Gfs1Error if the reader finds anything wrong, and what
+    make_filesystem raises.
+    """
+    choice = Gfs1Choice(
+        Common(
+            lock_protocol=chosen.lock_protocol,
+            lock_table=chosen.lock_table,
+            time_s=time_ns // NS,
+            journals=chosen.journals,
+            journal_mib=chosen.journal_mib,
+            block_size=chosen.block_size,
+        ),
+        expert=True,  # a recipe has limits of its own
+        fs_format=chosen.fs_format,
+        multihost_format=chosen.multihost_format,
+    )
+    with stages(step) as show:
+        show("writing")
+        try:
+            make_filesystem(target, choice, tree)
+        except NoSpaceError as error:
+            raise _too_small(loaded, error.least_bytes) from error
+        show("checking")
+        damages: list[Damaged] = []
+        with opened(target) as source:
+            verify(read_filesystem(source), damages.append)
+        if damages:
+            raise Gfs1Error(f"/dev/pool/{target.name}: is not a clean GFS1 file system: {damages[0]}")
+        show("done")
+
+
+def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
+    """Check a GFS1 root in its pool: with *tree* by our reader, by gfs2_convert and fsck.gfs2 on a copy.
+
+    The copy lies below *work*. Raises Gfs1Error if the image holds something else than *tree* (in whole
+    seconds, which is all that GFS1 has), DamagedError if the converted copy is not clean.
+    """
+    with stages("check") as show, scratch_folder(work, "check") as scratch:
+        show("reading the root")
+        damages: list[Damaged] = []
+        with opened(root_fs) as source:
+            _, seen = verify(read_filesystem(source), damages.append)
+            told = [str(damage) for damage in damages]
+            told += differences(take_census(tree).in_whole_seconds(), take_census(seen))
+        if told:
+            raise Gfs1Error(f"{root_fs}: {told[0]}" + (f", and {len(told) - 1} more" if told[1:] else ""))
+        show("converting a copy to GFS2")
+        copy = scratch / "root_fs"
+        files.copy_from(root_fs, RESERVED_BYTES, copy)
+        _set_formats(copy)
+        fsck.convert(copy)
+        show("the root holds the tree, and gfs2_convert and fsck.gfs2 find it sound")
+
+
+def _set_formats(copy: Path) -> None:
+    """Give a copy the format numbers that gfs2_convert knows; a recipe may have the image tell others."""
+    with copy.open("r+b") as stream:
+        stream.seek(SUPERBLOCK_BYTES)
+        superblock = Superblock.unpack(stream.read(Superblock.size_bytes()))
+        known = replace(superblock, sb_fs_format=FORMAT, sb_multihost_format=MULTIHOST_FORMAT)
+        stream.seek(SUPERBLOCK_BYTES)
+        stream.write(known.pack())
+
+
+def _settings(loaded: LoadedRecipe, time_ns: int) -> Settings:
+    chosen = loaded.recipe.gfs2
+    geometry = Geometry(
+        loaded.recipe.sizes.root_fs_bytes, chosen.block_size, chosen.journals, chosen.journal_size_bytes
+    )
+    return Settings(
+        geometry=geometry,
+        lock_protocol=chosen.lock_protocol,
+        lock_table=chosen.lock_table,
+        choices=Choices(time_ns=time_ns),
+    )
+
+
+def write_by_filling(loaded: LoadedRecipe, formatted: Path, tree: Tree, target: Path, fill: Filler) -> Filled:
+    """Write the image *target*: a copy of *formatted* with *tree* in it, clean for fsck.gfs2.
+
+    Raises RecipeError, with the size needed, if the tree does not fit, SpaceError if the disk is too full,
+    and what *fill* raises; *target* then stays as it was.
+    """
+    settings, size = loaded.recipe.gfs2, loaded.recipe.sizes.root_fs_bytes
+    needed = gfs2_tools.needed_bytes(tree, settings)
+    if needed > size:
+        raise _too_small(loaded, needed)
+    # The image, the tree as an archive and the archive that comes back.
+    files.require_space(target.parent, 3 * needed, "the root image")
+    with replacing(target) as part:
+        files.copy(formatted, part)
+        filled = fill(part, tree)
+        gfs2_tools.check_image(part)
+    return filled
+
+
+def _too_small(loaded: LoadedRecipe, needed_bytes: int) -> RecipeError:
+    settings, size = loaded.recipe.filesystem, loaded.recipe.sizes.root_fs_bytes
+    journals = f"{settings.journals} journals of {format_size(settings.journal_size_bytes)}"
+    return loaded.error(
+        ("sizes", "root_fs"),
+        f"{format_size(size)} is too small for {journals} and the files, "
+        f"about {format_size(needed_bytes)} are needed",
+        f"set sizes.root_fs: {(needed_bytes + MIB - 1) // MIB} MiB or more",
+    )

@@ -1,0 +1,156 @@
+"""Where a new file system goes: a file, a block device, or a pool of several of them.
+
+It is written into a *draft*, a new sparse file, and put in place when it is whole. Where the target is one
+file, the draft takes its name; to devices and to the files of a larger pool it is copied, the block with the
+superblock last, so that what is half-written is no file system.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from ssiuml.errors import UsageError
+from ssiuml.formats.gfs.structures import BLOCK_SIZES, SUPERBLOCK_BYTES
+from ssiuml.formats.pool.assembly import Pool
+from ssiuml.formats.pool.label import RESERVED_BYTES, read_label
+from ssiuml.formats.pool.mapping import SECTOR_BYTES, Piece
+from ssiuml.host.atomic import replacing
+from ssiuml.host.devices import Device, DeviceError, open_device
+from ssiuml.host.files import data_ranges
+
+BLKZEROOUT: Final = 0x127F  # linux/fs.h
+_SUPERBLOCK_SECTORS: Final = BLOCK_SIZES[-1] // SECTOR_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Where to write: the file system begins at *start_bytes* of *path*, nothing but holes from there on.
+
+    The file may have no name; *path* then leads to it only while it is open here.
+    """
+
+    path: Path
+    start_bytes: int
+    size_bytes: int
+
+
+class _Map(Protocol):
+    def pieces(self, sector: int, count: int) -> Iterator[Piece]: ...
+
+
+class _Whole:
+    """A single device from its first sector on."""
+
+    def pieces(self, sector: int, count: int) -> Iterator[Piece]:
+        yield Piece(0, sector, count)
+
+
+@contextmanager
+def drafting(target: Path | Pool) -> Iterator[Draft]:
+    """Yield a draft for *target*; without an exception it is put in place, else *target* stays as it was.
+
+    Raises UsageError if the target is not there, DeviceError if it cannot be written or is in use. Block
+    devices are the exception to "as it was": they are overwritten once the draft is whole, and an error then
+    leaves them without a file system.
+    """
+    paths = target.paths if isinstance(target, Pool) else [target]
+    names = ", ".join(str(path) for path in paths)
+    place, way_out = names, "it stays as it was; make room, or choose another place"
+    try:
+        with ExitStack() as stack:
+            devices = [stack.enter_context(open_device(path, write=True)) for path in paths]
+            if isinstance(target, Pool):
+                _check_labels(target, devices)
+            size = target.size_bytes if isinstance(target, Pool) else devices[0].size_bytes
+            start = RESERVED_BYTES if isinstance(target, Pool) else 0
+            if len(devices) == 1 and not devices[0].is_block:
+                with _replaced(devices[0], start) as part:
+                    yield Draft(part, start, size)
+                return
+            has_block = any(device.is_block for device in devices)
+            folder = tempfile.gettempdir() if has_block else str(paths[0].parent)
+            place = f"{names}, drafted in {folder}"
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.truncate(size)
+                yield Draft(Path(f"/proc/self/fd/{file.fileno()}"), 0, size)
+                place = names
+                if has_block:
+                    way_out = "what was there is lost, and there is no file system on it now"
+                layout = target.map if isinstance(target, Pool) else _Whole()
+                _put_in_place(file.fileno(), size, layout, devices, start)
+    except OSError as error:
+        # Not about what the file system is filled with: that is a TreeError (ssiuml.formats.gfs.contents).
+        raise DeviceError(f"{place}: cannot be written: {error.strerror}", hint=way_out) from error
+
+
+def _check_labels(pool: Pool, devices: Sequence[Device]) -> None:
+    for device in devices:
+        label = read_label(device.read(0, SECTOR_BYTES))
+        if label is None or (label.name, label.pl_pool_id) != (pool.name, pool.pool_id):
+            raise UsageError(
+                f"{device.path}: is no longer a device of the pool {pool.name}", hint="call passemble again"
+            )
+
+
+@contextmanager
+def _replaced(device: Device, start_bytes: int) -> Iterator[Path]:
+    """Yield a file as long as *device* that takes its place, name, mode and owner, with its first bytes."""
+    real = device.path.resolve()
+    state = os.fstat(device.fd)
+    with replacing(real) as part:
+        part.touch(0o600)  # nobody who may not read the target reads what it is filled with
+        with part.open("r+b") as stream:
+            stream.write(device.read(0, start_bytes))
+            stream.truncate(device.size_bytes)
+        yield part
+        part.chmod(state.st_mode & 0o7777)
+        if (state.st_uid, state.st_gid) != (os.geteuid(), os.getegid()):
+            shutil.chown(part, state.st_uid, state.st_gid)
+
+
+def _put_in_place(draft: int, size_bytes: int, layout: _Map, devices: Sequence[Device], start: int) -> None:
+    """Copy the draft to *devices*, files by way of new ones; bytes before *start* of each stay."""
+    with ExitStack() as stack:
+        targets = []
+        for device in devices:
+            if device.is_block:
+                _zero_out(device, start)
+                targets.append(device.fd)
+            else:
+                part = stack.enter_context(_replaced(device, start))
+                targets.append(stack.enter_context(part.open("r+b")).fileno())
+        sectors = size_bytes // SECTOR_BYTES
+        first = SUPERBLOCK_BYTES // SECTOR_BYTES
+        behind = first + _SUPERBLOCK_SECTORS
+        for low, high in ((0, min(first, sectors)), (behind, sectors), (first, min(behind, sectors))):
+            for begin, end in data_ranges(draft, low * SECTOR_BYTES, high * SECTOR_BYTES):
+                source = begin
+                for piece in layout.pieces(begin // SECTOR_BYTES, (end - begin) // SECTOR_BYTES):
+                    length = piece.count * SECTOR_BYTES
+                    _copy(draft, source, targets[piece.device], piece.sector * SECTOR_BYTES, length)
+                    source += length
+            for fd in targets:
+                os.fsync(fd)
+
+
+def _copy(source: int, offset: int, target: int, position: int, size_bytes: int) -> None:
+    os.lseek(target, position, os.SEEK_SET)
+    while size_bytes:
+        copied = os.sendfile(target, source, offset, size_bytes)
+        if not copied:
+            raise OSError(errno.EIO, "the draft became shorter while it was copied")
+        offset, size_bytes = offset + copied, size_bytes - copied
+
+
+def _zero_out(device: Device, start_bytes: int) -> None:
+    """Make a block device read as zeros from *start_bytes* on; the draft's holes are then zeros there too."""
+    length = (device.size_bytes - start_bytes) // SECTOR_BYTES * SECTOR_BYTES
+    fcntl.ioctl(device.fd, BLKZEROOUT, struct.pack("=QQ", start_bytes, length))

@@ -1,0 +1,227 @@
+"""The steps of a GFS1 root in pools: ptool, passemble, gfsconf, mkfs (HOWTO 5.2).
+
+Each is done by our own code, or by a program of the host's OpenGFS on loop devices.
+"""
+
+import hashlib
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, changing_state, find_label, lock_file
+from ssiuml.formats.pool.config import load_config
+from ssiuml.formats.pool.label import RESERVED_BYTES
+from ssiuml.historic import opengfs
+from ssiuml.historic.lock_table import load_lock_table, write_lock_table
+from ssiuml.historic.opengfs import OpenGfs, call
+from ssiuml.host import files as sparse
+from ssiuml.host.atomic import replacing
+from ssiuml.host.digests import Values
+from ssiuml.host.scratch import scratch_folder
+from ssiuml.images import root_image
+from ssiuml.images.pools import label_devices
+from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
+from ssiuml.pipeline.graph import StepGraph
+from ssiuml.recipe import Gfs1Filesystem, Tools
+from ssiuml.tree.layer import write_tree
+from ssiuml.tree.tree import Meta, Tree
+
+
+def add_steps(graph: StepGraph, chosen: Gfs1Filesystem) -> None:
+    """Add ptool, passemble, gfsconf and mkfs."""
+    plan, work = graph.plan, PoolSteps(graph, chosen)
+    tools = graph.recipe.tools
+
+    def made_by(name: str) -> Callable[[], Values]:
+        return lambda: {"by": tools.host_path(name) or "builtin"}
+
+    labelled = [plan.labelled_root, plan.labelled_cidev]
+    graph.add("ptool", ["sparse", "cluster-config"], made_by("ptool"), work.ptool, *labelled)
+    graph.add("passemble", ["ptool"], made_by("passemble"), work.passemble, plan.pools)
+    graph.add(
+        "gfsconf", ["ptool", "passemble", "cluster-config"], made_by("gfsconf"), work.gfsconf, plan.root_cidev
+    )
+    after = ["ptool", "passemble", "gfsconf"] if tools.host_path("mkfs_gfs") else ["ptool", "passemble"]
+    graph.add("mkfs", after, lambda: root_inputs(graph), work.mkfs, plan.formatted)
+
+
+def root_inputs(graph: StepGraph) -> Values:
+    """What decides a root image besides the tree in it."""
+    recipe = graph.recipe
+    return {
+        "by": recipe.tools.host_path("mkfs_gfs") or "builtin",
+        "filesystem": recipe.filesystem.model_dump(mode="json"),
+        "size_bytes": recipe.sizes.root_fs_bytes,
+        "time_ns": graph.plan.mtime_ns,
+    }
+
+
+def host_tools(tools: Tools) -> OpenGfs:
+    """The host's programs that a recipe names."""
+    paths = {name: tools.host_path(name) for name in type(tools).model_fields}
+    return OpenGfs(programs={name: path for name, path in paths.items() if path is not None})
+
+
+class PoolSteps:
+    """What the steps do; each leaves its images under names of its own."""
+
+    def __init__(self, graph: StepGraph, chosen: Gfs1Filesystem) -> None:
+        self.plan = graph.plan
+        self.recipe = graph.recipe
+        self.chosen = chosen
+        self.host = host_tools(graph.recipe.tools)
+
+    def devices(self, root: Path, cidev: Path) -> dict[str, Path]:
+        """The images by what the pools' configuration files call their devices, in the HOWTO's order."""
+        return {self.chosen.pools.cidev.device: cidev, self.chosen.pools.root.device: root}
+
+    def ptool(self) -> Values:
+        plan = self.plan
+        with replacing(plan.labelled_cidev) as cidev, replacing(plan.labelled_root) as root:
+            sparse.copy(plan.blank_cidev, cidev)
+            sparse.copy(plan.blank, root)
+            files = self.devices(root, cidev)
+            configs = [plan.config / name for name in (CIDEV_CONFIG, ROOT_CONFIG)]
+            if "ptool" in self.host.programs:
+                with self.host.attached(files):
+                    for path in configs:
+                        call(self.host.ptool(path))
+            else:
+                for path in configs:
+                    config = load_config(path)
+                    label_devices(config, {one.name: files[one.name] for one in config.devices}, force=False)
+        # What comes after is made from the labels.
+        return {path.name: _label_sha256(path) for path in (plan.labelled_root, plan.labelled_cidev)}
+
+    def passemble(self) -> Values:
+        plan = self.plan
+        files = self.devices(plan.labelled_root, plan.labelled_cidev)
+        if "passemble" in self.host.programs:
+            with self.host.assembled(files):
+                pass
+        plan.pools.unlink(missing_ok=True)
+        found = by_pool((path, find_label(path)) for path in files.values())
+        with changing_state(plan.pools) as state:
+            state.devices.update({name: str(path) for name, path in files.items()})
+            for name, members in found.items():
+                state.pools[name] = assemble(name, members)
+        # One build of a recipe runs at a time: nobody waits for this lock.
+        lock_file(plan.pools).unlink(missing_ok=True)
+        return {name: {"offset_bytes": RESERVED_BYTES} for name in found}
+
+    def gfsconf(self) -> Values:
+        plan = self.plan
+        config = plan.config / LOCK_TABLE
+        table = load_lock_table(config)
+        with replacing(plan.root_cidev) as part:
+            sparse.copy(plan.labelled_cidev, part)
+            if "gfsconf" not in self.host.programs:
+                write_lock_table(self.pool(self.chosen.pools.cidev.name, part), table)
+            elif "passemble" in self.host.programs:
+                with self.host.assembled(self.devices(plan.labelled_root, part)):
+                    call(self.host.gfsconf(config))
+            else:
+                self._gfsconf_on_a_file(config, part)
+        return {"by": self.host.programs.get("gfsconf", "builtin")}
+
+    def _gfsconf_on_a_file(self, config: Path, cidev: Path) -> None:
+        """Have the host's gfsconf write into a file that has the pool's data space and nothing else."""
+        with scratch_folder(self.plan.places.work, "gfsconf") as scratch:
+            space, changed = scratch / "cidev", scratch / config.name
+            space.touch()
+            with space.open("r+b") as stream:
+                stream.truncate(cidev.stat().st_size - RESERVED_BYTES)
+            lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+            text = "".join(f"cidev:\t\t{space}\n" if line.startswith("cidev:") else line for line in lines)
+            changed.write_text(text, encoding="utf-8")
+            call(self.host.gfsconf(changed))
+            with cidev.open("r+b") as target, space.open("rb") as source:
+                target.seek(RESERVED_BYTES)
+                shutil.copyfileobj(source, target)
+
+    def mkfs(self) -> Values:
+        empty = Tree(Meta(mode=0o755, mtime_ns=self.plan.mtime_ns))
+        self.write_root(empty, self.plan.formatted, "mkfs")
+        return {}
+
+    def write_root(self, contents: Tree, target: Path, step: str) -> None:
+        """Write the root image *target*: the labelled pool, a file system on it and *contents* in that."""
+        plan = self.plan
+        with replacing(target) as part:
+            sparse.copy(plan.labelled_root, part)
+            if "mkfs_gfs" in self.host.programs:
+                self._fill_by_opengfs(contents, part)
+            else:
+                root = self.pool(self.chosen.pools.root.name, part)
+                root_image.write_into_pool(plan.loaded, self.chosen, contents, root, plan.mtime_ns, step)
+
+    def _fill_by_opengfs(self, contents: Tree, root: Path) -> None:
+        pools, plan = self.chosen.pools, self.plan
+        node = str(self.recipe.cluster.address_of(1))
+        with (
+            scratch_folder(plan.places.work, "root") as scratch,
+            self.host.assembled(self.devices(root, plan.root_cidev)),
+        ):
+            folder, archive = scratch / "mnt", scratch / "tree.tar"
+            folder.mkdir()
+            write_tree(archive, contents)
+            call(_mkfs_words(self.host, self.chosen))
+            with self.host.mounted(pools.root.path, folder, node):
+                call(_unpack_words(archive, folder))
+
+    def pool(self, name: str, image: Path) -> Pool:
+        """The pool *name* on its only device."""
+        return assemble(name, [(image, find_label(image))])
+
+
+def _label_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.sha256(stream.read(RESERVED_BYTES)).hexdigest()
+
+
+def command_lines(graph: StepGraph) -> list[str]:
+    """The command lines of the host's OpenGFS that the recipe asks for, in the order of the HOWTO."""
+    chosen, plan = graph.recipe.filesystem, graph.plan
+    host = host_tools(graph.recipe.tools)
+    if not isinstance(chosen, Gfs1Filesystem) or not host.programs:
+        return []
+    devices = PoolSteps(graph, chosen).devices(plan.root_fs, plan.root_cidev)
+    assembled = "passemble" in host.programs
+    lines = []
+    if assembled or "ptool" in host.programs:
+        lines += [host.losetup(device, path) for device, path in devices.items()]
+    if "ptool" in host.programs:
+        lines += [host.ptool(plan.config / name) for name in (CIDEV_CONFIG, ROOT_CONFIG)]
+    if assembled:
+        lines.append(host.passemble())
+    if "gfsconf" in host.programs:
+        lines.append(host.gfsconf(plan.config / LOCK_TABLE))
+    if "mkfs_gfs" in host.programs:
+        address = str(graph.recipe.cluster.address_of(1))
+        device = chosen.pools.root.path
+        lines += [
+            _mkfs_words(host, chosen),
+            host.mount(device, "/mnt", address),
+            _unpack_words("TREE.tar", "/mnt"),
+            host.umount("/mnt"),
+        ]
+    if assembled:
+        lines.append(host.passemble_remove())
+    if assembled or "ptool" in host.programs:
+        lines += [host.losetup_remove(device) for device in reversed(devices)]
+    return [shlex.join(words) for words in lines]
+
+
+def _mkfs_words(host: OpenGfs, chosen: Gfs1Filesystem) -> opengfs.Words:
+    return host.mkfs_gfs(
+        protocol=chosen.lock_protocol,
+        table=chosen.lock_table,
+        journals=chosen.journals,
+        journal_mib=chosen.journal_mib,
+        device=chosen.pools.root.path,
+    )
+
+
+def _unpack_words(archive: Path | str, folder: Path | str) -> opengfs.Words:
+    return ["tar", "-xpf", str(archive), "--numeric-owner", "--xattrs", "-C", str(folder)]

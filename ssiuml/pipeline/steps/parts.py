@@ -1,0 +1,115 @@
+"""What a release consists of, for its bills of materials."""
+
+from pathlib import Path
+
+from packageurl import PackageURL
+
+from ssiuml.host.digests import file_sha256
+from ssiuml.kernel.patches import read_series
+from ssiuml.pipeline.graph import StepGraph
+from ssiuml.pipeline.steps.kernel import kernel_version
+from ssiuml.recipe import PackageKernel, PackagesDistribution, ReleaseKernel, SourceKernel
+from ssiuml.release.part import Part
+from ssiuml.release.vendored import Wheel
+from ssiuml.tree.tree import Tree
+
+
+def own_part(version: str) -> Part:
+    """This project."""
+    return Part(
+        name="ssiuml",
+        version=version,
+        url=PackageURL("generic", None, "ssiuml", version).to_string(),
+        kind="application",
+        licences=["GPL-2.0-or-later"],
+    )
+
+
+def whole_part(name: str, version: str, kind: str) -> Part:
+    """A tarball as a whole; *kind* is one of CycloneDX's component types."""
+    return Part(name=name, version=version, url=PackageURL("generic", None, name).to_string(), kind=kind)
+
+
+def root_parts(graph: StepGraph, tree: Tree) -> list[Part]:
+    """The packages of the root, or the sources that it was made from, and its kernel."""
+    # Late: it takes longer to import than many a task to run.
+    from ssiuml.release.packages import debian_parts
+
+    distribution = graph.recipe.distribution
+    if isinstance(distribution, PackagesDistribution):
+        debs = graph.results("fetch")["base"]["selection"]["packages"]
+        digests = {name: deb["sha256"] for name, deb in debs.items()}
+        parts = debian_parts(tree, distribution.name, distribution.suite, digests)
+    else:
+        parts = source_parts(graph)
+    return [*parts, *(kernel_parts(graph) if "kernel" in graph.steps else [])]
+
+
+def source_parts(graph: StepGraph) -> list[Part]:
+    """The files that were fetched: where each may come from, and what it was."""
+    fetched = graph.results("fetch")["sources"]
+    return [
+        Part(
+            name=name,
+            version="",
+            url=PackageURL("generic", None, name).to_string(),
+            kind="file",
+            source=graph.recipe.sources[name].urls[0],
+            sha256=each["sha256"],
+        )
+        for name, each in sorted(fetched.items())
+    ]
+
+
+def kernel_parts(graph: StepGraph) -> list[Part]:
+    """The kernel with its patches, and the package that it, or its source, is from."""
+    from ssiuml.release.packages import debian_part  # late, as above
+
+    chosen, version = graph.recipe.kernel, kernel_version(graph)
+    facts = graph.results("kernel")
+    linux = Part(
+        name="linux-ssi",
+        version=version,
+        url=PackageURL("generic", None, "linux-ssi", version).to_string(),
+        kind="operating-system",
+        licences=["GPL-2.0-only"],
+        sha256=facts["sha256"],
+        patches=[(patch.name, file_sha256(patch)) for patch in kernel_patches(graph)],
+    )
+    if not isinstance(chosen, PackageKernel | SourceKernel):
+        return [linux]
+    distribution = graph.recipe.packaged
+    package, _, rest = facts["package"].partition("_")
+    package_version, _, architecture = rest.removesuffix(".deb").replace("%3a", ":").rpartition("_")
+    return [
+        linux,
+        debian_part(
+            distribution.name,
+            distribution.suite,
+            package,
+            package_version,
+            architecture,
+            licences=["GPL-2.0-only"],
+            sha256=graph.results("fetch")["kernel_sha256"],
+        ),
+    ]
+
+
+def kernel_patches(graph: StepGraph) -> list[Path]:
+    """The patches of the recipe's own that the kernel was built with, in their order."""
+    chosen, host_path = graph.recipe.kernel, graph.plan.loaded.host_path
+    if isinstance(chosen, SourceKernel) and chosen.patches is not None:
+        return read_series(host_path(chosen.patches))
+    return [host_path(name) for name in chosen.patches] if isinstance(chosen, ReleaseKernel) else []
+
+
+def wheel_part(wheel: Wheel) -> Part:
+    """A Python package that comes along."""
+    return Part(
+        name=wheel.name,
+        version=wheel.version,
+        url=PackageURL("pypi", None, wheel.name, wheel.version).to_string(),
+        licences=[each.strip() for each in wheel.licence.split(" AND ")],
+        source=f"https://pypi.org/project/{wheel.name}/{wheel.version}/",
+        sha256=wheel.sha256,
+    )

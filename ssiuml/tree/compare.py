@@ -1,0 +1,115 @@
+"""Compare two trees by what their inodes say and hold, and give a tree a digest.
+
+Used to hold what a foreign program sees in a finished image against the tree it was made from.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ssiuml.tree.tree import Kind, Node, Tree, sha256_of
+
+# Above this many differences the rest is only counted: one cause tends to show in every file.
+MAX_DIFFERENCES_SHOWN = 20
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything about one path that an image has to keep; nothing about where it lies."""
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    mtime_ns: int
+    size_bytes: int
+    sha256: str
+    target: str
+    device: tuple[int, int] | None
+    first_name: str  # first path of the same inode, which makes hard-link groups comparable
+    xattrs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What a tree holds: facts by path, the inode count, the bytes of all files (once for each inode)."""
+
+    facts: Mapping[str, Facts]
+    inodes: int
+    content_bytes: int
+
+    @property
+    def xattr_bytes(self) -> int:
+        """The bytes of all extended attributes' values, once for each name."""
+        return sum(len(value) // 2 for facts in self.facts.values() for _, value in facts.xattrs)
+
+    def in_whole_seconds(self) -> "Census":
+        """The same with times as a file system keeps them that has no fractions of seconds."""
+        facts = {
+            path: replace(fact, mtime_ns=fact.mtime_ns // _NS * _NS) for path, fact in self.facts.items()
+        }
+        return Census(facts, self.inodes, self.content_bytes)
+
+    def digest(self) -> str:
+        """SHA-256 over every path and its facts, in the order of Tree.walk."""
+        digest = hashlib.sha256()
+        for path, facts in self.facts.items():
+            line = json.dumps([path, *(getattr(facts, name) for name in Facts.__slots__)])
+            digest.update(line.encode() + b"\n")
+        return digest.hexdigest()
+
+
+def take_census(tree: Tree) -> Census:
+    """Describe every path of *tree*; reads every file once, in pieces."""
+    facts: dict[str, Facts] = {}
+    seen: dict[int, tuple[str, str]] = {}
+    content_bytes = 0
+    for path, node in tree.walk():
+        first = seen.get(id(node))
+        if first is None:
+            sha256 = sha256_of(node.content) if node.content is not None else ""
+            first = seen[id(node)] = (path, sha256)
+            content_bytes += node.size_bytes
+        facts[path] = _facts(node, *first)
+    return Census(facts, len(seen), content_bytes)
+
+
+def _facts(node: Node, first_name: str, sha256: str) -> Facts:
+    meta = node.meta
+    return Facts(
+        kind=node.kind.value,
+        # A link's own mode means nothing on Linux, and file systems show different ones.
+        mode=0o777 if node.kind is Kind.SYMLINK else meta.mode,
+        uid=meta.uid,
+        gid=meta.gid,
+        mtime_ns=meta.mtime_ns,
+        size_bytes=node.size_bytes,
+        sha256=sha256,
+        target=node.target or "",
+        device=node.device,
+        first_name=first_name,
+        xattrs=tuple(sorted((name, value.hex()) for name, value in meta.xattrs.items())),
+    )
+
+
+def differences(expected: Census, seen: Census) -> list[str]:
+    """One line for each difference, at most MAX_DIFFERENCES_SHOWN and a count of the rest."""
+    lines = []
+    for path in sorted(expected.facts.keys() | seen.facts.keys()):
+        want, have = expected.facts.get(path), seen.facts.get(path)
+        if want is None:
+            lines.append(f"/{path}: is there but should not be")
+        elif have is None:
+            lines.append(f"/{path}: is missing")
+        elif want != have:
+            names = [name for name in Facts.__slots__ if getattr(want, name) != getattr(have, name)]
+            lines.extend(
+                f"/{path}: {name} is {getattr(have, name)!r}, should be {getattr(want, name)!r}"
+                for name in names
+            )
+    if len(lines) > MAX_DIFFERENCES_SHOWN:
+        rest = len(lines) - MAX_DIFFERENCES_SHOWN
+        lines = [*lines[:MAX_DIFFERENCES_SHOWN], f"and {rest} more"]
+    return lines

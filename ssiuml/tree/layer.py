@@ -1,0 +1,290 @@
+"""Layers: what one build step adds to the tree and removes from it, as an immutable tar archive.
+
+The archive is POSIX pax (IEEE Std 1003.1), uncompressed, so that a file's bytes are one extent of it.
+Removals are whiteouts in the form of the OCI image layer specification: an empty file ``.wh.NAME``
+beside where NAME was. Extended attributes are pax records ``SCHILY.xattr.NAME``, as GNU tar writes
+and reads them. The same entries give the same bytes.
+"""
+
+import posixpath
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ssiuml.errors import SsiumlError
+from ssiuml.host.atomic import replacing
+from ssiuml.tree.tarheader import Header
+from ssiuml.tree.tree import CHUNK_BYTES, Extent, Kind, Literal, Meta, Node, Tree, directory, parts_of
+
+WHITEOUT: Final = ".wh."
+XATTR: Final = "SCHILY.xattr."
+NS: Final = 1_000_000_000
+
+_TYPE_OF_KIND: Final = {
+    Kind.FILE: tarfile.REGTYPE,
+    Kind.DIRECTORY: tarfile.DIRTYPE,
+    Kind.SYMLINK: tarfile.SYMTYPE,
+    Kind.CHARACTER: tarfile.CHRTYPE,
+    Kind.BLOCK: tarfile.BLKTYPE,
+    Kind.FIFO: tarfile.FIFOTYPE,
+}
+_KIND_OF_TYPE: Final = {value: kind for kind, value in _TYPE_OF_KIND.items()} | {
+    tarfile.AREGTYPE: Kind.FILE,
+    tarfile.CONTTYPE: Kind.FILE,
+}
+
+
+class LayerError(SsiumlError):
+    """An archive cannot be read as a layer, or a layer does not fit the tree it is laid on."""
+
+
+@dataclass(slots=True)
+class Layer:
+    """What one step changes: paths removed first, then entries added or replaced, in this order."""
+
+    entries: list[tuple[str, Node]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    def add(self, path: str, node: Node) -> None:
+        """Add a file, directory, link or device; directories above it need not be given."""
+        self.entries.append(("/".join(parts_of(path)), node))
+
+    def apply(self, tree: Tree) -> None:
+        """Change *tree* by this layer. LayerError if something to remove is not there."""
+        for path in self.removed:
+            if tree.find(path, follow=False) is None:
+                raise LayerError(f"/{path}: a layer removes it, but it is not in the tree")
+            tree.remove(path)
+        for path, node in self.entries:
+            # A tree changes its directories; those of the layer stay as they are.
+            tree.add(path, directory(node.meta) if node.kind is Kind.DIRECTORY else node)
+
+
+def merge(layers: Iterable[Layer]) -> Tree:
+    """Lay the layers over each other, the lowest first."""
+    tree = Tree()
+    for layer in layers:
+        layer.apply(tree)
+    return tree
+
+
+def write_layer(path: Path, layer: Layer) -> None:
+    """Write a layer as an archive at *path*; the name appears when it is whole."""
+    for name in [*layer.removed, *(name for name, _ in layer.entries)]:
+        if posixpath.basename(name).startswith(WHITEOUT):
+            raise LayerError(f"/{name}: a name that begins with '{WHITEOUT}' would be taken for a whiteout")
+    _write_tar(path, [*[(_whiteout(name), None) for name in sorted(layer.removed)], *layer.entries])
+
+
+def _whiteout(path: str) -> str:
+    names = parts_of(path)
+    if not names or names[-1] == "..":
+        raise LayerError(f"/{path}: cannot be removed by a layer")
+    return "/".join([*names[:-1], WHITEOUT + names[-1]])
+
+
+def write_tree(path: Path, tree: Tree) -> None:
+    """Write a whole tree as an archive at *path*, for a program that unpacks it (no whiteouts)."""
+    _write_tar(path, tree.walk())
+
+
+def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
+    first_name: dict[int, str] = {}
+    by_name: dict[str, Node] = {}
+    nodes: list[Node] = []  # keeps every node alive, so that an id stays unique
+    with (
+        replacing(path) as part,
+        part.open("wb") as stream,
+        tarfile.TarFile(
+            fileobj=stream,
+            mode="w",
+            format=tarfile.PAX_FORMAT,
+            encoding="utf-8",
+            errors="surrogateescape",
+            copybufsize=CHUNK_BYTES,
+        ) as archive,
+    ):
+        for name, node in entries:
+            if node is None:
+                archive.addfile(tarfile.TarInfo(f"./{name}"))
+                continue
+            nodes.append(node)
+            info = _member(name, node)
+            first = first_name.setdefault(id(node), name)
+            if by_name.get(first, node) is not node:  # something else has since been laid over that name
+                first = first_name[id(node)] = name
+            by_name[name] = node
+            if first != name and node.kind is not Kind.DIRECTORY:
+                info.type, info.linkname, info.size = tarfile.LNKTYPE, f"./{first}", 0
+            if info.size and node.content is not None:
+                archive.addfile(info, _Reader(node.content.chunks()))  # type: ignore[arg-type]
+            else:
+                archive.addfile(info)
+
+
+class _Reader:
+    """Turns pieces of any size into the read(size) that tarfile wants."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        pieces = []
+        while size:
+            piece = self._rest or next(self._chunks, b"")
+            if not piece:
+                break
+            pieces.append(piece[:size])
+            self._rest = piece[size:]
+            size -= len(pieces[-1])
+        return b"".join(pieces)
+
+
+def _member(name: str, node: Node) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(f"./{name}" if name else ".")
+    if node.kind not in _TYPE_OF_KIND:
+        raise LayerError(f"/{name}: is of kind '{node.kind.value}', which a tar archive cannot hold")
+    info.type = _TYPE_OF_KIND[node.kind]
+    info.mode, info.uid, info.gid = node.meta.mode, node.meta.uid, node.meta.gid
+    seconds, fraction = divmod(abs(node.meta.mtime_ns), NS)
+    sign = "-" if node.meta.mtime_ns < 0 else ""
+    info.mtime = int(f"{sign}{seconds}")
+    info.size = node.size_bytes
+    headers: dict[str, str] = {}
+    if fraction:
+        headers["mtime"] = f"{sign}{seconds}.{fraction:09d}"
+    if node.kind is Kind.SYMLINK:
+        info.linkname = node.target or ""
+    if node.device is not None:
+        info.devmajor, info.devminor = node.device
+    for key, value in sorted(node.meta.xattrs.items()):
+        headers[XATTR + _pax_keyword(key)] = value.decode("utf-8", "surrogateescape")
+        if any("\udc80" <= letter <= "\udcff" for letter in key):
+            raise LayerError(
+                f"/{name}: the name of its attribute {key!r} is no UTF-8"
+            )  # tarfile writes no other
+    info.pax_headers = headers
+    return info
+
+
+def read_tree_archive(path: Path) -> Tree:
+    """Read an archive of a whole tree, as write_tree makes it; LayerError as read_layer.
+
+    Names that look like whiteouts are names like others.
+    """
+    return merge([read_layer(path, whiteouts=False)])
+
+
+def read_layer(path: Path, *, whiteouts: bool = True) -> Layer:
+    """Read an archive's headers as a layer; file contents stay where they are, as extents of *path*.
+
+    Raises LayerError, naming archive and member, for what is no tar archive, is compressed or cut off,
+    has a member that leads out of the tree (``..``), a hard link to nothing, or a kind that no layer has.
+    """
+    layer = Layer()
+    by_name: dict[str, Node] = {}
+    try:
+        with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape", tarinfo=Header) as archive:
+            for info in archive:
+                _take_member(path, info, layer, by_name, whiteouts)
+                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header for random access
+        _check_end(path, archive.offset)
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+        # The last two: tarfile lets them out where a number or a text of a header is damaged.
+        raise LayerError(f"{path}: cannot be read as a tar archive: {error}") from error
+    return layer
+
+
+def _check_end(path: Path, end_bytes: int) -> None:
+    # tarfile takes the end of the file for the end of the archive: a cut-off copy would go unnoticed.
+    with path.open("rb") as stream:
+        stream.seek(end_bytes)
+        tail = stream.read(tarfile.BLOCKSIZE)
+    if len(tail) < tarfile.BLOCKSIZE or any(tail):
+        raise LayerError(f"{path}: the archive is cut off, it does not end with a block of zeros")
+
+
+def _take_member(
+    path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[str, Node], whiteouts: bool
+) -> None:
+    names = parts_of(info.name)
+    if ".." in names:
+        raise LayerError(f"{path}: member '{info.name}' leads out of the tree")
+    if any(key.startswith("SCHILY.acl.") for key in info.pax_headers):
+        raise LayerError(
+            f"{path}: member '{info.name}' has an access control list, which a layer cannot hold"
+        )
+    name = "/".join(names)
+    if whiteouts and names and names[-1].startswith(WHITEOUT):
+        removed = names[-1].removeprefix(WHITEOUT)
+        if removed in ("", ".", "..") or removed.startswith(WHITEOUT):
+            raise LayerError(
+                f"{path}: member '{info.name}' is a whiteout of no name; opaque ones are not known"
+            )
+        layer.removed.append("/".join([*names[:-1], removed]))
+        return
+    if info.type == tarfile.LNKTYPE:
+        node = by_name.get("/".join(parts_of(info.linkname)))
+        if node is None or node.kind is Kind.DIRECTORY:
+            problem = "which is not before it" if node is None else "a directory"
+            raise LayerError(f"{path}: '{info.name}' is a hard link to '{info.linkname}', {problem}")
+    else:
+        node = _node(path, info)
+    by_name[name] = node
+    layer.entries.append((name, node))
+
+
+def _node(path: Path, info: tarfile.TarInfo) -> Node:
+    kind = _KIND_OF_TYPE.get(info.type)
+    if kind is None or info.sparse is not None:
+        raise LayerError(f"{path}: member '{info.name}' has type {info.type!r}, which a layer cannot hold")
+    if info.size < 0:
+        raise LayerError(f"{path}: member '{info.name}' has the size {info.size}")
+    node = Node(kind, _meta(info))
+    if kind is Kind.FILE:
+        node.content = Extent(path, info.offset_data, info.size) if info.size else Literal(b"")
+    elif kind is Kind.SYMLINK:
+        node.target = info.linkname
+    elif kind in (Kind.CHARACTER, Kind.BLOCK):
+        node.device = (info.devmajor, info.devminor)
+    return node
+
+
+def _meta(info: tarfile.TarInfo) -> Meta:
+    return Meta(
+        mode=info.mode & 0o7777,
+        uid=info.uid,
+        gid=info.gid,
+        mtime_ns=_mtime_ns(info),
+        xattrs=_xattrs(info.pax_headers),
+    )
+
+
+def _mtime_ns(info: tarfile.TarInfo) -> int:
+    # tarfile turns a pax time into a float, which loses nanoseconds; the record itself does not.
+    text = info.pax_headers.get("mtime")
+    if text is None:
+        return int(info.mtime) * NS
+    whole, _, fraction = text.partition(".")
+    part = int(fraction.ljust(9, "0")[:9] or "0")
+    return int(whole) * NS + (-part if whole.startswith("-") else part)
+
+
+def _xattrs(records: Mapping[str, str]) -> dict[str, bytes]:
+    return {
+        _xattr_name(key.removeprefix(XATTR)): value.encode("utf-8", "surrogateescape")
+        for key, value in records.items()
+        if key.startswith(XATTR)
+    }
+
+
+def _pax_keyword(xattr: str) -> str:
+    # As GNU tar does it (xattr_encode_keyword in xheader.c): a pax keyword ends at its first '='.
+    return xattr.replace("%", "%25").replace("=", "%3D")
+
+
+def _xattr_name(keyword: str) -> str:
+    return keyword.replace("%3D", "=").replace("%25", "%")

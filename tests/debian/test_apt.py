@@ -1,0 +1,198 @@
+"""Packages by way of a real apt-get with lists of its own; one `apt-get update` for all tests."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import PROJECT
+
+from ssiuml.debian.apt import Apt, NetworkError, NoPackageError, NoVersionError, archives, sources_list
+from ssiuml.debian.fetch import fetch_debs, path_of
+from ssiuml.errors import RecipeError
+from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.plan import make_plan
+from ssiuml.recipe import PackagesDistribution
+
+DEBIAN: Mapping[str, Any] = {
+    "name": "debian",
+    "suite": "bookworm",
+    "mirror": "http://deb.debian.org/debian",
+    "components": ["main"],
+}
+
+
+def distribution(**changes: Any) -> PackagesDistribution:
+    return PackagesDistribution.model_validate({**DEBIAN, **changes})
+
+
+def lines_of(text: str) -> list[list[str]]:
+    """sources.list(5), one-line style, without the options."""
+    entries = []
+    for line in text.splitlines():
+        kind, option, *words = line.split()
+        assert kind == "deb"
+        assert option.startswith("[signed-by=/")
+        entries.append(words)
+    return entries
+
+
+def test_without_a_security_mirror_there_are_release_and_updates() -> None:
+    mirror = "http://deb.debian.org/debian"
+    assert lines_of(sources_list(distribution())) == [
+        [mirror, "bookworm", "main"],
+        [mirror, "bookworm-updates", "main"],
+    ]
+
+
+def test_with_a_security_mirror_there_is_a_line_for_it() -> None:
+    chosen = distribution(
+        security_mirror="http://deb.debian.org/debian-security", components=["main", "contrib"]
+    )
+    assert lines_of(sources_list(chosen))[2] == [
+        "http://deb.debian.org/debian-security",
+        "bookworm-security",
+        "main",
+        "contrib",
+    ]
+
+
+def test_a_snapshot_replaces_the_mirrors() -> None:
+    chosen = distribution(
+        snapshot="20260101T000000Z", security_mirror="http://deb.debian.org/debian-security"
+    )
+    assert [words[0] for words in lines_of(sources_list(chosen))] == [
+        "http://snapshot.debian.org/archive/debian/20260101T000000Z",
+        "http://snapshot.debian.org/archive/debian/20260101T000000Z",
+        "http://snapshot.debian.org/archive/debian-security/20260101T000000Z",
+    ]
+
+
+def test_a_snapshot_without_a_security_mirror_has_no_security() -> None:
+    assert len(lines_of(sources_list(distribution(snapshot="20260101T000000Z")))) == 2
+
+
+def test_a_mirror_that_is_no_mirror_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    # A recipe takes http and https only; the failure is that of a server without a Release file.
+    # That of no network at all takes apt-get some seconds: see test_dodo.py.
+    empty = distribution().model_copy(update={"mirror": f"file:{tmp_path}/empty"})
+    with pytest.raises(NetworkError, match="cannot be fetched") as caught:
+        Apt(tmp_path / "apt", empty).update()
+    assert f"{tmp_path}/empty" in str(caught.value)
+    assert "Release" in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def apt(tmp_path_factory: pytest.TempPathFactory) -> Apt:
+    """An apt with the real lists of bookworm."""
+    apt = Apt(tmp_path_factory.mktemp("apt") / "apt", distribution())
+    apt.update()
+    return apt
+
+
+def test_a_package_is_found_and_is_that_package(apt: Apt, tmp_path: Path) -> None:
+    deb = apt.find("usr-is-merged")
+    fetch_debs({"usr-is-merged": deb}, folder=tmp_path, archives=archives(apt.distribution))
+    fields = subprocess.run(
+        ["dpkg-deb", "-W", "--showformat=${Package} ${Version} ${Architecture}", path_of(tmp_path, deb)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert fields.stdout == f"usr-is-merged {deb.version} {deb.architecture}"
+    assert apt.find("usr-is-merged", deb.version) == deb
+
+
+def test_a_version_that_does_not_exist_is_told_with_those_that_do(apt: Apt) -> None:
+    with pytest.raises(NoVersionError, match=r"usr-is-merged is not there in version 1:2") as caught:
+        apt.find("usr-is-merged", "1:2")
+    assert apt.find("usr-is-merged").version in caught.value.there.split(", ")
+
+
+def test_a_package_that_does_not_exist_is_named(apt: Apt) -> None:
+    with pytest.raises(NoPackageError) as caught:
+        apt.find("no-such-package-1")
+    assert caught.value.names == ["no-such-package-1"]
+
+
+def test_what_is_chosen_is_closed_under_its_dependencies_and_has_what_debian_requires(apt: Apt) -> None:
+    """As apt itself sees it: with the choice installed there is nothing that is broken or missing."""
+    chosen = apt.resolve(["netbase", "openssh-server"])
+    assert {"netbase", "openssh-server", "libc6", "bash", "dpkg"} <= chosen.packages.keys()
+    assert "apt" in chosen.required
+    assert chosen.packages["libc6"].file.startswith("pool/")
+    environ = {**os.environ, "APT_CONFIG": str(apt.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+    names = [f"{name}={deb.version}" for name, deb in chosen.packages.items()]
+    shown = subprocess.run(
+        ["apt-cache", "show", *names], env=environ, capture_output=True, text=True, check=True
+    )
+    status = apt.folder / "status-of-test"
+    status.write_text(
+        re.sub(r"^Package: .*", r"\g<0>\nStatus: install ok installed", shown.stdout, flags=re.M)
+    )
+    words = ["-s", "-o", f"Dir::State::status={status}", "dist-upgrade"]
+    planned = subprocess.run(["apt-get", *words], env=environ, capture_output=True, text=True, check=True)
+    assert "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded" in planned.stdout
+
+
+def test_all_packages_that_do_not_exist_are_named_at_once(apt: Apt) -> None:
+    with pytest.raises(NoPackageError) as caught:
+        apt.resolve(["netbase", "no-such-package-1", "no-such-package-2"])
+    assert caught.value.names == ["no-such-package-1", "no-such-package-2"]
+
+
+def test_a_virtual_package_without_a_candidate_is_named(apt: Apt) -> None:
+    with pytest.raises(NoPackageError) as caught:
+        apt.resolve(["mail-transport-agent"])
+    assert caught.value.names == ["mail-transport-agent"]
+
+
+def test_a_package_that_does_not_exist_is_told_with_recipe_and_line(
+    apt: Apt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    for path in (PROJECT / "recipes").glob("*.yaml"):
+        (tmp_path / "recipes" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "recipes" / "mine.yaml").write_text(
+        "description: mine\nextends: bookworm\n"
+        "kernel:\n  package: usr-is-merged\n"
+        "packages:\n  - netbase\n  - no-such-package-1\n"
+        "extra_packages:\n  - no-such-package-2\n"
+    )
+    plan = make_plan("mine", tmp_path, {"SSIUML_CACHE": str(tmp_path / "cache")})
+    plan.__dict__["apt"] = apt
+    monkeypatch.setattr(Apt, "update", lambda self: None)
+    with pytest.raises(RecipeError) as caught:
+        Build(plan).steps["fetch"].run()
+    message = str(caught.value)
+    assert "recipes/mine.yaml:7: packages[1]: 'no-such-package-1' is not in bookworm" in message
+    assert "recipes/mine.yaml:9: extra_packages[0]: 'no-such-package-2' is not in bookworm" in message
+    assert not plan.fetch_stamp.exists()
+
+
+def test_everything_apt_writes_is_in_its_folder(apt: Apt) -> None:
+    """As apt itself says where it keeps its things (apt-config)."""
+    text = subprocess.run(
+        ["apt-config", "dump", "--format", "%f=%v%n"],
+        env={**os.environ, "APT_CONFIG": str(apt.folder / "apt.conf")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    for key in ("Dir::State", "Dir::State::status", "Dir::Cache", "Dir::Etc::sourcelist", "Dir::Etc"):
+        assert values[key].startswith(str(apt.folder)), key
+    assert values["APT::Architecture"] == "amd64"
+
+
+@pytest.mark.parametrize(("snapshot", "check"), [(None, "true"), ("20260101T000000Z", "false")])
+def test_only_lists_of_a_snapshot_may_be_past_their_date(
+    tmp_path: Path, snapshot: str | None, check: str
+) -> None:
+    apt = Apt(tmp_path, distribution(snapshot=snapshot))
+    apt._prepare()
+    assert f'Acquire::Check-Valid-Until "{check}";' in (tmp_path / "apt.conf").read_text()

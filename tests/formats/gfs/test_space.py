@@ -1,0 +1,58 @@
+"""Resource groups: what is given out, and what their bitmaps then say."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssiuml.formats.gfs.space import Group, NoSpaceError, Space
+
+FREE, USED, DINODE = 0, 1, 3
+
+
+def states(bits: bytes, blocks: int) -> list[int]:
+    """The state of each block, two bits each, the lowest first."""
+    padded = bits.ljust(blocks // 4 + 1, b"\0")
+    return [padded[number // 4] >> (2 * (number % 4)) & 3 for number in range(blocks)]
+
+
+@given(
+    groups=st.lists(st.integers(1, 40).map(lambda fours: 4 * fours), min_size=1, max_size=5),
+    inodes=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 30)), max_size=30),
+)
+def test_bitmaps_say_what_was_given_out(groups: list[int], inodes: list[tuple[int, int]]) -> None:
+    space = Space(Group(1000 * number, 2, blocks) for number, blocks in enumerate(groups))
+    expected: dict[int, int] = {}
+    dinodes: list[int] = []
+    for metadata, data in inodes:
+        if metadata + data > space.free:
+            break
+        runs = space.allocate(metadata, data)
+        given_out = [first + number for first, count in runs for number in range(count)]
+        assert not expected.keys() & set(given_out)
+        dinodes.append(given_out[0])
+        expected |= dict.fromkeys(given_out[:metadata], DINODE) | dict.fromkeys(given_out[metadata:], USED)
+    for group in space.groups:
+        seen = states(bytes(group.bitmap()), group.blocks)
+        assert seen == [expected.get(group.first + number, FREE) for number in range(group.blocks)]
+        assert group.free == seen.count(FREE)
+        assert group.marked == seen.count(DINODE)
+        assert group.dinodes == sum(
+            group.first <= address < group.first + group.blocks for address in dinodes
+        )
+
+
+def test_space_goes_from_the_lowest_block_up_and_over_the_end_of_a_group() -> None:
+    space = Space([Group(10, 1, 8), Group(50, 2, 8)])
+    assert space.allocate(1, 4) == [(11, 5)]
+    assert space.allocate(1, 6) == [(16, 3), (52, 4)]
+    assert space.free == 4
+    with pytest.raises(NoSpaceError):
+        space.allocate(1, 4)
+
+
+def test_bitmap_is_dealt_out_behind_the_headers_of_its_blocks() -> None:
+    group = Group(0, 3, 4 * (384 + 488 + 100))
+    group.take(group.blocks)
+    first, second, third = group.bitmap_blocks(512)
+    assert (len(first), len(second), len(third)) == (512 - 128, 512 - 24, 100)
+    assert set(first + second + third) == {0b01010101}

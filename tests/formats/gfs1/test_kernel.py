@@ -1,0 +1,32 @@
+"""A kernel sees in GFS1, once gfs2_convert has made GFS2 of it, the tree that it was made of."""
+
+from pathlib import Path
+
+import pytest
+from gfs1_tools import converted, large_directory, made, odd_gfs1_tree
+
+from ssiuml.formats.gfs.contents import Pieces
+from ssiuml.images.appliance import Appliance
+from ssiuml.tree.compare import take_census
+from ssiuml.tree.tree import Literal, Meta, file
+
+pytestmark = pytest.mark.cluster
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("block_size", [512, 1024, 2048, 4096])
+def test_every_name_inode_attribute_and_byte_is_there(
+    appliance: Appliance, tmp_path: Path, block_size: int
+) -> None:
+    tree = odd_gfs1_tree(block_size)
+    tree.add("large", large_directory(5000).lookup("large"))
+    pieces = [(0, b"begin"), (64 * MIB - 3, b"end")]
+    tree.add("sparse", file(Pieces(64 * MIB, pieces), Meta(mode=0o644)))
+    # The appliance mounts without ACLs and does not show them; that they are well-formed, fsck.gfs2 says.
+    for name in ("attributes/acl", "attributes/acl.d"):
+        tree.remove(name)
+    tree.add("names/plain", file(Literal(b"plain"), Meta(mode=0o644)))
+    made(tmp_path / "image", tree, block_size=block_size)
+    expected = take_census(tree)
+    seen = appliance.read_back(converted(tmp_path / "image"), expected)
+    assert (seen.names, seen.inodes) == (len(expected.facts), expected.inodes)

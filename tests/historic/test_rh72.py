@@ -1,0 +1,468 @@
+"""The recipe rh72 from the download to the finished images, with stand-ins for what was published in 2002.
+
+They are served by a web server on the loopback. The images are judged by gfs2_convert and fsck.gfs2 on a
+copy of the data, by a kernel that mounts it, by e2fsck and the HOWTO's own files.
+"""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from checkouts import Checkout
+from gfs1_tools import converted
+from gfs_tools import assert_clean, tool
+from http_server import Web
+from project import GOLDEN
+from redhat import cluster_tools, opengfs, root_image
+from redhat.busybox import fetch_busybox
+from redhat.inittab import inittab_ssi_for_uml
+from redhat.older_root import old_tree
+from redhat.root_tree import make_tree
+from redhat.serving import NAMES, SMALL, sources
+
+from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.directories import read_directory
+from ssiuml.formats.gfs_reader.filesystem import read_filesystem
+from ssiuml.formats.gfs_reader.inodes import read_inode
+from ssiuml.formats.gfs_reader.verify import verify
+from ssiuml.formats.pool.label import RESERVED_BYTES
+from ssiuml.historic.lock_table import read_lock_table
+from ssiuml.host import files
+from ssiuml.images.appliance import Appliance
+from ssiuml.tree.compare import take_census
+from ssiuml.tree.layer import merge, read_layer
+from ssiuml.tree.tree import Kind, Tree
+
+
+@pytest.fixture
+def web(redhat_web: Web) -> Web:
+    return redhat_web
+
+
+@pytest.fixture
+def variant(historic: Checkout, web: Web, request: pytest.FixtureRequest) -> Iterator[Checkout]:
+    """A recipe of the test's own that shares the cache of the built one."""
+    name = request.node.originalname.replace("_", "-").lower()[:60]
+    checkout = historic.write_recipe(name, SMALL + sources(web.url("/")))
+    yield checkout
+    shutil.rmtree(checkout.images, ignore_errors=True)
+    (checkout.folder / "recipes" / f"{name}.yaml").unlink(missing_ok=True)
+
+
+def add_to(checkout: Checkout, text: str) -> None:
+    path = checkout.folder / "recipes" / f"{checkout.recipe}.yaml"
+    path.write_text(path.read_text() + text)
+
+
+def data_area(checkout: Checkout, target: Path) -> Path:
+    """A copy of what lies behind the pool's label."""
+    with (checkout.images / "root_fs").open("rb") as stream, target.open("wb") as out:
+        stream.seek(RESERVED_BYTES)
+        size = (checkout.images / "root_fs").stat().st_size - RESERVED_BYTES
+        while chunk := stream.read(1 << 20):
+            if any(chunk):
+                out.write(chunk)
+            else:
+                out.seek(len(chunk), 1)
+        out.truncate(size)
+    return target
+
+
+def wanted_tree(checkout: Checkout) -> Tree:
+    """The layers over each other, in whole seconds as GFS1 has them."""
+    stamp = json.loads((checkout.images / "steps" / "base.json").read_text())
+    layers = [checkout.images / "layers" / f"{name}.tar" for name in LAYERS]
+    return merge([read_layer(path) for path in (Path(stamp["results"]["path"]), *layers)])
+
+
+LAYERS = ("cluster-tools", "modules", "config", "demo", "prune")
+
+
+# What comes out
+
+
+def test_every_image_of_the_howto_is_there(historic: Checkout) -> None:
+    sizes = {path.name: path.stat().st_size for path in historic.images.iterdir() if path.is_file()}
+    assert sizes["root_fs"] == 512 << 20
+    assert sizes["root_cidev"] == 4096 << 10
+    assert {"initrd-ssi.img", "initrd-memexp.img", "manifest.json"} <= sizes.keys()
+
+
+def test_download_that_broke_off_was_taken_up_and_everything_is_pinned(historic: Checkout, web: Web) -> None:
+    lock = (historic.folder / "recipes" / "small.lock").read_text()
+    pinned = yaml.safe_load(lock)["sources"]
+    for name in ("base", "cluster-tools", "old-root", "dbdemo"):
+        file = NAMES[name]
+        summed = subprocess.run(
+            ["sha256sum", historic.cache / "downloads" / file], capture_output=True, text=True, check=True
+        )
+        assert summed.stdout.split()[0] == pinned[name]["sha256"]
+    first, second = web.asked(f"/{NAMES['base']}")[:2]
+    assert first is None
+    assert second is not None
+    assert web.asked(f"/{opengfs.NAME}") == []  # what is not used is not fetched
+
+
+def test_configuration_files_are_the_howtos_but_for_the_number_of_nodes(historic: Checkout) -> None:
+    config = historic.images / "config"
+    for name in ("pool0.cf", "pool0cidev.cf"):
+        assert (config / name).read_bytes() == (GOLDEN / name).read_bytes()
+    lines = (GOLDEN / "gfscf.cf").read_text().splitlines()
+    assert (config / "gfscf.cf").read_text().splitlines() == lines[: 7 + 3]
+
+
+def test_lock_table_lies_behind_the_label_of_its_pool(historic: Checkout) -> None:
+    cidev = historic.images / "root_cidev"
+    assert read_lock_table(cidev).text == (historic.images / "config" / "gfscf.cf").read_bytes()
+
+
+def test_root_is_what_gfs2_convert_takes_and_fsck_finds_clean(historic: Checkout, tmp_path: Path) -> None:
+    image = data_area(historic, tmp_path / "root")
+    assert_clean(converted(image))
+
+
+def test_our_reader_finds_nothing_wrong_and_the_new_device_numbers(historic: Checkout) -> None:
+    with opened(historic.images / "root_fs") as source:
+        _, tree = verify(read_filesystem(source), lambda damage: pytest.fail(str(damage)))
+    for number in range(8):
+        assert tree.lookup(f"dev/ubd/{number}").device == (98, 16 * number)
+
+
+@pytest.mark.cluster
+def test_kernel_sees_the_stand_in_with_every_change_of_the_howto_and_nothing_else(
+    historic: Checkout, appliance: Appliance, tmp_path: Path
+) -> None:
+    image = converted(data_area(historic, tmp_path / "root"))
+    expected = take_census(wanted_tree(historic)).in_whole_seconds()
+    assert appliance.read_back(image, expected).names == len(expected.facts)
+
+
+def test_tree_is_the_stand_in_plus_the_howtos_changes(historic: Checkout) -> None:
+    pristine = make_tree("redhat", shell=fetch_busybox())
+    tree = wanted_tree(historic)
+    before = {path: node for path, node in pristine.walk() if node.kind is not Kind.SOCKET}
+    after = dict(tree.walk())
+    removed = {f"/{path}" for path in before.keys() - after.keys()}
+    pruned = {path.replace("/etc/rc3.d/", "/etc/rc.d/rc3.d/") for path in golden_services()}
+    assert removed == pruned | {"/etc/sysconfig/network-scripts/ifcfg-eth0"}
+    added = after.keys() - before.keys()
+    foreign = {
+        path
+        for path in added
+        if not path.startswith(("lib/modules", "root/dbdemo", "dev/ubd", "lost+found"))
+        and path not in ("sbin/passemble", "sbin/memexpd")
+    }
+    tools = set(dict(read_layer(historic.images / "layers" / "cluster-tools.tar").entries))
+    assert foreign <= tools
+    assert tree.lookup("etc/inittab.ssi").read().decode() == inittab_ssi_for_uml("redhat")
+    assert "root:$1$ssiuml$" in tree.lookup("etc/shadow").read().decode()
+    assert tree.lookup("root/dbdemo/alphabet").read().startswith(b"Alpha\nBravo\n")
+    modules = "lib/modules/2.4.16-21um/modules.dep"
+    assert tree.lookup(modules).read() == old_tree().lookup(modules).read()
+
+
+def golden_services() -> list[str]:
+    return (GOLDEN / "pruned-services").read_text().split()
+
+
+def test_initrds_hold_linuxrc_and_are_clean(historic: Checkout, tmp_path: Path) -> None:
+    for name, program in (("initrd-ssi.img", "passemble"), ("initrd-memexp.img", "memexpd")):
+        image = tmp_path / name
+        image.write_bytes(gzip.decompress((historic.images / name).read_bytes()))
+        tool("e2fsck", "-fn", image)
+        assert program in tool("debugfs", "-R", "ls -p /sbin", image)
+
+
+def address_of(image: Path, path: str) -> int:
+    """The block of the inode at *path* of a GFS image."""
+    with opened(image) as source:
+        filesystem = read_filesystem(source)
+        address = filesystem.root
+        for part in path.split("/"):
+            inode = read_inode(filesystem, address, address, "test")
+            names = read_directory(
+                filesystem, inode, lambda damage: pytest.fail(str(damage)), lambda block: None
+            )
+            address = next(name.address for name in names if name.name == part.encode())
+    return address
+
+
+def test_device_numbers_are_where_gfs2_edit_looks_for_them(historic: Checkout, tmp_path: Path) -> None:
+    image = converted(data_area(historic, tmp_path / "root"))
+    for path, numbers in {
+        "dev/ubd/7": ("98", "112"),
+        "dev/console": ("5", "1"),
+        "dev/hda1": ("3", "1"),
+    }.items():
+        said = tool("gfs2_edit", "-p", str(address_of(image, path)), image).split()
+        assert (said[said.index("di_major") + 1], said[said.index("di_minor") + 1]) == numbers, path
+
+
+def test_check_has_foreign_programs_look_at_the_root(historic: Checkout) -> None:
+    outcome = historic.build("check")
+    assert "gfs2_convert and fsck.gfs2 find it sound" in outcome.output
+
+
+def test_show_and_manifest_say_what_is_not_verified(historic: Checkout) -> None:
+    shown = historic.build("show").output
+    told = json.loads((historic.images / "manifest.json").read_text())["unverified"]
+    assert len(told) > 5
+    for line in told:
+        assert line.startswith("not verified against the original: ")
+        assert f"# {line}\n" in shown
+    assert any("gfsconf's layout is published nowhere" in line for line in told)
+
+
+# Again, changed, interrupted
+
+
+def test_second_build_does_nothing_and_asks_nobody(historic: Checkout, web: Web) -> None:
+    asked = len(web.requests)
+    assert historic.build().made == set()
+    assert len(web.requests) == asked
+
+
+def test_one_pruned_service_less_makes_three_steps_again(variant: Checkout) -> None:
+    variant.build()
+    add_to(variant, "prune: [netfs, snmpd]\n")
+    assert variant.build().made == {"prune", "copy-root", "build-root"}
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        ("makefile", "cluster-tools"),
+        ("fakeroot", "cluster-tools"),
+        ("inventory", "cluster-tools"),
+        ("folder", "modules"),
+        ("gfs/structures", "modules"),
+        ("pool/label", "modules"),
+        ("base_image", "base"),
+    ],
+)
+def test_step_is_made_again_when_code_that_it_runs_changes(
+    historic: Checkout, module: str, step: str
+) -> None:
+    path = historic.folder / "ssiuml" / f"{module}.py"
+    text = path.read_text()
+    try:
+        path.write_text(f"{text}# changed\n")
+        told = historic.build("-s", "explain").output
+    finally:
+        path.write_text(text)
+    assert re.search(rf"^{step} .*\n +changed: code", told, re.MULTILINE), told
+
+
+def test_clean_leaves_nothing_of_the_images(variant: Checkout) -> None:
+    variant.build()
+    variant.build("clean", "--clean-all")
+    left = {path.name for path in variant.images.rglob("*") if path.is_file()}
+    assert left <= {".lock"}
+
+
+def test_offline_build_takes_what_is_there(variant: Checkout, web: Web) -> None:
+    asked = len(web.requests)
+    variant.build("offline=yes", "build-root")
+    assert len(web.requests) == asked
+    shutil.move(variant.cache / "downloads" / NAMES["dbdemo"], variant.folder / "kept")
+    (variant.images / "steps" / "fetch.json").unlink()
+    outcome = variant.doit("offline=yes", "fetch")
+    shutil.move(variant.folder / "kept", variant.cache / "downloads" / NAMES["dbdemo"])
+    assert outcome.status != 0
+    assert "dbdemo.tar.bz2 is not there, and nothing may be fetched" in outcome.output
+
+
+@pytest.mark.parametrize("when", ["base: unpacking", "copy-root: writing"])
+def test_killed_build_gives_the_same_bytes_when_it_is_run_again(
+    variant: Checkout, historic: Checkout, when: str
+) -> None:
+    for entry in (variant.cache / "base").glob("*"):
+        entry.unlink()
+    variant.interrupt(signal.SIGKILL, when)
+    variant.build()
+    for name in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
+        assert tool("cmp", variant.images / name, historic.images / name) == ""
+
+
+def test_build_that_ends_behind_every_step_gives_the_same_bytes(
+    variant: Checkout, historic: Checkout
+) -> None:
+    steps = sorted(path.stem for path in (historic.images / "steps").iterdir())
+    assert len(steps) >= 14
+    for name in steps:
+        if name.startswith("release"):  # another test's, behind the images
+            continue
+        task = name if not name.startswith("initrd") else f"initrd:{name[7:] or 'image'}"
+        variant.build(task)
+    for name in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
+        assert tool("cmp", variant.images / name, historic.images / name) == ""
+
+
+# What a user can get wrong
+
+
+def test_entry_that_is_removed_from_the_lock_file_is_pinned_anew(variant: Checkout) -> None:
+    variant.build("fetch")
+    lock = variant.folder / "recipes" / f"{variant.recipe}.lock"
+    before = lock.read_text()
+    lock.unlink()
+    assert variant.build("fetch").made == {"fetch"}
+    assert lock.read_text() == before
+    digest = before.split("sha256: ")[1][:64]
+    lock.write_text(before.replace(digest, "ab" * 32))
+    outcome = variant.doit("fetch")
+    assert outcome.status != 0
+    assert digest in outcome.output
+
+
+@pytest.mark.parametrize("numbers", ["1305", "1308"])
+def test_check_takes_a_root_that_tells_an_older_format(variant: Checkout, numbers: str) -> None:
+    path = variant.folder / "recipes" / f"{variant.recipe}.yaml"
+    fields = f"filesystem: {{journals: 3, fs_format: {numbers}, multihost_format: 1400}}"
+    path.write_text(path.read_text().replace("filesystem: {journals: 3}", fields))
+    assert "find it sound" in variant.build("check").output
+    assert (
+        f"({numbers}, multihost 1400)"
+        in subprocess.run(
+            [sys.executable, "-m", "ssiuml.cli.image", "info", variant.images / "root_fs"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+
+
+def test_wrong_bytes_are_refused_with_both_digests(variant: Checkout) -> None:
+    variant.build("fetch")
+    path = variant.cache / "downloads" / NAMES["dbdemo"]
+    data = path.read_bytes()
+    try:
+        path.write_bytes(data + b"x")
+        outcome = variant.doit("fetch")
+    finally:
+        path.write_bytes(data)
+    assert outcome.status != 0
+    assert "has SHA-256" in outcome.output
+    assert ".lock wants" in outcome.output
+    assert "Traceback" not in outcome.output
+
+
+def broken(variant: Checkout, name: str, data: bytes) -> str:
+    """What is said when the source *name* has these bytes."""
+    file = variant.folder / f"broken-{name}.bz2"
+    file.write_bytes(data)
+    add = f"sources: {{{name}: {{urls: ['file://{file}'], file: '{variant.recipe}-{name}.bz2'}}}}\n"
+    text = (variant.folder / "recipes" / f"{variant.recipe}.yaml").read_text()
+    checkout = variant.write_recipe(
+        f"{variant.recipe}-broken", f"extends: {variant.recipe}\ndescription: x\n{add}"
+    )
+    assert text
+    outcome = checkout.doit("build-root")
+    shutil.rmtree(checkout.images, ignore_errors=True)
+    for path in (variant.cache / "downloads").glob(f"*{variant.recipe}-{name}*"):
+        path.unlink()
+    assert outcome.status != 0
+    assert "Traceback" not in outcome.output
+    assert not (checkout.images / "root_fs").exists()
+    return outcome.output
+
+
+def test_truncated_base_is_told(variant: Checkout, redhat_sources: Path) -> None:
+    data = (redhat_sources / NAMES["base"]).read_bytes()
+    assert "is damaged or not complete" in broken(variant, "base", data[: len(data) // 2])
+
+
+def test_base_that_is_no_ext2_image_is_told(variant: Checkout) -> None:
+    assert "has no ext2 superblock" in broken(variant, "base", bytes(1 << 20))
+
+
+def test_cluster_tools_without_the_rule_are_told(variant: Checkout, tmp_path: Path) -> None:
+    made = cluster_tools.make_cluster_tools(tmp_path / "x.tar.bz2", missing_rule="redhat")
+    told = broken(variant, "cluster-tools", made.read_bytes())
+    assert "has no rule 'install_ssi_redhat'" in told
+    assert "install_ssi_caldera" in told
+
+
+def test_rule_that_fails_is_told_with_its_last_lines(variant: Checkout, tmp_path: Path) -> None:
+    made = cluster_tools.make_cluster_tools(tmp_path / "x.tar.bz2", failing_rule="redhat")
+    assert "its last lines" in broken(variant, "cluster-tools", made.read_bytes())
+
+
+def test_root_that_is_too_small_is_told_with_the_size_needed(variant: Checkout) -> None:
+    path = variant.folder / "recipes" / f"{variant.recipe}.yaml"
+    path.write_text(path.read_text().replace("512 MiB", "160 MiB") + "files: []\n")
+    big = variant.folder / "recipes" / "big"
+    files.create(big, 1)
+    with big.open("wb") as stream:
+        stream.write(os.urandom(100 << 20))
+    path.write_text(path.read_text().replace("files: []", "files: [{path: /big, source: big}]"))
+    outcome = variant.doit("build-root")
+    big.unlink()
+    assert outcome.status != 0
+    assert "sizes.root_fs: 160 MiB is too small" in outcome.output
+
+
+# Other ways
+
+
+def test_another_distribution_needs_a_recipe_and_no_code(
+    variant: Checkout, web: Web, redhat_sources: Path
+) -> None:
+    web.serve(f"/{root_image.CALDERA_NAME}", (redhat_sources / root_image.CALDERA_NAME).read_bytes())
+    text = f"""\
+extends: {variant.recipe}
+description: Caldera, for a test
+distribution: {{name: caldera}}
+prune: [sshd]
+sources: {{base: {{urls: ['{web.url(f"/{root_image.CALDERA_NAME}")}']}}}}
+"""
+    caldera = variant.write_recipe(f"{variant.recipe}-caldera", text)
+    caldera.build()
+    layer = merge([read_layer(caldera.images / "layers" / "config.tar")])
+    assert layer.lookup("etc/inittab.ssi").read().decode() == inittab_ssi_for_uml("caldera")
+    shutil.rmtree(caldera.images)
+
+
+def test_opengfs_is_built_with_the_added_include_and_installed(
+    variant: Checkout, web: Web, tmp_path: Path
+) -> None:
+    tree = opengfs.make_kernel_tree(tmp_path / "linux")
+    text = f"""\
+extends: {variant.recipe}
+description: OpenGFS from source, for a test
+opengfs: {{source: opengfs, kernel_tree: '{tree}'}}
+sources: {{opengfs: {{urls: ['{web.url(f"/{opengfs.NAME}")}']}}}}
+"""
+    built = variant.write_recipe(f"{variant.recipe}-opengfs", text)
+    built.build("opengfs")
+    layer = merge([read_layer(built.images / "layers" / "opengfs.tar")])
+    assert layer.lookup("sbin/passemble").meta.mode == 0o755
+    assert layer.lookup("lib/modules/2.4.16-21um/kernel/fs/gfs/gfs.o").read().startswith(b"\x7fELF")
+    shutil.rmtree(built.images)
+
+
+@pytest.mark.cluster
+def test_cluster_mkinitrd_of_the_root_makes_the_initrd_in_the_appliance(
+    variant: Checkout, built: Checkout, tmp_path: Path
+) -> None:
+    add_to(variant, "initrd: {form: cluster_mkinitrd, appliance: bookworm-min, limit: 4 MiB}\n")
+    outcome = variant.doit("initrd")
+    assert outcome.status != 0
+    assert "recipe bookworm-min: its kernel and base" in outcome.output
+    assert "./run recipe=bookworm-min base kernel" in outcome.output
+    shutil.copytree(built.images, variant.folder / "images" / "bookworm-min", symlinks=True)
+    variant.build("initrd")
+    image = tmp_path / "image"
+    image.write_bytes(gzip.decompress((variant.images / "initrd-ssi.img").read_bytes()))
+    tool("e2fsck", "-fn", image)
+    assert "linuxrc" in tool("debugfs", "-R", "ls -p /", image)
+    assert "gfs.o" in tool("debugfs", "-R", "ls -p /lib", image)

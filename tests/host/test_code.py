@@ -1,0 +1,181 @@
+"""Which code a step depends on: compared with what Python's modulefinder finds; and every file touched."""
+
+import functools
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+import pytest
+from release_tools import LIMIT_S
+
+import ssiuml
+from ssiuml.host import code
+from ssiuml.host.cache import Key
+from ssiuml.host.code import code_digest, code_of, foreign_packages, imported_by
+from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.plan import make_plan
+
+PACKAGE = Path(ssiuml.__file__).parent
+PROJECT = PACKAGE.parent
+BROUGHT_ALONG = {"sh", "tqdm", "filelock"}
+SCRIPTS: Mapping[str, str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
+# Between them they have every step there is.
+RECIPES = ("bookworm-min", "bookworm-ssi", "rh72", "rh72-cvs", "rh72-old-root")
+# The modules whose results are kept in the cache.
+CACHING = (
+    "ssiuml.debian.base",
+    "ssiuml.historic.base_image",
+    "ssiuml.historic.kernel",
+    "ssiuml.kernel.linux_source",
+    "ssiuml.kernel.package",
+)
+
+
+class Finder(ModuleFinder):
+    """Follows imports by their byte code, inside the package alone."""
+
+    def find_module(self, name, path, parent=None):  # type: ignore[no-untyped-def]
+        if path is None and name != "ssiuml":
+            raise ImportError(name)
+        return super().find_module(name, path, parent)
+
+
+@pytest.fixture(scope="module")
+def runnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package in which imports for type checkers are dead code: no byte code is made of it."""
+    copy = tmp_path_factory.mktemp("runnable")
+    shutil.copytree(PACKAGE, copy / "ssiuml")
+    for path in copy.rglob("*.py"):
+        path.write_text(re.sub(r"^(\s*)if TYPE_CHECKING:", r"\1if 0:", path.read_text(), flags=re.MULTILINE))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def found(runnable: Path) -> "functools._lru_cache_wrapper[frozenset[str]]":
+    """Finds what one module imports, by modulefinder."""
+
+    @functools.cache
+    def find(module: str) -> frozenset[str]:
+        finder = Finder([str(runnable)])
+        finder.import_hook(module)
+        return frozenset(finder.modules)
+
+    return find
+
+
+def files_of(modules: Iterable[str]) -> set[str]:
+    """The files of modules, and the data files beside packages, as the file system has them."""
+    files = set()
+    for name in modules:
+        path = PROJECT.joinpath(*name.split("."))
+        if path.is_dir():
+            files |= {each for each in path.iterdir() if each.is_file() and each.suffix != ".py"}
+            path /= "__init__"
+        files.add(path.with_suffix(".py"))
+    return {str(path.relative_to(PROJECT)) for path in files}
+
+
+@pytest.mark.parametrize("module", CACHING)
+def test_a_module_imports_what_modulefinder_says(
+    found: "functools._lru_cache_wrapper[frozenset[str]]", module: str
+) -> None:
+    assert imported_by(module) == found(module)
+
+
+def roots(tmp_path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The steps of all recipes with the modules that make each."""
+    for recipe in RECIPES:
+        for step in Build(make_plan(recipe, PROJECT, {"SSIUML_CACHE": str(tmp_path)})).steps.values():
+            assert step.modules, f"{recipe}: step {step.name} has no code"
+            yield f"{recipe}: {step.name}", step.modules
+
+
+def test_every_file_that_is_touched_makes_those_steps_stale_that_import_it(
+    found: "functools._lru_cache_wrapper[frozenset[str]]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(PACKAGE, copy / "ssiuml", ignore=shutil.ignore_patterns("__pycache__"))
+    steps = dict(roots(tmp_path))
+    expected = {name: files_of(set().union(*map(found, modules))) for name, modules in steps.items()}
+    monkeypatch.setattr(code, "_folder", lambda: copy / "ssiuml")
+
+    def codes() -> dict[tuple[str, ...], dict[str, str]]:
+        code._sha256.cache_clear()
+        return {modules: code_of(*modules) for modules in set(steps.values())}
+
+    before = codes()
+    try:
+        for path in sorted(path for path in (copy / "ssiuml").rglob("*") if path.is_file()):
+            kept, name = path.read_bytes(), str(path.relative_to(copy))
+            path.write_bytes(kept + b"# touched\n")
+            now = codes()
+            path.write_bytes(kept)
+            stale = {step for step, modules in steps.items() if now[modules] != before[modules]}
+            assert stale == {step for step, files in expected.items() if name in files}, name
+        assert codes() == before
+    finally:
+        code._sha256.cache_clear()
+
+
+def test_layers_depend_on_the_code_that_writes_layers(tmp_path: Path) -> None:
+    """They once did not: two values stood under one key of their inputs, and the later one was taken."""
+    steps = {name: code_of(*modules) for name, modules in roots(tmp_path)}
+    for name in ("cluster-tools", "modules", "config", "prune"):
+        assert {"ssiuml/tree/layer.py", "ssiuml/tree/tree.py"} <= steps[f"bookworm-min: {name}"].keys()
+
+
+def test_the_base_of_an_image_depends_on_the_code_that_decompresses_it() -> None:
+    """It once did for the step and not for the cache, so that the step got the stale entry."""
+    key = Key(kind="base", inputs={}, suffix=".tar", module="ssiuml.historic.base_image")
+    assert "ssiuml/tree/compressed.py" in code_of(key.module)
+    assert key.values()["code"] == code_digest("ssiuml.historic.base_image")
+
+
+def test_a_key_with_a_value_of_its_own_for_the_code_is_an_error() -> None:
+    with pytest.raises(ValueError, match="two values for code"):
+        Key(kind="base", inputs={"code": "mine"}, suffix=".tar", module="ssiuml.debian.base").digest()
+
+
+def test_a_module_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"ssiuml\.no_such: there is no such module"):
+        code_of("ssiuml.no_such")
+
+
+def test_the_code_of_others_is_no_file_of_ours() -> None:
+    assert code_of("json", "test_code") == {}
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_each_command_needs_nothing_that_is_not_brought_along(command: str) -> None:
+    foreign = foreign_packages(SCRIPTS[command].partition(":")[0])
+    assert set(foreign) <= BROUGHT_ALONG | {"PIL"}
+    assert foreign.get("PIL", set()) <= {"ssiuml.inspect.png"}
+
+
+def test_a_foreign_package_is_named_with_who_imports_it() -> None:
+    assert foreign_packages("ssiuml.host.run")["sh"] == {"ssiuml.host.run"}
+
+
+# What Python has imported in the end.
+_LOADED = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(*sorted(name for name in sys.modules if name.partition('.')[0] == 'ssiuml'), sep='\\n')
+"""
+
+
+def test_what_python_imports_in_the_end_is_among_what_is_found() -> None:
+    commands = [entry.partition(":")[0] for entry in SCRIPTS.values()]
+    process = subprocess.run(
+        [sys.executable, "-c", _LOADED, *commands],
+        capture_output=True, text=True, check=True, timeout=LIMIT_S, cwd=PROJECT,
+    )  # fmt: skip
+    loaded = set(process.stdout.split())
+    assert len(loaded) > len(commands)
+    assert loaded <= imported_by(*commands)

@@ -1,0 +1,162 @@
+"""Sparse files; du and cmp say what they cost and hold."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sparse_files import write_sparse
+
+from ssiuml.host import files
+from ssiuml.host.files import SpaceError, allocated_bytes, require_space
+
+MIB = 2**20
+MEMORY = Path("/dev/shm")  # noqa: S108  # a tmpfs: a file system of another type than the disk's
+
+
+def _du_bytes(path: Path) -> int:
+    return int(subprocess.run(["du", "-B1", path], capture_output=True, check=True).stdout.split()[0])
+
+
+def _same(one: Path, other: Path) -> bool:
+    return subprocess.run(["cmp", one, other], capture_output=True).returncode == 0
+
+
+def _data_ranges(path: Path) -> list[tuple[int, int]]:
+    ranges: list[tuple[int, int]] = []
+    with path.open("rb") as stream, suppress(OSError):  # ENXIO: no data up to the end
+        while True:
+            start = os.lseek(stream.fileno(), ranges[-1][1] if ranges else 0, os.SEEK_DATA)
+            ranges.append((start, os.lseek(stream.fileno(), start, os.SEEK_HOLE)))
+    return ranges
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of another type than that of tmp_path."""
+
+    def kind(path: Path) -> str:
+        words = ["stat", "--file-system", "--format=%T", str(path)]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+    if not os.access(MEMORY, os.W_OK) or kind(MEMORY) == kind(tmp_path):
+        pytest.skip(f"{MEMORY} is no file system of another type than {tmp_path}")
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        yield Path(name)
+
+
+def test_fresh_file_is_one_hole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "blank"
+    files.create(path, 4 << 30)
+    assert path.stat().st_size == 4 << 30
+    assert _du_bytes(path) == allocated_bytes(path) == 0
+    assert _data_ranges(path) == []
+
+
+def test_fresh_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = write_sparse(tmp_path / "blank", 10, (0, b"old"))
+    files.create(path, 5)
+    assert path.read_bytes() == bytes(5)
+
+
+@pytest.mark.parametrize("reflink", [True, False])
+@pytest.mark.parametrize(
+    ("size", "pieces"),
+    [
+        (0, []),
+        (1, [(0, b"x")]),
+        (3 * MIB, []),
+        (3 * MIB, [(0, b"first" * 4000)]),
+        (3 * MIB + 5, [(MIB, b"middle" * 4000), (2 * MIB + 17, b"x")]),
+        (3 * MIB + 5, [(3 * MIB, b"last!")]),
+        (2 * MIB, [(0, os.urandom(2 * MIB))]),
+    ],
+)
+def test_copy_is_equal_and_keeps_its_holes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    pieces: list[tuple[int, bytes]],
+    reflink: bool,
+) -> None:
+    if not reflink:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EOPNOTSUPP, "no reflinks here")
+
+        monkeypatch.setattr(fcntl, "ioctl", refuse)
+    source = write_sparse(tmp_path / "source", size, *pieces)
+    files.copy(source, tmp_path / "target")
+    assert _same(source, tmp_path / "target")
+    assert _du_bytes(tmp_path / "target") <= _du_bytes(source)
+    assert _data_ranges(tmp_path / "target") == _data_ranges(source)
+
+
+def test_copy_goes_to_a_file_system_of_another_type_and_back(tmp_path: Path, elsewhere: Path) -> None:
+    source = write_sparse(tmp_path / "source", 8 * MIB, (MIB, os.urandom(MIB)), (5 * MIB + 1, b"x"))
+    files.copy(source, elsewhere / "there")
+    files.copy(elsewhere / "there", tmp_path / "back")
+    assert _same(source, elsewhere / "there")
+    assert _same(source, tmp_path / "back")
+    assert max(_du_bytes(elsewhere / "there"), _du_bytes(tmp_path / "back")) < 2 * MIB
+
+
+def test_copy_of_what_is_not_there_leaves_the_target_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    with pytest.raises(FileNotFoundError):
+        files.copy(tmp_path / "missing", tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+    assert (tmp_path / "target").read_bytes() == b"old"
+
+
+def test_other_errors_of_the_copy_are_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    source = write_sparse(tmp_path / "source", 5)
+    with pytest.raises(OSError, match="the disk is broken"):
+        files.copy(source, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_file_that_becomes_shorter_while_it_is_copied_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_sparse(tmp_path / "source", MIB, (0, os.urandom(MIB)))
+
+    def shorten(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no reflinks here")
+
+    def sendfile(target: int, origin: int, offset: int, count: int) -> int:
+        os.truncate(source, 0)
+        return original(target, origin, offset, count)
+
+    original = os.sendfile
+    monkeypatch.setattr(fcntl, "ioctl", shorten)
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    with pytest.raises(OSError, match="the file became shorter while it was copied, at byte 0"):
+        files.copy(source, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_enough_room_is_no_error_and_makes_the_folder(tmp_path: Path) -> None:
+    require_space(tmp_path / "a" / "b", 4096, "a test")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_too_little_room_is_an_error_with_need_and_what_there_is(tmp_path: Path) -> None:
+    df = ["df", "--output=avail", "-B1M", str(tmp_path)]
+    free = int(subprocess.run(df, capture_output=True, check=True).stdout.split()[-1])
+    with pytest.raises(SpaceError) as error:
+        require_space(tmp_path, 1 << 60, "unpacking")
+    message, hint = str(error.value).splitlines()
+    said = message.removeprefix(f"{tmp_path}: unpacking needs about 1099511627776 MiB, ")
+    assert said.endswith(" MiB are free there")
+    assert abs(int(said.split()[0]) - free) < 1024  # others write to the same disk
+    assert hint.startswith("  make room there, or go elsewhere: SSIUML_CACHE names the cache")

@@ -1,0 +1,44 @@
+"""Where the cache lies and what lies in an image's folder."""
+
+from pathlib import Path
+
+import pytest
+
+from ssiuml.host.places import Places, cache_root
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"SSIUML_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
+        ({"XDG_CACHE_HOME": "/b"}, "/b/ssiuml"),
+        ({"SSIUML_CACHE": "", "XDG_CACHE_HOME": "/b"}, "/b/ssiuml"),
+        ({"SSIUML_CACHE": "~/a"}, "/home/me/a"),
+        ({}, "/home/me/.cache/ssiuml"),
+        ({"XDG_CACHE_HOME": ""}, "/home/me/.cache/ssiuml"),
+        # "All paths set in these environment variables must be absolute. If an implementation
+        # encounters a relative path [...] it should consider the path invalid and ignore it."
+        ({"XDG_CACHE_HOME": "relative"}, "/home/me/.cache/ssiuml"),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(
+    environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert cache_root(environ) == Path(expected)
+
+
+def test_a_relative_cache_is_seen_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cache_root({"SSIUML_CACHE": "here"}) == tmp_path / "here"
+
+
+def test_all_that_is_built_lies_in_out_and_no_two_stamps_are_the_same(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path / "cache", tmp_path / "images" / "one")
+    ours = [places.layers, places.work, places.stamp("base"), places.stamp("initrd-base")]
+    assert all(path.is_relative_to(places.out) for path in ours)
+    assert len(set(ours)) == len(ours)
+    assert places.templates == tmp_path / "templates"
+    assert places.cluster_tools == tmp_path / "cluster-tools"

@@ -1,0 +1,148 @@
+"""The build appliance against trees and images that are odd, too large, or not what they seem."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from ssiuml.host import files
+from ssiuml.host.run import find_tool
+from ssiuml.images.appliance import Appliance, ApplianceError, Filled
+from ssiuml.images.appliance.fill import TIMEOUT_S
+from ssiuml.tree.compare import take_census
+from ssiuml.tree.layer import Layer
+from ssiuml.tree.tree import Content, Kind, Literal, Meta, Node, Tree, directory, file, symlink
+
+pytestmark = pytest.mark.cluster
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A small tree that the appliance can run from, and an image to fill."""
+
+    appliance: Appliance
+    folder: Path
+
+    @property
+    def tree(self) -> Tree:
+        return self.appliance.programs
+
+    def image(self, size_mib: int = 256) -> Path:
+        image = self.folder / "image"
+        files.create(image, size_mib << 20)
+        mkfs = find_tool("mkfs.gfs2") or ""
+        words = [mkfs, "-q", "-O", "-p", "lock_nolock", "-t", "a:b", "-j", "1", "-J", "8", str(image)]
+        subprocess.run(words, check=True, capture_output=True)
+        return image
+
+    def fill(self, image: Path, timeout_s: float = TIMEOUT_S) -> Filled:
+        return replace(self.appliance, timeout_s=timeout_s).fill(image, self.tree)
+
+
+@pytest.fixture
+def bench(appliance: Appliance, tmp_path: Path) -> Bench:
+    return Bench(appliance, tmp_path)
+
+
+@dataclass(frozen=True)
+class Restless:
+    """Contents that are others each time they are read: what a failing disk would do."""
+
+    times: list[int]
+    size_bytes: int = 4096
+
+    def chunks(self) -> Iterator[bytes]:
+        self.times.append(0)
+        yield bytes([len(self.times)]) * self.size_bytes
+
+
+def odd_layer() -> Layer:
+    layer = Layer()
+    layer.add("odd", directory(Meta(mode=0o1777, uid=1000, gid=1001, mtime_ns=1_600_000_000_123_456_789)))
+
+    def put(name: str, node: Node) -> None:
+        layer.add(f"odd/{name}", node)
+
+    put("empty", file(Literal(b""), Meta(mode=0o600, mtime_ns=1)))
+    put("one-byte-over-a-block", file(Literal(b"x" * 4097), Meta(mode=0o644, mtime_ns=1_999_999_999)))
+    put("large", file(Literal(b"0123456789abcdef" * (1 << 18)), Meta(mode=0o4755, uid=65534, gid=65534)))
+    capability = bytes.fromhex("0100000200200000000000000000000000000000")
+    xattrs = {"security.capability": capability, "user.odd": b"a\0b\n=\xff"}
+    put("with-attributes", file(Literal(b"x"), Meta(mode=0o755, xattrs=xattrs)))
+    linked = file(Literal(b"linked"), Meta(mode=0o640, gid=5))
+    put("first-name", linked)
+    put("second-name", linked)
+    put("dangling", symlink("nowhere/at/all"))
+    put("long-target", symlink("t" * 1000))
+    put("fifo", Node(Kind.FIFO, Meta(mode=0o620)))
+    put("disk", Node(Kind.BLOCK, Meta(mode=0o660, gid=6), device=(98, 16)))
+    put("tty", Node(Kind.CHARACTER, Meta(mode=0o620, gid=5), device=(4, 0)))
+    put("n" * 255, file(Literal(b"long"), Meta(mode=0o644)))
+    put("latin-\udce9-1\nnext line", file(Literal(b"odd"), Meta(mode=0o644)))
+    put("-rf", file(Literal(b"option?"), Meta(mode=0o644)))
+    put("/".join(["deep"] * 40), directory(Meta(mode=0o700)))
+    for number in range(2000):
+        put(f"many/{number:05}", file(Literal(b"%d" % number), Meta(mode=0o644)))
+    return layer
+
+
+def test_every_kind_of_file_comes_out_of_the_kernel_as_it_went_in(bench: Bench) -> None:
+    odd_layer().apply(bench.tree)
+    image = bench.image()
+    filled = bench.fill(image)
+    names = sum(1 for _ in bench.tree.walk())
+    assert filled.names == names
+    assert filled.inodes == names - 1  # one file has two names
+    fsck = subprocess.run([find_tool("fsck.gfs2") or "", "-n", image], check=False, capture_output=True)
+    assert fsck.returncode == 0, fsck.stdout.decode()
+    assert list((bench.folder / "work").glob("*.tar")) == []
+
+
+def test_reading_back_alone_leaves_the_image_as_it_is_and_finds_what_is_different(bench: Bench) -> None:
+    image = bench.image()
+    filled = bench.fill(image)
+    before = subprocess.run(["sha256sum", image], check=True, capture_output=True).stdout
+    expected = take_census(bench.tree)
+    assert bench.appliance.read_back(image, expected) == filled
+    bench.tree.add("more", file(Literal(b"x"), Meta(mode=0o644)))
+    with pytest.raises(ApplianceError, match="/more: is missing"):
+        bench.appliance.read_back(image, take_census(bench.tree))
+    assert subprocess.run(["sha256sum", image], check=True, capture_output=True).stdout == before
+
+
+def test_contents_that_changed_on_the_way_are_found(bench: Bench) -> None:
+    content: Content = Restless([])
+    bench.tree.add("restless", file(content, Meta(mode=0o644)))
+    with pytest.raises(ApplianceError, match="/restless: sha256 is"):
+        bench.fill(bench.image())
+
+
+def test_tree_larger_than_the_image_is_an_error_with_the_consoles_end(bench: Bench) -> None:
+    bench.tree.add("large", file(Literal(b"x" * (60 << 20)), Meta(mode=0o644)))
+    with pytest.raises(ApplianceError, match=r"(?s)tar could not unpack everything.*") as caught:
+        bench.fill(bench.image(size_mib=48))
+    assert "No space left on device" in str(caught.value)
+
+
+def test_image_without_a_file_system_is_an_error(bench: Bench) -> None:
+    image = bench.folder / "image"
+    files.create(image, 64 << 20)
+    with pytest.raises(ApplianceError, match="/dev/ubda cannot be mounted as gfs2"):
+        bench.fill(image)
+
+
+def test_appliance_that_does_not_end_is_ended_at_its_limit(bench: Bench) -> None:
+    bench.tree.add("large", file(Literal(b"x" * (100 << 20)), Meta(mode=0o644)))
+    with pytest.raises(ApplianceError, match="not finished after 1 s, ended"):
+        bench.fill(bench.image(), timeout_s=1.0)
+
+
+def test_kernel_that_does_not_start_is_an_error(bench: Bench) -> None:
+    kernel = bench.folder / "kernel"
+    kernel.write_text("#!/bin/sh\necho no kernel\n")
+    kernel.chmod(0o755)
+    broken = Bench(replace(bench.appliance, kernel=kernel), bench.folder)
+    with pytest.raises(ApplianceError, match=r"(?s)ended before it was done.*no kernel"):
+        broken.fill(bench.image())

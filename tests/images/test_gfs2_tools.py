@@ -1,0 +1,240 @@
+"""GFS2 images, judged by blkid and fsck.gfs2."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssiuml.host import files
+from ssiuml.host.run import CommandError, find_tool
+from ssiuml.images.gfs2_tools import Gfs2Error, check_image, make_image, needed_bytes
+from ssiuml.recipe import Gfs2Filesystem
+from ssiuml.tree.tree import Extent, Literal, Meta, Tree, directory, file, symlink
+
+MIB = 1 << 20
+META = Meta(mode=0o644)
+
+
+def filesystem(
+    journals: int = 1, block_size: int = 4096, journal_mib: int = 8, lock_protocol: str = "lock_dlm"
+) -> Gfs2Filesystem:
+    return Gfs2Filesystem.model_validate(
+        {
+            "type": "gfs2",
+            "block_size": block_size,
+            "journals": journals,
+            "journal_size": f"{journal_mib} MiB",
+            "lock_protocol": lock_protocol,
+            "lock_table": "ssi:root",
+        }
+    )
+
+
+def made(folder: Path, size_bytes: int, choice: Gfs2Filesystem) -> Path:
+    files.create(folder / "blank", size_bytes)
+    make_image(folder / "blank", folder / "root_fs", choice)
+    return folder / "root_fs"
+
+
+def tool(name: str, *words: str | Path, ok: tuple[int, ...] = (0,)) -> str:
+    program = find_tool(name)
+    assert program is not None, f"{name} is missing"
+    result = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    assert result.returncode in ok, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def blkid(image: Path) -> dict[str, str]:
+    lines = tool("blkid", "-p", "-o", "export", image).splitlines()
+    return {key: value.replace("\\", "") for key, _, value in (line.partition("=") for line in lines)}
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """128 MiB with three journals; not to be changed."""
+    return made(tmp_path_factory.mktemp("gfs2"), 128 * MIB, filesystem(journals=3))
+
+
+def test_blkid_finds_gfs2_with_the_lock_table_as_its_label(image: Path) -> None:
+    found = blkid(image)
+    assert found["TYPE"] == "gfs2"
+    assert found["LABEL"] == "ssi:root"
+    assert found["USAGE"] == "filesystem"
+
+
+def test_a_fresh_image_is_clean_for_fsck(image: Path) -> None:
+    assert "Error" not in tool("fsck.gfs2", "-n", image)
+    check_image(image)
+
+
+def test_it_has_the_journals_and_the_lock_protocol_asked_for(image: Path) -> None:
+    assert len(re.findall(r"journal\d+", tool("gfs2_edit", "-p", "jindex", image))) == 3
+    assert "lock_dlm" in tool("gfs2_edit", "-p", "sb", image)
+
+
+def test_checking_changes_nothing(image: Path) -> None:
+    before = (image.stat().st_mtime_ns, tool("sha256sum", image))
+    check_image(image)
+    assert (image.stat().st_mtime_ns, tool("sha256sum", image)) == before
+
+
+def test_the_size_stays_and_the_holes_too(image: Path) -> None:
+    assert image.stat().st_size == 128 * MIB
+    # Journals are written (24 MiB), the rest of the image is not.
+    assert files.allocated_bytes(image) < 64 * MIB
+
+
+def test_the_blank_image_stays_one_hole(image: Path) -> None:
+    blank = image.with_name("blank")
+    assert blank.stat().st_size == 128 * MIB
+    assert blank.stat().st_blocks == 0
+
+
+@pytest.mark.parametrize("block_size", [512, 1024, 2048, 4096])
+def test_every_block_size_of_a_recipe_can_be_made(tmp_path: Path, block_size: int) -> None:
+    target = made(tmp_path, 32 * MIB, filesystem(block_size=block_size, lock_protocol="lock_nolock"))
+    assert blkid(target)["TYPE"] == "gfs2"
+    check_image(target)
+
+
+def test_a_blank_image_that_is_too_small_fails_with_the_reason_and_no_target(tmp_path: Path) -> None:
+    (tmp_path / "root_fs").write_text("the one before")
+    with pytest.raises(CommandError, match=r"mkfs\.gfs2") as caught:
+        made(tmp_path, 4 * MIB, filesystem(journals=3))
+    assert caught.value.output
+    assert (tmp_path / "root_fs").read_text() == "the one before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blank", "root_fs"]
+
+
+def test_a_damaged_image_is_an_error_with_what_fsck_found(image: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    files.copy(image, damaged)
+    text = tool("gfs2_edit", "-p", "rindex", image)
+    address = int(re.findall(r"ri_addr\s+(\d+)", text)[0])
+    with damaged.open("r+b") as stream:  # the bitmap of the first resource group
+        stream.seek(address * 4096 + 128)
+        stream.write(b"\xff" * 512)
+    with pytest.raises(Gfs2Error, match="is not a clean GFS2") as caught:
+        check_image(damaged)
+    assert str(damaged) in str(caught.value)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1000, MIB])
+def test_what_is_no_file_system_is_an_error(tmp_path: Path, size_bytes: int) -> None:
+    files.create(tmp_path / "blank", size_bytes)
+    with pytest.raises(Gfs2Error, match="blank"):
+        check_image(tmp_path / "blank")
+
+
+def test_an_image_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(Gfs2Error, match="absent"):
+        check_image(tmp_path / "absent")
+
+
+# How much an image needs
+
+
+def tree_of(count: int, size_bytes: int, name_bytes: int = 12, meta: Meta = META) -> Tree:
+    """A folder of *count* files of *size_bytes* each."""
+    tree = Tree()
+    folder = directory(Meta(mode=0o755))
+    content = Extent(Path("/nonexistent"), 0, size_bytes)
+    folder.children = {f"{n:0{name_bytes}}": file(content, meta) for n in range(count)}
+    tree.add("folder", folder)
+    return tree
+
+
+def free_bytes(image: Path, block_size: int) -> int:
+    """What statfs(2) would call free; without a mount, from the file system's own count."""
+    text = tool("gfs2_edit", "-p", "statfs", image)
+    match = re.search(r"sc_free\s+(\d+)", text)
+    assert match is not None, text
+    return int(match[1]) * block_size
+
+
+@pytest.mark.parametrize("journals", [1, 15])
+@pytest.mark.parametrize("block_size", [512, 4096])
+def test_an_image_for_an_empty_tree_can_be_made_in_the_size_needed(
+    tmp_path: Path, journals: int, block_size: int
+) -> None:
+    choice = filesystem(journals=journals, block_size=block_size)
+    size = -(-needed_bytes(Tree(), choice) // MIB) * MIB
+    target = made(tmp_path, size, choice)
+    check_image(target)
+    assert free_bytes(target, block_size) > 0
+
+
+@pytest.mark.parametrize("block_size", [512, 4096])
+@pytest.mark.parametrize(
+    ("count", "size_bytes"), [(20_000, 0), (20_000, 200), (5_000, 4096), (300, 100_000), (1, 300 * MIB)]
+)
+def test_what_is_free_in_the_size_needed_holds_the_files(
+    tmp_path: Path, count: int, size_bytes: int, block_size: int
+) -> None:
+    """The least that GFS2's layout takes: a dinode, data blocks and indirect blocks for each file."""
+    choice = filesystem(block_size=block_size)
+    size = -(-needed_bytes(tree_of(count, size_bytes), choice) // MIB) * MIB
+    free = free_bytes(made(tmp_path, size, choice), block_size)
+    stuffed = size_bytes <= block_size - 232  # struct gfs2_dinode
+    data = 0 if stuffed else -(-size_bytes // block_size)
+    indirect, level = 0, data
+    while level > (block_size - 232) // 8:
+        level = -(-level // ((block_size - 24) // 8))  # struct gfs2_meta_header, then pointers
+        indirect += level
+    # struct gfs2_dirent and the name, in units of 8; leaves are two thirds full when names are random.
+    entries = count * (40 + 16)
+    leaves = 0 if entries < block_size - 232 else -(-entries * 3 // (2 * (block_size - 104)))
+    used = count * (1 + data + indirect) + 2 + leaves
+    assert free >= used * block_size
+
+
+def test_one_inode_with_many_names_counts_once() -> None:
+    one, many = Tree(), Tree()
+    node = file(Extent(Path("/nonexistent"), 0, 10 * MIB), META)
+    one.add("a", node)
+    for name in "abcdefgh":
+        many.add(name, node)
+    assert needed_bytes(many, filesystem()) == needed_bytes(one, filesystem())
+
+
+def test_extended_attributes_take_a_block_for_each_inode() -> None:
+    # Linux keeps them in a block of their own, never in the dinode (fs/gfs2/xattr.c, ea_alloc_blk).
+    with_xattrs = Meta(mode=0o644, xattrs={"user.a": b"1"})
+    plain = needed_bytes(tree_of(1000, 10), filesystem())
+    assert needed_bytes(tree_of(1000, 10, meta=with_xattrs), filesystem()) >= plain + 1000 * 4096
+
+
+def test_a_link_with_a_long_target_counts_like_a_file() -> None:
+    short, long = Tree(), Tree()
+    for n in range(1000):
+        short.add(f"{n}", symlink("x"))
+        long.add(f"{n}", symlink("x" * 4000))
+    assert needed_bytes(long, filesystem()) >= needed_bytes(short, filesystem()) + 1000 * 4096
+
+
+def test_each_journal_counts() -> None:
+    difference = needed_bytes(Tree(), filesystem(journals=3)) - needed_bytes(Tree(), filesystem(journals=2))
+    assert difference >= 8 * MIB
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 3 * MIB), max_size=60), st.sampled_from([512, 1024, 2048, 4096]))
+def test_more_files_never_need_less(sizes: list[int], block_size: int) -> None:
+    tree, choice = Tree(), filesystem(block_size=block_size)
+    before = needed_bytes(tree, choice)
+    for number, size in enumerate(sizes):
+        tree.add(f"d{number % 3}/{number}", file(Extent(Path("/nonexistent"), 0, size), META))
+        after = needed_bytes(tree, choice)
+        assert after >= before
+        assert after > sum(sizes[: number + 1]) + choice.journal_size_bytes
+        before = after
+
+
+def test_odd_names_are_counted_in_bytes() -> None:
+    tree = Tree()
+    tree.add(os.fsdecode(b"\xff\xfe") + "\N{SNOWMAN}", file(Literal(b"x"), META))
+    assert needed_bytes(tree, filesystem()) > 0

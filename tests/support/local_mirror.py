@@ -1,0 +1,124 @@
+"""A small mirror of Debian's form: packages made by dpkg-deb, indices by apt-ftparchive, signed by gpg."""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from http_server import Web
+
+SUITES = ("bookworm", "bookworm-updates")
+
+
+@dataclass
+class LocalMirror:
+    """Serves what is in *folder* as /debian; ``publish`` makes that what the packages of now are."""
+
+    folder: Path
+    web: Web
+    packages: dict[str, Path] = field(default_factory=dict)  # the newest file of each, by name
+
+    @property
+    def url(self) -> str:
+        return self.web.url("/debian")
+
+    def __post_init__(self) -> None:
+        # gpg's agent listens on a socket in its folder, whose name may not be long.
+        self._short = Path(tempfile.mkdtemp(prefix="gpg."))
+        (self._short / "home").symlink_to(self.folder / "gnupg")
+        self.packages.update(
+            {path.name.partition("_")[0]: path for path in self.folder.glob("pool/**/*.deb")}
+        )
+
+    @property
+    def keyring(self) -> Path:
+        return self.folder / "keyring.gpg"
+
+    def make(self, name: str, version: str, **fields: str) -> Path:
+        """Make a package, in place of that name's version before; it is not published yet.
+
+        Its control file has *fields*, and what those of the version before were besides.
+        """
+        root = self.folder / "roots" / f"{name}_{version}"
+        (root / "DEBIAN").mkdir(parents=True)
+        values = {
+            "Package": name,
+            "Version": version,
+            "Architecture": "amd64",
+            "Maintainer": "Nobody <nobody@localhost>",
+            "Description": "for a test",
+            **self._fields_before(name),
+            **fields,
+        }
+        text = "".join(f"{key}: {value}\n" for key, value in values.items())
+        (root / "DEBIAN" / "control").write_text(text)
+        pool = self.folder / "pool" / "main" / name[0] / name
+        pool.mkdir(parents=True, exist_ok=True)
+        path = pool / f"{name}_{version.rpartition(':')[2]}_amd64.deb"
+        subprocess.run(
+            ["dpkg-deb", "--build", "--root-owner-group", root, path], check=True, stdout=subprocess.DEVNULL
+        )
+        if name in self.packages:
+            self.packages[name].unlink()
+        self.packages[name] = path
+        return path
+
+    def _fields_before(self, name: str) -> dict[str, str]:
+        if name not in self.packages:
+            return {}
+        path = self.packages[name]
+        text = self._run("dpkg-deb", "--field", str(path), "Essential", "Priority", "Depends").decode()
+        return dict(line.split(": ", 1) for line in text.splitlines())
+
+    def publish(self) -> None:
+        """Serve the packages that were made last, with indices of these alone, and nothing from before."""
+        for served in [served for served in self.web.paths if served.startswith("/debian/")]:
+            del self.web.paths[served]
+        for suite in SUITES:
+            self._write_indices(suite)
+        self.serve()
+
+    def serve(self) -> None:
+        """Serve what is in the folder."""
+        for path in (*self.folder.glob("pool/**/*.deb"), *self.folder.glob("dists/**/*")):
+            if path.is_file():
+                self.web.serve(f"/debian/{path.relative_to(self.folder)}", path.read_bytes())
+
+    def _write_indices(self, suite: str) -> None:
+        binary = self.folder / "dists" / suite / "main" / "binary-amd64"
+        shutil.rmtree(self.folder / "dists" / suite, ignore_errors=True)
+        binary.mkdir(parents=True)
+        index = b"" if suite != SUITES[0] else self._run("apt-ftparchive", "packages", "pool")
+        (binary / "Packages").write_bytes(index)
+        values = {"Codename": suite, "Suite": suite, "Components": "main", "Architectures": "amd64"}
+        options = [f"-oAPT::FTPArchive::Release::{key}={value}" for key, value in values.items()]
+        release = self._run("apt-ftparchive", *options, "release", f"dists/{suite}")
+        (self.folder / "dists" / suite / "InRelease").write_bytes(self._signed(release))
+
+    def _signed(self, text: bytes) -> bytes:
+        if not self.keyring.exists():
+            (self.folder / "gnupg").mkdir(mode=0o700)
+            words = ("--passphrase", "", "--quick-generate-key", "test@localhost", "ed25519", "sign", "never")
+            self._gpg(*words)
+            self.keyring.write_bytes(self._gpg("--export"))
+        return self._gpg("--clearsign", stdin=text)
+
+    def _gpg(self, *words: str, stdin: bytes = b"") -> bytes:
+        return self._run(
+            "gpg", "--homedir", str(self._short / "home"), "--batch", "--quiet", *words, stdin=stdin
+        )
+
+    def _run(self, *words: str, stdin: bytes = b"") -> bytes:
+        return subprocess.run(words, cwd=self.folder, input=stdin, stdout=subprocess.PIPE, check=True).stdout
+
+    def close(self) -> None:
+        """End what gpg has left running."""
+        if self.keyring.exists():
+            self._run("gpgconf", "--homedir", str(self._short / "home"), "--kill", "all")
+        shutil.rmtree(self._short)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
