@@ -304,6 +304,7 @@ def task_lint() -> Iterator[doit_tasks.Task]:
         "format": doit_tasks.python("ruff", "format", "--check", "--quiet", "."),
         "ruff": doit_tasks.python("ruff", "check", "--quiet", "."),
         "mypy": doit_tasks.python("mypy"),
+        "imports": [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
         "shellcheck": ["shellcheck", *scripts],
         "workflows": doit_tasks.python(
             "check_jsonschema",

@@ -9,13 +9,13 @@ from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.errors import UsageError
 from ssiuml.formats.pool.assembly import Pool, pool_of, read_state
-from ssiuml.historic.lock_table import (
+from ssiuml.images.lock_server_table import (
     VERSION,
     behind_label,
-    load_lock_table,
-    read_lock_table,
+    load_lock_server_table,
+    read_lock_server_table,
     require_room,
-    write_lock_table,
+    write_lock_server_table,
 )
 
 
@@ -47,15 +47,15 @@ def main(words: Sequence[str]) -> int:
     if arguments.listed is not None:
         if arguments.cidev is not None:
             raise UsageError("--cidev is for -c", hint="gfsconf -l DEVICE")
-        table = read_lock_table(_device(arguments.listed, state_file(arguments)))
+        table = read_lock_server_table(_device(arguments.listed, state_file(arguments)))
         sys.stdout.write(table.text.decode("ascii"))
         return DONE
-    table = load_lock_table(arguments.config)
+    table = load_lock_server_table(arguments.config)
     device = arguments.cidev or table.cidev
     target = _device(device, state_file(arguments))
     if not arguments.force:
         require_room(target)
-    write_lock_table(target, table)
+    write_lock_server_table(target, table)
     count = len(table.nodes)
     print(
         f"{device}: lock table of {count} {'node' if count == 1 else 'nodes'}, "

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.historic.ext2_image import write_ext2
-from ssiuml.historic.ubd_nodes import FOLDER, MAJOR, MINORS
+from ssiuml.historic.uml_changes import FOLDER, MAJOR, MINORS
 from ssiuml.host.atomic import replacing
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.host.templates import render

@@ -1,24 +1,70 @@
-"""The lines of inittab.ssi that are marked 'For UML' (HOWTO 5.6): no DHCP daemon, a login on tty0.
+"""What a root of 2002 needs changed for User-Mode Linux (HOWTO 5.6): block devices, lines of inittab.ssi.
 
-What the HOWTO says of them is all that is known: that they are marked, that the DHCP daemon is to be turned
-off, and that the getty belongs on tty0 instead of tty1. A mark may stand in a comment above its line, or
-behind it; the line for User-Mode Linux may be there already, as a comment below its mark. Everything else is
-refused: an edit that guesses wrong would give nodes that nobody can log in to.
+A disk and its partitions have 16 minor numbers: ubd/N is block 98, 16 N. Before 2002 it was 98, N, and an
+image of that time still has those.
+
+Of inittab.ssi the HOWTO says that lines are marked 'For UML', that the DHCP daemon is to be turned off, and
+that the getty belongs on tty0 instead of tty1. No more is known. A mark may stand in a comment above its
+line, or behind it; the line for User-Mode Linux may exist already, as a comment below its mark. Anything else
+is refused: an edit that guesses wrong would give nodes on which nobody can log in.
 """
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from ssiuml.errors import SsiumlError
+from ssiuml.tree.layer import Layer
+from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, file
 
 MARK: Final = "For UML"
 _LOOKED_FOR: Final = (
     f"looked for: comments with '{MARK}' at a line that starts a DHCP daemon, and at one with a getty on tty1"
 )
 
+MAJOR: Final = 98
+MINORS: Final = 16
+FOLDER: Final = "dev/ubd"
+_DISK_GID: Final = 6  # as Red Hat and Debian have it
+_OLD_NAME: Final = re.compile(r"dev/ubd/?([0-9]+)")
+
 
 class InittabError(SsiumlError):
     """The file has no marked lines, or others than are known."""
+
+
+def uml_layer(tree: Tree, ubd_devices: int, inittab: str, mtime_ns: int) -> Layer:
+    """Return the layer with block devices up to *ubd_devices*, and the file *inittab* edited.
+
+    *tree* is what the layer will lie on. Raises InittabError if *inittab* does not exist or is unexpected.
+    """
+    layer = ubd_layer(tree, ubd_devices, mtime_ns)
+    node = tree.find(inittab)
+    if node is None or node.content is None:
+        raise InittabError(
+            f"{inittab}: is not in the tree", hint="do the cluster tools install it? see uml.inittab"
+        )
+    text = edit_for_uml(node.read().decode(errors="surrogateescape"), inittab)
+    meta = replace(node.meta, mtime_ns=mtime_ns)
+    layer.add(tree.real_path(inittab), file(Literal(text.encode(errors="surrogateescape")), meta))
+    return layer
+
+
+def ubd_layer(tree: Tree, count: int, mtime_ns: int) -> Layer:
+    """The layer with /dev/ubd/0 up to *count* of them, and new numbers for all that *tree* has already."""
+    layer = Layer()
+    fresh = {f"{FOLDER}/{number}": number for number in range(count)}
+    if tree.find("dev") is not None:
+        for path, node in tree.walk("dev"):
+            match = _OLD_NAME.fullmatch(path)
+            if match and node.kind is Kind.BLOCK and int(match[1]) < 256 // MINORS:
+                device = (MAJOR, MINORS * int(match[1]))
+                layer.add(path, Node(Kind.BLOCK, node.meta, device=device))
+                fresh.pop(path, None)
+    meta = Meta(mode=0o660, gid=_DISK_GID, mtime_ns=mtime_ns)
+    for path, number in fresh.items():
+        layer.add(path, Node(Kind.BLOCK, meta, device=(MAJOR, MINORS * number)))
+    return layer
 
 
 def edit_for_uml(text: str, name: str) -> str:

@@ -1,12 +1,9 @@
 """The configuration layer: cluster files, root's first password, the user's own files (HOWTO 5.6)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.historic.ubd_nodes import ubd_layer
-from ssiuml.historic.uml_changes import edit_for_uml
 from ssiuml.recipe import LoadedRecipe, PackagesDistribution
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Content, Literal, Meta, Tree, file, whole_file
@@ -27,34 +24,19 @@ class ConfigureError(SsiumlError):
 def config_layer(loaded: LoadedRecipe, rendered: Mapping[str, str], tree: Tree, mtime_ns: int) -> Layer:
     """Return the layer with *rendered* (text by path), /etc/shadow and the recipe's own files.
 
-    Where the recipe says so, also the block devices of User-Mode Linux and the lines of inittab.ssi that are
-    for it. *tree* is what the layer will lie on. Raises RecipeError if a source file of the recipe is not
-    there, ConfigureError and InittabError if something in the tree is missing or not as expected.
+    *tree* is what the layer will lie on. Raises RecipeError if a source file of the recipe does not exist,
+    ConfigureError if /etc/shadow has no line for root, TreeError if it does not exist.
     """
     layer = Layer()
     is_packaged = isinstance(loaded.recipe.distribution, PackagesDistribution)
     own_files = _OWN_FILES if is_packaged else {}
     for path, text in sorted({**own_files, **rendered}.items()):
         layer.add(path, file(Literal(text.encode()), Meta(mode=0o644, mtime_ns=mtime_ns)))
-    if loaded.recipe.uml is not None:
-        layer.entries += ubd_layer(tree, loaded.recipe.uml.ubd_devices, mtime_ns).entries
-        _add_inittab(layer, tree, loaded.recipe.uml.inittab, mtime_ns)
     _add_shadow(layer, tree, loaded.recipe.root_password_hash, mtime_ns)
     for number, entry in enumerate(loaded.recipe.files):
         meta = Meta(mode=entry.mode_bits, uid=entry.uid, gid=entry.gid, mtime_ns=mtime_ns)
         layer.add(entry.path, file(user_content(loaded, number), meta))
     return layer
-
-
-def _add_inittab(layer: Layer, tree: Tree, path: str, mtime_ns: int) -> None:
-    node = tree.find(path)
-    if node is None or node.content is None:
-        raise ConfigureError(
-            f"{path}: is not in the tree", hint="do the cluster tools install it? see uml.inittab"
-        )
-    text = edit_for_uml(node.read().decode(errors="surrogateescape"), path)
-    meta = replace(node.meta, mtime_ns=mtime_ns)
-    layer.add(tree.real_path(path), file(Literal(text.encode(errors="surrogateescape")), meta))
 
 
 def user_content(loaded: LoadedRecipe, number: int) -> Content:

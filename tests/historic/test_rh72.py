@@ -35,9 +35,9 @@ from ssiuml.formats.gfs_reader.filesystem import read_filesystem
 from ssiuml.formats.gfs_reader.inodes import read_inode
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.label import RESERVED_BYTES
-from ssiuml.historic.lock_table import read_lock_table
 from ssiuml.host import files
 from ssiuml.images.appliance import Appliance
+from ssiuml.images.lock_server_table import read_lock_server_table
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Kind, Tree
@@ -122,7 +122,7 @@ def test_configuration_files_are_the_howtos_but_for_the_number_of_nodes(historic
 
 def test_lock_table_lies_behind_the_label_of_its_pool(historic: Checkout) -> None:
     cidev = historic.images / "root_cidev"
-    assert read_lock_table(cidev).text == (historic.images / "config" / "gfscf.cf").read_bytes()
+    assert read_lock_server_table(cidev).text == (historic.images / "config" / "gfscf.cf").read_bytes()
 
 
 def test_root_is_what_gfs2_convert_takes_and_fsck_finds_clean(historic: Checkout, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The nodes of User-Mode Linux's block devices."""
 
-from ssiuml.historic.ubd_nodes import ubd_layer
+from ssiuml.historic.uml_changes import ubd_layer
 from ssiuml.tree.tree import Kind, Meta, Node, Tree
 
 

@@ -13,13 +13,13 @@ from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, changing_state
 from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.historic import opengfs
-from ssiuml.historic.lock_table import load_lock_table, write_lock_table
 from ssiuml.historic.opengfs import OpenGfs, call
 from ssiuml.host import files as sparse
 from ssiuml.host.atomic import replacing
 from ssiuml.host.digests import Values
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.images import root_image
+from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
 from ssiuml.images.pools import label_devices
 from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
 from ssiuml.pipeline.graph import StepGraph
@@ -113,11 +113,11 @@ class PoolSteps:
     def gfsconf(self) -> Values:
         plan = self.plan
         config = plan.config / LOCK_TABLE
-        table = load_lock_table(config)
+        table = load_lock_server_table(config)
         with replacing(plan.root_cidev) as part:
             sparse.copy(plan.labelled_cidev, part)
             if "gfsconf" not in self.host.programs:
-                write_lock_table(self.pool(self.chosen.pools.cidev.name, part), table)
+                write_lock_server_table(self.pool(self.chosen.pools.cidev.name, part), table)
             elif "passemble" in self.host.programs:
                 with self.host.assembled(self.devices(plan.labelled_root, part)):
                     call(self.host.gfsconf(config))

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from ssiuml.historic.cluster_tools import install_on_copy
+from ssiuml.historic.uml_changes import uml_layer
 from ssiuml.host.digests import Values, folder_digest
 from ssiuml.layers import cluster_config, cluster_tools, configure, demo, prune
 from ssiuml.pipeline.graph import StepGraph
@@ -80,7 +82,7 @@ def _add_foreign_cluster_tools(graph: StepGraph, origin: FromSource | FromFolder
             _work_folder(graph, "cluster-tools") as work,
             foreign.opened(graph, origin, plan.places.work) as source_folder,
         ):
-            yield cluster_tools.install_on_copy(source_folder, name, work, graph.tree("base"), plan.mtime_ns)
+            yield install_on_copy(source_folder, name, work, graph.tree("base"), plan.mtime_ns)
 
     after = ["base"] if isinstance(origin, FromFolder) else ["base", "fetch"]
     graph.add_open_layer("cluster-tools", after, inputs, installed)
@@ -119,9 +121,13 @@ def _add_config(graph: StepGraph) -> None:
 
     def configured() -> Layer:
         rendered = cluster_config.image_files(recipe, plan.config)
-        return configure.config_layer(
-            plan.loaded, rendered, graph.tree("base", "cluster-tools"), plan.mtime_ns
-        )
+        tree = graph.tree("base", "cluster-tools")
+        layer = configure.config_layer(plan.loaded, rendered, tree, plan.mtime_ns)
+        if recipe.uml is None:
+            return layer
+        # The recipe's own files, which are in the other, go over these changes.
+        changes = uml_layer(tree, recipe.uml.ubd_devices, recipe.uml.inittab, plan.mtime_ns)
+        return Layer(entries=[*changes.entries, *layer.entries])
 
     graph.add_layer("config", ["base", "cluster-tools", "cluster-config"], inputs, configured)
 

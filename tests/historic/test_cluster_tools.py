@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from project import PROJECT
 
+from ssiuml.historic.cluster_tools import ClusterToolsError, install_on_copy, require_rule
 from ssiuml.host.run import CommandError
-from ssiuml.layers.cluster_tools import install, install_on_copy
-from ssiuml.layers.makefile import MakefileError
+from ssiuml.layers.cluster_tools import install
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.layer import Layer, merge, write_layer
 from ssiuml.tree.tree import Kind, Literal, Meta, Tree, directory, file, symlink
@@ -86,13 +86,26 @@ def test_same_tools_give_the_same_layer_whenever_they_were_unpacked(source: Path
 
 
 def test_missing_rule_is_found_before_anything_is_unpacked(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(MakefileError) as error:
+    with pytest.raises(ClusterToolsError) as error:
         _install(source, "suse", tmp_path / "work")
     assert str(error.value) == (
-        f"{source}: its Makefile has no rule 'install_ssi_suse'\n"
-        "  it has: install_ssi_caldera install_ssi_debian install_ssi_redhat"
+        f"{source}: make install_ssi_suse: No rule to make target 'install_ssi_suse'.\n"
+        "  cluster_tools names a folder whose Makefile has that rule"
     )
     assert not (tmp_path / "work").exists()
+
+
+def test_a_makefile_that_make_cannot_read_is_named_with_its_line(source: Path, tmp_path: Path) -> None:
+    (source / "Makefile").write_text("install_ssi_redhat:\n    four blanks\n")
+    with pytest.raises(ClusterToolsError, match=r"make install_ssi_redhat: missing separator"):
+        _install(source, "redhat", tmp_path / "work")
+
+
+@pytest.mark.parametrize("rule", ["install_%: ; ./fits", "include other.mk"])
+def test_rules_are_found_as_make_finds_them(source: Path, rule: str) -> None:
+    (source / "Makefile").write_text(f"{rule}\n")
+    (source / "other.mk").write_text("install_ssi_redhat: ; ./fits\n")
+    require_rule(source, "redhat")
 
 
 def test_rule_that_fails_is_an_error_with_makes_last_lines(source: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 What OpenGFS's gfsconf writes into the cidev is published nowhere that we know of. This is a layout of our
 own, from byte 0 of the pool's data space on:
 
-    LockTableHeader, in the first 512 bytes
+    LockServerTableHeader, in the first 512 bytes
     the text of the configuration file, ht_text_bytes long
 
 A memexp of 2002 cannot read it; the real gfsconf, run on the same device, puts its own in this place.
@@ -35,12 +35,12 @@ MAX_TEXT_BYTES: Final = 256 << 10
 _SINGLE: Final = ("datadev", "cidev", "lockdev", "cbport", "timeout", "STOMITH", "name")
 
 
-class LockTableError(SsiumlError):
+class LockServerTableError(SsiumlError):
     """A device has no lock table of ours, or a damaged one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockTableHeader(OnDisk):
+class LockServerTableHeader(OnDisk):
     """512 bytes, big-endian; a layout of this project, version 1."""
 
     ht_magic: Raw16 = MAGIC
@@ -60,7 +60,7 @@ class LockNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockTable:
+class LockServerTable:
     """What a configuration file says; *text* is the file itself."""
 
     text: bytes
@@ -72,7 +72,7 @@ class LockTable:
     nodes: tuple[LockNode, ...]
 
 
-def load_lock_table(path: Path) -> LockTable:
+def load_lock_server_table(path: Path) -> LockServerTable:
     """Read the configuration file *path*; UsageError, with its line, if something in it is wrong."""
     try:
         with path.open("rb") as stream:
@@ -81,10 +81,10 @@ def load_lock_table(path: Path) -> LockTable:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if len(text) > MAX_TEXT_BYTES:
         raise UsageError(f"{path}: has more than {MAX_TEXT_BYTES} bytes, the limit for a lock table")
-    return parse_lock_table(text, str(path))
+    return parse_lock_server_table(text, str(path))
 
 
-def parse_lock_table(text: bytes, name: str) -> LockTable:
+def parse_lock_server_table(text: bytes, name: str) -> LockServerTable:
     """Read the text of a configuration file that is called *name* in messages."""
     return _Parser(name).parse(text)
 
@@ -97,7 +97,7 @@ class _Parser:
     def _fail(self, problem: str, hint: str | None = None) -> NoReturn:
         raise UsageError(f"{self._name}:{self._line}: {problem}", hint=hint)
 
-    def parse(self, text: bytes) -> LockTable:
+    def parse(self, text: bytes) -> LockServerTable:
         values: dict[str, str] = {}
         nodes: dict[int, LockNode] = {}
         for key, value in self._statements(text):
@@ -116,7 +116,7 @@ class _Parser:
         if missing or not nodes:
             self._fail(f"there is no line for {', '.join(missing) or 'node'}", "see templates/gfscf.cf.j2")
         address, _, port = values["lockdev"].partition(":")
-        return LockTable(
+        return LockServerTable(
             text=text,
             data_device=values["datadev"],
             cidev=values["cidev"],
@@ -168,22 +168,24 @@ def behind_label(path: Path) -> Path | Pool:
 
 
 def require_room(target: Path | Pool) -> None:
-    """LockTableError if there is something on *target* that is no lock table of ours."""
+    """LockServerTableError if there is something on *target* that is no lock table of ours."""
     with opened(target) as source:
         start = source.read(0, SUPERBLOCK_BYTES + SECTOR_BYTES)
     if any(start) and start[: len(MAGIC)] != MAGIC:
-        raise LockTableError(
+        raise LockServerTableError(
             f"{_name_of(target)}: is not empty, there is something in it that is no lock table of ours",
             hint="--force overwrites it; is it the cidev?",
         )
 
 
-def write_lock_table(target: Path | Pool, table: LockTable) -> None:
+def write_lock_server_table(target: Path | Pool, table: LockServerTable) -> None:
     """Write the lock table on *target*, which stays as it was unless all went well.
 
     Raises UsageError if it is too small, and what ssiuml.images.volume.drafting raises.
     """
-    header = LockTableHeader(ht_text_bytes=len(table.text), ht_sha256=hashlib.sha256(table.text).digest())
+    header = LockServerTableHeader(
+        ht_text_bytes=len(table.text), ht_sha256=hashlib.sha256(table.text).digest()
+    )
     data = header.pack() + table.text
     with drafting(target) as draft:
         if draft.size_bytes < len(data):
@@ -192,23 +194,25 @@ def write_lock_table(target: Path | Pool, table: LockTable) -> None:
             os.pwrite(stream.fileno(), data, draft.start_bytes)
 
 
-def read_lock_table(target: Path | Pool) -> LockTable:
-    """Read the lock table that write_lock_table has put on *target*; LockTableError if there is none."""
+def read_lock_server_table(target: Path | Pool) -> LockServerTable:
+    """Read the lock server table on *target*. Raise LockServerTableError if there is none."""
     with opened(target) as source:
-        header = LockTableHeader.unpack(source.read(0, HEADER_BYTES))
+        header = LockServerTableHeader.unpack(source.read(0, HEADER_BYTES))
         if header.ht_magic != MAGIC:
-            raise LockTableError(
+            raise LockServerTableError(
                 f"{_name_of(target)}: has no lock table of this project", hint="gfsconf writes it"
             )
         if header.ht_version != VERSION:
-            raise LockTableError(
+            raise LockServerTableError(
                 f"{_name_of(target)}: its lock table has version {header.ht_version}, known is {VERSION}"
             )
         size = header.ht_text_bytes
         text = source.read(HEADER_BYTES, size) if size <= MAX_TEXT_BYTES else b""
     if hashlib.sha256(text).digest() != header.ht_sha256:
-        raise LockTableError(f"{_name_of(target)}: its lock table is damaged", hint="gfsconf writes it anew")
-    return parse_lock_table(text, _name_of(target))
+        raise LockServerTableError(
+            f"{_name_of(target)}: its lock table is damaged", hint="gfsconf writes it anew"
+        )
+    return parse_lock_server_table(text, _name_of(target))
 
 
 def _name_of(target: Path | Pool) -> str:

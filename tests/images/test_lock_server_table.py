@@ -9,23 +9,23 @@ import pytest
 from project import GOLDEN
 
 from ssiuml.errors import UsageError
-from ssiuml.historic.lock_table import (
-    HEADER_BYTES,
-    LockTableError,
-    LockTableHeader,
-    load_lock_table,
-    parse_lock_table,
-    read_lock_table,
-    write_lock_table,
-)
 from ssiuml.host import files
+from ssiuml.images.lock_server_table import (
+    HEADER_BYTES,
+    LockServerTableError,
+    LockServerTableHeader,
+    load_lock_server_table,
+    parse_lock_server_table,
+    read_lock_server_table,
+    write_lock_server_table,
+)
 
 CONFIG = GOLDEN / "gfscf.cf"
 TEXT = CONFIG.read_bytes()
 
 
 def test_the_howtos_file_is_understood() -> None:
-    table = load_lock_table(CONFIG)
+    table = load_lock_server_table(CONFIG)
     assert (table.data_device, table.cidev) == ("/dev/pool/pool0", "/dev/pool/pool0cidev")
     assert table.lock_server == (IPv4Address("192.168.50.101"), 15697)
     assert (table.callback_port, table.timeout_s) == (3001, 30)
@@ -35,14 +35,14 @@ def test_the_howtos_file_is_understood() -> None:
 
 def test_header_lies_where_its_documentation_says() -> None:
     offsets = {"ht_magic": 0, "ht_version": 16, "ht_text_bytes": 20, "ht_sha256": 24, "ht_reserved": 56}
-    assert {name: LockTableHeader.offset_of(name) for name in offsets} == offsets
-    assert len(LockTableHeader(ht_text_bytes=1, ht_sha256=bytes(32)).pack()) == 512
+    assert {name: LockServerTableHeader.offset_of(name) for name in offsets} == offsets
+    assert len(LockServerTableHeader(ht_text_bytes=1, ht_sha256=bytes(32)).pack()) == 512
 
 
 def test_file_holds_header_and_text_and_nothing_else(tmp_path: Path) -> None:
     image = tmp_path / "cidev"
     files.create(image, 1 << 20)
-    write_lock_table(image, load_lock_table(CONFIG))
+    write_lock_server_table(image, load_lock_server_table(CONFIG))
     data = image.read_bytes()
     assert len(data) == 1 << 20
     assert data[:16] == b"SSIUML LOCKTABLE"
@@ -52,7 +52,7 @@ def test_file_holds_header_and_text_and_nothing_else(tmp_path: Path) -> None:
     assert data[512 : 512 + len(TEXT)] == TEXT
     assert not any(data[56:512])
     assert not any(data[512 + len(TEXT) :])
-    assert read_lock_table(image) == load_lock_table(CONFIG)
+    assert read_lock_server_table(image) == load_lock_server_table(CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -62,27 +62,27 @@ def test_file_holds_header_and_text_and_nothing_else(tmp_path: Path) -> None:
 def test_damaged_lock_table_is_refused(tmp_path: Path, offset: int, said: str) -> None:
     image = tmp_path / "cidev"
     files.create(image, 1 << 20)
-    write_lock_table(image, load_lock_table(CONFIG))
+    write_lock_server_table(image, load_lock_server_table(CONFIG))
     data = bytearray(image.read_bytes())
     data[offset] ^= 2
     image.write_bytes(data)
-    with pytest.raises(LockTableError, match=said):
-        read_lock_table(image)
+    with pytest.raises(LockServerTableError, match=said):
+        read_lock_server_table(image)
 
 
 def test_absurd_length_is_not_read(tmp_path: Path) -> None:
     image = tmp_path / "cidev"
-    header = LockTableHeader(ht_text_bytes=2**32 - 1, ht_sha256=hashlib.sha256(TEXT).digest())
+    header = LockServerTableHeader(ht_text_bytes=2**32 - 1, ht_sha256=hashlib.sha256(TEXT).digest())
     image.write_bytes(header.pack().ljust(HEADER_BYTES, b"\0") + TEXT)
-    with pytest.raises(LockTableError, match="damaged"):
-        read_lock_table(image)
+    with pytest.raises(LockServerTableError, match="damaged"):
+        read_lock_server_table(image)
 
 
 def test_device_that_is_too_small_stays_as_it_was(tmp_path: Path) -> None:
     image = tmp_path / "cidev"
     image.write_bytes(b"x" * 1024)
     with pytest.raises(UsageError, match=r"lock table has \d+ bytes, the device only 1024"):
-        write_lock_table(image, load_lock_table(CONFIG))
+        write_lock_server_table(image, load_lock_server_table(CONFIG))
     assert image.read_bytes() == b"x" * 1024
 
 
@@ -104,5 +104,5 @@ BAD = [
 @pytest.mark.parametrize(("text", "said"), BAD)
 def test_what_is_wrong_in_a_configuration_file_is_told_with_its_line(text: bytes, said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_lock_table(text, "gfscf.cf")
+        parse_lock_server_table(text, "gfscf.cf")
     assert said in str(caught.value)
