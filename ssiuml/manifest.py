@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 
 if TYPE_CHECKING:  # who runs images needs nothing of recipes
     from ssiuml.recipe import LoadedRecipe

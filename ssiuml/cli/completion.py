@@ -11,7 +11,7 @@ from typing import Final
 import shtab
 
 from ssiuml.cli.registry import COMMANDS, load_parser
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 from ssiuml.recipe.checks import MAX_NODES
 
 Completion = Mapping[str, object]

@@ -5,11 +5,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssiuml.cluster.paths import state_root
 from ssiuml.errors import UsageError
 from ssiuml.formats.pool.assembly import Pool, type_name
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.formats.pool.mapping import SECTOR_BYTES
+from ssiuml.host.places import state_root
 from ssiuml.units import format_size
 
 

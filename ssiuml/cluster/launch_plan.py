@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 
 _PATHS: Final = ("kernel", "initrd", "root_fs", "image", "root_cidev", "initrd_memexp")
 

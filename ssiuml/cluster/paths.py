@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import UsageError
+from ssiuml.host.places import state_root
 
 DEFAULT_CLUSTER: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -14,13 +15,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 # dot and 16 letters to the socket's name while it makes it: "/ssh-15.0123456789abcdef".
 SUN_PATH_BYTES: Final = 108
 _LONGEST_BYTES: Final = len("/ssh-15.0123456789abcdef") + 1
-
-
-def state_root(environ: Mapping[str, str]) -> Path:
-    """$XDG_STATE_HOME/ssiuml, else ~/.local/state/ssiuml (XDG base directories)."""
-    base = Path(environ.get("XDG_STATE_HOME", ""))
-    # The specification: a path that is not absolute is to be ignored.
-    return (base if base.is_absolute() else Path.home() / ".local" / "state") / "ssiuml"
 
 
 class ClusterFolder:

@@ -12,7 +12,7 @@ from ssiuml.cluster.image_choice import Image
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host import files
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 from ssiuml.units import format_size
 
 

@@ -7,8 +7,8 @@ from typing import Final
 from ssiuml import manifest
 from ssiuml.cluster.smoke_node import NodeError, NodeSettings, command_line, running
 from ssiuml.host import files
+from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import stages
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.images import gfs2_tools
 
 # On a quiet machine the login is there after 8 s; a shared one may take twenty times as long.

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ssiuml.debian.deb import Deb, Selection, paragraphs
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 from ssiuml.host.run import CommandError, run
 from ssiuml.recipe import PackagesDistribution
 

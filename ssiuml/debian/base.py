@@ -17,10 +17,9 @@ from ssiuml.debian.apt import sources_list
 from ssiuml.debian.deb import STATUS, Debs, Selection, paragraphs
 from ssiuml.debian.fetch import is_there, path_of
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import replacing
 from ssiuml.host.cache import Cache, CacheError, Entry, Key
 from ssiuml.host.digests import Values, digest_of
-from ssiuml.host.files import require_space
+from ssiuml.host.files import replacing, require_space
 from ssiuml.host.progress import stages
 from ssiuml.host.run import PLAIN_UMASK, CommandError, run
 from ssiuml.recipe import Recipe
@@ -75,7 +74,7 @@ def get_or_make(cache: Cache, recipe: Recipe, selection: Selection, epoch: int, 
 
     Their files are in *folder*. The entry's facts hold ``packages``: version by name, and ``size_bytes``.
     Raises CommandError if mmdebstrap fails, BaseError if it installs anything else, CacheError if a package's
-    file is damaged, SpaceError if the disk is too full.
+    file is damaged, SsiumlError if the disk is too full.
     """
     wanted = key(recipe, selection, epoch)
     return cache.get_or_make(wanted, lambda path: _make(path, wanted.inputs, selection.packages, folder))

@@ -5,7 +5,7 @@ from pathlib import Path
 from ssiuml.cli.registry import COMMANDS, load_parser
 from ssiuml.documents.command_page import command_page, section_of
 from ssiuml.documents.overview import configuration_page, overview_page
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 
 
 def write_man_pages(folder: Path, *, version: str, epoch: int) -> list[Path]:

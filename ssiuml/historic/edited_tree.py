@@ -156,7 +156,7 @@ class Materialised:
 def materialised(tree: Tree, work: Path) -> Iterator[Materialised]:
     """Yield *tree* as a folder below *work*, which is emptied first and has one user at a time.
 
-    The folder goes with the block; *work* then holds CHANGES alone. SpaceError if the disk is too full,
+    The folder goes with the block; *work* then holds CHANGES alone. SsiumlError if the disk is too full,
     CommandError if fakeroot or tar is missing or fails, LayerError for what no archive can hold.
     """
     shutil.rmtree(work, ignore_errors=True)

@@ -10,9 +10,8 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host import files
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.run import run
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.tree.tree import Kind, Node, Tree, format_of_kind
 
 BLOCK_BYTES: Final = 1024

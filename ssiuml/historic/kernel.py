@@ -11,9 +11,9 @@ from typing import Final
 from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.code import code_digest
 from ssiuml.host.digests import Values, digest_of, merged
+from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import say
 from ssiuml.host.run import run
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed

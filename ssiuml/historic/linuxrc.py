@@ -13,8 +13,7 @@ from typing import Any, Final
 from ssiuml.errors import SsiumlError
 from ssiuml.historic.ext2_image import write_ext2
 from ssiuml.historic.uml_changes import FOLDER, MAJOR, MINORS
-from ssiuml.host.atomic import replacing
-from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.templates import render
 from ssiuml.kernel.modules import module_closure
 from ssiuml.layers.initrd import InitrdError, copy_with_links

@@ -11,7 +11,7 @@ from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.device import opened
 from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesystem
 from ssiuml.formats.gfs_reader.survey import read_tree
-from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.files import scratch_folder
 from ssiuml.tree.archives import unpack
 from ssiuml.tree.compressed import decompress, is_compressed, reading
 from ssiuml.tree.folder import read_folder

@@ -14,9 +14,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import write_text
 from ssiuml.host.code import code_digest
 from ssiuml.host.digests import Values, digest_of, file_sha256, merged
+from ssiuml.host.files import write_text
 from ssiuml.host.progress import say
 
 # A base can take minutes on a slow line, a kernel hours on a slow machine; another build may be at it.

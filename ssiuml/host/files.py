@@ -1,34 +1,83 @@
-"""Sparse files: make them, copy them without filling their holes, see what they cost."""
+"""Files of this machine: replaced in one step, copied with their holes, temporary folders, free space."""
 
 import errno
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import replacing
 
+CHUNK_BYTES: Final = 1 << 20  # how much of a file is read at once
+FULL_BYTES: Final = 1 << 20
+SECTOR_BYTES: Final = 512  # unit of st_blocks, whatever the file system's block size
 # linux/fs.h: #define FICLONE _IOW(0x94, 9, int); Python 3.11's fcntl does not name it.
 FICLONE: Final = 0x40049409
 _NO_REFLINK: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
-FULL_BYTES: Final = 1 << 20
-SECTOR_BYTES: Final = 512  # unit of st_blocks, whatever the file system's block size
 
 
-class SpaceError(SsiumlError):
-    """The file system of the host has not enough room."""
+def part_of(path: Path) -> Path:
+    """Return the temporary name for *path*. Each target has one, so killed builds leave one at most."""
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside *path*; on success, flush that file and rename it to *path*.
+
+    On an exception, remove the temporary file and leave *path* unchanged. If the process is killed, or ends
+    while another thread is in the block, the temporary file stays; the next writer of *path* removes it.
+    The caller holds the lock of the target.
+    """
+    part = part_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    try:
+        yield part
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file (UTF-8) in one step. Several processes may write the same file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a new folder in *parent* that only this user can enter; remove it at the end of the block.
+
+    *parent* is made if it does not exist. The folder's name begins with *name*, which shows what left it
+    there if the process is killed.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=parent) as folder:
+        yield Path(folder)
 
 
 def create(path: Path, size_bytes: int) -> None:
-    """Make a file of *size_bytes* that is one hole, in place of what was there."""
+    """Make *path* a file of *size_bytes* that is one hole. An existing file is replaced."""
     with replacing(path) as part, part.open("wb") as stream:
         stream.truncate(size_bytes)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy *source* to *target*, sharing blocks where the file system can, else hole for hole."""
+    """Copy *source* to *target*: share its blocks (reflink) if the file system can, else keep its holes."""
     with replacing(target) as part, source.open("rb") as reader, part.open("wb") as writer:
         try:
             fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
@@ -39,7 +88,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def copy_from(source: Path, start_bytes: int, target: Path) -> None:
-    """Copy what *source* has from *start_bytes* on to *target*, hole for hole."""
+    """Copy *source* from byte *start_bytes* to its end to *target*, and keep its holes."""
     with replacing(target) as part, source.open("rb") as reader, part.open("wb") as writer:
         _copy_data(reader.fileno(), writer.fileno(), start_bytes)
 
@@ -50,46 +99,55 @@ def _copy_data(source: int, target: int, skip_bytes: int = 0) -> None:
     for start, end in data_ranges(source, skip_bytes, size):
         os.lseek(target, start - skip_bytes, os.SEEK_SET)
         while start < end:
-            # Not copy_file_range: it refuses two file systems of different types (EXDEV).
+            # Not copy_file_range: it refuses to copy between file systems of different types (EXDEV).
             copied = os.sendfile(target, source, start, end - start)
             if not copied:
                 raise OSError(errno.EIO, f"the file became shorter while it was copied, at byte {start}")
             start += copied
 
 
-def data_ranges(number: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges between bytes *begin* and *end* of an open file that are no holes; OSError."""
+def data_ranges(fd: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges that hold data, not holes, between bytes *begin* and *end* of an open file.
+
+    Raise OSError if the file system cannot tell.
+    """
     while begin < end:
         try:
-            start = os.lseek(number, begin, os.SEEK_DATA)
+            start = os.lseek(fd, begin, os.SEEK_DATA)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole up to the end
+            if error.errno == errno.ENXIO:  # the rest of the file is a hole
                 return
             raise
         if start >= end:
             return
-        begin = min(os.lseek(number, start, os.SEEK_HOLE), end)
+        begin = min(os.lseek(fd, start, os.SEEK_HOLE), end)
         yield start, begin
 
 
 def allocated_bytes(path: Path) -> int:
-    """Bytes that the file takes up on the disk."""
+    """Return how many bytes the file takes up on the disk."""
     return path.stat().st_blocks * SECTOR_BYTES
 
 
 def is_full(path: Path) -> bool:
-    """Whether the file system that *path* lies on has no room left to speak of."""
-    state = os.statvfs(path)
-    return state.f_bavail * state.f_frsize < FULL_BYTES
+    """Return whether the file system that holds *path* has less than FULL_BYTES free."""
+    return _free_bytes(path) < FULL_BYTES
 
 
 def require_space(folder: Path, needed_bytes: int, what: str) -> None:
-    """SpaceError, naming folder, need and what there is, if *needed_bytes* do not fit into *folder*."""
+    """Make *folder* if it does not exist. Raise SsiumlError if it has not room for *needed_bytes*.
+
+    The message names *what* needs the room, the folder, the need and the free space.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    state = os.statvfs(folder)
-    free = state.f_bavail * state.f_frsize
+    free = _free_bytes(folder)
     if free < needed_bytes:
-        raise SpaceError(
+        raise SsiumlError(
             f"{folder}: {what} needs about {needed_bytes >> 20} MiB, {free >> 20} MiB are free there",
-            hint="make room there, or go elsewhere: SSIUML_CACHE names the cache, TMPDIR temporary files",
+            hint="make room there, or set SSIUML_CACHE (cache) or TMPDIR (temporary files) to another place",
         )
+
+
+def _free_bytes(path: Path) -> int:
+    state = os.statvfs(path)
+    return state.f_bavail * state.f_frsize

@@ -1,4 +1,4 @@
-"""Where things lie: the checkout, the cache, what is built."""
+"""Where files lie: the checkout, the cache, the images of a recipe, running clusters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,18 +6,27 @@ from pathlib import Path
 
 
 def cache_root(environ: Mapping[str, str]) -> Path:
-    """$SSIUML_CACHE, else $XDG_CACHE_HOME/ssiuml, else ~/.cache/ssiuml (XDG base directories)."""
+    """Return $SSIUML_CACHE, else $XDG_CACHE_HOME/ssiuml, else ~/.cache/ssiuml (XDG base directories)."""
     own = environ.get("SSIUML_CACHE")
     if own:
         return Path(own).expanduser().absolute()
-    base = Path(environ.get("XDG_CACHE_HOME", ""))
-    # The specification: a path that is not absolute is to be ignored.
-    return (base if base.is_absolute() else Path.home() / ".cache") / "ssiuml"
+    return _xdg_folder(environ, "XDG_CACHE_HOME", ".cache")
+
+
+def state_root(environ: Mapping[str, str]) -> Path:
+    """Return $XDG_STATE_HOME/ssiuml, else ~/.local/state/ssiuml (XDG base directories)."""
+    return _xdg_folder(environ, "XDG_STATE_HOME", ".local/state")
+
+
+def _xdg_folder(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
+    base = Path(environ.get(variable, ""))
+    # The specification says to ignore a path that is not absolute.
+    return (base if base.is_absolute() else Path.home() / below_home) / "ssiuml"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders of one build. ``project`` is the checkout, ``out`` is images/RECIPE."""
+    """The folders of one build: ``project`` is the checkout, ``out`` is images/RECIPE."""
 
     project: Path
     cache: Path
@@ -37,14 +46,14 @@ class Places:
 
     @property
     def work(self) -> Path:
-        """Files that only exist while a build runs."""
+        """The folder for files that exist only while a build runs."""
         return self.out / "work"
 
     @property
     def releases(self) -> Path:
-        """What is released, of all recipes."""
+        """The folder for the releases of all recipes."""
         return self.project / "images" / "release"
 
     def stamp(self, step: str) -> Path:
-        """What the step *step* was made from and what it gave; see ssiuml.pipeline.step."""
+        """Return the path of the stamp of *step*, with its inputs and results; see ssiuml.pipeline.step."""
         return self.out / "steps" / f"{step}.json"

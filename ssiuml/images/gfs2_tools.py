@@ -8,7 +8,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs.dirents import LEAF_HEADER_BYTES, record_bytes
 from ssiuml.formats.gfs.structures import DINODE_BYTES
 from ssiuml.host import files
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing
 from ssiuml.host.run import CommandError, run
 from ssiuml.recipe import Gfs2Filesystem
 from ssiuml.tree.tree import Kind, Tree

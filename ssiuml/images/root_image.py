@@ -22,9 +22,8 @@ from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.host import files
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.progress import stages
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.images import fsck, gfs2_tools
 from ssiuml.images.appliance import Filled
 from ssiuml.images.mkfs import Common, Gfs1Choice, make_filesystem
@@ -48,7 +47,7 @@ def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int)
     """Write the image *target* with *tree* in it, clean for fsck.gfs2.
 
     *time_ns* is that of the file system's own files. The figures returned are those of the tree; nothing is
-    read back. Raises RecipeError, with the size needed, if the tree does not fit, SpaceError if the disk is
+    read back. Raises RecipeError, with the size needed, if the tree does not fit, SsiumlError if the disk is
     too full, and what write_image raises; *target* then stays as it was.
     """
     settings = _settings(loaded, time_ns)
@@ -169,7 +168,7 @@ def _settings(loaded: LoadedRecipe, time_ns: int) -> Settings:
 def write_by_filling(loaded: LoadedRecipe, formatted: Path, tree: Tree, target: Path, fill: Filler) -> Filled:
     """Write the image *target*: a copy of *formatted* with *tree* in it, clean for fsck.gfs2.
 
-    Raises RecipeError, with the size needed, if the tree does not fit, SpaceError if the disk is too full,
+    Raises RecipeError, with the size needed, if the tree does not fit, SsiumlError if the disk is too full,
     and what *fill* raises; *target* then stays as it was.
     """
     settings, size = loaded.recipe.gfs2, loaded.recipe.sizes.root_fs_bytes

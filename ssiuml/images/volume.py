@@ -22,9 +22,8 @@ from ssiuml.formats.gfs.structures import BLOCK_SIZES, SUPERBLOCK_BYTES
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.formats.pool.label import RESERVED_BYTES, read_label
 from ssiuml.formats.pool.mapping import SECTOR_BYTES, Piece
-from ssiuml.host.atomic import replacing
 from ssiuml.host.devices import Device, DeviceError, open_device
-from ssiuml.host.files import data_ranges
+from ssiuml.host.files import data_ranges, replacing
 
 BLKZEROOUT: Final = 0x127F  # linux/fs.h
 _SUPERBLOCK_SECTORS: Final = BLOCK_SIZES[-1] // SECTOR_BYTES

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing
 from ssiuml.inspect.drawing import Drawing
 from ssiuml.inspect.svg import svg
 

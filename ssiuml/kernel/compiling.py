@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 from ssiuml.host.progress import counted
 from ssiuml.host.run import CommandError
 from ssiuml.kernel import KernelError

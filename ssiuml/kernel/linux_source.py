@@ -11,9 +11,9 @@ from typing import Any, Final
 from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.code import code_digest
 from ssiuml.host.digests import Values, digest_of, file_sha256
+from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import stages
 from ssiuml.host.run import find_tool, run
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.kernel import KernelError, require_file
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_wishes, require_wishes

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import replacing
 from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.digests import Values, file_sha256
-from ssiuml.host.files import require_space
+from ssiuml.host.files import replacing, require_space
 from ssiuml.host.run import run
 from ssiuml.kernel.packed import KIND, SUFFIX, version_of
 from ssiuml.tree.layer import merge, read_layer

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import replacing
 from ssiuml.host.cache import Entry
+from ssiuml.host.files import replacing
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.modules import module_closure
 from ssiuml.tree.folder import read_folder

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import write_text
 from ssiuml.host.cache import locked
-from ssiuml.host.files import require_space
+from ssiuml.host.files import require_space, write_text
 
 _KEPT: Final = ("source", "build", "steps.json", "prepared", "built")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 from ssiuml.host.templates import render
 from ssiuml.recipe import Gfs1Filesystem, Recipe
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.files import scratch_folder
 from ssiuml.tree.archives import unpack
 from ssiuml.tree.folder import read_folder
 from ssiuml.tree.layer import Layer

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing
 from ssiuml.kernel.modules import module_closure, read_modules_dep
 from ssiuml.tree.elf import with_libraries
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink

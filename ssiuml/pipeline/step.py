@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import write_text
 from ssiuml.host.code import code_of
 from ssiuml.host.digests import Values, digest_of, merged
+from ssiuml.host.files import write_text
 from ssiuml.pipeline import timings
 from ssiuml.pipeline.changes import MOST_NAMED, changes
 

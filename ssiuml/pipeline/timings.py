@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.spdx import fixup_id
 from packageurl import PackageURL
 
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 from ssiuml.release import ReleaseError
 from ssiuml.release.part import Part
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import write_text
 from ssiuml.host.digests import file_sha256
+from ssiuml.host.files import write_text
 from ssiuml.release import ReleaseError
 
 NAME: Final = "SHA256SUMS"

@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.host.tools import GPG, HostTool
 from ssiuml.release import ReleaseError
 

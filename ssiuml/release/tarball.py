@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import replacing
-from ssiuml.host.files import allocated_bytes
+from ssiuml.host.files import CHUNK_BYTES, allocated_bytes, replacing, scratch_folder
 from ssiuml.host.progress import stages
 from ssiuml.host.run import PLAIN_LANGUAGE, run
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.host.tools import HostTool
 from ssiuml.tree.compressed import write_sparsely
-from ssiuml.tree.tree import CHUNK_BYTES
 from ssiuml.units import format_size
 
 TIMEOUT_S: Final = 4 * 3600.0

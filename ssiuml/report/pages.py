@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host import tools
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 from ssiuml.host.templates import render
 from ssiuml.pipeline.build import Build
 from ssiuml.pipeline.plan import Plan

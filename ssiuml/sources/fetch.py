@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import write_text
 from ssiuml.host.cache import locked
 from ssiuml.host.digests import file_sha256
+from ssiuml.host.files import write_text
 from ssiuml.host.progress import say, stages
 from ssiuml.sources.http import SILENCE_LIMIT_S
 from ssiuml.sources.lock import LockFile, Pin, today

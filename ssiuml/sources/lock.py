@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import write_text
+from ssiuml.host.files import write_text
 
 SECTIONS: Final = ("sources", "base", "kernel")
 _HEADER: Final = """\

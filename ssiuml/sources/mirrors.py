@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import part_of
 from ssiuml.host.digests import file_sha256
-from ssiuml.host.files import require_space
+from ssiuml.host.files import part_of, require_space
 from ssiuml.sources.http import SILENCE_LIMIT_S, DownloadError, download
 from ssiuml.units import format_size
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import part_of
+from ssiuml.host.files import CHUNK_BYTES, part_of
 from ssiuml.tree.compressed import reading, write_sparsely
 from ssiuml.tree.tarheader import Header
-from ssiuml.tree.tree import CHUNK_BYTES
 from ssiuml.units import format_size
 
 _HINT: Final = "nothing was unpacked; is it the right archive?"

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import CHUNK_BYTES, replacing
 from ssiuml.host.progress import stages
-from ssiuml.tree.tree import CHUNK_BYTES
 from ssiuml.units import format_size
 
 _HOLE_BYTES: Final = 4096

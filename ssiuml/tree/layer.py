@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import CHUNK_BYTES, replacing
 from ssiuml.tree.tarheader import Header
-from ssiuml.tree.tree import CHUNK_BYTES, Extent, Kind, Literal, Meta, Node, Tree, directory, parts_of
+from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Node, Tree, directory, parts_of
 
 WHITEOUT: Final = ".wh."
 XATTR: Final = "SCHILY.xattr."

@@ -7,7 +7,7 @@ import gzip
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing
 from ssiuml.tree.cpio import write_archive
 from ssiuml.tree.tree import Tree
 

@@ -18,10 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 from ssiuml.errors import SsiumlError
+from ssiuml.host.files import CHUNK_BYTES
 
 # Linux's limit (MAXSYMLINKS) on links followed in one lookup.
 MAX_SYMLINKS = 40
-CHUNK_BYTES = 1 << 20
 
 
 class TreeError(SsiumlError):

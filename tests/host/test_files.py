@@ -1,9 +1,11 @@
-"""Sparse files; du and cmp say what they cost and hold."""
+"""Files replaced in one step, also when the writer is killed; sparse files, judged by du and cmp."""
 
 import errno
 import fcntl
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,11 +14,23 @@ from pathlib import Path
 import pytest
 from sparse_files import write_sparse
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host import files
-from ssiuml.host.files import SpaceError, allocated_bytes, require_space
+from ssiuml.host.files import allocated_bytes, part_of, replacing, require_space, write_text
 
 MIB = 2**20
 MEMORY = Path("/dev/shm")  # noqa: S108  # a tmpfs: a file system of another type than the disk's
+KILLED_WRITER = """
+import os, pathlib, signal, sys
+from ssiuml.host.files import replacing
+with replacing(pathlib.Path(sys.argv[1])) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def _du_bytes(path: Path) -> int:
@@ -50,6 +64,96 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
         yield Path(name)
 
 
+def test_target_gets_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with replacing(target) as part:
+        part.write_bytes(b"new")
+        assert part == part_of(target) == tmp_path / ".target.part"
+        assert not target.exists()
+    assert _names(tmp_path) == ["target"]
+    assert target.read_bytes() == b"new"
+
+
+def test_old_target_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"old")
+    with replacing(target) as part:
+        part.write_bytes(b"new")
+        assert target.read_bytes() == b"old"
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_error_leaves_the_target_unchanged_and_no_other_file(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"old")
+
+    def write_half() -> None:
+        with replacing(target) as part:
+            part.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert _names(tmp_path) == ["target"]
+    assert target.read_bytes() == b"old"
+
+
+def test_killed_writer_leaves_the_old_target_and_the_next_writer_removes_its_part(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", KILLED_WRITER, target])
+    assert done.returncode == -signal.SIGKILL
+    assert (target.read_bytes(), part_of(target).read_bytes()) == (b"old", b"half")
+    with replacing(target) as part:
+        assert not part.exists()
+        part.write_bytes(b"new")
+    assert _names(tmp_path) == ["target"]
+    assert target.read_bytes() == b"new"
+
+
+def test_folders_above_the_target_are_made(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "c", "text")
+    assert (tmp_path / "a" / "b" / "c").read_text() == "text"
+
+
+def test_target_gets_the_mode_of_the_part(tmp_path: Path) -> None:
+    with replacing(tmp_path / "program") as part:
+        part.write_bytes(b"#!/bin/sh\n")
+        part.chmod(0o755)
+    assert (tmp_path / "program").stat().st_mode & 0o7777 == 0o755
+
+
+def test_writer_that_wrote_nothing_is_an_error_and_the_target_stays(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "target"):
+        pass
+    assert (tmp_path / "target").read_bytes() == b"old"
+
+
+def test_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path / "target", "text")
+    assert _names(tmp_path) == ["target"]
+
+
+def test_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("old")
+    (tmp_path / "target").symlink_to("elsewhere")
+    write_text(tmp_path / "target", "new")
+    assert not (tmp_path / "target").is_symlink()
+    assert (tmp_path / "elsewhere").read_text() == "old"
+
+
+def test_text_is_written_as_utf8_in_any_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    write_text(tmp_path / "text", "ä\n")
+    assert (tmp_path / "text").read_bytes() == b"\xc3\xa4\n"
+
+
 def test_fresh_file_is_one_hole(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "blank"
     files.create(path, 4 << 30)
@@ -58,7 +162,7 @@ def test_fresh_file_is_one_hole(tmp_path: Path) -> None:
     assert _data_ranges(path) == []
 
 
-def test_fresh_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_fresh_file_replaces_the_old_one(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "blank", 10, (0, b"old"))
     files.create(path, 5)
     assert path.read_bytes() == bytes(5)
@@ -106,7 +210,7 @@ def test_copy_goes_to_a_file_system_of_another_type_and_back(tmp_path: Path, els
     assert max(_du_bytes(elsewhere / "there"), _du_bytes(tmp_path / "back")) < 2 * MIB
 
 
-def test_copy_of_what_is_not_there_leaves_the_target_as_it_was(tmp_path: Path) -> None:
+def test_copy_of_a_missing_file_leaves_the_target_unchanged(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"old")
     with pytest.raises(FileNotFoundError):
         files.copy(tmp_path / "missing", tmp_path / "target")
@@ -145,18 +249,18 @@ def test_file_that_becomes_shorter_while_it_is_copied_is_an_error(
     assert not (tmp_path / "target").exists()
 
 
-def test_enough_room_is_no_error_and_makes_the_folder(tmp_path: Path) -> None:
+def test_require_space_makes_the_folder_if_there_is_enough_room(tmp_path: Path) -> None:
     require_space(tmp_path / "a" / "b", 4096, "a test")
     assert (tmp_path / "a" / "b").is_dir()
 
 
-def test_too_little_room_is_an_error_with_need_and_what_there_is(tmp_path: Path) -> None:
+def test_too_little_room_is_an_error_with_the_need_and_the_free_space(tmp_path: Path) -> None:
     df = ["df", "--output=avail", "-B1M", str(tmp_path)]
     free = int(subprocess.run(df, capture_output=True, check=True).stdout.split()[-1])
-    with pytest.raises(SpaceError) as error:
+    with pytest.raises(SsiumlError, match="unpacking needs about") as error:
         require_space(tmp_path, 1 << 60, "unpacking")
     message, hint = str(error.value).splitlines()
     said = message.removeprefix(f"{tmp_path}: unpacking needs about 1099511627776 MiB, ")
     assert said.endswith(" MiB are free there")
     assert abs(int(said.split()[0]) - free) < 1024  # others write to the same disk
-    assert hint.startswith("  make room there, or go elsewhere: SSIUML_CACHE names the cache")
+    assert hint.startswith("  make room there, or set SSIUML_CACHE")

@@ -1,10 +1,10 @@
-"""Where the cache lies and what lies in an image's folder."""
+"""Where the cache, the clusters' folders and the files of a build lie."""
 
 from pathlib import Path
 
 import pytest
 
-from ssiuml.host.places import Places, cache_root
+from ssiuml.host.places import Places, cache_root, state_root
 
 
 @pytest.mark.parametrize(
@@ -21,21 +21,36 @@ from ssiuml.host.places import Places, cache_root
         ({"XDG_CACHE_HOME": "relative"}, "/home/me/.cache/ssiuml"),
     ],
 )
-def test_the_cache_is_where_the_environment_says(
+def test_the_cache_lies_where_the_environment_says(
     environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert cache_root(environ) == Path(expected)
 
 
-def test_a_relative_cache_is_seen_from_the_current_folder(
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"XDG_STATE_HOME": "/b"}, "/b/ssiuml"),
+        ({"XDG_STATE_HOME": "relative"}, "/home/me/.local/state/ssiuml"),
+        ({}, "/home/me/.local/state/ssiuml"),
+    ],
+)
+def test_clusters_lie_where_the_environment_says(
+    environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert state_root(environ) == Path(expected)
+
+
+def test_a_relative_cache_is_relative_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert cache_root({"SSIUML_CACHE": "here"}) == tmp_path / "here"
 
 
-def test_all_that_is_built_lies_in_out_and_no_two_stamps_are_the_same(tmp_path: Path) -> None:
+def test_what_is_built_lies_in_out_and_no_two_steps_share_a_stamp(tmp_path: Path) -> None:
     places = Places(tmp_path, tmp_path / "cache", tmp_path / "images" / "one")
     ours = [places.layers, places.work, places.stamp("base"), places.stamp("initrd-base")]
     assert all(path.is_relative_to(places.out) for path in ours)

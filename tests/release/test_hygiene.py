@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from release_tools import output_of
 
+from ssiuml.host.files import CHUNK_BYTES
 from ssiuml.release import ReleaseError
 from ssiuml.release.hygiene import MOST_SHOWN, check_hygiene, set_id_programs
-from ssiuml.tree.tree import CHUNK_BYTES, Extent, Kind, Literal, Meta, Node, Tree, directory, file, symlink
+from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
 BUILDER = ["/home/builder/checkout", "/home/builder/.cache/ssiuml", "/srv", "/usr/lib"]
 PASSWD = b"root:x:0:0::/root:/bin/sh\ndaemon:*:1:1::/:/bin/false\n\n"

@@ -25,7 +25,7 @@ from release_tools import (
 )
 from sparse_files import write_sparse
 
-from ssiuml.host.atomic import part_of
+from ssiuml.host.files import part_of
 from ssiuml.host.run import CommandError
 from ssiuml.release.tarball import compressor, write_tarball
 

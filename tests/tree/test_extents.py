@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssiuml.host.files import CHUNK_BYTES
 from ssiuml.tree.extents import MAX_HOLES_BYTES, Extents, segments
-from ssiuml.tree.tree import CHUNK_BYTES, Extent, TreeError
+from ssiuml.tree.tree import Extent, TreeError
 
 
 def expected(data: bytes, extents: Extents) -> bytes:

@@ -25,7 +25,7 @@ from ssiuml.formats.gfs2.system import (
     usage_of,
 )
 from ssiuml.formats.ondisk import FormatError
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing
 from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size
 

@@ -11,7 +11,7 @@ from ssiuml.formats.gfs.structures import META_HEADER_BYTES, POINTER_BYTES, Meta
 from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.filesystem import Filesystem, check_header
 from ssiuml.formats.gfs_reader.inodes import Inode, has_headers, read_inode
-from ssiuml.tree.tree import CHUNK_BYTES
+from ssiuml.host.files import CHUNK_BYTES
 
 _ZEROS: Final = bytes(1 << 16)
 # Nobody wants more zeros than these printed; extracting makes holes of them.

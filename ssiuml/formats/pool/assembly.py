@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.formats.pool.label import PoolLabel, TypeNumber, read_label
 from ssiuml.formats.pool.mapping import LABEL_SECTORS, SECTOR_BYTES, PoolMap, SubpoolMap
-from ssiuml.host.atomic import write_text
 from ssiuml.host.devices import open_device
+from ssiuml.host.files import write_text
 
 POOL_FOLDER: Final = "/dev/pool/"
 STATE_VERSION: Final = 1

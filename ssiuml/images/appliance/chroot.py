@@ -14,7 +14,7 @@ from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.formats.gfs2.system import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.host import files
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing
 from ssiuml.host.run import find_tool
 from ssiuml.images.appliance.fill import Appliance, ApplianceError, appliance_tree
 from ssiuml.tree.compare import Census, take_census

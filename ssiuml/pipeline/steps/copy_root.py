@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ssiuml.host import files
 from ssiuml.host.digests import Values, merged
-from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.files import scratch_folder
 from ssiuml.images import root_image
 from ssiuml.images.appliance import Appliance, Filled
 from ssiuml.pipeline.graph import StepGraph

@@ -15,9 +15,8 @@ from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.historic import opengfs
 from ssiuml.historic.opengfs import OpenGfs, call
 from ssiuml.host import files as sparse
-from ssiuml.host.atomic import replacing
 from ssiuml.host.digests import Values
-from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
 from ssiuml.images.pools import label_devices

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.files import scratch_folder
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps.base import source
 from ssiuml.recipe import FromFolder, FromSource

@@ -9,8 +9,8 @@ from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.host import tools
 from ssiuml.host.cache import locked
 from ssiuml.host.digests import Values, file_sha256
+from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import say
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps.build_root import images
 from ssiuml.pipeline.steps.tarballs import Tarballs

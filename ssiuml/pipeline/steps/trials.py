@@ -10,9 +10,9 @@ from typing import Final
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.host.digests import Values, file_sha256
+from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import stages
 from ssiuml.host.run import CommandError, run
-from ssiuml.host.scratch import scratch_folder
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps.build_root import images
 from ssiuml.release import ReleaseError

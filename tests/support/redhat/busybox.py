@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from ssiuml.debian.apt import Apt, archives
 from ssiuml.debian.fetch import fetch_debs, path_of
-from ssiuml.host.atomic import replacing
+from ssiuml.host.files import replacing
 from ssiuml.host.places import cache_root
 from ssiuml.host.run import run
 from ssiuml.recipe import PackagesDistribution

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ssiuml.tree.tree import CHUNK_BYTES
+from ssiuml.host.files import CHUNK_BYTES
 from ssiuml.units import KIB, MIB
 
 
