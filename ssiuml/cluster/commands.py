@@ -33,7 +33,7 @@ def program(name: str, package: str) -> str:
 def dying_with_us(argv: list[str]) -> list[str]:
     """The command, killed by the kernel when the process that started it dies, however that dies.
 
-    For single processes; of a node, which has many, the leash takes care.
+    For single processes; of a node, which has many, die_with_parent takes care.
     """
     return [program("setpriv", "util-linux"), "--pdeathsig", "KILL", "--", *argv]
 

@@ -17,7 +17,7 @@ from ssiuml.cluster.process import ProcessId
 from ssiuml.cluster.serial_lines import ConsoleLine, ControlLine
 from ssiuml.cluster.ssh_mux import DoorClient, DoorLine
 from ssiuml.host import uml
-from ssiuml.host.leash import kill_group, leash
+from ssiuml.host.run import die_with_parent, kill_group
 
 END_LIMIT_S: Final = 10.0
 _POLL_S: Final = 0.005
@@ -93,14 +93,14 @@ class Member:
             path.unlink(missing_ok=True)
             self._door_server = await loop.create_unix_server(lambda: DoorClient(self.door), path)
             self.started = time.monotonic()
-            held = self._held.enter_context(leash(grace_s=0))
+            launcher = self._held.enter_context(die_with_parent(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
-                *held.prefix,
+                *launcher.prefix,
                 *argv,
                 stdin=theirs[0].fileno(),
                 stdout=theirs[0].fileno(),
                 stderr=theirs[0].fileno(),
-                pass_fds=(held.fd, theirs[1].fileno(), theirs[2].fileno(), *inherited),
+                pass_fds=(launcher.fd, theirs[1].fileno(), theirs[2].fileno(), *inherited),
                 start_new_session=True,
             )
             self.process_id = process.identify(self.process.pid)

@@ -11,7 +11,7 @@ from typing import Final
 from ssiuml.cluster.console import Console
 from ssiuml.errors import SsiumlError
 from ssiuml.host import uml
-from ssiuml.host.leash import kill_group, leash
+from ssiuml.host.run import die_with_parent, kill_group
 from ssiuml.manifest import Manifest
 
 END_LIMIT_S: Final = 30.0
@@ -58,15 +58,15 @@ def running(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[byte
     """
     ours, theirs = socket.socketpair()
     # Nothing to clean up for a node whose root is about to be thrown away: no time of grace.
-    with ours, log.open("w", encoding="utf-8") as log_stream, leash(grace_s=0) as held:
+    with ours, log.open("w", encoding="utf-8") as log_stream, die_with_parent(grace_s=0) as launcher:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - an argument list of ours
-                [*held.prefix, *argv],
+                [*launcher.prefix, *argv],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=theirs.fileno(),
                 start_new_session=True,
-                pass_fds=[held.fd],
+                pass_fds=[launcher.fd],
             )
         try:
             yield process, Console(ours, log_stream)

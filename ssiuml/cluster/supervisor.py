@@ -24,7 +24,7 @@ from ssiuml.cluster.root_copy import take_root
 from ssiuml.cluster.running import Emit, Running, SupervisorError, until
 from ssiuml.cluster.starting import Starting
 from ssiuml.cluster.stopping import kill_nodes, stop_cluster
-from ssiuml.host.leash import kill_group
+from ssiuml.host.run import kill_group
 
 log = logging.getLogger(__name__)
 

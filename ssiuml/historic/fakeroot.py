@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from ssiuml.host.leash import leash
-from ssiuml.host.run import CommandError, find_tool, run
+from ssiuml.host.run import CommandError, die_with_parent, find_tool, run
 
 _DAEMON: Final = "faked-sysv"
 _START_LIMIT_S: Final = 60.0
@@ -34,12 +33,12 @@ def fakeroot() -> Iterator[Mapping[str, str]]:
         raise CommandError(f"the program '{_DAEMON}' is not on this machine", hint="./run host-tools")
     preload = _preload()
     with (
-        leash(_END_LIMIT_S) as held,
+        die_with_parent(_END_LIMIT_S) as launcher,
         subprocess.Popen(  # noqa: S603 - an argument list of ours
-            [*held.prefix, daemon, "--foreground"],
+            [*launcher.prefix, daemon, "--foreground"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            pass_fds=(held.fd,),
+            pass_fds=(launcher.fd,),
             start_new_session=True,
         ) as process,
     ):

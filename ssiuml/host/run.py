@@ -1,42 +1,73 @@
-"""The one door to foreign programs: argument lists, a time limit, the exact command in every error."""
+"""Programs of this machine: argument lists, a time limit, the exact command in every error.
+
+A program and all its children end with this process, whatever ends it: nothing goes on writing after a killed
+build. A shell that watches takes care of that (see die_with_parent), since Linux offers less:
+
+- A signal at the parent's death (prctl PR_SET_PDEATHSIG, ``setpriv --pdeathsig``) reaches one process. Its
+  children stay: a User-Mode Linux whose first process is killed leaves those of its guest behind, with the
+  disks still open. ``timeout`` passes the signal on to its whole group, but ends with the program, and then
+  leaves a child that ignores SIGTERM.
+- A process namespace (``unshare --kill-child``, ``bwrap --die-with-parent``) needs root or a user namespace.
+  Containers and some distributions forbid both, and mmdebstrap's newuidmap does not work inside one. It kills
+  all processes at once: fakeroot's daemon would leave its message queues behind.
+"""
 
 import fnmatch
 import logging
 import os
 import shlex
 import shutil
+import signal
+import subprocess
 import textwrap
-import time
+import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import sh
+from typing import IO, Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.installation import programs_hint
-from ssiuml.host.leash import kill_group, leash
 
 log = logging.getLogger(__name__)
 
-TAIL_LINES = 25
-# What the user's umask and language are must not show in what a program makes or says: to be put before its
-# words, and its environment.
-PLAIN_UMASK = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
-PLAIN_LANGUAGE = {"LC_ALL": "C", "TZ": "UTC"}
-# Debian keeps mkfs and fsck where an ordinary user's PATH does not reach.
-SYSTEM_DIRS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-# How long a program may take to clean up behind itself after SIGTERM.
-TERM_GRACE_S = 15.0
-FIRST_LOOK_S = 0.002
-SH_LOOKS_EVERY_S = 0.1
+TAIL_LINES: Final = 25
+# The user's umask and language must not change what a program writes: a prefix for its argument list, and
+# variables for its environment.
+PLAIN_UMASK: Final = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
+PLAIN_LANGUAGE: Final = {"LC_ALL": "C", "TZ": "UTC"}
+# Debian keeps mkfs and fsck in folders that an ordinary user's PATH does not have.
+SYSTEM_DIRS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+TERM_GRACE_S = 15.0  # how long a program may take to clean up after SIGTERM
+# How long output is read after the program's end: a daemon that it left elsewhere may keep the pipe open.
+DRAIN_LIMIT_S: Final = 2.0
+# $1: the process group. $2: the time between SIGTERM and SIGKILL, in tenths of a second.
+_WATCH: Final = """
+read -r _
+kill -TERM -- "-$1" || exit
+for ((tries = 0; tries < $2; tries++)); do
+    kill -0 -- "-$1" || exit
+    sleep 0.1
+done
+kill -KILL -- "-$1"
+"""
+# $1: the pipe. $2: the time for _WATCH. $3: _WATCH. $4: how many NAME=VALUE follow; then comes the program.
+# No variables of its own: one with the same name in the user's environment would change for the program.
+_START: Final = """
+(setsid bash -p -c "$3" bash "$$" "$2" <&"$1" >/dev/null 2>&1 &)
+eval "exec $1<&-"
+(($4 == 0)) || export "${@:5:$4}"
+exec "${@:5 + $4}"
+"""
 
-_running: dict[int, sh.RunningCommand] = {}
+_running: set["subprocess.Popen[bytes]"] = set()
 
 
 class CommandError(SsiumlError):
-    """A program is missing, failed, or went over its time limit.
+    """A program is missing, failed, or exceeded its time limit.
 
     ``output`` holds the last lines it printed.
     """
@@ -52,9 +83,44 @@ class CommandError(SsiumlError):
 
 
 def find_tool(name: str) -> str | None:
-    """Absolute path of a program, also from the directories for system tools; None if there is none."""
+    """Return the absolute path of a program in PATH or SYSTEM_DIRS, None if it is missing."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTEM_DIRS])
     return shutil.which(name, path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Launcher:
+    """How to start the program: put *prefix* before its argument list, and let it inherit *fd*."""
+
+    prefix: tuple[str, ...]
+    fd: int
+
+
+@contextmanager
+def die_with_parent(grace_s: float, env: Mapping[str, str] | None = None) -> Iterator[Launcher]:
+    """Yield the launcher for a program that ends with this block, or with this process.
+
+    The caller starts it in a session of its own. At the end of the block its process group gets SIGTERM, and
+    SIGKILL *grace_s* seconds later. *env* goes to the program only: an inherited LD_PRELOAD would outlive the
+    block in the shell that watches.
+    """
+    # That shell is in another session. It waits for a pipe to close, as the death of this process does, and
+    # then ends the group. It is there before the program starts, and is neither its parent nor its child.
+    read_end, write_end = os.pipe()
+    try:
+        variables = [f"{name}={value}" for name, value in (env or {}).items()]
+        words = [str(read_end), str(round(grace_s * 10)), _WATCH, str(len(variables)), *variables]
+        # -p: bash ignores BASH_ENV and the functions in the user's environment.
+        yield Launcher(("bash", "-p", "-c", _START, "bash", *words), read_end)
+    finally:
+        os.close(read_end)
+        os.close(write_end)
+
+
+def kill_group(group: int) -> None:
+    """Kill every process of a group of this user's, also stopped ones. Do nothing if there is none left."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def run(
@@ -70,14 +136,15 @@ def run(
     merge_stderr: bool = True,
     pass_on: Sequence[str] = ("*",),
 ) -> str:
-    """Run a program to its end and return what it printed (standard error too, unless told otherwise).
+    """Run a program to its end. Return its output, with standard error unless *merge_stderr* is false.
 
-    It runs in a session of its own; if this process is interrupted or dies, the program is ended too,
-    so that nothing goes on writing behind a build that has stopped. *env* is added to the environment, of
-    which the variables that one of the patterns *pass_on* matches are passed on.
-    *on_line* sees each line as it comes. *stdout* names a file that takes standard output, byte for byte
-    (only standard error is returned then). Raises CommandError, with the last lines of the output, if the
-    program is missing, its exit status is not in *ok_exit*, or it runs longer than *timeout_s*.
+    It runs in a session of its own and ends with this process (see die_with_parent). From this process's
+    environment it gets the variables whose names match one of the patterns *pass_on*, and it gets *env*.
+    *stdout* names a file for standard output, byte for byte; only standard error is returned then. Another
+    thread calls *on_line* with each line of both streams; if that raises, the program is ended.
+
+    Raise CommandError, with the last lines of the output, if the program is missing, if its exit status is
+    not in *ok_exit*, or if it runs longer than *timeout_s*. Raise what *on_line* raises.
     """
     name = str(argv[0])
     program = find_tool(name)
@@ -87,44 +154,44 @@ def run(
     log.info("%s", shlex.join(words))
     output: list[str] = []
     tail: deque[str] = deque(maxlen=TAIL_LINES)
+    errors: list[Exception] = []
 
-    def take(line: str) -> None:
-        output.append(line)
-        tail.append(line.rstrip("\r\n"))
+    def take(is_returned: bool, text: str) -> None:
+        if is_returned:
+            output.append(text)
+        line = text.rstrip("\r\n")
+        tail.append(line)
         if on_line is not None:
-            on_line(line.rstrip("\r\n"))
+            on_line(line)
 
-    def take_error(line: str) -> None:
-        tail.append(line.rstrip("\r\n"))
-        if on_line is not None:
-            on_line(line.rstrip("\r\n"))
-
-    with leash(TERM_GRACE_S, env) as held, stdout.open("wb") if stdout else nullcontext(take) as out:
-        process = sh.Command(held.prefix[0])(
-            *held.prefix[1:],
-            program,
-            *words[1:],
-            _pass_fds={held.fd},
-            _bg=True,
-            _bg_exc=False,
-            _return_cmd=True,
-            _new_session=True,
-            _in=stdin or b"",  # None would be a pipe that never ends
-            _out=out,
-            _err=take if merge_stderr else take_error,
-            _encoding="utf-8",
-            _decode_errors="replace",
-            _env=_passed_on(pass_on),
-            _cwd=str(cwd) if cwd else None,
-            _ok_code=list(range(256)),
-            # A pipe, not a terminal: programs then print plainly, and a User-Mode Linux starts no helper
-            # process to watch the window's size, which would outlive it.
-            _tty_out=False,
-            _no_out=True,
+    with (
+        die_with_parent(TERM_GRACE_S, env) as launcher,
+        nullcontext(subprocess.PIPE) if stdout is None else stdout.open("wb") as target,
+    ):
+        process = subprocess.Popen(  # noqa: S603 - the caller's argument list
+            [*launcher.prefix, program, *words[1:]],
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=target,
+            stderr=subprocess.STDOUT if merge_stderr and stdout is None else subprocess.PIPE,
+            pass_fds=(launcher.fd,),
+            start_new_session=True,
+            env=_passed_on(pass_on),
+            cwd=cwd,
         )
+        if process.stdin is not None:
+            _start_thread(_write, process.stdin, stdin)
+        readers = [
+            _start_thread(_read, process, stream, partial(take, is_returned), errors)
+            for stream, is_returned in ((process.stdout, True), (process.stderr, merge_stderr))
+            if stream is not None
+        ]
         failure = _wait(process, timeout_s)
-    if failure is None and process.exit_code not in ok_exit:
-        failure = f"exit status {process.exit_code}"
+        for reader in readers:
+            reader.join(DRAIN_LIMIT_S)
+    if errors:
+        raise errors[0]
+    if failure is None and process.returncode not in ok_exit:
+        failure = f"exit status {process.returncode}"
     if failure is not None:
         raise CommandError(f"{shlex.join(words)}: {failure}", output="\n".join(tail))
     return "".join(output)
@@ -135,46 +202,61 @@ def _passed_on(patterns: Sequence[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in found}
 
 
-def _wait(process: sh.RunningCommand, timeout_s: float) -> str | None:
-    """Wait until the program has ended and its output is read; say what ended it if that was not itself."""
-    failure = None
-    _running[process.pid] = process
+def _start_thread(function: Callable[..., None], *arguments: object) -> threading.Thread:
+    # A daemon thread: this process may end while a daemon that the program left still holds the pipe.
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def _write(stream: IO[bytes], data: bytes) -> None:
+    with suppress(BrokenPipeError), stream:
+        stream.write(data)
+
+
+def _read(
+    process: "subprocess.Popen[bytes]",
+    stream: IO[bytes],
+    take: Callable[[str], None],
+    errors: list[Exception],
+) -> None:
+    with stream:
+        try:
+            for line in stream:
+                take(line.decode("utf-8", "replace"))
+        except Exception as error:
+            errors.append(error)
+            _end(process)
+
+
+def _wait(process: "subprocess.Popen[bytes]", timeout_s: float) -> str | None:
+    """Wait for the program's end. Return what ended it, None if it ended by itself."""
+    _running.add(process)
     try:
-        # sh looks every tenth of a second, which is long for the many programs that take less.
-        pause_s = FIRST_LOOK_S
-        while pause_s < SH_LOOKS_EVERY_S and process.is_alive():
-            time.sleep(pause_s)
-            pause_s *= 2
-        process.wait(timeout=timeout_s)
-    except sh.TimeoutException:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
         _end(process)
-        failure = f"not finished after {timeout_s:.0f} s, ended"
-    except sh.SignalException as error:
-        failure = f"ended by signal {-error.exit_code}"
+        return f"not finished after {timeout_s:.0f} s, ended"
     except BaseException:
         _end(process)
         raise
     finally:
-        _running.pop(process.pid, None)
-        # Children that outlived it: a User-Mode Linux that aborts leaves the processes of its guest behind.
+        _running.discard(process)
+        # End children that outlived it: a User-Mode Linux that aborts leaves the processes of its guest.
         kill_group(process.pid)
-    # sh's wait with a limit does not wait for the threads that read the output; this one does.
-    process.process.wait()
-    return failure
+    return f"ended by signal {-process.returncode}" if process.returncode < 0 else None
 
 
 def end_all() -> None:
-    """End every program that any thread runs now; their callers get a CommandError."""
-    for process in list(_running.values()):
+    """End every program that any thread runs now. Each caller of run gets a CommandError."""
+    for process in list(_running):
         _end(process)
 
 
-def _end(process: sh.RunningCommand) -> None:
-    """End the program and everything in its session; politely first, so that it can clean up."""
-    for ask in (process.terminate, process.kill_group):
-        try:
-            ask()
-            process.wait(timeout=TERM_GRACE_S)
-        except (sh.TimeoutException, sh.ErrorReturnCode, ProcessLookupError):
-            continue
-        return
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the program: SIGTERM to it, so that it can clean up, then SIGKILL to its process group."""
+    for ask in (process.terminate, partial(kill_group, process.pid)):
+        ask()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TERM_GRACE_S)
+            return

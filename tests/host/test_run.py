@@ -1,5 +1,6 @@
 """Foreign programs: what they print, how they fail, and that none outlives the build."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from ssiuml.host.run import TAIL_LINES, CommandError, find_tool, run
 
 LIMIT_S = 20.0
 
-# A build in a process of its own: it runs a program that leaves its pid and that of a child in files.
+# A build in a process of its own. Its program writes its process id and that of its child to files.
 BUILD = """
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ run(["sh", "-c", 'sleep 300 & echo $! >"$0/child"; echo $$ >"$0/program"; wait',
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and no zombie (proc_pid_stat(5), the field behind the name)."""
+    """Return whether a process exists and is no zombie (proc_pid_stat(5), the field behind the name)."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -38,7 +39,7 @@ def runs(pid: int) -> bool:
 def wait_until(holds: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + LIMIT_S
     while not holds():
-        assert time.monotonic() < end, f"{what} did not come about"
+        assert time.monotonic() < end, f"{what}: not after {LIMIT_S} s"
         time.sleep(0.02)
 
 
@@ -48,28 +49,29 @@ def number_in(path: Path) -> int:
 
 
 def start_build(folder: Path) -> tuple[subprocess.Popen[str], int, int]:
-    """Start BUILD; give it with the pids of its program and of the program's child."""
+    """Start BUILD. Return it with the process ids of its program and of the program's child."""
     build = subprocess.Popen([sys.executable, "-c", BUILD, folder], stderr=subprocess.PIPE, text=True)
     return build, number_in(folder / "program"), number_in(folder / "child")
 
 
-def test_output_holds_both_streams() -> None:
-    assert set(run(["sh", "-c", "echo out; echo err >&2"], timeout_s=LIMIT_S).splitlines()) == {"out", "err"}
+def test_output_holds_both_streams_in_their_order() -> None:
+    script = "echo one; echo two >&2; echo three"
+    assert run(["sh", "-c", script], timeout_s=LIMIT_S) == "one\ntwo\nthree\n"
 
 
-def test_standard_error_stays_out_of_the_output_when_asked() -> None:
+def test_output_is_without_standard_error_on_request() -> None:
     text = run(["sh", "-c", "echo out; echo err >&2"], timeout_s=LIMIT_S, merge_stderr=False)
     assert text == "out\n"
 
 
-def test_the_error_shows_standard_error_even_when_kept_apart() -> None:
+def test_the_error_shows_standard_error_that_the_output_leaves_out() -> None:
     with pytest.raises(CommandError) as caught:
         run(["sh", "-c", "echo why >&2; exit 1"], timeout_s=LIMIT_S, merge_stderr=False)
     assert caught.value.output == "why"
 
 
 def test_output_is_whole_every_time() -> None:
-    # A program that ends at once, again and again: what it printed last must not get lost.
+    # What a program prints just before it ends must not get lost.
     script = "echo first; echo second >&2; seq 1 200"
     assert [len(run(["sh", "-c", script], timeout_s=LIMIT_S).split()) for _ in range(40)] == [202] * 40
 
@@ -79,10 +81,50 @@ def test_output_is_whole_when_a_child_keeps_the_pipe_open() -> None:
     assert outputs == ["done\n"] * 10
 
 
-def test_lines_are_seen_as_they_come_without_their_ends() -> None:
+def test_output_ends_with_the_program_though_a_daemon_of_it_keeps_the_pipe_open() -> None:
+    begun = time.monotonic()
+    daemon = int(run(["sh", "-c", "setsid sleep 300 & echo $!"], timeout_s=300))
+    try:
+        assert time.monotonic() - begun < LIMIT_S
+        assert runs(daemon)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_each_line_is_passed_on_without_its_end() -> None:
     seen: list[str] = []
     run(["printf", r"one\ntwo\r\nthree"], timeout_s=LIMIT_S, on_line=seen.append)
     assert seen == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("merge_stderr", [True, False])
+def test_each_line_is_passed_on_at_once(tmp_path: Path, merge_stderr: bool) -> None:
+    # The program ends only when the file is there, which its own line makes.
+    for script in ('echo "$0/out"', 'echo "$0/err" >&2'):
+        script += '; until [ -e "$0/out" ] || [ -e "$0/err" ]; do sleep 0.01; done'
+        run(
+            ["sh", "-c", script, tmp_path],
+            timeout_s=LIMIT_S,
+            merge_stderr=merge_stderr,
+            on_line=lambda line: Path(line).touch(),
+        )
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
+def test_an_error_while_a_line_is_taken_ends_the_program_and_is_raised(tmp_path: Path) -> None:
+    def refuse(line: str) -> None:
+        raise OSError(f"no room for {line}")
+
+    begun = time.monotonic()
+    with pytest.raises(OSError, match="no room for one"):
+        run(
+            ["sh", "-c", 'echo $$ >"$0/program"; echo one; exec sleep 300', tmp_path],
+            timeout_s=300,
+            on_line=refuse,
+        )
+    assert time.monotonic() - begun < LIMIT_S
+    assert not runs(number_in(tmp_path / "program"))
 
 
 def test_an_error_has_the_exact_command_the_exit_status_and_the_last_lines() -> None:
@@ -95,34 +137,34 @@ def test_an_error_has_the_exact_command_the_exit_status_and_the_last_lines() -> 
 
 
 @pytest.mark.parametrize("status", [1, 2, 255])
-def test_an_exit_status_that_is_allowed_is_no_error(status: int) -> None:
+def test_an_allowed_exit_status_is_no_error(status: int) -> None:
     text = run(["sh", "-c", f"echo fine; exit {status}"], timeout_s=LIMIT_S, ok_exit=(0, status))
     assert text == "fine\n"
 
 
-def test_a_program_ended_by_a_signal_says_which_with_its_last_lines() -> None:
+def test_the_error_names_the_signal_that_ended_the_program_and_its_last_lines() -> None:
     with pytest.raises(CommandError, match="ended by signal 9") as caught:
         run(["sh", "-c", "echo last; kill -KILL $$"], timeout_s=LIMIT_S)
     assert caught.value.output == "last"
 
 
-def test_a_missing_program_is_named_with_what_to_do() -> None:
+def test_the_error_names_a_missing_program_and_the_way_out() -> None:
     with pytest.raises(CommandError, match=r"'no-such-program'.*\n.*host-tools"):
         run(["no-such-program", "--version"], timeout_s=LIMIT_S)
 
 
-def test_output_that_is_not_utf8_is_taken() -> None:
+def test_output_that_is_not_utf8_is_no_error() -> None:
     assert run(["printf", r"a\377b\n"], timeout_s=LIMIT_S) == "a\ufffdb\n"
 
 
 @pytest.mark.parametrize(
     "word", ["$HOME", "; echo two", "`id`", "a  b", "*", "--", "-n", "'", '"', "\\", "\n"]
 )
-def test_no_shell_looks_at_the_arguments(word: str) -> None:
+def test_no_shell_interprets_the_arguments(word: str) -> None:
     assert run(["printf", "%s|", "first", word], timeout_s=LIMIT_S) == f"first|{word}|"
 
 
-def test_a_program_whose_first_argument_looks_like_an_option_gets_it() -> None:
+def test_an_argument_that_looks_like_an_option_reaches_the_program() -> None:
     assert "printf" in run([sys.executable, "-c", "import sys; print(sys.argv)", "printf"], timeout_s=LIMIT_S)
 
 
@@ -134,7 +176,7 @@ def test_standard_input_arrives_byte_for_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stdin", [None, b""])
-def test_a_program_that_reads_finds_the_end_of_its_input(stdin: bytes | None) -> None:
+def test_a_program_that_reads_its_input_finds_the_end(stdin: bytes | None) -> None:
     assert run(["cat"], timeout_s=LIMIT_S, stdin=stdin) == ""
 
 
@@ -148,7 +190,11 @@ def test_output_to_a_file_is_whole_every_time(tmp_path: Path) -> None:
         assert copy.read_bytes() == data
 
 
-def test_folder_and_environment_are_as_asked_and_the_rest_is_kept(tmp_path: Path) -> None:
+def test_a_program_that_does_not_read_its_input_is_no_error() -> None:
+    assert run(["true"], timeout_s=LIMIT_S, stdin=bytes(1 << 20)) == ""
+
+
+def test_the_program_gets_the_folder_the_variables_and_the_rest_of_the_environment(tmp_path: Path) -> None:
     text = run(
         ["sh", "-c", 'pwd; echo "$ONE"; command -v sh'], timeout_s=LIMIT_S, cwd=tmp_path, env={"ONE": "1"}
     )
@@ -156,10 +202,25 @@ def test_folder_and_environment_are_as_asked_and_the_rest_is_kept(tmp_path: Path
     assert text.splitlines()[2].endswith("/sh")
 
 
-def test_a_shell_that_the_user_has_set_up_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # bash(1): a script reads $BASH_ENV, and functions from the environment, unless told otherwise.
+def test_variables_of_the_user_keep_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Also those that a shell script might use for itself.
+    names = ["fd", "tries", "watch", "variables", "count", "words", "program"]
+    for name in names:
+        monkeypatch.setenv(name, "mine")
+    lines = run(["env"], timeout_s=LIMIT_S, env={"more": "two words"}).splitlines()
+    assert {f"{name}=mine" for name in names} | {"more=two words"} <= set(lines)
+
+
+def test_only_the_variables_that_are_passed_on_reach_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS_1", "1")
+    monkeypatch.setenv("OTHER", "2")
+    text = run(["env"], timeout_s=LIMIT_S, env={"MORE": "3"}, pass_on=("PATH", "OURS_*"))
+    assert {"OURS_1=1", "MORE=3"} <= set(text.splitlines())
+    assert "OTHER" not in text
+
+
+def test_the_users_settings_for_bash_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # bash(1): without -p, a script reads $BASH_ENV and takes functions from the environment.
     (tmp_path / "env").write_text("echo noise\nexec() { echo mine; }\n")
     monkeypatch.setenv("BASH_ENV", str(tmp_path / "env"))
     monkeypatch.setenv("BASH_FUNC_setsid%%", "() { echo mine; }")
@@ -168,6 +229,13 @@ def test_a_shell_that_the_user_has_set_up_changes_nothing(
 
 def test_a_program_gets_no_terminal() -> None:
     assert run(["sh", "-c", "test -t 1 || test -t 0 || echo none"], timeout_s=LIMIT_S) == "none\n"
+
+
+def test_a_program_leaves_no_zombie() -> None:
+    run(["sh", "-c", "sleep 300 & echo done"], timeout_s=LIMIT_S)
+    words = ["ps", "-o", "stat=,args=", "--ppid", str(os.getpid())]
+    left = subprocess.run(words, capture_output=True, text=True).stdout
+    assert not [line for line in left.splitlines() if line.startswith("Z")]
 
 
 def test_the_time_limit_ends_the_program_and_its_children(tmp_path: Path) -> None:
@@ -190,7 +258,7 @@ def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: p
     wait_until(lambda: not runs(number_in(tmp_path / "program")), "the end of the program")
 
 
-def test_a_program_may_clean_up_when_its_time_is_over(tmp_path: Path) -> None:
+def test_a_program_that_exceeds_its_time_may_clean_up(tmp_path: Path) -> None:
     script = 'trap "touch $0/cleaned; exit 0" TERM; while :; do sleep 0.1; done'
     with pytest.raises(CommandError, match="not finished"):
         run(["sh", "-c", script, tmp_path], timeout_s=0.5)
@@ -217,7 +285,7 @@ def test_an_interrupted_build_ends_the_program_first(
     assert "Traceback" not in errors
 
 
-def test_a_killed_build_takes_its_program_and_its_children_along(tmp_path: Path) -> None:
+def test_a_killed_build_ends_its_program_and_the_programs_children(tmp_path: Path) -> None:
     build, program, child = start_build(tmp_path)
     build.kill()
     build.communicate(timeout=LIMIT_S)
