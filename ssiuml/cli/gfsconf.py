@@ -8,15 +8,16 @@ from pathlib import Path
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.errors import UsageError
-from ssiuml.formats.pool.assembly import Pool, pool_of, read_state
+from ssiuml.formats.pool.assembly import Pool
 from ssiuml.images.lock_server_table import (
     VERSION,
-    behind_label,
     load_lock_server_table,
+    pool_or_file,
     read_lock_server_table,
-    require_room,
+    require_no_other_data,
     write_lock_server_table,
 )
+from ssiuml.images.pools import find_pool, read_state
 
 
 def parser_of() -> argparse.ArgumentParser:
@@ -54,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     device = arguments.cidev or table.cidev
     target = _device(device, state_file(arguments))
     if not arguments.force:
-        require_room(target)
+        require_no_other_data(target)
     write_lock_server_table(target, table)
     count = len(table.nodes)
     print(
@@ -66,8 +67,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def _device(name: str, state: Path) -> Path | Pool:
-    pool = pool_of(read_state(state), name)
-    return pool if pool is not None else behind_label(Path(name))
+    pool = find_pool(read_state(state), name)
+    return pool if pool is not None else pool_or_file(Path(name))
 
 
 def run() -> int:

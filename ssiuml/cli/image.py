@@ -19,7 +19,8 @@ from ssiuml.formats.gfs_reader.filesystem import Filesystem, NoFilesystemError, 
 from ssiuml.formats.gfs_reader.summary import summary
 from ssiuml.formats.gfs_reader.survey import read_tree
 from ssiuml.formats.gfs_reader.verify import verify
-from ssiuml.formats.pool.assembly import Pool, pool_of, read_state
+from ssiuml.formats.pool.assembly import Pool
+from ssiuml.images.pools import find_pool, read_state
 from ssiuml.inspect.captioned import draw_filesystem
 from ssiuml.inspect.occupancy import survey_occupancy
 from ssiuml.inspect.write import PICTURES, write_picture
@@ -120,7 +121,7 @@ def main(words: Sequence[str]) -> int:
 
 def _place(arguments: argparse.Namespace) -> Path | Pool:
     """Where the image is that the call names."""
-    pool = pool_of(read_state(state_file(arguments)), arguments.image)
+    pool = find_pool(read_state(state_file(arguments)), arguments.image)
     return pool if pool is not None else Path(arguments.image)
 
 

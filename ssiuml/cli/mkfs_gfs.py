@@ -16,9 +16,10 @@ from ssiuml.cli.pools import add_state_option, state_file
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs1 import geometry
 from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
-from ssiuml.formats.pool.assembly import Pool, pool_of, read_state
+from ssiuml.formats.pool.assembly import Pool
 from ssiuml.host.progress import stages
-from ssiuml.images.mkfs import Common, Gfs1Choice, Gfs2Choice, make_filesystem
+from ssiuml.images.mkfs import CommonOptions, Gfs1Options, Gfs2Options, make_filesystem
+from ssiuml.images.pools import find_pool, read_state
 from ssiuml.tree.folders import scan_folder
 from ssiuml.tree.layer import read_tree_archive
 from ssiuml.tree.tree import Meta, Tree
@@ -137,13 +138,13 @@ def _say_nothing(text: str) -> None:
     del text
 
 
-def _choice(arguments: argparse.Namespace) -> Gfs1Choice | Gfs2Choice:
+def _choice(arguments: argparse.Namespace) -> Gfs1Options | Gfs2Options:
     if arguments.protocol not in PROTOCOLS and not arguments.expert:
         raise UsageError(
             f"-p {arguments.protocol}: is no lock protocol that is known",
             hint=f"one of {', '.join(PROTOCOLS)}; the expert's option -X allows any",
         )
-    common = Common(
+    common = CommonOptions(
         lock_protocol=arguments.protocol,
         lock_table=arguments.table,
         time_s=_now_s(),
@@ -157,8 +158,8 @@ def _choice(arguments: argparse.Namespace) -> Gfs1Choice | Gfs2Choice:
     if arguments.format == "gfs2":
         if segment_blocks is not None:
             raise UsageError("-s: GFS2's journals have no segments", hint="leave it out, or --format gfs1")
-        return Gfs2Choice(common)
-    return Gfs1Choice(
+        return Gfs2Options(common)
+    return Gfs1Options(
         common,
         segment_blocks=geometry.DEFAULT_SEGMENT_BLOCKS if segment_blocks is None else segment_blocks,
         expert=arguments.expert,
@@ -179,7 +180,7 @@ def _now_s() -> int:
 
 
 def _target(arguments: argparse.Namespace) -> Path | Pool:
-    pool = pool_of(read_state(state_file(arguments)), arguments.device)
+    pool = find_pool(read_state(state_file(arguments)), arguments.device)
     return pool if pool is not None else Path(arguments.device)
 
 

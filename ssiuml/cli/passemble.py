@@ -8,16 +8,9 @@ from pathlib import Path
 from ssiuml.cli.entry import DONE, FAILED, call, plain_parser
 from ssiuml.cli.pools import add_device_option, add_state_option, describe, device_files, state_file
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.formats.pool.assembly import (
-    AssemblyError,
-    Labelled,
-    State,
-    assemble,
-    by_pool,
-    changing_state,
-    find_label,
-)
+from ssiuml.formats.pool.assembly import AssemblyError, Labelled, assemble, by_pool, find_label
 from ssiuml.formats.pool.label import PoolLabel
+from ssiuml.images.pools import PoolState, edit_state
 
 ALL = "all"
 
@@ -48,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.remove is not None and (arguments.files or arguments.device):
         raise UsageError("-r takes no devices", hint="passemble -r NAME, or passemble -r all")
     named = device_files(arguments.device)
-    with changing_state(state_file(arguments)) as state:
+    with edit_state(state_file(arguments)) as state:
         if arguments.remove is not None:
             _remove(state, arguments.remove)
             return DONE
@@ -58,7 +51,7 @@ def main(words: Sequence[str]) -> int:
         return DONE if _assemble_all(state, found) else FAILED
 
 
-def _remembered(state: State) -> list[Labelled]:
+def _remembered(state: PoolState) -> list[Labelled]:
     """The labelled ones of the devices that the state file knows; those that are gone are forgotten."""
     found: dict[Path, PoolLabel] = {}
     for name, file in list(state.devices.items()):
@@ -70,7 +63,7 @@ def _remembered(state: State) -> list[Labelled]:
     return list(found.items())
 
 
-def _remove(state: State, name: str) -> None:
+def _remove(state: PoolState, name: str) -> None:
     name = name.removeprefix("/dev/pool/")
     if name == ALL:
         names = sorted(state.pools)
@@ -84,7 +77,7 @@ def _remove(state: State, name: str) -> None:
         print(f"/dev/pool/{each}: removed")
 
 
-def _assemble_all(state: State, labelled: Sequence[Labelled]) -> bool:
+def _assemble_all(state: PoolState, labelled: Sequence[Labelled]) -> bool:
     """Assemble the pools of these devices and say so; False if there is none, or not all of a pool."""
     good = bool(labelled)
     if not labelled:

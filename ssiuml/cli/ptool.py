@@ -8,11 +8,10 @@ from pathlib import Path
 from ssiuml.cli.entry import DONE, call, plain_parser
 from ssiuml.cli.pools import add_device_option, add_state_option, device_files, state_file
 from ssiuml.errors import UsageError
-from ssiuml.formats.pool.assembly import changing_state
 from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.formats.pool.mapping import SECTOR_BYTES
-from ssiuml.images.pools import label_devices
+from ssiuml.images.pools import edit_state, label_devices
 from ssiuml.units import format_size
 
 
@@ -49,7 +48,7 @@ def main(words: Sequence[str]) -> int:
             )
     files = {device.name: chosen.get(device.name, Path(device.name)) for device in config.devices}
     sectors = label_devices(config, files, force=arguments.force)
-    with changing_state(state_file(arguments)) as state:
+    with edit_state(state_file(arguments)) as state:
         state.devices.update({name: str(file) for name, file in files.items()})
         was_assembled = state.pools.pop(config.name, None) is not None
     count = len(files)

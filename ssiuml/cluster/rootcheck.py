@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
-from ssiuml.images import fsck
+from ssiuml.images import gfs2_tools
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ def check_after_crash(folder: ClusterFolder, root_fs: Path) -> tuple[bool, str]:
     if not folder.crashed.exists():
         return True, ""
     try:
-        mended = fsck.mend(root_fs)
-    except fsck.DirtyError:
+        mended = gfs2_tools.repair(root_fs)
+    except gfs2_tools.DirtyError:
         return False, "its journals are replayed at the next start"
     except SsiumlError as error:
         log.error("%s", error)

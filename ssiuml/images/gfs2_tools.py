@@ -1,8 +1,10 @@
-"""GFS2 images by way of the programs of gfs2-utils: format, check, and how large an image a tree needs."""
+"""GFS2 images by the programs of gfs2-utils: format, check, repair; and how large an image a tree needs."""
 
 import math
+import re
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs.dirents import LEAF_HEADER_BYTES, record_bytes
@@ -10,40 +12,64 @@ from ssiuml.formats.gfs.structures import DINODE_BYTES
 from ssiuml.host import files
 from ssiuml.host.files import replacing
 from ssiuml.host.run import CommandError, run
-from ssiuml.recipe import Gfs2Filesystem
 from ssiuml.tree.tree import Kind, Tree
+
+if TYPE_CHECKING:  # the commands of a cluster repair its root, and have no recipes
+    from ssiuml.recipe import Gfs2Filesystem
 
 MKFS_TIMEOUT_S: Final = 600.0
 FSCK_TIMEOUT_S: Final = 1800.0
-_LEAF_FILLED: Final = 0.6  # leaves split in halves; on the average ln 2 of them is used
+CORRECTED, UNCORRECTED = 1, 4  # exit statuses, fsck.gfs2(8)
+
+_PROGRESS: Final = re.compile(
+    r"Initializing fsck|Validating |Level \d |\(level \d passed\)|Starting |Reconciling |\S+ completed in "
+    r"|fsck\.gfs2 complete|\d+ percent complete|Clearing journals|Journals cleared|Journal recovery complete"
+)
+_DIRTY: Final = re.compile(r"Journal #\d+ \(\"journal\d+\"\) is dirty")
+# Harmless messages, by their cause. Counts: the kernel's recovery of a journal writes them without their lock
+# (recover_local_statfs in fs/gfs2/recovery.c), so a change by another node at that time gets lost; only df
+# reads them. Unlinked inodes: files that were removed while they were open, or were about to be freed. GFS2
+# frees them when it next allocates nearby; until then their blocks are in use for nothing, which does no
+# harm. The opposite, blocks of files that count as free, is damage.
+_COUNTS: Final = "counts of free blocks and inodes"
+_LEFTOVERS: Final = {
+    _COUNTS: re.compile(r"The statfs file |(Current|Calculated) statfs values:|(blocks|free|dinodes): +-?\d"),
+    "removed files that were not freed": re.compile(
+        r"Found unlinked inode |Unlinked inode |Block \d+ .* bitmap says [12] \(\w+\) but FSCK saw 0 \(free\)"
+        r"|Bitmap at block \d+ .* left inconsistent|RG #\d+ .* count inconsistent: "
+        r"|Resource group counts left"
+    ),
+}
+
+_LEAF_FILLED: Final = 0.6  # leaves split in halves; on average, ln 2 of a leaf is used
 # Per journal: its quota change file (1 MiB, mkfs.gfs2's default -c), inode and indirect blocks.
 _PER_JOURNAL_BYTES: Final = (1 << 20) + (128 << 10)
 # Bitmaps take a 16,000th of the blocks; the rest of this allows for indirect blocks and hash tables.
 _METADATA_SHARE: Final = 1.03
 _FIXED_BYTES: Final = 4 << 20
-# The kernel keeps so many blocks reserved for each directory that it knows (RGRP_RSRV_MINBLKS in its
-# fs/gfs2/rgrp.h) and says "no space left" while they are free; measured with 400 MiB for 306 MiB.
+# The kernel reserves this many blocks for each directory that it knows (RGRP_RSRV_MINBLKS in fs/gfs2/rgrp.h),
+# and says "no space left" while they are free; measured with 400 MiB for 306 MiB.
 _RESERVED_FOR_DIRECTORY_BLOCKS: Final = 32
 
 
-class Gfs2Error(SsiumlError):
-    """An image cannot be formatted or is not clean."""
+class DirtyError(SsiumlError):
+    """Journals have to be replayed first. The kernel does that when it next mounts the file system."""
 
 
-def make_image(blank: Path, target: Path, settings: Gfs2Filesystem) -> None:
-    """Make *target*: as large as the file *blank*, an empty GFS2 file system (HOWTO 5.2's mkfs_gfs)."""
+def make_image(blank: Path, target: Path, settings: "Gfs2Filesystem") -> None:
+    """Make *target* an empty GFS2 file system as large as the file *blank* (HOWTO 5.2: mkfs_gfs)."""
     with replacing(target) as part:
         files.copy(blank, part)
         _mkfs(part, settings)
 
 
-def _mkfs(image: Path, settings: Gfs2Filesystem) -> None:
+def _mkfs(image: Path, settings: "Gfs2Filesystem") -> None:
     run(
         [
             "mkfs.gfs2",
             "-q",
-            "-O",  # the file is ours and new: no question
-            "-K",  # nothing to discard
+            "-O",  # ask nothing: the file is new
+            "-K",  # there are no blocks to discard
             *("-b", str(settings.block_size)),
             *("-p", settings.lock_protocol),
             *("-t", settings.lock_table),
@@ -56,15 +82,61 @@ def _mkfs(image: Path, settings: Gfs2Filesystem) -> None:
 
 
 def check_image(image: Path) -> None:
-    """Gfs2Error, with what fsck.gfs2 found, unless the file system in *image* is clean."""
+    """Raise SsiumlError, with the output of fsck.gfs2, unless the file system in *image* is clean."""
     try:
         run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S)
     except CommandError as error:
-        raise Gfs2Error(f"{image}: is not a clean GFS2 file system: {error}") from error
+        raise SsiumlError(f"{image}: is not a clean GFS2 file system: {error}") from error
 
 
-def needed_bytes(tree: Tree, settings: Gfs2Filesystem) -> int:
-    """How large an image must be to hold *tree* and the journals; a little too much, never too little."""
+def repair(image: Path) -> list[str]:
+    """Correct in *image* what the crash of a node may leave behind. Return the names of what was corrected.
+
+    Raise DirtyError if journals are not replayed. Raise SsiumlError, with the output of fsck.gfs2, if there
+    is any other damage. *image* is unchanged after both.
+    """
+    with suppress(CommandError):
+        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S)
+        return []
+    printed = run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S, ok_exit=(UNCORRECTED,))
+    found, damage = _leftovers(printed)
+    if any(_DIRTY.match(line) for line in damage):
+        raise DirtyError(f"{image}: has journals that are not replayed")
+    if damage:
+        lines = "\n".join(f"    {line}" for line in damage[:20])
+        raise SsiumlError(f"{image}: is damaged, fsck.gfs2 -n says:\n{lines}")
+    if found:
+        run(["fsck.gfs2", "-y", image], timeout_s=FSCK_TIMEOUT_S, ok_exit=(CORRECTED,))
+        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S)
+    return found
+
+
+def convert_gfs1(image: Path) -> None:
+    """Convert the GFS1 file system in *image* to GFS2 with gfs2_convert, and check the result with fsck.gfs2.
+
+    gfs2_convert writes wrong counts of free blocks; they are corrected. Raise SsiumlError for other damage.
+    """
+    run(["gfs2_convert", "-y", image], timeout_s=FSCK_TIMEOUT_S)
+    found = repair(image)
+    if found and found != [_COUNTS]:
+        raise SsiumlError(f"{image}: gfs2_convert leaves more than wrong counts: {', '.join(found)}")
+
+
+def _leftovers(printed: str) -> tuple[list[str], list[str]]:
+    """Sort fsck.gfs2's output: the names of what a crash may leave, and the lines about other damage."""
+    found: dict[str, None] = {}
+    damage = []
+    for line in map(str.strip, printed.splitlines()):
+        name = next((name for name, pattern in _LEFTOVERS.items() if pattern.match(line)), None)
+        if name is not None:
+            found[name] = None
+        elif line and not _PROGRESS.match(line):
+            damage.append(line)
+    return list(found), damage
+
+
+def needed_bytes(tree: Tree, settings: "Gfs2Filesystem") -> int:
+    """Return how large an image must be for *tree* and the journals; slightly too much, never too little."""
     block = settings.block_size
     blocks = 0
     seen: set[int] = set()
@@ -73,7 +145,7 @@ def needed_bytes(tree: Tree, settings: Gfs2Filesystem) -> int:
             continue
         seen.add(id(node))
         blocks += 1
-        # Extended attributes lie in a block besides the inode's, and large values in more.
+        # Extended attributes lie in a block of their own, large values in further blocks.
         if node.meta.xattrs:
             blocks += 1 + sum(len(value) for value in node.meta.xattrs.values()) // block
         size = node.size_bytes

@@ -1,12 +1,12 @@
-"""The lock table of memexp: who the nodes are, in a device of its own, the cidev (HOWTO 5.2: gfsconf).
+"""The lock server table of memexp: the nodes and the lock server, in a device of its own, the cidev.
 
-What OpenGFS's gfsconf writes into the cidev is published nowhere that we know of. This is a layout of our
-own, from byte 0 of the pool's data space on:
+gfsconf writes it (HOWTO 5.2). What OpenGFS's gfsconf writes into the cidev is published nowhere that we know
+of. This is a layout of our own, from byte 0 of the pool's data space:
 
     LockServerTableHeader, in the first 512 bytes
     the text of the configuration file, ht_text_bytes long
 
-A memexp of 2002 cannot read it; the real gfsconf, run on the same device, puts its own in this place.
+A memexp of 2002 cannot read it. The real gfsconf, run on the same device, overwrites it with its own.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES
 from ssiuml.formats.gfs_reader.device import opened
 from ssiuml.formats.ondisk import Be32, Bytes, OnDisk, Raw16
-from ssiuml.formats.pool.assembly import Pool, assemble
+from ssiuml.formats.pool.assembly import assemble
 from ssiuml.formats.pool.label import read_label
 from ssiuml.formats.pool.mapping import SECTOR_BYTES
 from ssiuml.host.devices import open_device
-from ssiuml.images.volume import drafting
+from ssiuml.images.target import Target, name_of, replacing_contents
 
 MAGIC: Final = b"SSIUML LOCKTABLE"
 VERSION: Final = 1
@@ -35,13 +35,9 @@ MAX_TEXT_BYTES: Final = 256 << 10
 _SINGLE: Final = ("datadev", "cidev", "lockdev", "cbport", "timeout", "STOMITH", "name")
 
 
-class LockServerTableError(SsiumlError):
-    """A device has no lock table of ours, or a damaged one."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockServerTableHeader(OnDisk):
-    """512 bytes, big-endian; a layout of this project, version 1."""
+    """512 bytes, big-endian. Source: this project's own layout, version 1."""
 
     ht_magic: Raw16 = MAGIC
     ht_version: Be32 = VERSION
@@ -52,7 +48,7 @@ class LockServerTableHeader(OnDisk):
 
 @dataclass(frozen=True, slots=True)
 class LockNode:
-    """A node: address, number, how it is reset (SM)."""
+    """A node: its address, its number, and how it is reset (the field "SM")."""
 
     address: IPv4Address
     number: int
@@ -61,7 +57,7 @@ class LockNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockServerTable:
-    """What a configuration file says; *text* is the file itself."""
+    """The contents of a configuration file, parsed; *text* is the file itself."""
 
     text: bytes
     data_device: str
@@ -73,19 +69,19 @@ class LockServerTable:
 
 
 def load_lock_server_table(path: Path) -> LockServerTable:
-    """Read the configuration file *path*; UsageError, with its line, if something in it is wrong."""
+    """Read the configuration file *path*. Raise UsageError, with the line, if it is wrong."""
     try:
         with path.open("rb") as stream:
             text = stream.read(MAX_TEXT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if len(text) > MAX_TEXT_BYTES:
-        raise UsageError(f"{path}: has more than {MAX_TEXT_BYTES} bytes, the limit for a lock table")
+        raise UsageError(f"{path}: has more than {MAX_TEXT_BYTES} bytes, the limit for a lock server table")
     return parse_lock_server_table(text, str(path))
 
 
 def parse_lock_server_table(text: bytes, name: str) -> LockServerTable:
-    """Read the text of a configuration file that is called *name* in messages."""
+    """Read the text of a configuration file. Messages call it *name*."""
     return _Parser(name).parse(text)
 
 
@@ -107,14 +103,17 @@ class _Parser:
                     self._fail(f"node {node.number}, {node.address}: is there twice", "name each node once")
                 nodes[node.number] = node
             elif key not in _SINGLE:
-                self._fail(f"{key!r} is no key of a lock table", f"there are {', '.join(_SINGLE)} and node")
+                self._fail(f"{key!r} is no key of a lock server table", f"use {', '.join(_SINGLE)} and node")
             elif key in values:
-                self._fail(f"{key} is set twice", "remove one of them")
+                self._fail(f"{key} is set twice", "remove one of the lines")
             else:
                 values[key] = value
         missing = [key for key in _SINGLE if key not in values]
         if missing or not nodes:
-            self._fail(f"there is no line for {', '.join(missing) or 'node'}", "see templates/gfscf.cf.j2")
+            self._fail(
+                f"there is no line for {', '.join(missing) or 'node'}",
+                "add what is missing; templates/gfscf.cf.j2 has all keys",
+            )
         address, _, port = values["lockdev"].partition(":")
         return LockServerTable(
             text=text,
@@ -132,7 +131,7 @@ class _Parser:
             try:
                 words = line.decode("ascii").partition("#")[0].strip()
             except UnicodeDecodeError:
-                self._fail("there are other characters than ASCII's")
+                self._fail("the line has characters that are not ASCII")
             if words:
                 key, colon, value = words.partition(":")
                 if not colon or not value.strip():
@@ -157,63 +156,67 @@ class _Parser:
         return int(text)
 
 
-def behind_label(path: Path) -> Path | Pool:
-    """The pool whose only device the file *path* is, so that its label stays; else the file itself.
+def pool_or_file(path: Path) -> Target:
+    """Return the pool that consists of the file *path*, so that its label stays; else the file itself.
 
-    Raises UsageError and DeviceError if it cannot be read, AssemblyError if it is one of several devices.
+    Raise UsageError or DeviceError if it cannot be read, AssemblyError if it is one of several devices.
     """
     with open_device(path) as device:
         label = read_label(device.read(0, SECTOR_BYTES))
     return path if label is None else assemble(label.name, [(path, label)])
 
 
-def require_room(target: Path | Pool) -> None:
-    """LockServerTableError if there is something on *target* that is no lock table of ours."""
+def require_no_other_data(target: Target) -> None:
+    """Raise SsiumlError if *target* begins with other data than zeros or a table of this project.
+
+    All bytes up to a superblock are read, with its first sector.
+    """
     with opened(target) as source:
         start = source.read(0, SUPERBLOCK_BYTES + SECTOR_BYTES)
     if any(start) and start[: len(MAGIC)] != MAGIC:
-        raise LockServerTableError(
-            f"{_name_of(target)}: is not empty, there is something in it that is no lock table of ours",
-            hint="--force overwrites it; is it the cidev?",
+        raise SsiumlError(
+            f"{name_of(target)}: is not empty, and holds no lock server table of this project",
+            hint="check that it is the cidev; give --force to overwrite it",
         )
 
 
-def write_lock_server_table(target: Path | Pool, table: LockServerTable) -> None:
-    """Write the lock table on *target*, which stays as it was unless all went well.
+def write_lock_server_table(target: Target, table: LockServerTable) -> None:
+    """Write *table* on *target*, which stays unchanged on an error.
 
-    Raises UsageError if it is too small, and what ssiuml.images.volume.drafting raises.
+    Raise UsageError if *target* is too small, and what ssiuml.images.target.replacing_contents raises.
     """
     header = LockServerTableHeader(
         ht_text_bytes=len(table.text), ht_sha256=hashlib.sha256(table.text).digest()
     )
     data = header.pack() + table.text
-    with drafting(target) as draft:
-        if draft.size_bytes < len(data):
-            raise UsageError(f"the lock table has {len(data)} bytes, the device only {draft.size_bytes}")
-        with draft.path.open("r+b") as stream:
-            os.pwrite(stream.fileno(), data, draft.start_bytes)
+    with replacing_contents(target) as staging:
+        if staging.size_bytes < len(data):
+            raise UsageError(
+                f"the lock server table has {len(data)} bytes, the device only {staging.size_bytes}"
+            )
+        with staging.path.open("r+b") as stream:
+            os.pwrite(stream.fileno(), data, staging.start_bytes)
 
 
-def read_lock_server_table(target: Path | Pool) -> LockServerTable:
-    """Read the lock server table on *target*. Raise LockServerTableError if there is none."""
+def read_lock_server_table(target: Target) -> LockServerTable:
+    """Read the lock server table on *target*. Raise SsiumlError if there is none or it is damaged."""
     with opened(target) as source:
         header = LockServerTableHeader.unpack(source.read(0, HEADER_BYTES))
         if header.ht_magic != MAGIC:
-            raise LockServerTableError(
-                f"{_name_of(target)}: has no lock table of this project", hint="gfsconf writes it"
+            raise SsiumlError(
+                f"{name_of(target)}: has no lock server table of this project",
+                hint="run gfsconf -c FILE.cf to write it",
             )
         if header.ht_version != VERSION:
-            raise LockServerTableError(
-                f"{_name_of(target)}: its lock table has version {header.ht_version}, known is {VERSION}"
+            raise SsiumlError(
+                f"{name_of(target)}: its lock server table has version {header.ht_version}, "
+                f"known is {VERSION}"
             )
         size = header.ht_text_bytes
         text = source.read(HEADER_BYTES, size) if size <= MAX_TEXT_BYTES else b""
     if hashlib.sha256(text).digest() != header.ht_sha256:
-        raise LockServerTableError(
-            f"{_name_of(target)}: its lock table is damaged", hint="gfsconf writes it anew"
+        raise SsiumlError(
+            f"{name_of(target)}: its lock server table is damaged",
+            hint="run gfsconf -c FILE.cf to write it again",
         )
-    return parse_lock_server_table(text, _name_of(target))
-
-
-def _name_of(target: Path | Pool) -> str:
-    return f"/dev/pool/{target.name}" if isinstance(target, Pool) else str(target)
+    return parse_lock_server_table(text, name_of(target))

@@ -1,7 +1,6 @@
-"""Puts a new GFS1 or GFS2 file system, with a tree in it, onto a file, a device or a pool."""
+"""Make a GFS1 or GFS2 file system with a tree in it on a file, a device or a pool (HOWTO 5.2: mkfs_gfs)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs.writing import Written
@@ -12,17 +11,17 @@ from ssiuml.formats.gfs1.special import Settings as Gfs1Settings
 from ssiuml.formats.gfs2 import geometry as gfs2_geometry
 from ssiuml.formats.gfs2 import writer as gfs2_writer
 from ssiuml.formats.gfs2.system import Choices as Gfs2SystemChoices
-from ssiuml.formats.pool.assembly import Pool
-from ssiuml.images.volume import Draft, drafting
+from ssiuml.images.target import StagingFile, Target, replacing_contents
 from ssiuml.tree.tree import Tree
 from ssiuml.units import MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
-    """What both generations can be told; *time_s* is that of the inodes that the tree does not have.
+class CommonOptions:
+    """Options of both GFS1 and GFS2.
 
-    *full_journals*: every block of a journal is written, none is a hole in a file.
+    *time_s*, in seconds since 1970, is the time of the inodes that the tree does not have. With
+    *full_journals*, every block of a journal is written, so that the file has no holes there.
     """
 
     lock_protocol: str
@@ -36,20 +35,20 @@ class Common:
 
 
 @dataclass(frozen=True, slots=True)
-class Gfs1Choice:
-    """A GFS1 file system; see ssiuml.formats.gfs1.geometry.Wish and ssiuml.formats.gfs1.special.Settings."""
+class Gfs1Options:
+    """The options of a GFS1 file system; see formats.gfs1.geometry.Wish and formats.gfs1.special.Settings."""
 
-    common: Common
+    common: CommonOptions
     segment_blocks: int = gfs1_geometry.DEFAULT_SEGMENT_BLOCKS
     expert: bool = False
     fs_format: int = gfs1_structures.FORMAT
     multihost_format: int = gfs1_structures.MULTIHOST_FORMAT
 
-    def write(self, draft: Draft, tree: Tree) -> Written:
-        """Write the file system into *draft*; errors as in ssiuml.formats.gfs1.writer and .geometry."""
+    def write(self, staging: StagingFile, tree: Tree) -> Written:
+        """Write the file system into *staging*. Raise what formats.gfs1.writer and .geometry raise."""
         common = self.common
         wish = gfs1_geometry.Wish(
-            device_bytes=draft.size_bytes,
+            device_bytes=staging.size_bytes,
             journals=common.journals,
             journal_mib=common.journal_mib,
             block_size=common.block_size,
@@ -67,23 +66,23 @@ class Gfs1Choice:
         )
         geometry = gfs1_geometry.plan_geometry(wish)
         return gfs1_writer.write_filesystem(
-            draft.path, geometry, settings, tree, start_bytes=draft.start_bytes
+            staging.path, geometry, settings, tree, start_bytes=staging.start_bytes
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Gfs2Choice:
-    """A GFS2 file system; see ssiuml.formats.gfs2.writer.Settings."""
+class Gfs2Options:
+    """The options of a GFS2 file system; see formats.gfs2.writer.Settings."""
 
-    common: Common
+    common: CommonOptions
 
-    def write(self, draft: Draft, tree: Tree) -> Written:
-        """Write the file system into *draft*; errors as in ssiuml.formats.gfs2.writer and .geometry."""
+    def write(self, staging: StagingFile, tree: Tree) -> Written:
+        """Write the file system into *staging*. Raise what formats.gfs2.writer and .geometry raise."""
         common = self.common
         try:
             settings = gfs2_writer.Settings(
                 geometry=gfs2_geometry.Geometry(
-                    draft.size_bytes,
+                    staging.size_bytes,
                     common.block_size,
                     common.journals,
                     common.journal_mib * MIB,
@@ -97,13 +96,13 @@ class Gfs2Choice:
             )
         except gfs2_geometry.GeometryError as error:
             raise UsageError(error.message, hint=error.hint) from error
-        return gfs2_writer.write_filesystem(draft.path, tree, settings, start_bytes=draft.start_bytes)
+        return gfs2_writer.write_filesystem(staging.path, tree, settings, start_bytes=staging.start_bytes)
 
 
-def make_filesystem(target: Path | Pool, choice: Gfs1Choice | Gfs2Choice, tree: Tree) -> Written:
-    """Make the file system on *target*, which has to be there and as large as wanted.
+def make_filesystem(target: Target, options: Gfs1Options | Gfs2Options, tree: Tree) -> Written:
+    """Make the file system on *target*, which exists and has the size of the file system.
 
-    *target* stays unchanged unless all went well. Raises what volume.drafting and the writers raise.
+    *target* stays unchanged on an error. Raise what target.replacing_contents and the writers raise.
     """
-    with drafting(target) as draft:
-        return choice.write(draft, tree)
+    with replacing_contents(target) as staging:
+        return options.write(staging, tree)

@@ -24,9 +24,9 @@ from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.host import files
 from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.progress import stages
-from ssiuml.images import fsck, gfs2_tools
+from ssiuml.images import gfs2_tools
 from ssiuml.images.appliance import Filled
-from ssiuml.images.mkfs import Common, Gfs1Choice, make_filesystem
+from ssiuml.images.mkfs import CommonOptions, Gfs1Options, make_filesystem
 from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe
 from ssiuml.tree.compare import Census, differences, take_census
 from ssiuml.tree.tree import Tree
@@ -91,8 +91,8 @@ def write_into_pool(
     with the size needed, if the tree does not fit, Gfs1Error if the reader finds anything wrong, and what
     make_filesystem raises.
     """
-    choice = Gfs1Choice(
-        Common(
+    choice = Gfs1Options(
+        CommonOptions(
             lock_protocol=chosen.lock_protocol,
             lock_table=chosen.lock_table,
             time_s=time_ns // NS,
@@ -138,7 +138,7 @@ def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
         copy = scratch / "root_fs"
         files.copy_from(root_fs, RESERVED_BYTES, copy)
         _set_formats(copy)
-        fsck.convert(copy)
+        gfs2_tools.convert_gfs1(copy)
         show("the root holds the tree, and gfs2_convert and fsck.gfs2 find it sound")
 
 

@@ -22,10 +22,10 @@ from ssiuml.formats.gfs_reader.device import opened
 from ssiuml.formats.gfs_reader.filesystem import read_filesystem
 from ssiuml.formats.gfs_reader.inodes import read_inode
 from ssiuml.formats.gfs_reader.survey import Once, Survey, read_tree
-from ssiuml.formats.pool.assembly import read_state
 from ssiuml.formats.pool.mapping import PoolMap, SubpoolMap
 from ssiuml.host import files
 from ssiuml.host.run import find_tool
+from ssiuml.images.pools import read_state
 from ssiuml.tree.folders import scan_folder
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Literal, Meta, Tree, file
@@ -391,7 +391,7 @@ def test_a_pool_whose_label_is_gone_is_left_alone(tmp_path: Path) -> None:
     blank(tmp_path / "a")
     ended = mkfs(*ONE_JOURNAL, "/dev/pool/p")
     assert ended.status == 2
-    assert "is no longer a device of the pool p\n  call passemble again" in ended.err
+    assert "is no longer a device of the pool p\n  run passemble again" in ended.err
 
 
 def test_a_full_disk_leaves_the_target_as_it_was(tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_a_full_disk_leaves_the_target_as_it_was(tmp_path: Path) -> None:
         image = blank(small / "image")
         ended = mkfs(*ONE_JOURNAL, "-d", source, image)
         assert ended.status == 1
-        assert "image: cannot be written: No space left on device\n  it stays as it was" in ended.err
+        assert "image: cannot be written: No space left on device\n  make room" in ended.err
         assert [path.name for path in small.iterdir()] == ["image"]
         assert image.stat().st_blocks == 0
     finally:

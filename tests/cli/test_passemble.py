@@ -9,10 +9,11 @@ from calling import Outcome, outcome
 from filelock import FileLock
 
 from ssiuml.cli import passemble, ptool
-from ssiuml.formats.pool.assembly import Member, Part, Pool, read_state
+from ssiuml.formats.pool.assembly import Member, Part, Pool
 from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import pool_id
 from ssiuml.host import files
+from ssiuml.images.pools import read_state
 
 MIB = 1 << 20
 ONE = "poolname one\nsubpools 1\nsubpool 0 0 1 gfs_data\npooldevice 0 0 /dev/loop1\n"
@@ -59,7 +60,7 @@ def test_a_state_file_that_cannot_be_written_or_is_held_by_another_is_an_error(
     ended = outcome(passemble.main, "--state", bench.folder / "file" / "pools.json", "-r", "all")
     assert ended.status == 1
     assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
-    monkeypatch.setattr("ssiuml.formats.pool.assembly.LOCK_LIMIT_S", 0.1)
+    monkeypatch.setattr("ssiuml.images.pools.LOCK_LIMIT_S", 0.1)
     with FileLock(f"{bench.state}.lock"):
         ended = bench.passemble()
     assert ended.status == 1

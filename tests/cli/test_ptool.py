@@ -11,10 +11,10 @@ from calling import Outcome, outcome
 from project import GOLDEN
 
 from ssiuml.cli import ptool
-from ssiuml.formats.pool.assembly import read_state
 from ssiuml.formats.pool.label import PoolLabel, read_label
 from ssiuml.host import files as sparse
 from ssiuml.host.run import find_tool
+from ssiuml.images.pools import read_state
 
 MIB = 1 << 20
 TWO = "poolname two\nsubpools 1\nsubpool 0 16 2 gfs_data\npooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\n"
@@ -91,7 +91,7 @@ def test_the_label_of_another_pool_is_only_replaced_by_force(bench: Bench) -> No
     words = (other, "--device", f"/dev/x={bench.b}")
     ended = bench.ptool(*words)
     assert ended.status == 1
-    assert f"{bench.b} (/dev/x): has the label of the pool two already\n  --force" in ended.err
+    assert f"{bench.b} (/dev/x): already has the label of the pool two\n  give --force" in ended.err
     label = bench.label(bench.b)
     assert label is not None
     assert label.name == "two"
@@ -107,7 +107,7 @@ def test_something_unknown_is_only_overwritten_by_force_and_no_device_is_labelle
         stream.write(b"\x53\xef")  # where ext2 has its magic
     ended = bench.two()
     assert ended.status == 1
-    assert "(/dev/b): is not empty, there is something unknown" in ended.err
+    assert "(/dev/b): is not empty, its first 8192 bytes hold unknown data" in ended.err
     assert bench.label(bench.a) is None
     assert bench.two("--force").status == 0
 
@@ -135,7 +135,7 @@ def test_a_device_that_is_not_there_is_an_error_with_line_and_way_out(bench: Ben
     ended = bench.ptool(bench.config, "--device", f"/dev/a={bench.a}")
     assert ended.status == 2
     assert ended.err == (
-        f"error: {bench.config}:5: /dev/b: is not there\n  --device /dev/b=FILE says which file it is\n"
+        f"error: {bench.config}:5: /dev/b: is not there\n  give its file: --device /dev/b=FILE\n"
     )
 
 

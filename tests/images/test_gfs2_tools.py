@@ -1,5 +1,6 @@
-"""GFS2 images, judged by blkid and fsck.gfs2."""
+"""GFS2 images: made, checked and repaired, judged by blkid, fsck.gfs2 and gfs2_edit."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -9,13 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 from ssiuml.host.run import CommandError, find_tool
-from ssiuml.images.gfs2_tools import Gfs2Error, check_image, make_image, needed_bytes
+from ssiuml.images import gfs2_tools
+from ssiuml.images.gfs2_tools import check_image, make_image, needed_bytes, repair
 from ssiuml.recipe import Gfs2Filesystem
 from ssiuml.tree.tree import Extent, Literal, Meta, Tree, directory, file, symlink
 
 MIB = 1 << 20
+BLOCK_BYTES = 4096  # mkfs.gfs2's default
+DINODE_BYTES = 232
 META = Meta(mode=0o644)
 
 
@@ -55,7 +60,7 @@ def blkid(image: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """128 MiB with three journals; not to be changed."""
+    """128 MiB with three journals. Tests do not change it."""
     return made(tmp_path_factory.mktemp("gfs2"), 128 * MIB, filesystem(journals=3))
 
 
@@ -71,18 +76,18 @@ def test_a_fresh_image_is_clean_for_fsck(image: Path) -> None:
     check_image(image)
 
 
-def test_it_has_the_journals_and_the_lock_protocol_asked_for(image: Path) -> None:
+def test_an_image_has_the_journals_and_the_lock_protocol_of_the_settings(image: Path) -> None:
     assert len(re.findall(r"journal\d+", tool("gfs2_edit", "-p", "jindex", image))) == 3
     assert "lock_dlm" in tool("gfs2_edit", "-p", "sb", image)
 
 
-def test_checking_changes_nothing(image: Path) -> None:
+def test_a_check_changes_nothing(image: Path) -> None:
     before = (image.stat().st_mtime_ns, tool("sha256sum", image))
     check_image(image)
     assert (image.stat().st_mtime_ns, tool("sha256sum", image)) == before
 
 
-def test_the_size_stays_and_the_holes_too(image: Path) -> None:
+def test_an_image_keeps_its_size_and_its_holes(image: Path) -> None:
     assert image.stat().st_size == 128 * MIB
     # Journals are written (24 MiB), the rest of the image is not.
     assert files.allocated_bytes(image) < 64 * MIB
@@ -118,24 +123,92 @@ def test_a_damaged_image_is_an_error_with_what_fsck_found(image: Path, tmp_path:
     with damaged.open("r+b") as stream:  # the bitmap of the first resource group
         stream.seek(address * 4096 + 128)
         stream.write(b"\xff" * 512)
-    with pytest.raises(Gfs2Error, match="is not a clean GFS2") as caught:
+    with pytest.raises(SsiumlError, match="is not a clean GFS2") as caught:
         check_image(damaged)
     assert str(damaged) in str(caught.value)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1000, MIB])
-def test_what_is_no_file_system_is_an_error(tmp_path: Path, size_bytes: int) -> None:
+def test_a_file_without_a_file_system_is_an_error(tmp_path: Path, size_bytes: int) -> None:
     files.create(tmp_path / "blank", size_bytes)
-    with pytest.raises(Gfs2Error, match="blank"):
+    with pytest.raises(SsiumlError, match="blank: is not a clean GFS2"):
         check_image(tmp_path / "blank")
 
 
-def test_an_image_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(Gfs2Error, match="absent"):
+def test_a_missing_image_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SsiumlError, match="absent: is not a clean GFS2"):
         check_image(tmp_path / "absent")
 
 
-# How much an image needs
+# What repair corrects.
+
+
+@pytest.fixture
+def fresh_image(tmp_path: Path) -> Path:
+    """64 MiB with one journal, for a test to damage."""
+    path = tmp_path / "root_fs"
+    with path.open("wb") as stream:
+        stream.truncate(64 << 20)
+    subprocess.run(["mkfs.gfs2", "-O", "-q", "-p", "lock_nolock", "-j", "1", "-J", "8", path], check=True)
+    return path
+
+
+def is_clean(image: Path) -> bool:
+    return subprocess.run(["fsck.gfs2", "-n", image], capture_output=True, check=False).returncode == 0
+
+
+def block_of(image: Path, name: str) -> int:
+    """Return the address of a system inode, from gfs2_edit."""
+    printed = subprocess.run(["gfs2_edit", "-p", name, image], capture_output=True, text=True, check=True)
+    match = re.search(r"Block #(\d+)", printed.stdout)
+    assert match, printed.stdout
+    return int(match[1])
+
+
+def overwrite(image: Path, offset_bytes: int, data: bytes) -> None:
+    with image.open("r+b") as stream:
+        stream.seek(offset_bytes)
+        stream.write(data)
+
+
+def test_repair_leaves_a_clean_image_unchanged(fresh_image: Path) -> None:
+    before = hashlib.sha256(fresh_image.read_bytes()).digest()
+    assert repair(fresh_image) == []
+    assert hashlib.sha256(fresh_image.read_bytes()).digest() == before
+
+
+def test_repair_corrects_wrong_counts_and_names_them(fresh_image: Path) -> None:
+    # struct gfs2_statfs_change behind the inode: total, free, dinodes, 64 bits each.
+    statfs = block_of(fresh_image, "statfs") * BLOCK_BYTES + DINODE_BYTES
+    overwrite(fresh_image, statfs + 8, (77).to_bytes(8, "big"))
+    assert not is_clean(fresh_image)
+    assert repair(fresh_image) == ["counts of free blocks and inodes"]
+    assert is_clean(fresh_image)
+
+
+def test_repair_refuses_other_damage_and_writes_nothing(fresh_image: Path) -> None:
+    # The link count of the root directory, di_nlink in struct gfs2_dinode.
+    root = block_of(fresh_image, "root") * BLOCK_BYTES
+    overwrite(fresh_image, root + 24 + 16 + 4 + 4 + 4, (9).to_bytes(4, "big"))
+    before = hashlib.sha256(fresh_image.read_bytes()).digest()
+    with pytest.raises(SsiumlError, match=r"(?s)is damaged, fsck.gfs2 -n says:.*[Ll]ink count"):
+        repair(fresh_image)
+    assert hashlib.sha256(fresh_image.read_bytes()).digest() == before
+
+
+def test_repair_of_a_file_without_a_file_system_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "root_fs"
+    path.write_bytes(bytes(1 << 20))
+    with pytest.raises(SsiumlError, match=r"fsck\.gfs2"):
+        repair(path)
+
+
+def test_progress_lines_of_a_slow_check_are_no_damage() -> None:
+    said = "Starting pass1\n\r81 percent complete.\rReconciling bitmaps.\nFound unlinked inode at 22 (0x16)\n"
+    assert gfs2_tools._leftovers(said) == (["removed files that were not freed"], [])
+
+
+# How large an image has to be.
 
 
 def tree_of(count: int, size_bytes: int, name_bytes: int = 12, meta: Meta = META) -> Tree:
@@ -149,7 +222,7 @@ def tree_of(count: int, size_bytes: int, name_bytes: int = 12, meta: Meta = META
 
 
 def free_bytes(image: Path, block_size: int) -> int:
-    """What statfs(2) would call free; without a mount, from the file system's own count."""
+    """Return what statfs(2) would call free, from the file system's own count: it is not mounted."""
     text = tool("gfs2_edit", "-p", "statfs", image)
     match = re.search(r"sc_free\s+(\d+)", text)
     assert match is not None, text
@@ -158,7 +231,7 @@ def free_bytes(image: Path, block_size: int) -> int:
 
 @pytest.mark.parametrize("journals", [1, 15])
 @pytest.mark.parametrize("block_size", [512, 4096])
-def test_an_image_for_an_empty_tree_can_be_made_in_the_size_needed(
+def test_an_image_for_an_empty_tree_can_be_made_in_the_needed_size(
     tmp_path: Path, journals: int, block_size: int
 ) -> None:
     choice = filesystem(journals=journals, block_size=block_size)
@@ -172,10 +245,10 @@ def test_an_image_for_an_empty_tree_can_be_made_in_the_size_needed(
 @pytest.mark.parametrize(
     ("count", "size_bytes"), [(20_000, 0), (20_000, 200), (5_000, 4096), (300, 100_000), (1, 300 * MIB)]
 )
-def test_what_is_free_in_the_size_needed_holds_the_files(
+def test_the_free_blocks_of_the_needed_size_hold_the_files(
     tmp_path: Path, count: int, size_bytes: int, block_size: int
 ) -> None:
-    """The least that GFS2's layout takes: a dinode, data blocks and indirect blocks for each file."""
+    """GFS2's layout takes at least a dinode, data blocks and indirect blocks for each file."""
     choice = filesystem(block_size=block_size)
     size = -(-needed_bytes(tree_of(count, size_bytes), choice) // MIB) * MIB
     free = free_bytes(made(tmp_path, size, choice), block_size)

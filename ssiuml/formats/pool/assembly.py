@@ -1,32 +1,20 @@
-"""Pools in user space: which files are their devices, and where in them /dev/pool/NAME lies.
+"""Pools in user space: which files are their devices, and where in them /dev/pool/NAME lies."""
 
-A state file remembers what ptool and passemble were told, in place of a kernel module: *devices*, the file
-behind each device name (as losetup would do it), and *pools*, those that are assembled.
-"""
-
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from filelock import FileLock, Timeout
-
-from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.errors import SsiumlError
 from ssiuml.formats.pool.label import PoolLabel, TypeNumber, read_label
 from ssiuml.formats.pool.mapping import LABEL_SECTORS, SECTOR_BYTES, PoolMap, SubpoolMap
 from ssiuml.host.devices import open_device
-from ssiuml.host.files import write_text
 
 POOL_FOLDER: Final = "/dev/pool/"
-STATE_VERSION: Final = 1
-LOCK_LIMIT_S: Final = 60.0
 
 
 class AssemblyError(SsiumlError):
-    """A pool cannot be assembled, or the state file is damaged."""
+    """A pool cannot be assembled."""
 
 
 Labelled = tuple[Path, PoolLabel]
@@ -74,86 +62,6 @@ class Pool:
     @property
     def size_bytes(self) -> int:
         return self.map.sectors * SECTOR_BYTES
-
-
-@dataclass(slots=True)
-class State:
-    """What the state file holds."""
-
-    devices: dict[str, str] = field(default_factory=dict)
-    pools: dict[str, Pool] = field(default_factory=dict)
-
-
-@contextmanager
-def changing_state(path: Path) -> Iterator[State]:
-    """Read the state file, yield what it holds, and write it back if nothing went wrong.
-
-    AssemblyError if it is damaged or cannot be written, or if another process keeps it for a minute.
-    """
-    with _locked(path):
-        state = read_state(path)
-        yield state
-        pools = {name: asdict(pool) for name, pool in sorted(state.pools.items())}
-        values = {"version": STATE_VERSION, "devices": state.devices, "pools": pools}
-        try:
-            write_text(path, json.dumps(values, indent=1) + "\n")
-        except OSError as error:
-            raise _unwritable(path, error) from error
-
-
-def lock_file(path: Path) -> Path:
-    """What is locked while the state file *path* is changed."""
-    return path.with_name(f"{path.name}.lock")
-
-
-def _locked(path: Path) -> AbstractContextManager[object]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(lock_file(path)).acquire(timeout=LOCK_LIMIT_S)
-    except Timeout as error:
-        raise AssemblyError(
-            f"{path}: another process has kept the pools' state for {LOCK_LIMIT_S:.0f} s",
-            hint="does a ptool or passemble hang?",
-        ) from error
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> AssemblyError:
-    return AssemblyError(
-        f"{path}: the pools' state cannot be written: {error.strerror}",
-        hint="--state FILE names another place",
-    )
-
-
-def read_state(path: Path) -> State:
-    """The state in the file *path*, an empty one if there is none; AssemblyError if it is damaged."""
-    try:
-        values = json.loads(path.read_bytes())
-        if values["version"] != STATE_VERSION:
-            raise ValueError(f"its version is {values['version']!r}, not {STATE_VERSION}")
-        devices = {str(name): str(file) for name, file in values["devices"].items()}
-        return State(devices, {name: _pool_of(each) for name, each in values["pools"].items()})
-    except FileNotFoundError:
-        return State()
-    except OSError as error:
-        raise AssemblyError(f"{path}: the pools' state cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AssemblyError(
-            f"{path}: the pools' state is damaged: {error}", hint="remove the file and call passemble again"
-        ) from error
-
-
-def _pool_of(values: Mapping[str, Any]) -> Pool:
-    parts = tuple(
-        Part(
-            int(part["stripe_sectors"]),
-            int(part["type"]),
-            tuple(Member(str(each["path"]), int(each["sectors"])) for each in part["members"]),
-        )
-        for part in values["parts"]
-    )
-    return Pool(str(values["name"]), int(values["pool_id"]), parts)
 
 
 def find_label(path: Path) -> PoolLabel:
@@ -247,20 +155,6 @@ def _check_size(name: str, path: Path, label: PoolLabel) -> None:
         raise AssemblyError(
             f"pool {name}: {path} has {have} bytes, by its label it needs {needed}", hint="was it cut off?"
         )
-
-
-def pool_of(state: State, path: str) -> Pool | None:
-    """The assembled pool that *path*, such as /dev/pool/pool0, names; None if it is no pool's name.
-
-    Raises UsageError if it is a pool's name, but the pool is not assembled.
-    """
-    if not path.startswith(POOL_FOLDER):
-        return None
-    pool = state.pools.get(path.removeprefix(POOL_FOLDER))
-    if pool is None and not os.path.exists(path):  # noqa: PTH110  # a real kernel's pool
-        there = ", ".join(POOL_FOLDER + name for name in sorted(state.pools)) or "none"
-        raise UsageError(f"{path}: is not assembled; assembled are: {there}", hint="passemble")
-    return pool
 
 
 def type_name(number: int) -> str:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, changing_state, find_label, lock_file
+from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, find_label
 from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.historic import opengfs
@@ -19,7 +19,7 @@ from ssiuml.host.digests import Values
 from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
-from ssiuml.images.pools import label_devices
+from ssiuml.images.pools import edit_state, label_devices, state_lock
 from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.recipe import Gfs1Filesystem, Tools
@@ -101,12 +101,12 @@ class PoolSteps:
                 pass
         plan.pools.unlink(missing_ok=True)
         found = by_pool((path, find_label(path)) for path in files.values())
-        with changing_state(plan.pools) as state:
+        with edit_state(plan.pools) as state:
             state.devices.update({name: str(path) for name, path in files.items()})
             for name, members in found.items():
                 state.pools[name] = assemble(name, members)
         # One build of a recipe runs at a time: nobody waits for this lock.
-        lock_file(plan.pools).unlink(missing_ok=True)
+        state_lock(plan.pools).unlink(missing_ok=True)
         return {name: {"offset_bytes": RESERVED_BYTES} for name in found}
 
     def gfsconf(self) -> Values:

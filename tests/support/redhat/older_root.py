@@ -13,7 +13,7 @@ from ssiuml.formats.pool.assembly import assemble, find_label
 from ssiuml.formats.pool.config import parse_config
 from ssiuml.formats.pool.label import make_labels
 from ssiuml.host import files
-from ssiuml.images.mkfs import Common, Gfs1Choice, make_filesystem
+from ssiuml.images.mkfs import CommonOptions, Gfs1Options, make_filesystem
 from ssiuml.tree.tree import Tree
 from ssiuml.units import MIB
 
@@ -63,8 +63,8 @@ def make_pool(target: Path, pool: str, device: str, size_mib: int, tree: Tree | 
     with target.open("r+b") as stream:
         stream.write(label.pack())
     if tree is not None:
-        choice = Gfs1Choice(
-            Common(
+        choice = Gfs1Options(
+            CommonOptions(
                 lock_protocol="memexp",
                 lock_table="/dev/pool/pool0cidev",
                 time_s=RELEASE_S,

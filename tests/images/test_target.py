@@ -1,4 +1,4 @@
-"""Drafts: what they become, and what stays when something goes wrong."""
+"""Targets of mkfs_gfs: their new contents, and what stays unchanged on an error."""
 
 import errno
 import os
@@ -11,13 +11,13 @@ from ssiuml.formats.pool.assembly import Member, Part, Pool
 from ssiuml.formats.pool.label import PoolLabel, TypeNumber
 from ssiuml.host import files
 from ssiuml.host.devices import DeviceError
-from ssiuml.images.volume import drafting
+from ssiuml.images.target import Target, replacing_contents
 
 MIB = 1 << 20
 
 
 def pool(folder: Path, stripe_sectors: int, devices: int) -> Pool:
-    """A labelled pool of files of 1 MiB; each has its name behind its last usable sector."""
+    """Make a labelled pool of files of 1 MiB each. All bytes behind a label are 0xa5."""
     usable = (MIB - 8192 - 8192) // 512
     members = []
     for index in range(devices):
@@ -38,27 +38,27 @@ def pool(folder: Path, stripe_sectors: int, devices: int) -> Pool:
     return Pool("p", 7, (Part(stripe_sectors, TypeNumber.GFS_DATA, tuple(members)),))
 
 
-def test_a_file_is_replaced_by_its_draft(tmp_path: Path) -> None:
+def test_a_file_is_replaced_by_its_staging_file(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"old" * 1000)
-    with drafting(target) as draft:
-        assert (draft.start_bytes, draft.size_bytes, draft.path.stat().st_size) == (0, 3000, 3000)
-        assert files.allocated_bytes(draft.path) == 0
-        with draft.path.open("r+b") as stream:
+    with replacing_contents(target) as staging:
+        assert (staging.start_bytes, staging.size_bytes, staging.path.stat().st_size) == (0, 3000, 3000)
+        assert files.allocated_bytes(staging.path) == 0
+        with staging.path.open("r+b") as stream:
             stream.write(b"new")
         assert target.read_bytes() == b"old" * 1000
     assert target.read_bytes() == b"new" + bytes(2997)
 
 
-def test_an_exception_leaves_files_and_pools_as_they_were(tmp_path: Path) -> None:
+def test_an_exception_leaves_files_and_pools_unchanged(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"old" * 1000)
     devices = pool(tmp_path, 16, 3)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def fail(where: Path | Pool) -> None:
-        with drafting(where) as draft:
-            draft.path.write_bytes(b"half")
+    def fail(where: Target) -> None:
+        with replacing_contents(where) as staging:
+            staging.path.write_bytes(b"half")
             raise RuntimeError
 
     for where in (target, devices, Pool("p", 7, (pool(tmp_path, 0, 1).parts))):
@@ -69,17 +69,17 @@ def test_an_exception_leaves_files_and_pools_as_they_were(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("stripe_sectors", "devices"), [(0, 1), (0, 2), (16, 3)])
-def test_a_pool_keeps_its_labels_and_has_the_draft_where_its_map_says(
+def test_a_pool_keeps_its_labels_and_gets_the_contents_where_its_map_says(
     tmp_path: Path, stripe_sectors: int, devices: int
 ) -> None:
     target = pool(tmp_path, stripe_sectors, devices)
     labels = [path.read_bytes()[:8192] for path in target.paths]
-    # Something before, in and behind the superblock's place, and at the very end.
+    # Marks before, in and behind the superblock, and near the end.
     marks = (512, 65_536, 65_536 + 65_536, 400_000, target.size_bytes - 600)
-    with drafting(target) as draft, draft.path.open("r+b") as stream:
-        assert draft.size_bytes == target.size_bytes
+    with replacing_contents(target) as staging, staging.path.open("r+b") as stream:
+        assert staging.size_bytes == target.size_bytes
         for mark in marks:
-            stream.seek(draft.start_bytes + mark)
+            stream.seek(staging.start_bytes + mark)
             stream.write(b"%010d" % mark)
     data = [path.read_bytes() for path in target.paths]
     assert [each[:8192] for each in data] == labels
@@ -92,36 +92,39 @@ def test_a_pool_keeps_its_labels_and_has_the_draft_where_its_map_says(
     assert whole.count(b"\0") == len(whole) - sum(len(b"%010d" % mark) for mark in marks)
 
 
-def test_what_a_file_is_filled_with_is_hidden_until_it_has_the_files_mode(tmp_path: Path) -> None:
+def test_new_contents_are_private_until_they_get_the_mode_of_the_target(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"old")
     target.chmod(0o664)
-    with drafting(target) as draft:
-        assert draft.path.stat().st_mode & 0o7777 == 0o600
+    with replacing_contents(target) as staging:
+        assert staging.path.stat().st_mode & 0o7777 == 0o600
     assert target.stat().st_mode & 0o7777 == 0o664
 
 
-def test_whatever_the_host_refuses_is_an_error_with_the_targets_name(tmp_path: Path) -> None:
+def test_an_error_of_the_host_names_the_target(tmp_path: Path) -> None:
     target = tmp_path / ("n" * 255)  # too long a name for the file beside it
     target.write_bytes(b"old")
-    with pytest.raises(DeviceError, match="nnn: cannot be written: File name too long"), drafting(target):
+    with (
+        pytest.raises(DeviceError, match="nnn: cannot be written: File name too long"),
+        replacing_contents(target),
+    ):
         pass
     with (
-        pytest.raises(DeviceError, match=r"d0, .*d1, drafted in .*: cannot be written: No space left"),
-        drafting(pool(tmp_path, 0, 2)) as draft,
-        draft.path.open("r+b"),
+        pytest.raises(DeviceError, match=r"d0, .*d1, staged in .*: cannot be written: No space left"),
+        replacing_contents(pool(tmp_path, 0, 2)) as staging,
+        staging.path.open("r+b"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_target_is_ours_alone_while_it_is_drafted(tmp_path: Path) -> None:
+def test_a_target_is_locked_while_its_new_contents_are_written(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(bytes(MIB))
-    with drafting(target):
+    with replacing_contents(target):
         child = os.fork()
         if child == 0:
             try:
-                with drafting(target):
+                with replacing_contents(target):
                     os._exit(1)
             except DeviceError as error:
                 os._exit(0 if "is in use" in str(error) else 2)
@@ -129,8 +132,11 @@ def test_a_target_is_ours_alone_while_it_is_drafted(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_a_pool_that_was_labelled_anew_is_refused(tmp_path: Path) -> None:
+def test_a_pool_whose_labels_have_changed_is_refused(tmp_path: Path) -> None:
     target = pool(tmp_path, 0, 2)
     (tmp_path / "d1").write_bytes(bytes(MIB))
-    with pytest.raises(UsageError, match="d1: is no longer a device of the pool p"), drafting(target):
+    with (
+        pytest.raises(UsageError, match="d1: is no longer a device of the pool p"),
+        replacing_contents(target),
+    ):
         pass

@@ -1,8 +1,8 @@
-"""Where a new file system goes: a file, a block device, or a pool of several of them.
+"""The target of mkfs_gfs: a file, a block device, or a pool of several of them.
 
-It is written into a *draft*, a new sparse file, and put in place when it is whole. Where the target is one
-file, the draft takes its name; to devices and to the files of a larger pool it is copied, the block with the
-superblock last, so that what is half-written is no file system.
+Its new contents are written into a staging file, which is sparse, and put in place when they are whole. A
+target that is one file is replaced by the staging file. To devices, and to the files of a larger pool, the
+contents are copied, the block with the superblock last, so that half-written contents are no file system.
 """
 
 import errno
@@ -19,21 +19,23 @@ from typing import Final, Protocol
 
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs.structures import BLOCK_SIZES, SUPERBLOCK_BYTES
-from ssiuml.formats.pool.assembly import Pool
+from ssiuml.formats.pool.assembly import POOL_FOLDER, Pool
 from ssiuml.formats.pool.label import RESERVED_BYTES, read_label
 from ssiuml.formats.pool.mapping import SECTOR_BYTES, Piece
 from ssiuml.host.devices import Device, DeviceError, open_device
 from ssiuml.host.files import data_ranges, replacing
+
+Target = Path | Pool
 
 BLKZEROOUT: Final = 0x127F  # linux/fs.h
 _SUPERBLOCK_SECTORS: Final = BLOCK_SIZES[-1] // SECTOR_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """Where to write: the file system begins at *start_bytes* of *path*, nothing but holes from there on.
+class StagingFile:
+    """Where the new contents are written: from *start_bytes* of *path* on, where the file is one hole.
 
-    The file may have no name; *path* then leads to it only while it is open here.
+    The file may have no name; *path* then works only in this process, and only while the file is open.
     """
 
     path: Path
@@ -45,24 +47,31 @@ class _Map(Protocol):
     def pieces(self, sector: int, count: int) -> Iterator[Piece]: ...
 
 
-class _Whole:
-    """A single device from its first sector on."""
+class _SingleDevice:
+    """The map of one device without a label: its sectors in their order."""
 
     def pieces(self, sector: int, count: int) -> Iterator[Piece]:
         yield Piece(0, sector, count)
 
 
-@contextmanager
-def drafting(target: Path | Pool) -> Iterator[Draft]:
-    """Yield a draft for *target*; without an exception it is put in place, else *target* stays as it was.
+def name_of(target: Target) -> str:
+    """Return what messages call *target*: its path or /dev/pool/NAME."""
+    return f"{POOL_FOLDER}{target.name}" if isinstance(target, Pool) else str(target)
 
-    Raises UsageError if the target is not there, DeviceError if it cannot be written or is in use. Block
-    devices are the exception to "as it was": they are overwritten once the draft is whole, and an error then
-    leaves them without a file system.
+
+@contextmanager
+def replacing_contents(target: Target) -> Iterator[StagingFile]:
+    """Yield a staging file for *target* and put it in place, unless the block raises.
+
+    *target* is locked meanwhile, and stays unchanged on an error. Block devices are the exception: they are
+    overwritten once the staging file is whole, and an error then leaves them without a file system.
+
+    Raise UsageError if a file or device of the target does not exist, DeviceError if it cannot be written or
+    is in use.
     """
     paths = target.paths if isinstance(target, Pool) else [target]
     names = ", ".join(str(path) for path in paths)
-    place, way_out = names, "it stays as it was; make room, or choose another place"
+    place, way_out = names, "make room, or choose another place; the target is unchanged"
     try:
         with ExitStack() as stack:
             devices = [stack.enter_context(open_device(path, write=True)) for path in paths]
@@ -72,21 +81,21 @@ def drafting(target: Path | Pool) -> Iterator[Draft]:
             start = RESERVED_BYTES if isinstance(target, Pool) else 0
             if len(devices) == 1 and not devices[0].is_block:
                 with _replaced(devices[0], start) as part:
-                    yield Draft(part, start, size)
+                    yield StagingFile(part, start, size)
                 return
             has_block = any(device.is_block for device in devices)
             folder = tempfile.gettempdir() if has_block else str(paths[0].parent)
-            place = f"{names}, drafted in {folder}"
+            place = f"{names}, staged in {folder}"
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.truncate(size)
-                yield Draft(Path(f"/proc/self/fd/{file.fileno()}"), 0, size)
+                yield StagingFile(Path(f"/proc/self/fd/{file.fileno()}"), 0, size)
                 place = names
                 if has_block:
-                    way_out = "what was there is lost, and there is no file system on it now"
-                layout = target.map if isinstance(target, Pool) else _Whole()
+                    way_out = "make the file system again: the old contents are lost"
+                layout = target.map if isinstance(target, Pool) else _SingleDevice()
                 _put_in_place(file.fileno(), size, layout, devices, start)
     except OSError as error:
-        # Not about what the file system is filled with: that is a TreeError (ssiuml.formats.gfs.contents).
+        # An error of a file that goes into the file system is a TreeError (ssiuml.formats.gfs.contents).
         raise DeviceError(f"{place}: cannot be written: {error.strerror}", hint=way_out) from error
 
 
@@ -95,17 +104,20 @@ def _check_labels(pool: Pool, devices: Sequence[Device]) -> None:
         label = read_label(device.read(0, SECTOR_BYTES))
         if label is None or (label.name, label.pl_pool_id) != (pool.name, pool.pool_id):
             raise UsageError(
-                f"{device.path}: is no longer a device of the pool {pool.name}", hint="call passemble again"
+                f"{device.path}: is no longer a device of the pool {pool.name}", hint="run passemble again"
             )
 
 
 @contextmanager
 def _replaced(device: Device, start_bytes: int) -> Iterator[Path]:
-    """Yield a file as long as *device* that takes its place, name, mode and owner, with its first bytes."""
+    """Yield a file that takes the place of the file *device*.
+
+    It has the length, name, mode and owner of *device*, and its first *start_bytes* bytes.
+    """
     real = device.path.resolve()
     state = os.fstat(device.fd)
     with replacing(real) as part:
-        part.touch(0o600)  # nobody who may not read the target reads what it is filled with
+        part.touch(0o600)  # a user who may not read the target must not read its new contents either
         with part.open("r+b") as stream:
             stream.write(device.read(0, start_bytes))
             stream.truncate(device.size_bytes)
@@ -115,8 +127,8 @@ def _replaced(device: Device, start_bytes: int) -> Iterator[Path]:
             shutil.chown(part, state.st_uid, state.st_gid)
 
 
-def _put_in_place(draft: int, size_bytes: int, layout: _Map, devices: Sequence[Device], start: int) -> None:
-    """Copy the draft to *devices*, files by way of new ones; bytes before *start* of each stay."""
+def _put_in_place(staged: int, size_bytes: int, layout: _Map, devices: Sequence[Device], start: int) -> None:
+    """Copy the staging file to *devices*; their first *start* bytes stay. Files are replaced by new ones."""
     with ExitStack() as stack:
         targets = []
         for device in devices:
@@ -130,11 +142,11 @@ def _put_in_place(draft: int, size_bytes: int, layout: _Map, devices: Sequence[D
         first = SUPERBLOCK_BYTES // SECTOR_BYTES
         behind = first + _SUPERBLOCK_SECTORS
         for low, high in ((0, min(first, sectors)), (behind, sectors), (first, min(behind, sectors))):
-            for begin, end in data_ranges(draft, low * SECTOR_BYTES, high * SECTOR_BYTES):
+            for begin, end in data_ranges(staged, low * SECTOR_BYTES, high * SECTOR_BYTES):
                 source = begin
                 for piece in layout.pieces(begin // SECTOR_BYTES, (end - begin) // SECTOR_BYTES):
                     length = piece.count * SECTOR_BYTES
-                    _copy(draft, source, targets[piece.device], piece.sector * SECTOR_BYTES, length)
+                    _copy(staged, source, targets[piece.device], piece.sector * SECTOR_BYTES, length)
                     source += length
             for fd in targets:
                 os.fsync(fd)
@@ -145,11 +157,11 @@ def _copy(source: int, offset: int, target: int, position: int, size_bytes: int)
     while size_bytes:
         copied = os.sendfile(target, source, offset, size_bytes)
         if not copied:
-            raise OSError(errno.EIO, "the draft became shorter while it was copied")
+            raise OSError(errno.EIO, "the staging file became shorter while it was copied")
         offset, size_bytes = offset + copied, size_bytes - copied
 
 
 def _zero_out(device: Device, start_bytes: int) -> None:
-    """Make a block device read as zeros from *start_bytes* on; the draft's holes are then zeros there too."""
+    """Make a block device read as zeros from *start_bytes* on: the staging file's holes are not copied."""
     length = (device.size_bytes - start_bytes) // SECTOR_BYTES * SECTOR_BYTES
     fcntl.ioctl(device.fd, BLKZEROOUT, struct.pack("=QQ", start_bytes, length))
