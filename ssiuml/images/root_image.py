@@ -1,6 +1,6 @@
 """The root image: a file system with the tree in it, checked (HOWTO 5.2).
 
-Two ways lead there: the direct one writes the file system, the other has a kernel fill a formatted image.
+There are two ways to make it: write the file system directly, or let a kernel fill a formatted image.
 """
 
 from collections.abc import Callable
@@ -25,34 +25,30 @@ from ssiuml.host import files
 from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.progress import stages
 from ssiuml.images import gfs2_tools
-from ssiuml.images.appliance import Filled
+from ssiuml.images.appliance import ImageContents
 from ssiuml.images.mkfs import CommonOptions, Gfs1Options, make_filesystem
+from ssiuml.images.target import name_of
 from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe
-from ssiuml.tree.compare import Census, differences, take_census
+from ssiuml.tree.compare import differences, take_census
 from ssiuml.tree.tree import Tree
 from ssiuml.units import MIB, format_size
 
-# Puts a tree into a formatted image and says what is in it then: the appliance.
-Filler = Callable[[Path, Tree], Filled]
-
+# Puts a tree into a formatted image, and returns its contents: the appliance.
+Fill = Callable[[Path, Tree], ImageContents]
 
 NS: Final = 1_000_000_000
 
 
-class Gfs1Error(SsiumlError):
-    """A GFS1 file system that we have written is not clean."""
+def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int) -> ImageContents:
+    """Write the image *target* with *tree* in it, and check it with fsck.gfs2. Return the contents of *tree*.
 
-
-def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int) -> Filled:
-    """Write the image *target* with *tree* in it, clean for fsck.gfs2.
-
-    *time_ns* is that of the file system's own files. The figures returned are those of the tree; nothing is
-    read back. Raises RecipeError, with the size needed, if the tree does not fit, SsiumlError if the disk is
-    too full, and what write_image raises; *target* then stays as it was.
+    *time_ns* is the time of the file system's own files. Raise RecipeError, with the needed size, if the tree
+    does not fit, SsiumlError if the disk is too full or the image is not clean, and what write_image raises.
+    *target* then stays unchanged.
     """
     settings = _settings(loaded, time_ns)
     expected = take_census(tree)
-    # Every inode has a block, and a partial one at its end; nodes keep their quota changes in files.
+    # Each inode takes a block, and a partial block at its end; nodes keep their quota changes in files.
     blocks = 2 * expected.inodes * settings.geometry.block_size
     room = (
         expected.content_bytes
@@ -70,28 +66,19 @@ def write_directly(loaded: LoadedRecipe, tree: Tree, target: Path, time_ns: int)
         show("checking")
         gfs2_tools.check_image(part)
         show("done")
-    return _filled(expected)
-
-
-def filled_with(tree: Tree) -> Filled:
-    """The figures of an image with *tree* in it."""
-    return _filled(take_census(tree))
-
-
-def _filled(expected: Census) -> Filled:
-    return Filled(len(expected.facts), expected.inodes, expected.content_bytes, expected.digest())
+    return ImageContents.of(expected)
 
 
 def write_into_pool(
     loaded: LoadedRecipe, chosen: Gfs1Filesystem, tree: Tree, target: Pool, time_ns: int, step: str
 ) -> None:
-    """Make a GFS1 file system with *tree* in it on the pool *target*, and read it once to check it.
+    """Make a GFS1 file system with *tree* in it on the pool *target*, and check it with our reader.
 
-    *time_ns* is that of the file system's own files, *step* what progress is told for. Raises RecipeError,
-    with the size needed, if the tree does not fit, Gfs1Error if the reader finds anything wrong, and what
+    *time_ns* is the time of the file system's own files; progress lines begin with *step*. Raise RecipeError,
+    with the needed size, if the tree does not fit, SsiumlError if the reader finds damage, and what
     make_filesystem raises.
     """
-    choice = Gfs1Options(
+    options = Gfs1Options(
         CommonOptions(
             lock_protocol=chosen.lock_protocol,
             lock_table=chosen.lock_table,
@@ -100,14 +87,14 @@ def write_into_pool(
             journal_mib=chosen.journal_mib,
             block_size=chosen.block_size,
         ),
-        expert=True,  # a recipe has limits of its own
+        expert=True,  # the recipe has been checked against limits of its own
         fs_format=chosen.fs_format,
         multihost_format=chosen.multihost_format,
     )
     with stages(step) as show:
         show("writing")
         try:
-            make_filesystem(target, choice, tree)
+            make_filesystem(target, options, tree)
         except NoSpaceError as error:
             raise _too_small(loaded, error.least_bytes) from error
         show("checking")
@@ -115,25 +102,26 @@ def write_into_pool(
         with opened(target) as source:
             verify(read_filesystem(source), damages.append)
         if damages:
-            raise Gfs1Error(f"/dev/pool/{target.name}: is not a clean GFS1 file system: {damages[0]}")
+            raise SsiumlError(f"{name_of(target)}: is not a clean GFS1 file system: {damages[0]}")
         show("done")
 
 
 def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
-    """Check a GFS1 root in its pool: with *tree* by our reader, by gfs2_convert and fsck.gfs2 on a copy.
+    """Check a GFS1 root in its pool: our reader compares it with *tree*; fsck.gfs2 checks a converted copy.
 
-    The copy lies below *work*. Raises Gfs1Error if the image holds something else than *tree* (in whole
-    seconds, which is all that GFS1 has), DamagedError if the converted copy is not clean.
+    The copy lies below *work*. Times are compared in whole seconds: GFS1 stores no more. Raise SsiumlError if
+    the image differs from *tree*, or if the copy that gfs2_convert made is damaged.
     """
     with stages("check") as show, scratch_folder(work, "check") as scratch:
         show("reading the root")
         damages: list[Damaged] = []
         with opened(root_fs) as source:
             _, seen = verify(read_filesystem(source), damages.append)
-            told = [str(damage) for damage in damages]
-            told += differences(take_census(tree).in_whole_seconds(), take_census(seen))
-        if told:
-            raise Gfs1Error(f"{root_fs}: {told[0]}" + (f", and {len(told) - 1} more" if told[1:] else ""))
+            wrong = [str(damage) for damage in damages]
+            wrong += differences(take_census(tree).in_whole_seconds(), take_census(seen))
+        if wrong:
+            more = f", and {len(wrong) - 1} more" if wrong[1:] else ""
+            raise SsiumlError(f"{root_fs}: {wrong[0]}{more}")
         show("converting a copy to GFS2")
         copy = scratch / "root_fs"
         files.copy_from(root_fs, RESERVED_BYTES, copy)
@@ -143,7 +131,7 @@ def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
 
 
 def _set_formats(copy: Path) -> None:
-    """Give a copy the format numbers that gfs2_convert knows; a recipe may have the image tell others."""
+    """Give *copy* the format numbers that gfs2_convert knows. The recipe may choose others for the image."""
     with copy.open("r+b") as stream:
         stream.seek(SUPERBLOCK_BYTES)
         superblock = Superblock.unpack(stream.read(Superblock.size_bytes()))
@@ -165,23 +153,25 @@ def _settings(loaded: LoadedRecipe, time_ns: int) -> Settings:
     )
 
 
-def write_by_filling(loaded: LoadedRecipe, formatted: Path, tree: Tree, target: Path, fill: Filler) -> Filled:
-    """Write the image *target*: a copy of *formatted* with *tree* in it, clean for fsck.gfs2.
+def write_by_filling(
+    loaded: LoadedRecipe, formatted: Path, tree: Tree, target: Path, fill: Fill
+) -> ImageContents:
+    """Copy the image *formatted* to *target*, *fill* it with *tree*, and check it with fsck.gfs2.
 
-    Raises RecipeError, with the size needed, if the tree does not fit, SsiumlError if the disk is too full,
-    and what *fill* raises; *target* then stays as it was.
+    Return what *fill* returns. Raise RecipeError, with the needed size, if the tree does not fit, SsiumlError
+    if the disk is too full or the image is not clean, and what *fill* raises. *target* then stays unchanged.
     """
     settings, size = loaded.recipe.gfs2, loaded.recipe.sizes.root_fs_bytes
     needed = gfs2_tools.needed_bytes(tree, settings)
     if needed > size:
         raise _too_small(loaded, needed)
-    # The image, the tree as an archive and the archive that comes back.
+    # For the image, the tree as an archive, and the archive that the appliance writes.
     files.require_space(target.parent, 3 * needed, "the root image")
     with replacing(target) as part:
         files.copy(formatted, part)
-        filled = fill(part, tree)
+        contents = fill(part, tree)
         gfs2_tools.check_image(part)
-    return filled
+    return contents
 
 
 def _too_small(loaded: LoadedRecipe, needed_bytes: int) -> RecipeError:

@@ -1,8 +1,8 @@
-"""Run a program inside a tree as root, in the appliance, and take one file out that it has made.
+"""Run a program inside a tree as root, in the appliance, and take out one file that it has made.
 
-For programs that need what an ordinary user has not: chroot, loop mounts, device nodes, programs for another
-machine. The tree goes in as a GFS2 image, written directly, so that nothing has to be unpacked. It is thrown
-away afterwards: whatever else the program changes is gone.
+This is for programs that need what an ordinary user has not: chroot, loop mounts, device nodes, programs for
+another machine. The appliance gets the tree as a GFS2 image, written directly, so that it unpacks nothing.
+The image is deleted afterwards, with all other changes that the program made.
 """
 
 import shlex
@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.formats.gfs2.system import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.host import files
 from ssiuml.host.files import replacing
 from ssiuml.host.run import find_tool
-from ssiuml.images.appliance.fill import Appliance, ApplianceError, appliance_tree
+from ssiuml.images.appliance.fill import Appliance, appliance_tree
 from ssiuml.tree.compare import Census, take_census
 from ssiuml.tree.elf import is_i386
 from ssiuml.tree.layer import merge, read_layer
@@ -30,20 +31,22 @@ _SCRIPT: Final = Path(__file__).with_name("run-in-tree")
 _COMMAND: Final = ".appliance-command"
 _BLOCK_BYTES: Final = 4096
 _JOURNAL_BYTES: Final = 8 * MIB
-# For what the program writes: images, and the copies that go into them.
+# Free space for what the program writes: images, and the files that go into them.
 _ROOM_BYTES: Final = 256 * MIB
 _MAX_RESULT_BYTES: Final = 128 * MIB
-SHELL: Final = "bin/sh"  # of the tree; it starts the program
+SHELL: Final = "bin/sh"  # in the tree; it starts the program
 
 
 def run_in_tree(appliance: Appliance, tree: Tree, argv: Sequence[str], result: str, target: Path) -> None:
-    """Run *argv* in *tree* as root, chrooted, in the folder /, and put the file *result* of it at *target*.
+    """Run *argv* in *tree* as root, chrooted, in the folder /. Copy the file *result* from it to *target*.
 
-    The program finds /dev with loop devices, /proc, and no network. The host's qemu-i386-static runs 32-bit
-    programs. Raises ApplianceError if that is not there and the tree's shell or *argv*'s program is such a
-    one, if the program fails or leaves no such file, with what it last printed, or if it takes longer than
-    the appliance's limit. *target* is an ordinary file of the caller's then. The appliance's tree has to have
-    the kernel's modules MODULES; KernelError names one that is missing.
+    The program has /dev with loop devices, /proc, and no network. The host's qemu-i386-static runs 32-bit
+    programs. The appliance's tree needs the kernel modules MODULES. *target* is an ordinary file of the
+    caller.
+
+    Raise SsiumlError if the emulator is missing and the tree's shell or *argv*'s program is a 32-bit one;
+    with the last lines printed, if the program fails, leaves no file *result*, or takes longer than the
+    appliance's limit. Raise KernelError if a module is missing.
     """
     emulator = _emulator(tree, argv[0])
     work = appliance.work
@@ -61,7 +64,7 @@ def run_in_tree(appliance: Appliance, tree: Tree, argv: Sequence[str], result: s
         appliance.boot(initrd, {"ubd0": image, "ubd1": back}, [f"appliance.modules={','.join(MODULES)}"])
         made = merge([read_layer(back)]).lookup(inside, follow=False).content
         if made is None:
-            raise ApplianceError(f"/{inside}: is no regular file")
+            raise SsiumlError(f"/{inside}: is no regular file")
         with replacing(target) as part, part.open("wb") as stream:
             stream.writelines(made.chunks())
     finally:
@@ -90,12 +93,12 @@ def _size_bytes(census: Census) -> int:
 
 
 def _emulator(tree: Tree, program: str) -> Path | None:
-    """What runs 32-bit programs, if it is there; ApplianceError if it is not and the tree needs it."""
+    """Return the emulator for 32-bit programs, if any. Raise SsiumlError if the tree needs one."""
     found = find_tool(EMULATOR)
     if found is None and any(_is_i386(tree, path) for path in (program, SHELL)):
-        raise ApplianceError(
+        raise SsiumlError(
             f"{program}: needs 32-bit programs; the appliance runs them by {EMULATOR}, not on this machine",
-            hint="sudo apt-get install --no-install-recommends qemu-user-static",
+            hint="run sudo apt-get install --no-install-recommends qemu-user-static",
         )
     return Path(found) if found is not None else None
 

@@ -1,10 +1,10 @@
-"""Fill a file system image from a tree by way of the appliance, or only read one, and say what is in it."""
+"""Fill a file system image from a tree with the appliance, or only read one, and report its contents."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host import files
@@ -20,36 +20,36 @@ from ssiuml.tree.tree import Meta, Tree, file, whole_file
 PROGRAMS: Final = ("/bin/busybox", "/bin/tar")
 MODULES: Final = ("gfs2",)
 MEMORY_MIB: Final = 512
-# 300 MB take 15 s on a quiet machine; a shared one may be twenty times slower.
+# 300 MB take 15 s on an idle machine. A shared one may be twenty times slower.
 TIMEOUT_S: Final = 900.0
 MARK: Final = "appliance: "
 _STAGE: Final = re.compile(rf"^{MARK}(.*?)(?: \[[\d.]+ s\])?$")
 _SCRIPT: Final = Path(__file__).with_name("init")
-# Room in the archive that comes back: a header, extended headers and a partial block for each name, and
-# tar fills up the last record of the size that the script asks for.
+# Room in the archive that the appliance writes: a header, extended headers and a partial block for each name.
+# tar fills the last record, whose size the script sets.
 _ARCHIVE_BYTES_PER_NAME: Final = 4096
 _RECORD_BYTES: Final = 1 << 20
 
 
-class ApplianceError(SsiumlError):
-    """The appliance did not finish its work, or the image does not hold what it should."""
-
-
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """What is in an image, as somebody saw it who mounted it, or as it was written."""
+class ImageContents:
+    """A summary of the tree in an image: as the kernel that mounted it saw it, or as it was written."""
 
     names: int
     inodes: int
     content_bytes: int
     digest: str  # see Census.digest
 
+    @classmethod
+    def of(cls, census: Census) -> Self:
+        return cls(len(census.facts), census.inodes, census.content_bytes, census.digest())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appliance:
-    """What an appliance runs from: a User-Mode Linux, a tree with its modules, GNU tar and busybox.
+    """A User-Mode Linux, a tree with its modules, GNU tar and busybox.
 
-    *work* holds temporary files, about twice the size of the tree that goes in or comes out.
+    *work* holds temporary files, about twice as large as the tree that is written or read.
     """
 
     kernel: Path
@@ -57,14 +57,14 @@ class Appliance:
     programs: Tree
     work: Path
     timeout_s: float = TIMEOUT_S
-    task: str = "copy-root"  # in progress lines
-    shows_devices: bool = False  # whether the kernel has the patch for device numbers on GFS2
+    task: str = "copy-root"  # begins progress lines
+    shows_devices: bool = False  # the kernel has the patch for device numbers on GFS2
 
-    def fill(self, image: Path, tree: Tree) -> Filled:
-        """Put *tree* into the formatted GFS2 file system in *image*, read it back and compare.
+    def fill(self, image: Path, tree: Tree) -> ImageContents:
+        """Copy *tree* into the formatted GFS2 file system in *image*, read it back and compare.
 
-        Raises ApplianceError, with the end of the console, if a stage fails or takes too long, and with a
-        list of differences if the image does not hold what the tree does.
+        Raise SsiumlError, with the end of the console, if a stage fails or takes too long; with a list of
+        differences, if the contents of the image differ from *tree*.
         """
         archive = self.work / "tree.tar"
         try:
@@ -74,11 +74,11 @@ class Appliance:
         finally:
             archive.unlink(missing_ok=True)
 
-    def read_back(self, image: Path, expected: Census) -> Filled:
-        """Read what is in the GFS2 file system in *image* and compare; raises ApplianceError as fill does."""
+    def read_back(self, image: Path, expected: Census) -> ImageContents:
+        """Read the GFS2 file system in *image* and compare it with *expected*. Raise what fill raises."""
         return self._run(image, expected, {"ubd0r": image}, "read")
 
-    def _run(self, image: Path, expected: Census, disks: Mapping[str, Path], work: str) -> Filled:
+    def _run(self, image: Path, expected: Census, disks: Mapping[str, Path], work: str) -> ImageContents:
         self.work.mkdir(parents=True, exist_ok=True)
         back, initrd = self.work / "back.tar", self.work / "appliance.img"
         try:
@@ -89,13 +89,13 @@ class Appliance:
             self.boot(initrd, {**disks, "ubd2": back}, parameters)
             seen = take_census(merge([read_layer(back)]))
             _compare(image, expected if self.shows_devices else _without_known_defects(expected, seen), seen)
-            return Filled(len(seen.facts), seen.inodes, seen.content_bytes, seen.digest())
+            return ImageContents.of(seen)
         finally:
             for path in (back, initrd):
                 path.unlink(missing_ok=True)
 
     def boot(self, initrd: Path, disks: Mapping[str, Path], parameters: Sequence[str]) -> None:
-        """Run an appliance to its end; ApplianceError, with the end of the console, unless it says "done"."""
+        """Run an appliance to its end. Raise SsiumlError, with its console's end, unless it prints "done"."""
         done = False
         console: list[str] = []
         with stages(self.task) as show:
@@ -118,14 +118,14 @@ class Appliance:
             try:
                 run(words, timeout_s=self.timeout_s, on_line=on_line)
             except CommandError as error:
-                raise ApplianceError(f"the build appliance failed: {error}") from error
+                raise SsiumlError(f"the build appliance failed: {error}") from error
         if not done:
             tail = console_tail(console)
-            raise ApplianceError(f"the build appliance ended before it was done; its console's end:\n{tail}")
+            raise SsiumlError(f"the build appliance ended before it was done; its console's end:\n{tail}")
 
 
 def appliance_tree(tree: Tree, modules_version: str, modules: Sequence[str], script: Path) -> Tree:
-    """An appliance's RAM disk: its programs and *modules* from *tree*, and *script* as the first program."""
+    """Return an appliance's RAM disk: its programs and *modules* from *tree*, and *script* as /init."""
     small = tools_tree(tree, PROGRAMS, mtime_ns=0)
     for path, node in modules_tree(tree, modules_version, list(modules), mtime_ns=0).walk():
         if path and small.find(path) is None:
@@ -138,12 +138,12 @@ def _compare(image: Path, expected: Census, seen: Census) -> None:
     wrong = differences(expected, seen)
     if wrong:
         lines = "\n".join(f"    {line}" for line in wrong)
-        raise ApplianceError(f"{image}: does not hold what the tree does:\n{lines}")
+        raise SsiumlError(f"{image}: differs from the tree:\n{lines}")
 
 
 def _without_known_defects(expected: Census, seen: Census) -> Census:
-    # Linux 6.1 shows device 0:0 for every device node on GFS2 that it finds by its name; on the disk the
-    # numbers are right. linux-ssi is mended: kernel/6.1/patches/0002.
+    # Linux 6.1 shows device 0:0 for each device node on GFS2 that it looks up by name; on the disk, the
+    # numbers are right. linux-ssi has a fix: kernel/6.1/patches/0002.
     def adjusted(path: str, want: Facts) -> Facts:
         have = seen.facts.get(path)
         if have is None or want.device is None or have.device != (0, 0):

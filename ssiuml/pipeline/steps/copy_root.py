@@ -7,7 +7,7 @@ from ssiuml.host import files
 from ssiuml.host.digests import Values, merged
 from ssiuml.host.files import scratch_folder
 from ssiuml.images import root_image
-from ssiuml.images.appliance import Appliance, Filled
+from ssiuml.images.appliance import Appliance, ImageContents
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.step import StepError
 from ssiuml.pipeline.steps.filesystem import PoolSteps, root_inputs
@@ -50,12 +50,12 @@ def add_steps(graph: StepGraph) -> None:
         graph.add("copy-root", after, dict, copy_root, plan.root_fs)
 
 
-def _write_pool(graph: StepGraph, chosen: Gfs1Filesystem, contents: Tree) -> Filled:
+def _write_pool(graph: StepGraph, chosen: Gfs1Filesystem, contents: Tree) -> ImageContents:
     PoolSteps(graph, chosen).write_root(contents, graph.plan.root_fs, "copy-root")
-    return root_image.filled_with(contents)
+    return ImageContents.of(compare.take_census(contents))
 
 
-def _write(graph: StepGraph, writer: str, contents: Tree, target: Path) -> Filled:
+def _write(graph: StepGraph, writer: str, contents: Tree, target: Path) -> ImageContents:
     plan = graph.plan
     if writer == "direct":
         return root_image.write_directly(plan.loaded, contents, target, plan.mtime_ns)
@@ -80,7 +80,7 @@ def check_root(graph: StepGraph) -> None:
 
     For GFS2 a kernel writes the root the other way, too, and sees the same tree in both images; the formatted
     image is made. A copy of a GFS1 root is converted by gfs2_convert and checked by fsck.gfs2, and our own
-    reader compares it with the tree. Raises ApplianceError, Gfs1Error, Gfs2Error or StepError.
+    reader compares it with the tree. Raises SsiumlError or StepError.
     """
     if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
         root_image.check_pool(graph.plan.root_fs, graph.tree(), graph.plan.places.work)

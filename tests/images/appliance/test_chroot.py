@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from parts import Parts
 
+from ssiuml.errors import SsiumlError
 from ssiuml.historic.mkinitrd import MkinitrdError, run_cluster_mkinitrd
 from ssiuml.host import run as running
 from ssiuml.host.run import find_tool
-from ssiuml.images.appliance import Appliance, ApplianceError
+from ssiuml.images.appliance import Appliance
 from ssiuml.images.appliance.chroot import run_in_tree
 from ssiuml.layers.initrd import copy_with_links
 from ssiuml.tree.elf import with_libraries
@@ -18,7 +19,7 @@ from ssiuml.tree.tree import Literal, Meta, Tree, directory, file, symlink, whol
 
 pytestmark = pytest.mark.cluster
 
-# In the manner of Red Hat's mkinitrd 3.2: an image, formatted, mounted on a loop device, filled, compressed.
+# Like Red Hat's mkinitrd 3.2: it formats an image, mounts it on a loop device, fills it and compresses it.
 MKINITRD = """#!/bin/sh
 set -e
 [ "$1" = --uml ] && [ "$(id -u)" = 0 ]
@@ -47,7 +48,7 @@ def chrooting(parts: Parts, tmp_path: Path) -> Appliance:
 
 
 def _answer(folder: Path) -> Path:
-    """A program for the Intel 80386 that writes the first six letters of the name that it is called by."""
+    """Make a program for the Intel 80386 that prints the first six letters of its argument 0."""
     (folder / "answer.s").write_text(
         ".globl _start\n_start: movl 4(%esp),%ecx; movl $4,%eax; movl $1,%ebx; movl $6,%edx; int $0x80\n"
         "movl $1,%eax; xorl %ebx,%ebx; int $0x80\n"
@@ -58,7 +59,7 @@ def _answer(folder: Path) -> Path:
 
 
 def _tree(appliance: Appliance, folder: Path) -> Tree:
-    """A tree of 64-bit programs with a 32-bit one among them."""
+    """Return a tree of 64-bit programs, with one 32-bit program."""
     whole, tree = appliance.programs, Tree()
     names = ("bin/sh", "bin/mount", "bin/umount", "bin/mkdir", "bin/mknod", "bin/cp", "bin/dd", "bin/gzip")
     for path in with_libraries(whole, [*names, "sbin/mke2fs", "usr/bin/id"]):
@@ -76,7 +77,7 @@ def _left_over(folder: Path) -> list[str]:
     return [path.name for path in (folder / "work").iterdir() if path.is_file()]
 
 
-def test_cluster_mkinitrd_mounts_its_image_runs_32_bit_programs_and_its_result_comes_out(
+def test_cluster_mkinitrd_mounts_an_image_and_runs_32_bit_programs_and_its_result_is_taken_out(
     chrooting: Appliance, tmp_path: Path
 ) -> None:
     target = tmp_path / "initrd-ssi.img"
@@ -105,31 +106,31 @@ def test_cluster_mkinitrd_mounts_its_image_runs_32_bit_programs_and_its_result_c
         ("mkdir initrd-ssi.img", "the program has left no file /initrd-ssi.img"),
     ],
 )
-def test_program_that_fails_is_an_error_with_what_it_said(
+def test_the_error_of_a_program_that_fails_has_its_output(
     chrooting: Appliance, tmp_path: Path, script: str, why: str
 ) -> None:
     tree = _tree(chrooting, tmp_path)
     target = tmp_path / "initrd-ssi.img"
-    with pytest.raises(ApplianceError, match=why):
+    with pytest.raises(SsiumlError, match=why):
         run_in_tree(chrooting, tree, ["/bin/sh", "-c", script], "initrd-ssi.img", target)
     assert not target.exists()
     assert _left_over(tmp_path) == []
 
 
-def test_program_that_does_not_end_is_ended_at_its_limit(chrooting: Appliance, tmp_path: Path) -> None:
+def test_a_program_is_ended_at_its_time_limit(chrooting: Appliance, tmp_path: Path) -> None:
     tree = _tree(chrooting, tmp_path)
     short = replace(chrooting, timeout_s=4)
-    with pytest.raises(ApplianceError, match="not finished after 4 s, ended"):
+    with pytest.raises(SsiumlError, match="not finished after 4 s, ended"):
         run_in_tree(short, tree, ["/bin/sh", "-c", "while :; do :; done"], "x", tmp_path / "x")
 
 
-def test_missing_emulator_is_an_error_that_says_how_to_get_it(
+def test_the_error_for_a_missing_emulator_says_how_to_install_it(
     chrooting: Appliance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree = _tree(chrooting, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(running, "SYSTEM_DIRS", ())
-    with pytest.raises(ApplianceError) as error:
+    with pytest.raises(SsiumlError) as error:
         run_in_tree(chrooting, tree, ["/sbin/answer"], "x", tmp_path / "x")
     assert "/sbin/answer: needs 32-bit programs; the appliance runs them by qemu-i386-static" in str(
         error.value

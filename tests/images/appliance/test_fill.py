@@ -1,4 +1,4 @@
-"""The build appliance against trees and images that are odd, too large, or not what they seem."""
+"""The build appliance on trees and images that are unusual, too large or damaged."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 from ssiuml.host.run import find_tool
-from ssiuml.images.appliance import Appliance, ApplianceError, Filled
+from ssiuml.images.appliance import Appliance, ImageContents
 from ssiuml.images.appliance.fill import TIMEOUT_S
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.layer import Layer
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.cluster
 
 @dataclass(frozen=True)
 class Bench:
-    """A small tree that the appliance can run from, and an image to fill."""
+    """A small tree with the appliance's programs, and an image to fill."""
 
     appliance: Appliance
     folder: Path
@@ -37,7 +38,7 @@ class Bench:
         subprocess.run(words, check=True, capture_output=True)
         return image
 
-    def fill(self, image: Path, timeout_s: float = TIMEOUT_S) -> Filled:
+    def fill(self, image: Path, timeout_s: float = TIMEOUT_S) -> ImageContents:
         return replace(self.appliance, timeout_s=timeout_s).fill(image, self.tree)
 
 
@@ -48,7 +49,7 @@ def bench(appliance: Appliance, tmp_path: Path) -> Bench:
 
 @dataclass(frozen=True)
 class Restless:
-    """Contents that are others each time they are read: what a failing disk would do."""
+    """Contents that differ each time they are read, as those of a failing disk."""
 
     times: list[int]
     size_bytes: int = 4096
@@ -88,7 +89,7 @@ def odd_layer() -> Layer:
     return layer
 
 
-def test_every_kind_of_file_comes_out_of_the_kernel_as_it_went_in(bench: Bench) -> None:
+def test_the_kernel_reads_back_every_kind_of_file_unchanged(bench: Bench) -> None:
     odd_layer().apply(bench.tree)
     image = bench.image()
     filled = bench.fill(image)
@@ -100,28 +101,28 @@ def test_every_kind_of_file_comes_out_of_the_kernel_as_it_went_in(bench: Bench) 
     assert list((bench.folder / "work").glob("*.tar")) == []
 
 
-def test_reading_back_alone_leaves_the_image_as_it_is_and_finds_what_is_different(bench: Bench) -> None:
+def test_reading_alone_leaves_the_image_unchanged_and_finds_differences(bench: Bench) -> None:
     image = bench.image()
     filled = bench.fill(image)
     before = subprocess.run(["sha256sum", image], check=True, capture_output=True).stdout
     expected = take_census(bench.tree)
     assert bench.appliance.read_back(image, expected) == filled
     bench.tree.add("more", file(Literal(b"x"), Meta(mode=0o644)))
-    with pytest.raises(ApplianceError, match="/more: is missing"):
+    with pytest.raises(SsiumlError, match="/more: is missing"):
         bench.appliance.read_back(image, take_census(bench.tree))
     assert subprocess.run(["sha256sum", image], check=True, capture_output=True).stdout == before
 
 
-def test_contents_that_changed_on_the_way_are_found(bench: Bench) -> None:
+def test_contents_that_changed_while_they_were_copied_are_found(bench: Bench) -> None:
     content: Content = Restless([])
     bench.tree.add("restless", file(content, Meta(mode=0o644)))
-    with pytest.raises(ApplianceError, match="/restless: sha256 is"):
+    with pytest.raises(SsiumlError, match="/restless: sha256 is"):
         bench.fill(bench.image())
 
 
-def test_tree_larger_than_the_image_is_an_error_with_the_consoles_end(bench: Bench) -> None:
+def test_the_error_for_a_tree_larger_than_the_image_has_the_end_of_the_console(bench: Bench) -> None:
     bench.tree.add("large", file(Literal(b"x" * (60 << 20)), Meta(mode=0o644)))
-    with pytest.raises(ApplianceError, match=r"(?s)tar could not unpack everything.*") as caught:
+    with pytest.raises(SsiumlError, match=r"(?s)tar could not unpack everything.*") as caught:
         bench.fill(bench.image(size_mib=48))
     assert "No space left on device" in str(caught.value)
 
@@ -129,13 +130,13 @@ def test_tree_larger_than_the_image_is_an_error_with_the_consoles_end(bench: Ben
 def test_image_without_a_file_system_is_an_error(bench: Bench) -> None:
     image = bench.folder / "image"
     files.create(image, 64 << 20)
-    with pytest.raises(ApplianceError, match="/dev/ubda cannot be mounted as gfs2"):
+    with pytest.raises(SsiumlError, match="/dev/ubda cannot be mounted as gfs2"):
         bench.fill(image)
 
 
-def test_appliance_that_does_not_end_is_ended_at_its_limit(bench: Bench) -> None:
+def test_an_appliance_is_ended_at_its_time_limit(bench: Bench) -> None:
     bench.tree.add("large", file(Literal(b"x" * (100 << 20)), Meta(mode=0o644)))
-    with pytest.raises(ApplianceError, match="not finished after 1 s, ended"):
+    with pytest.raises(SsiumlError, match="not finished after 1 s, ended"):
         bench.fill(bench.image(), timeout_s=1.0)
 
 
@@ -144,5 +145,5 @@ def test_kernel_that_does_not_start_is_an_error(bench: Bench) -> None:
     kernel.write_text("#!/bin/sh\necho no kernel\n")
     kernel.chmod(0o755)
     broken = Bench(replace(bench.appliance, kernel=kernel), bench.folder)
-    with pytest.raises(ApplianceError, match=r"(?s)ended before it was done.*no kernel"):
+    with pytest.raises(SsiumlError, match=r"(?s)ended before it was done.*no kernel"):
         broken.fill(bench.image())
