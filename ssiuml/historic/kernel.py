@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.code import code_digest
 from ssiuml.host.digests import Values, digest_of, merged
 from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import say
 from ssiuml.host.run import run
-from ssiuml.kernel import KernelError
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
 from ssiuml.kernel.patches import apply_patch
@@ -50,7 +50,7 @@ class Release:
         """Unpack and patch Linux to the new *folder* (HOWTO 4.2, 4.3)."""
         match = _RELEASE.match(self.ssi_name)
         if match is None:
-            raise KernelError(
+            raise SsiumlError(
                 f"kernel.ssi: '{self.ssi_name}' does not say for which Linux it is",
                 hint="releases are called ssi-linux-2.4.16-v0.6.5.tar.bz2 or the like",
             )
@@ -61,7 +61,7 @@ class Release:
             found = sorted((scratch / "ssi").glob("*/*.patch"))
             if len(found) != 1:
                 names = ", ".join(path.name for path in found) or "none"
-                raise KernelError(f"{self.ssi}: should hold one patch, it holds {names}")
+                raise SsiumlError(f"{self.ssi}: should hold one patch, it holds {names}")
             for patch in (found[0], *self.patches):
                 apply_patch(patch, linux)
             linux.rename(folder)
@@ -83,7 +83,7 @@ class Checkout:
             kernels = ssi / "ssi-kernel", ci / "ci-kernel"
             versions = [full_version(path) for path in kernels]
             if versions[0] != versions[1]:
-                raise KernelError(
+                raise SsiumlError(
                     f"{kernels[0]}/Makefile is of {versions[0]}, {kernels[1]}/Makefile of {versions[1]}",
                     hint="update both checkouts: cvs update -d in ssic-linux and in ci-linux",
                 )
@@ -93,7 +93,7 @@ class Checkout:
             for name in (self.uml_patch, self.opengfs_patch, *self.patches):
                 if not (third_party / name).is_file():
                     there = ", ".join(sorted(path.name for path in third_party.glob("*"))) or "nothing"
-                    raise KernelError(
+                    raise SsiumlError(
                         f"{third_party}: there is no patch '{name}' in it", hint=f"it has {there}"
                     )
             if apply_patch(third_party / self.uml_patch, linux, _MAY_FAIL):
@@ -111,25 +111,25 @@ def unpack_linux(archive: Path, scratch: Path) -> Path:
     unpack(archive, scratch / "base", MAX_SOURCE_BYTES)
     inner = [path for path in (scratch / "base").iterdir() if path.is_dir()]
     if len(inner) != 1 or not (inner[0] / "Makefile").is_file():
-        raise KernelError(f"{archive}: has no folder with a Makefile in it", hint="is this Linux's source?")
+        raise SsiumlError(f"{archive}: has no folder with a Makefile in it", hint="is this Linux's source?")
     return inner[0]
 
 
 def _makefile(folder: Path) -> dict[str, str]:
     makefile = folder / "Makefile"
     if not makefile.is_file():
-        raise KernelError(f"{makefile}: there is no such file, it says which Linux this is")
+        raise SsiumlError(f"{makefile}: there is no such file, it says which Linux this is")
     head = makefile.read_text(errors="replace").splitlines()[:4]
     values = dict(_MAKEFILE.findall("\n".join(head)))
     if not {"VERSION", "PATCHLEVEL", "SUBLEVEL"} <= values.keys():
-        raise KernelError(
+        raise SsiumlError(
             f"{makefile}: its first four lines are not VERSION, PATCHLEVEL, SUBLEVEL and EXTRAVERSION"
         )
     return values
 
 
 def linux_version(folder: Path) -> str:
-    """Which Linux the source in *folder* is, or is for: 2.4.16; KernelError if its Makefile does not say."""
+    """Which Linux the source in *folder* is, or is for: 2.4.16; SsiumlError if its Makefile does not say."""
     values = _makefile(folder)
     return f"{values['VERSION']}.{values['PATCHLEVEL']}.{values['SUBLEVEL']}"
 
@@ -140,10 +140,10 @@ def full_version(folder: Path) -> str:
 
 
 def require_version(linux: Path, wanted: str, why: str) -> None:
-    """KernelError unless the source in *linux* is of the version *wanted*."""
+    """SsiumlError unless the source in *linux* is of the version *wanted*."""
     found = linux_version(linux)
     if found != wanted:
-        raise KernelError(
+        raise SsiumlError(
             f"kernel.base is Linux {found}, Linux {wanted} is needed: {why}",
             hint=f"make it a source with linux-{wanted}.tar.bz2",
         )
@@ -183,7 +183,7 @@ class HistoricBuild:
 def get_or_build(cache: Cache, build: HistoricBuild) -> Entry:
     """Return the kernel of *build* from the cache, built if it is not there; facts hold the ``version``.
 
-    The programs of ssiuml.host.tools.OLD_KERNEL_TOOLS are there. Raises KernelError for versions, patches and
+    The programs of ssiuml.host.tools.OLD_KERNEL_TOOLS are there. Raises SsiumlError for versions, patches and
     programs that do not fit, and for errors of the compiler.
     """
 
@@ -212,7 +212,7 @@ def _compile(build: HistoricBuild, root: Path | None, *, fresh: bool) -> None:
     Toolchain(root).check()
     config = build.config or source / CONFIG
     if not config.is_file():
-        raise KernelError(
+        raise SsiumlError(
             f"{config}: there is no such file, and without it there is no configuration of the kernel",
             hint="set kernel.config to one",
         )
@@ -227,7 +227,7 @@ def _compile(build: HistoricBuild, root: Path | None, *, fresh: bool) -> None:
                 ["make", *words], folder=source, timeout_s=BUILD_TIMEOUT_S, on_line=take, stdin=_DEFAULTS
             )
     if not build.program.is_file() or not _is_i386(build.program):
-        raise KernelError(
+        raise SsiumlError(
             f"{build.program}: is no program for 32-bit PCs, which Linux 2.4 in user mode has to be",
             hint="kernel.toolchain says whose compiler is used",
         )
@@ -244,12 +244,12 @@ def _pack(build: HistoricBuild, root: Path | None, path: Path) -> Values:
         made = scratch / "made"
         made.mkdir()
         tools = Toolchain(root, {"linux": source, "made": made})
-        words = ["make", "modules_install", "ARCH=um", f"INSTALL_MOD_PATH={tools.seen(made)}"]
+        words = ["make", "modules_install", "ARCH=um", f"INSTALL_MOD_PATH={tools.path_inside(made)}"]
         tools.run(words, folder=source, timeout_s=_TIMEOUT_S)
         modules = list((made / "lib" / "modules").glob("*"))
         if len(modules) != 1:
             names = ", ".join(folder.name for folder in modules) or "none"
-            raise KernelError(f"make modules_install should leave one folder in lib/modules, it left {names}")
+            raise SsiumlError(f"make modules_install should leave one folder in lib/modules, it left {names}")
         version, packed = modules[0].name, scratch / "packed"
         arrange(packed, program=build.program, config=source / ".config", modules=modules[0])
         write_packed(path, packed, build.epoch * _NS)

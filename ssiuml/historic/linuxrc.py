@@ -64,7 +64,7 @@ def linuxrc_tree(
     """The contents of the RAM disk: *tools* and what linuxrc calls, *modules*, and what all of these need.
 
     *variables* are those of the configuration's templates. Raises LinuxrcError for a program that the root
-    does not have, LibraryError and KernelError for libraries and modules.
+    does not have, LibraryError and SsiumlError for libraries and modules.
     """
     meta = Meta(mode=0o755, mtime_ns=mtime_ns)
     small = Tree(meta)

@@ -51,8 +51,8 @@ def opengfs_layer(
         root.mkdir()
         linux = kernel_tree.resolve()
         tools = Toolchain(tools_root, {"opengfs": source, "linux": linux, "root": root})
-        configure = [f"./{script}", f"--with-linux_srcdir={tools.seen(linux)}"]
-        for words in (configure, ["make"], ["make", "install", f"DESTDIR={tools.seen(root)}"]):
+        configure = [f"./{script}", f"--with-linux_srcdir={tools.path_inside(linux)}"]
+        for words in (configure, ["make"], ["make", "install", f"DESTDIR={tools.path_inside(root)}"]):
             tools.run(words, folder=source, timeout_s=TIMEOUT_S)
         yield read_folder(root, mtime_ns, below)
     finally:

@@ -1,4 +1,4 @@
-"""A long run of make: its steps counted for a bar, all it says in a file, and what is wrong when it fails."""
+"""A long run of make: count its steps for a bar, keep its output in a file, report the first error."""
 
 import json
 import re
@@ -7,31 +7,32 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.files import write_text
 from ssiuml.host.progress import counted
 from ssiuml.host.run import CommandError
-from ssiuml.kernel import KernelError
 
-# Of Linux since 2.6: "  CC      fs/inode.o". Before that make prints the whole command.
+# Linux since 2.6 prints "  CC      fs/inode.o" for a step, before that the whole command.
 _STEP: Final = re.compile(r"  [A-Z][A-Z0-9_]+ (\[M\]| ) +\S|\S*gcc\S* .* -c ")
 _ERROR: Final = re.compile(
     r"^\S+?:\d+(:\d+)?: (?![Ww]arning|[Nn]ote)"  # gcc 2.96 has no word for an error
     r"|: (fatal )?error: |undefined reference|^ld: (?!warning|.*: in function)|^make.*\*\*\* No rule"
     r"|command not found$|: not found$"
 )
-# What compilers and linkers say before an error: where it is, and how it was included.
+# Lines that compilers and linkers print before an error: its place, and how that file was included.
 _BEFORE: Final = re.compile(r"^In file included|^\s+from |: [Ii]n function ")
-# And behind it: the line of the source with a mark below, and notes.
+# Lines behind an error: the line of the source with a mark below, and notes.
 _BEHIND: Final = re.compile(r"^\s+[\d|]|^\s+\S*[\^~]|: note: ")
 _MAX_LINES: Final = 20
 
 
 @contextmanager
 def compiling(title: str, log: Path, known: Path | None) -> Iterator[Callable[[str], None]]:
-    """Yield what takes each line of make; *known* has the number of steps of the last whole build.
+    """Yield a function that takes each line of make.
 
-    It is written anew when the block ends well; None where this is no whole build. All lines go into
-    the file *log*. A CommandError of the block becomes a KernelError with the first error and *log*.
+    All lines go into the file *log*. The file *known* has the number of steps of the last whole build, and
+    gets that of this one unless the block raises; it is None if this is no whole build. A CommandError of the
+    block becomes a SsiumlError with the first error of make and the path of *log*.
     """
     lines: list[str] = []
     steps = 0
@@ -55,7 +56,7 @@ def compiling(title: str, log: Path, known: Path | None) -> Iterator[Callable[[s
                 raise
             text = "".join(f"\n  {line}" for line in found)
             why = error.message.rpartition(": ")[2]
-            raise KernelError(f"{title}: {why}:{text}", hint=f"all that make said: {log}") from error
+            raise SsiumlError(f"{title}: {why}:{text}", hint=f"see {log} for all output of make") from error
     if known is not None:
         write_text(known, json.dumps({"steps": steps}) + "\n")
 
@@ -68,7 +69,7 @@ def _known(path: Path | None) -> int | None:
 
 
 def first_error(lines: list[str]) -> list[str]:
-    """The first error that a compiler, linker or make tells in *lines*, with the lines that belong to it."""
+    """Return the first error of a compiler, linker or make in *lines*, with the lines that belong to it."""
     at = next((number for number, line in enumerate(lines) if _ERROR.search(line)), None)
     if at is None:
         return []

@@ -1,4 +1,4 @@
-"""The configuration of a kernel: options of fragments merged over the default, and checked."""
+"""The configuration of a kernel: options from fragments are merged over the default, then checked."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ssiuml.kernel import KernelError
+from ssiuml.errors import SsiumlError
 
 _SET: Final = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET: Final = re.compile(r"# (CONFIG_\w+) is not set")
@@ -14,15 +14,15 @@ _OFF: Final = "n"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """An option as a fragment asks for it; *place* is FILE:LINE."""
+class Option:
+    """The value of an option in a fragment, and where it stands: FILE:LINE."""
 
     value: str
     place: str
 
 
 def read_options(text: str) -> dict[str, str]:
-    """The options of a .config, "n" for those that are not set.
+    """Return the options of a .config by name, with "n" for those that are not set.
 
     Source: Documentation/kbuild/kconfig.rst and the kernel's own files.
     """
@@ -35,36 +35,45 @@ def read_options(text: str) -> dict[str, str]:
     return options
 
 
-def read_wishes(fragments: Sequence[Path]) -> dict[str, Wish]:
-    """What *fragments* ask for; of two that name the same option the later counts.
+def require_config(path: Path) -> Path:
+    """Return *path*, which the recipe's kernel.config names. Raise SsiumlError if there is no such file."""
+    if not path.is_file():
+        raise SsiumlError(
+            f"kernel.config: there is no file {path}", hint="write the path relative to the recipe's folder"
+        )
+    return path
 
-    KernelError, with file and line, for what is neither an option nor a comment.
+
+def read_fragments(fragments: Sequence[Path]) -> dict[str, Option]:
+    """Return the options of *fragments* by name; the last fragment with an option decides.
+
+    Raise SsiumlError, with file and line, if a line is neither an option nor a comment.
     """
-    wishes = {}
+    options = {}
     for fragment in fragments:
         for number, line in enumerate(
             fragment.read_text(encoding="utf-8", errors="replace").splitlines(), start=1
         ):
             place, found = f"{fragment}:{number}", read_options(line)
             if not found and line.strip() and not line.startswith("#"):
-                raise KernelError(
+                raise SsiumlError(
                     f"{place}: '{line}' is no option", hint="write CONFIG_NAME=y, or # CONFIG_NAME is not set"
                 )
-            wishes.update({name: Wish(value, place) for name, value in found.items()})
-    return wishes
+            options.update({name: Option(value, place) for name, value in found.items()})
+    return options
 
 
-def require_wishes(wishes: dict[str, Wish], config: Path) -> None:
-    """KernelError that names each of *wishes* which the finished *config* does not have."""
+def require_options(wanted: dict[str, Option], config: Path) -> None:
+    """Raise SsiumlError if options of *wanted* have other values in *config*; name each of them."""
     options = read_options(config.read_text(encoding="utf-8"))
-    unmet = [
-        f"{wish.place}: {name}={wish.value} did not stick, it is {options.get(name, _OFF)}"
-        for name, wish in wishes.items()
-        if options.get(name, _OFF) != wish.value
+    differing = [
+        f"{option.place}: {name}={option.value} did not stick, it is {options.get(name, _OFF)}"
+        for name, option in wanted.items()
+        if options.get(name, _OFF) != option.value
     ]
-    if unmet:
-        raise KernelError(
-            "\n".join(unmet),
-            hint="what it depends on is missing, it is gone from this kernel, or another option selects it: "
-            "look it up with make ARCH=um menuconfig",
+    if differing:
+        raise SsiumlError(
+            "\n".join(differing),
+            hint="look the option up with make ARCH=um menuconfig: an option that it depends on is missing, "
+            "another one selects it, or this kernel has it no more",
         )

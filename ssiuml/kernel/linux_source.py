@@ -1,4 +1,4 @@
-"""linux-ssi of today: Debian's linux-source with patches and options of ours, built for User-Mode Linux."""
+"""linux-ssi of today: Debian's linux-source with our patches and options, built for User-Mode Linux."""
 
 import os
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.code import code_digest
 from ssiuml.host.digests import Values, digest_of, file_sha256
 from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import stages
 from ssiuml.host.run import find_tool, run
-from ssiuml.kernel import KernelError, require_file
 from ssiuml.kernel.compiling import compiling
-from ssiuml.kernel.config import read_wishes, require_wishes
+from ssiuml.kernel.config import read_fragments, require_config, require_options
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
 from ssiuml.kernel.patches import apply_patch, patch_inputs, read_series
 from ssiuml.kernel.source_tree import SourceTree
@@ -24,56 +24,56 @@ from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.units import GIB
 
 RELEASE_SUFFIX: Final = "-ssi"
-# Two cores need six minutes; a busy machine may be many times slower.
+# Two cores need six minutes. A busy machine may be many times slower.
 BUILD_TIMEOUT_S: Final = 4 * 3600.0
-SPACE_NEEDED_BYTES: Final = 3 * GIB  # unpacked it has 1.4 GiB, its objects half of that
+SPACE_NEEDED_BYTES: Final = 3 * GIB  # the unpacked source has 1.4 GiB, the objects half of that
 _TIMEOUT_S: Final = 1200.0
-# What else the caller's shell has set may be meant for kernels of his own, and would change this one.
+# Other variables of the caller's shell may be meant for other kernels, and would change this one.
 _PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "XDG_*", "CCACHE_*", "DISTCC_*")
-_BLANKS: Final = "a place without blanks: SSIUML_CACHE names that of the cache"
+_BLANKS: Final = "use a path without blanks; SSIUML_CACHE sets the cache's"
 _NS: Final = 10**9
 _MAKE: Final = ("make", "--no-print-directory", "ARCH=um", "SUBARCH=x86_64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceBuild:
-    """What a kernel is built from, and where."""
+    """The sources and options of a kernel, and the place where it is built."""
 
-    package: Path  # Debian's, with the source
+    package: Path  # Debian's package with the source
     package_sha256: str
     patches: Path | None  # a folder with a series
     config: tuple[Path, ...]  # fragments
-    epoch: int  # the time that the kernel says it was built, in seconds since 1970
+    epoch: int  # the build time that the kernel reports, in seconds since 1970
     tree: SourceTree
     log: Path
-    distcc: bool  # use distcc's hosts, where it is installed
+    distcc: bool  # use the hosts of distcc, if that is installed
 
     @property
     def series(self) -> list[Path]:
-        """The patches in their order."""
+        """The patches, in the order of the series."""
         return read_series(self.patches) if self.patches is not None else []
 
     @property
     def key(self) -> Key:
-        """What the finished kernel is kept under in the cache."""
+        """The key of the finished kernel in the cache."""
         return Key(kind=KIND, inputs=self.inputs(), suffix=SUFFIX, module=__name__)
 
     def inputs(self) -> Values:
-        """All that decides what it becomes, but for the code."""
+        """Return all that decides the kernel's bytes, without the code of this package."""
         return {
             "package_sha256": self.package_sha256,
             **patch_inputs(self.series),
-            "config": [file_sha256(require_file(path, "kernel.config")) for path in self.config],
+            "config": [file_sha256(require_config(path)) for path in self.config],
             "epoch": self.epoch,
             "compiler": compiler_versions(),
         }
 
 
 def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
-    """Return the kernel of *build* from the cache, built if it is not there; facts hold the ``version``.
+    """Return the kernel of *build* from the cache, built if it is not there. Its facts hold the ``version``.
 
-    The programs of ssiuml.host.tools.KERNEL_TOOLS are there. Raises KernelError for patches that do not fit,
-    options that do not stick, and errors of the compiler.
+    The programs of ssiuml.host.tools.KERNEL_TOOLS are installed. Raise SsiumlError if a patch does not fit,
+    an option has another value in the end, or the compiler fails.
     """
 
     def make(path: Path) -> Values:
@@ -84,7 +84,7 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
         }
         for name in (build.tree.folder, *build.config):
             if len(str(name).split()) != 1:
-                raise KernelError(f"{name}: the kernel's scripts split this name at its blanks", hint=_BLANKS)
+                raise SsiumlError(f"{name}: the kernel's scripts split this name at its blanks", hint=_BLANKS)
         unpack = partial(_unpack, build)
         with build.tree.prepared(digest_of(source), unpack, SPACE_NEEDED_BYTES) as fresh:
             distcc = build.distcc and find_tool("distcc") is not None
@@ -105,15 +105,13 @@ def _unpack(build: SourceBuild, folder: Path) -> None:
         package.unlink()
         archives = sorted((scratch / packed).glob("linux-source-*.tar.*"))
         if len(archives) != 1:
-            raise KernelError(
+            raise SsiumlError(
                 f"{build.package}: should hold one linux-source-*.tar.*, it holds {len(archives)}"
             )
         run(["tar", "-C", scratch, "-xf", archives[0]], timeout_s=_TIMEOUT_S)
         inner = scratch / archives[0].name.partition(".tar")[0]
         if not (inner / "Kbuild").is_file():
-            raise KernelError(
-                f"{build.package}: in {archives[0].name} is no folder {inner.name} with a kernel"
-            )
+            raise SsiumlError(f"{build.package}: {archives[0].name} has no folder {inner.name} with a kernel")
         for patch in build.series:
             show(f"applying {patch.name}")
             apply_patch(patch, inner, fuzz=0)
@@ -121,39 +119,43 @@ def _unpack(build: SourceBuild, folder: Path) -> None:
 
 
 def _identity(epoch: int) -> list[str]:
-    """What would otherwise be of this build alone (Documentation/kbuild/reproducible-builds.rst)."""
+    """Return variables of make that fix what differs between builds.
+
+    Source: Documentation/kbuild/reproducible-builds.rst.
+    """
     when = datetime.fromtimestamp(epoch, UTC).strftime("%a %b %e %H:%M:%S UTC %Y")
     names = ["KBUILD_BUILD_USER=ssiuml", "KBUILD_BUILD_HOST=ssiuml", "KBUILD_BUILD_VERSION=1"]
     return [f"LOCALVERSION={RELEASE_SUFFIX}", f"KBUILD_BUILD_TIMESTAMP={when}", *names]
 
 
 def _compiler(distcc: bool) -> list[str]:
-    """The compiler as make's variable: through ccache where it is installed, or distcc."""
+    """Return make's variable for the compiler, if it runs through ccache (where installed) or distcc."""
     if find_tool("ccache") is not None:
         return ["CC=ccache gcc"]
     return ["CC=distcc gcc"] if distcc else []
 
 
 def _run(words: Sequence[str | Path], **more: Any) -> str:
-    """Run one of the build's programs; what it printed."""
+    """Run a program of the build with fixed language and time zone. Return its output."""
     plain = {"LC_ALL": "C", "TZ": "UTC", "KCONFIG_CONFIG": ".config", **more.pop("env", {})}
     return run(words, env=plain, pass_on=_PASSED_ON, **{"timeout_s": _TIMEOUT_S, **more})
 
 
 def _jobs(distcc: bool) -> int:
-    """How many compilers to run at a time: one for each core, with distcc as many as it says."""
+    """Return how many compilers to run at once: one for each core, or the number that distcc reports."""
     if distcc:
-        said = run(["distcc", "-j"], timeout_s=_TIMEOUT_S, merge_stderr=False).strip()
-        if not said.isdigit() or int(said) < 1:
-            raise KernelError(
-                f"distcc -j: says '{said}', not how many jobs its hosts take", hint="DISTCC_HOSTS"
+        printed = run(["distcc", "-j"], timeout_s=_TIMEOUT_S, merge_stderr=False).strip()
+        if not printed.isdigit() or int(printed) < 1:
+            raise SsiumlError(
+                f"distcc -j: prints '{printed}', not the number of jobs that its hosts take",
+                hint="set DISTCC_HOSTS",
             )
-        return int(said)
+        return int(printed)
     return len(os.sched_getaffinity(0))
 
 
 def _configure(build: SourceBuild, words: Sequence[str]) -> None:
-    tree, wishes = build.tree, read_wishes(build.config)
+    tree, wanted = build.tree, read_fragments(build.config)
     make = [*words, f"O={tree.build}", "-s", f"--directory={tree.source}"]
     tree.build.mkdir(exist_ok=True)
     config = tree.build / ".config"
@@ -161,7 +163,7 @@ def _configure(build: SourceBuild, words: Sequence[str]) -> None:
     merge = tree.source / "scripts" / "kconfig" / "merge_config.sh"
     _run([merge, "-m", "-O", tree.build, config, *build.config], cwd=tree.build, env={"ARCH": "um"})
     _run([*make, "olddefconfig"])
-    require_wishes(wishes, config)
+    require_options(wanted, config)
 
 
 def _compile(build: SourceBuild, words: Sequence[str], *, fresh: bool, distcc: bool) -> None:

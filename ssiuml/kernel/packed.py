@@ -1,6 +1,6 @@
-"""A kernel as the cache keeps it: an uncompressed tar, laid out like Debian's package user-mode-linux.
+"""Packed kernels: an uncompressed tar in the cache, laid out like Debian's package user-mode-linux.
 
-/usr/bin/linux.uml is the program, /usr/lib/uml/modules/VERSION what belongs in /lib/modules/VERSION.
+/usr/bin/linux.uml is the program; /usr/lib/uml/modules/VERSION becomes /lib/modules/VERSION of the root.
 """
 
 import re
@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ssiuml.host.cache import Entry
-from ssiuml.host.files import replacing
-from ssiuml.kernel import KernelError
+from ssiuml.errors import SsiumlError
+from ssiuml.host.cache import Cache, Entry, Key
+from ssiuml.host.digests import Values, file_sha256
+from ssiuml.host.files import replacing, require_space
+from ssiuml.host.run import run
 from ssiuml.kernel.modules import module_closure
 from ssiuml.tree.folder import read_folder
 from ssiuml.tree.layer import Layer, merge, read_layer, write_layer
@@ -21,24 +23,42 @@ KIND: Final = "kernel"  # of the cache's entries
 SUFFIX: Final = ".tar"
 PROGRAM: Final = "usr/bin/linux.uml"
 MODULES: Final = "usr/lib/uml/modules"
+UNPACK_TIMEOUT_S: Final = 600.0
+SPACE_NEEDED_BYTES: Final = 256 << 20
 _MODULE: Final = re.compile(r"\.k?o(\.\w+)?$")  # also compressed; .o in Linux 2.4
 _VERSION: Final = re.compile(r"\d+\.\d+[-.+~\w]*")
 
 
-def version_of(tree: Tree, origin: Path) -> str:
-    """The version of the kernel in *tree*; KernelError, with *origin*, if it holds none, or several."""
+def unpack_package(cache: Cache, package: Path) -> Entry:
+    """Return the kernel of Debian's *package* from the cache, unpacked if it is not there.
+
+    The entry's facts hold the kernel ``version``. Raise CommandError or LayerError if the package is damaged,
+    SsiumlError if it is another package or the disk is too full.
+    """
+
+    def make(path: Path) -> Values:
+        require_space(path.parent, SPACE_NEEDED_BYTES, "unpacking the kernel package")
+        with replacing(path) as part:
+            run(["dpkg-deb", "--fsys-tarfile", package], timeout_s=UNPACK_TIMEOUT_S, stdout=part)
+            return {"version": _version_in(merge([read_layer(part)]), package)}
+
+    inputs = {"package_sha256": file_sha256(package)}
+    return cache.get_or_make(Key(kind=KIND, inputs=inputs, suffix=SUFFIX, module=__name__), make)
+
+
+def _version_in(tree: Tree, package: Path) -> str:
     try:
         versions = [name for name in tree.children(MODULES) if _VERSION.fullmatch(name)]
         tree.lookup(PROGRAM)
     except TreeError as error:
-        raise KernelError(f"{origin}: is no user-mode-linux package: {error}") from error
+        raise SsiumlError(f"{package}: is no user-mode-linux package: {error}") from error
     if len(versions) != 1:
-        raise KernelError(f"{origin}: /{MODULES} should hold one kernel version, it holds {versions}")
+        raise SsiumlError(f"{package}: /{MODULES} should hold one kernel version, it holds {versions}")
     return versions[0]
 
 
 def write_packed(path: Path, folder: Path, mtime_ns: int) -> None:
-    """Write the cache's file at *path* from *folder*, laid out as it is to be; whatever its modes are."""
+    """Write the packed kernel *path* from *folder*, which has its layout. Modes are those of a package."""
     layer = Layer()
     for name, node in read_folder(folder, mtime_ns, Tree()).entries:
         mode = 0o755 if node.kind is Kind.DIRECTORY or name == PROGRAM else 0o644
@@ -49,14 +69,15 @@ def write_packed(path: Path, folder: Path, mtime_ns: int) -> None:
 
 
 def arrange(folder: Path, *, program: Path, config: Path, modules: Path) -> None:
-    """Put a kernel that was built into the new *folder*, laid out as the cache keeps it.
+    """Arrange a kernel that was built in the new *folder*, in the layout of a packed kernel.
 
-    *program* is copied, *config*, with which it was built, too; *modules*, called as the version, is moved.
+    *program* and *config*, its configuration, are copied. The folder *modules*, which has the version as its
+    name, is moved.
     """
     target = folder / MODULES / modules.name
     target.parent.mkdir(parents=True)
     modules.rename(target)
-    for name in ("build", "source"):  # links to where it was built
+    for name in ("build", "source"):  # links into the source tree
         (target / name).unlink(missing_ok=True)
     shutil.copyfile(config, target / "config")
     (folder / PROGRAM).parent.mkdir(parents=True)
@@ -67,7 +88,7 @@ def write_program(entry: Entry, target: Path) -> None:
     """Write the kernel as an executable file at *target*."""
     content = merge([read_layer(entry.path)]).lookup(PROGRAM).content
     if content is None:
-        raise KernelError(f"{entry.path}: /{PROGRAM} is not a regular file")
+        raise SsiumlError(f"{entry.path}: /{PROGRAM} is not a regular file")
     with replacing(target) as part:
         with part.open("wb") as stream:
             for chunk in content.chunks():
@@ -76,7 +97,10 @@ def write_program(entry: Entry, target: Path) -> None:
 
 
 def modules_layer(entry: Entry, wanted: list[str] | None) -> Layer:
-    """The layer /lib/modules/VERSION: all modules, or those *wanted* by name with what they depend on."""
+    """Return the layer /lib/modules/VERSION with all modules, or with those *wanted* and their dependencies.
+
+    Raise SsiumlError if one of *wanted* is missing.
+    """
     tree = merge([read_layer(entry.path)])
     version = entry.facts["version"]
     source = f"{MODULES}/{version}"

@@ -1,30 +1,30 @@
-"""Patches and series of patches, applied by patch(1) to a source tree."""
+"""Patches and series of patches, which patch(1) applies to a source tree."""
 
 import re
 from collections.abc import Container
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import Values, file_sha256
 from ssiuml.host.run import CommandError, run
-from ssiuml.kernel import KernelError
 
 SERIES: Final = "series"
 _TIMEOUT_S: Final = 600.0
-_SOME_FAILED: Final = 1  # patch's exit status when hunks were rejected; 2 is serious trouble
+_SOME_FAILED: Final = 1  # exit status of patch if hunks were rejected; 2 means serious trouble
 _REJECTS: Final = re.compile(r"saving rejects to file '?(.+?)\.rej'?$", re.M)
 _HINT_BYTES: Final = 4000
 
 
 def read_series(folder: Path) -> list[Path]:
-    """The patches that the file ``series`` in *folder* lists, in its order.
+    """Return the patches that the file ``series`` in *folder* lists, in its order.
 
-    Source: quilt(1); one patch a line, # begins a comment, and -p1 is the only option, which is the default.
-    KernelError, with file and line, for a patch that is not there and for other options.
+    Source: quilt(1). Each line has one patch; # begins a comment. The only option is -p1, the default. Raise
+    SsiumlError, with file and line, if a patch is missing or has another option.
     """
     series = folder / SERIES
     if not series.is_file():
-        raise KernelError(f"{series}: there is no such file", hint="list the patches in it, a line each")
+        raise SsiumlError(f"{series}: there is no such file", hint="list the patches in it, one a line")
     patches = []
     for number, line in enumerate(series.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         name, *options = line.partition("#")[0].split() or [""]
@@ -32,24 +32,23 @@ def read_series(folder: Path) -> list[Path]:
             continue
         where = f"{series}:{number}"
         if options not in ([], ["-p1"]):
-            raise KernelError(f"{where}: the option '{' '.join(options)}' is not possible", hint="write -p1")
+            raise SsiumlError(f"{where}: the option '{' '.join(options)}' is not possible", hint="write -p1")
         if not (folder / name).is_file():
-            raise KernelError(f"{where}: there is no patch '{name}' in {folder}")
+            raise SsiumlError(f"{where}: there is no patch '{name}' in {folder}")
         patches.append(folder / name)
     return patches
 
 
 def patch_inputs(patches: list[Path]) -> Values:
-    """What stands for *patches* among the inputs of a step."""
+    """Return the inputs of a step that applies *patches*: their names and digests."""
     return {"patches": [[path.name, file_sha256(path)] for path in patches]}
 
 
 def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = (), *, fuzz: int = 2) -> list[str]:
-    """Apply *patch* to the source in *tree*, as ``patch -p1``; return the files of *may_fail* that it left.
+    """Apply *patch* to the source in *tree*, as ``patch -p1`` does. Return the files it could not change.
 
-    *fuzz* lines of what surrounds a hunk may differ (2 is patch's own).
-
-    Raises KernelError, with the rejected hunks, if it does not fit another file.
+    Only files in *may_fail* may be among these. Up to *fuzz* lines around a hunk may differ (2 is patch's
+    default). Raise SsiumlError, with the rejected hunks, if *patch* does not fit another file.
     """
     words = [
         "--strip=1",
@@ -67,20 +66,20 @@ def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = (), *, fuzz:
             ok_exit=(0, _SOME_FAILED),
         )
     except CommandError as error:
-        raise KernelError(f"{patch}: cannot be applied to {tree}\n{error.output}") from error
+        raise SsiumlError(f"{patch}: cannot be applied to {tree}\n{error.output}") from error
     rejected = _REJECTS.findall(printed)
-    # What patch does not find it skips, and there is no file of rejects for it.
+    # patch skips a file that it does not find, and writes no rejects for it.
     lines = printed.splitlines()
     lost = [line for line in lines if "can't find file" in line]
     wrong = [name for name in rejected if name not in may_fail]
     if not rejected:
         lost += [line for line in lines if " FAILED" in line or " ignored" in line]
     if wrong or lost:
-        raise KernelError(
+        raise SsiumlError(
             f"{patch.name}: does not fit this source: {', '.join(wrong) or lost[0]}\n"
             + "".join(_shown(tree / f"{name}.rej") for name in wrong)
             + ("" if wrong else printed),
-            hint="is it for this version of the source?",
+            hint="use a patch for this version of the source",
         )
     for name in rejected:
         (tree / f"{name}.rej").unlink()
@@ -88,5 +87,5 @@ def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = (), *, fuzz:
 
 
 def _shown(reject: Path) -> str:
-    text = reject.read_text(errors="replace") if reject.is_file() else f"{reject}: is gone\n"
+    text = reject.read_text(errors="replace") if reject.is_file() else f"{reject}: is missing\n"
     return text if len(text) <= _HINT_BYTES else f"{text[:_HINT_BYTES]}\n…\n"

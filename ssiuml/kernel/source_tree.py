@@ -1,7 +1,7 @@
-"""A kernel's source as it is built: unpacked and patched once, then kept for the next build.
+"""The source tree of a kernel: unpacked and patched once, then kept for the next build.
 
-The folder outlives the build, so that an interrupted one goes on where it was and make rebuilds what a
-changed option concerns. A digest, written last, says what is in it; another source or patch takes its place.
+The folder outlives the build: an interrupted build continues, and make rebuilds only what a changed option
+concerns. A digest, written last, identifies the source in it. Another source or patch replaces it.
 """
 
 import shutil
@@ -19,23 +19,23 @@ _KEPT: Final = ("source", "build", "steps.json", "prepared", "built")
 
 @dataclass(frozen=True, slots=True)
 class SourceTree:
-    """The folder of one source tree; one build at a time works in it."""
+    """The folder of one source tree. One build at a time works in it."""
 
     folder: Path
 
     @property
     def source(self) -> Path:
-        """The source, patched."""
+        """The patched source."""
         return self.folder / "source"
 
     @property
     def build(self) -> Path:
-        """What make has built, where that is not in the source."""
+        """The output of make, if that is not in the source."""
         return self.folder / "build"
 
     @property
     def steps(self) -> Path:
-        """How many steps the last whole build had; see ssiuml.kernel.compiling."""
+        """The file with the number of steps of the last whole build; see ssiuml.kernel.compiling."""
         return self.folder / "steps.json"
 
     @property
@@ -48,18 +48,18 @@ class SourceTree:
 
     @contextmanager
     def prepared(self, digest: str, unpack: Callable[[Path], None], space_bytes: int) -> Iterator[bool]:
-        """Have the source that *digest* stands for, made by ``unpack(folder)`` if it is not there.
+        """Prepare the source that *digest* identifies, with ``unpack(folder)`` if it is not there.
 
-        Yields whether it was made anew, for which *space_bytes* are needed on the disk. The folder is this
-        build's as long as the block lasts.
+        Yield whether it was unpacked. The folder is locked for the block. Raise SsiumlError if it has to be
+        unpacked and the disk has less than *space_bytes* free.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
-            fresh = not _says(self._prepared, digest)
+            fresh = not _holds(self._prepared, digest)
             if fresh:
                 for mark in (self._prepared, self._built):
                     mark.unlink(missing_ok=True)
-            # What a killed build has left, too.
+            # Remove also what a killed build left.
             for path in self.folder.iterdir():
                 if path.name not in _KEPT or (fresh and path in (self.source, self.build)):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -70,22 +70,22 @@ class SourceTree:
             yield fresh
 
     def is_built(self, digest: str) -> bool:
-        """Whether it was last built, to the end, from what *digest* stands for."""
-        return _says(self._built, digest)
+        """Return whether the last complete build was of *digest*."""
+        return _holds(self._built, digest)
 
     @contextmanager
     def building(self, digest: str) -> Iterator[None]:
-        """Mark it as built from what *digest* stands for, once the block has ended well."""
+        """Mark the source as built from *digest* at the end of the block, unless that raises."""
         self._built.unlink(missing_ok=True)
         yield
         write_text(self._built, f"{digest}\n")
 
     def remove(self) -> None:
-        """Remove the folder, once no build works in it."""
+        """Remove the folder. Wait for a build that works in it."""
         if self.folder.is_dir():
             with locked(self.folder):
                 shutil.rmtree(self.folder)
 
 
-def _says(mark: Path, digest: str) -> bool:
+def _holds(mark: Path, digest: str) -> bool:
     return mark.is_file() and mark.read_text(encoding="utf-8").strip() == digest

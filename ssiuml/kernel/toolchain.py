@@ -1,8 +1,7 @@
-"""Whose compiler builds Linux 2.4: the host's, or that of an unpacked root of the time, for 32-bit PCs.
+"""The compiler of Linux 2.4: the host's, or that of an unpacked root of 2002, for 32-bit PCs.
 
-Programs of the root run in namespaces of their own (bubblewrap), as an ordinary user, with a 32-bit
-personality (setarch): they see that root, in which they change nothing, the folders they work in, and no
-network.
+Programs of the root run as an ordinary user in namespaces of their own (bubblewrap), with a 32-bit
+personality (setarch). They see that root, read-only, the folders they work in, and no network.
 """
 
 import re
@@ -11,31 +10,31 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.run import PLAIN_LANGUAGE, PLAIN_UMASK, CommandError, find_tool, run
-from ssiuml.kernel import KernelError
 
 PROGRAMS: Final = ("gcc", "make")
 _TIMEOUT_S: Final = 120.0
-_INSIDE: Final = PurePosixPath("/tmp")  # noqa: S108 - of the root: every root has it, and it is ours alone there
+_INSIDE: Final = PurePosixPath("/tmp")  # noqa: S108 - inside the root, which always has it; a new tmpfs is mounted there
 _I386: Final = re.compile(r"i[3-6]86-")
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
 def compiler_versions() -> list[str]:
-    """What this machine's compiler and linker call themselves; none where they are not there."""
+    """Return the version lines of this machine's compiler and linker, without those that are missing."""
     programs = [name for name in ("gcc", "ld") if find_tool(name) is not None]
     return [run([name, "--version"], timeout_s=_TIMEOUT_S).partition("\n")[0] for name in programs]
 
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Programs of the host, or of the root at *root*; *folders*, by name, are where they work."""
+    """Programs of the host, or of the root at *root*. They work in *folders*, given by name."""
 
     root: Path | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
 
-    def seen(self, path: Path) -> str:
-        """What the programs call *path*, which lies in one of the folders."""
+    def path_inside(self, path: Path) -> str:
+        """Return the path that the programs have for *path*, which lies in one of the folders."""
         if self.root is None:
             return str(path)
         for name, folder in self.folders.items():
@@ -52,16 +51,16 @@ class Toolchain:
         on_line: Callable[[str], None] | None = None,
         stdin: bytes | None = None,
     ) -> str:
-        """Run a program in *folder*, one of the folders or in one; return what it printed.
+        """Run a program in *folder*, which is in one of the folders. Return its output.
 
-        CommandError as ssiuml.host.run.run.
+        Raise CommandError as ssiuml.host.run.run does.
         """
         words = [*PLAIN_UMASK, *argv]
         if self.root is None:
             cwd: Path | None = folder
         else:
             cwd, words = None, [*self._entered(self.root, folder), *words]
-        # No variable of the caller's shell decides what configure and make do.
+        # configure and make must not depend on variables of the caller's shell.
         return run(
             words,
             timeout_s=timeout_s,
@@ -77,11 +76,11 @@ class Toolchain:
         words += ["--uid", "0", "--gid", "0", "--ro-bind", str(root), "/", "--proc", "/proc", "--dev", "/dev"]
         words += ["--tmpfs", str(_INSIDE), "--setenv", "PATH", _PATH, "--setenv", "HOME", str(_INSIDE)]
         for path in self.folders.values():
-            words += ["--bind", str(path), self.seen(path)]
-        return [*words, "--chdir", self.seen(folder), "--"]
+            words += ["--bind", str(path), self.path_inside(path)]
+        return [*words, "--chdir", self.path_inside(folder), "--"]
 
     def check(self) -> None:
-        """KernelError unless the programs run here, and what is needed of them is there."""
+        """Raise SsiumlError unless the root's programs run here and it has a compiler for i386."""
         if self.root is None:
             return
         start = Path(self.root)
@@ -90,23 +89,23 @@ class Toolchain:
             here.run(["true"], folder=start, timeout_s=_TIMEOUT_S)
         except CommandError as error:
             if "Exec format error" not in error.output:
-                raise KernelError(
+                raise SsiumlError(
                     f"kernel.toolchain: no program of {self.root} runs here\n{error.output}"
                 ) from error
-            raise KernelError(
+            raise SsiumlError(
                 f"kernel.toolchain: the shell of {self.root} is for another machine than this one can run",
-                hint="a kernel with CONFIG_IA32_EMULATION runs 32-bit ones, binfmt_misc can have qemu do it",
+                hint="use a kernel with CONFIG_IA32_EMULATION, or register qemu-i386 with binfmt_misc",
             ) from error
         for program in PROGRAMS:
             try:
                 here.run(["sh", "-c", f"type {program}"], folder=start, timeout_s=_TIMEOUT_S)
             except CommandError as error:
-                raise KernelError(
+                raise SsiumlError(
                     f"kernel.toolchain: there is no {program} in {self.root}",
-                    hint="take {folder: DIR}, an unpacked root that has it, or {source: none} for the kernel",
+                    hint="set it to {folder: DIR}, an unpacked root that has it, or kernel.source to none",
                 ) from error
         machine = here.run(["gcc", "-dumpmachine"], folder=start, timeout_s=_TIMEOUT_S).strip()
         if not _I386.match(machine):
-            raise KernelError(
+            raise SsiumlError(
                 f"kernel.toolchain: the gcc of {self.root} compiles for {machine}; Linux 2.4 needs i386's"
             )

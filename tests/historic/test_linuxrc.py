@@ -12,12 +12,12 @@ import pytest
 from gfs_tools import tool
 from project import PROJECT
 
+from ssiuml.errors import SsiumlError
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.historic.ext2_image import Ext2ImageError, write_ext2
 from ssiuml.historic.linuxrc import LinuxrcError, linuxrc_tree, write_linuxrc_initrd
 from ssiuml.host.uml import command_line
 from ssiuml.images.appliance import Appliance
-from ssiuml.kernel import KernelError
 from ssiuml.layers import cluster_config
 from ssiuml.layers.initrd import InitrdError
 from ssiuml.recipe import load_recipe
@@ -158,7 +158,7 @@ def test_what_the_root_lacks_is_named() -> None:
     tree.remove("sbin/passemble")
     with pytest.raises(LinuxrcError, match=r"no passemble \(looked for: /sbin/passemble"):
         small(tree)
-    with pytest.raises(KernelError, match="no kernel module 'xfs'"):
+    with pytest.raises(SsiumlError, match="no kernel module 'xfs'"):
         small(root(), modules=("xfs",))
 
 

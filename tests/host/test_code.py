@@ -32,7 +32,7 @@ CACHING = (
     "ssiuml.historic.base_image",
     "ssiuml.historic.kernel",
     "ssiuml.kernel.linux_source",
-    "ssiuml.kernel.package",
+    "ssiuml.kernel.packed",
 )
 
 

@@ -1,12 +1,12 @@
-"""What is said of a build that fails, by what make, gcc of today and gcc 2.96 print."""
+"""Errors of a build, found in what make, gcc of today and gcc 2.96 print."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.run import CommandError, run
-from ssiuml.kernel import KernelError
 from ssiuml.kernel.compiling import compiling, first_error
 
 GCC_12 = """\
@@ -41,7 +41,7 @@ glops.c:(.text+0x1): undefined reference to `y'
 """
 
 
-def test_first_error_comes_with_its_lines_and_no_others() -> None:
+def test_the_first_error_is_found_with_its_lines_and_no_others() -> None:
     said = first_error(GCC_12.splitlines())
     assert said[0] == "In file included from fs/gfs2/glops.c:9:"
     assert said[2].startswith("fs/gfs2/glops.c:427:17: error: 'mod' undeclared")
@@ -49,7 +49,7 @@ def test_first_error_comes_with_its_lines_and_no_others() -> None:
     assert len(said) == 7
 
 
-def test_error_of_a_compiler_that_has_no_word_for_it_is_found() -> None:
+def test_an_error_of_gcc_2_96_which_does_not_call_it_error_is_found() -> None:
     said = first_error(GCC_2_96.splitlines())
     assert said[:2] == [
         "sched.c: In function `schedule':",
@@ -65,24 +65,24 @@ def test_error_of_a_compiler_that_has_no_word_for_it_is_found() -> None:
         ("/bin/sh: 1: gcc: not found\nmake: *** [a.o] Error 127\n", "gcc: not found"),
     ],
 )
-def test_other_failures_are_found(text: str, said: str) -> None:
+def test_errors_of_linker_make_and_shell_are_found(text: str, said: str) -> None:
     assert said in "\n".join(first_error(text.splitlines()))
 
 
-def test_assemblers_warning_is_not_taken_for_the_error() -> None:
+def test_a_warning_of_the_assembler_is_not_taken_for_the_error() -> None:
     lines = ["cc1.s:747: Warning: indirect lcall without `*'", "a.c:3: parse error before `x'"]
     assert first_error(lines) == lines[1:]
 
 
-def test_no_error_is_found_in_warnings() -> None:
+def test_warnings_are_no_error() -> None:
     assert first_error(["  CC      a.o", "a.c:1:1: warning: x", "   1 | x", "a.c:1:1: note: y"]) == []
 
 
-def test_real_compiler_that_fails_is_quoted_and_all_is_in_the_log(tmp_path: Path) -> None:
+def test_the_error_quotes_the_compiler_and_the_log_has_all_output(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("all:\n\t@echo '  CC      bad.o'\n\t@gcc -c bad.c\n")
     (tmp_path / "bad.c").write_text("int f(void)\n{\n\treturn g;\n}\n")
     log = tmp_path / "kernel.log"
-    with pytest.raises(KernelError) as error, compiling("kernel", log, None) as take:
+    with pytest.raises(SsiumlError) as error, compiling("kernel", log, None) as take:
         run(["make", f"--directory={tmp_path}"], timeout_s=60, on_line=take)
     assert "bad.c:3:" in str(error.value)
     assert "return g;" in str(error.value)
@@ -90,12 +90,12 @@ def test_real_compiler_that_fails_is_quoted_and_all_is_in_the_log(tmp_path: Path
     assert "  CC      bad.o\n" in log.read_text()
 
 
-def test_failure_without_an_error_in_it_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_failure_without_a_found_error_is_raised_unchanged(tmp_path: Path) -> None:
     with pytest.raises(CommandError), compiling("kernel", tmp_path / "log", None) as take:
         run(["false"], timeout_s=60, on_line=take)
 
 
-def test_steps_are_counted_for_the_next_time_but_not_of_a_build_that_fails(
+def test_the_steps_of_a_whole_build_are_kept_for_the_next_one(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     known = tmp_path / "steps.json"

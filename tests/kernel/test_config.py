@@ -1,11 +1,11 @@
-"""Fragments of a kernel's configuration, as scripts/config and merge_config.sh of the kernel write them."""
+"""Fragments of a kernel's configuration, in the form of the kernel's scripts/config and merge_config.sh."""
 
 from pathlib import Path
 
 import pytest
 
-from ssiuml.kernel import KernelError
-from ssiuml.kernel.config import read_options, read_wishes, require_wishes
+from ssiuml.errors import SsiumlError
+from ssiuml.kernel.config import read_fragments, read_options, require_options
 
 CONFIG = """\
 # Linux/um 6.1.192 Kernel Configuration
@@ -23,7 +23,7 @@ def _fragment(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def test_options_are_read_with_those_that_are_not_set() -> None:
+def test_options_that_are_not_set_are_read_as_n() -> None:
     assert read_options(CONFIG) == {
         "CONFIG_GFS2_FS": "y",
         "CONFIG_FUSE_FS": "m",
@@ -38,10 +38,10 @@ def config(tmp_path: Path) -> Path:
     return _fragment(tmp_path, ".config", CONFIG)
 
 
-def test_what_stuck_is_no_error(tmp_path: Path, config: Path) -> None:
+def test_options_that_have_the_wanted_values_are_no_error(tmp_path: Path, config: Path) -> None:
     text = "CONFIG_GFS2_FS=y\n# CONFIG_INPUT is not set\nCONFIG_FUSE_FS=m\n"
     text += "# CONFIG_USB is not set\nCONFIG_PCI=n\n"
-    require_wishes(read_wishes([_fragment(tmp_path, "a", text)]), config)
+    require_options(read_fragments([_fragment(tmp_path, "a", text)]), config)
 
 
 @pytest.mark.parametrize(
@@ -54,22 +54,22 @@ def test_what_stuck_is_no_error(tmp_path: Path, config: Path) -> None:
         ('CONFIG_LOCALVERSION="-x"', 'CONFIG_LOCALVERSION="-x" did not stick, it is ""'),
     ],
 )
-def test_each_option_that_did_not_stick_is_named_with_its_line(
+def test_the_error_names_each_option_with_another_value_and_its_line(
     tmp_path: Path, config: Path, line: str, said: str
 ) -> None:
     fragment = _fragment(tmp_path, "mine", f"# mine\nCONFIG_GFS2_FS=y\n{line}\n")
-    with pytest.raises(KernelError) as error:
-        require_wishes(read_wishes([fragment]), config)
+    with pytest.raises(SsiumlError) as error:
+        require_options(read_fragments([fragment]), config)
     assert f"{fragment}:3: {said}" in str(error.value)
 
 
-def test_later_fragment_counts(tmp_path: Path, config: Path) -> None:
+def test_the_last_fragment_with_an_option_decides(tmp_path: Path, config: Path) -> None:
     first = _fragment(tmp_path, "first", "CONFIG_GFS2_FS=m\n")
     second = _fragment(tmp_path, "second", "CONFIG_GFS2_FS=y\n")
-    require_wishes(read_wishes([first, second]), config)
+    require_options(read_fragments([first, second]), config)
 
 
-def test_line_that_is_no_option_is_an_error(tmp_path: Path) -> None:
+def test_a_line_that_is_no_option_is_an_error(tmp_path: Path) -> None:
     fragment = _fragment(tmp_path, "mine", "CONFIG_A=y\nGFS2_FS=y\n")
-    with pytest.raises(KernelError, match=r"mine:2: 'GFS2_FS=y' is no option"):
-        read_wishes([fragment])
+    with pytest.raises(SsiumlError, match=r"mine:2: 'GFS2_FS=y' is no option"):
+        read_fragments([fragment])

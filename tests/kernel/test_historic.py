@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from redhat import linux24
 
+from ssiuml.errors import SsiumlError
 from ssiuml.historic.kernel import Checkout, HistoricBuild, Release, built_tree, get_or_build
 from ssiuml.host.cache import Cache, Entry
-from ssiuml.kernel import KernelError
 from ssiuml.kernel.packed import PROGRAM
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.tree.layer import merge, read_layer
@@ -152,7 +152,7 @@ def test_who_builds_against_the_source_finds_it_built_with_its_own_configuration
 
 
 def _error(folder: Path, source: Release | Checkout) -> str:
-    with pytest.raises(KernelError) as error:
+    with pytest.raises(SsiumlError) as error:
         _built(folder, source)
     assert not (folder / "tree/prepared").exists()
     return str(error.value)
@@ -210,7 +210,7 @@ def test_release_without_config_uml_is_an_error_that_says_what_to_set(
     tmp_path: Path, release: Release
 ) -> None:
     linux24.make_release(release.ssi, config=False)
-    with pytest.raises(KernelError, match=r"config\.uml: there is no such file") as error:
+    with pytest.raises(SsiumlError, match=r"config\.uml: there is no such file") as error:
         _built(tmp_path, release)
     assert error.value.hint == "set kernel.config to one"
 
@@ -219,7 +219,7 @@ def test_kernel_for_another_machine_is_refused(tmp_path: Path, release: Release)
     build = _build(tmp_path, release)
     with build.prepared():
         (build.tree.source / "stand-in.elf").write_bytes(Path("/bin/true").read_bytes())
-    with pytest.raises(KernelError, match="is no program for 32-bit PCs"):
+    with pytest.raises(SsiumlError, match="is no program for 32-bit PCs"):
         get_or_build(Cache(tmp_path / "cache"), build)
 
 
@@ -227,7 +227,7 @@ def test_compilers_first_error_is_told(tmp_path: Path, release: Release) -> None
     build = _build(tmp_path, release)
     with build.prepared():
         (build.tree.source / "init/main.c").write_text("int ssi_init(void)\n{\n\treturn undeclared;\n}\n")
-    with pytest.raises(KernelError) as error:
+    with pytest.raises(SsiumlError) as error:
         get_or_build(Cache(tmp_path / "cache"), build)
     assert "init/main.c:3:" in str(error.value)
     assert "undeclared" in (tmp_path / "kernel.log").read_text()

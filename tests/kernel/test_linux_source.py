@@ -1,4 +1,4 @@
-"""The way of today's kernel, with a small stand-in for its source; test_pids.py boots the real one."""
+"""The build of today's kernel, with a small stand-in for its source. test_pids.py boots the real one."""
 
 import os
 import re
@@ -13,9 +13,9 @@ from checkouts import Checkout, wait_until
 from linux61 import make_package
 from project import PROJECT
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.cache import Cache, Entry
 from ssiuml.host.digests import file_sha256
-from ssiuml.kernel import KernelError
 from ssiuml.kernel.linux_source import SourceBuild, get_or_build
 from ssiuml.kernel.packed import PROGRAM
 from ssiuml.kernel.source_tree import SourceTree
@@ -61,7 +61,7 @@ def _tree(entry: Entry) -> Tree:
     return merge([read_layer(entry.path)])
 
 
-def test_kernel_is_patched_configured_and_says_what_it_is(build: SourceBuild) -> None:
+def test_the_kernel_is_patched_and_configured_and_reports_its_build_time(build: SourceBuild) -> None:
     entry = _built(build)
     assert entry.facts == {"version": "6.1.192-ssi"}
     tree = _tree(entry)
@@ -71,11 +71,11 @@ def test_kernel_is_patched_configured_and_says_what_it_is(build: SourceBuild) ->
     assert program.read().endswith(b"Tue Nov 14 22:13:20 UTC 2023 ssiuml@ssiuml\n")
     assert tree.lookup(f"{MODULES}/config").read() == b"CONFIG_UML=y\nCONFIG_GFS2_FS=y\n"
     assert tree.lookup(f"{MODULES}/kernel/fs/fuse.ko").read() == b"fuse\n"
-    # Links to where it was built are no part of it.
+    # The links into the source tree are left out.
     assert not {"build", "source"} & set(tree.children(MODULES))
 
 
-def test_same_kernel_comes_of_another_folder_and_umask(build: SourceBuild, tmp_path: Path) -> None:
+def test_another_folder_and_umask_give_the_same_kernel(build: SourceBuild, tmp_path: Path) -> None:
     first = _built(build)
     old = os.umask(0o077)
     try:
@@ -87,14 +87,14 @@ def test_same_kernel_comes_of_another_folder_and_umask(build: SourceBuild, tmp_p
     assert second.sha256 == first.sha256
 
 
-def test_kernel_is_built_but_once_for_the_same_inputs(build: SourceBuild) -> None:
+def test_a_kernel_is_built_once_for_the_same_inputs(build: SourceBuild) -> None:
     first = _built(build)
     build.log.unlink()
     assert _built(build) == first
     assert not build.log.exists()
 
 
-def test_changed_option_compiles_only_what_make_compiles(build: SourceBuild) -> None:
+def test_a_changed_option_compiles_only_what_make_compiles(build: SourceBuild) -> None:
     _built(build)
     build.config[0].write_text("CONFIG_GFS2_FS=m\n")
     entry = _built(build)
@@ -102,7 +102,7 @@ def test_changed_option_compiles_only_what_make_compiles(build: SourceBuild) -> 
     assert "  CC" not in build.log.read_text()
 
 
-def test_changed_patch_begins_from_the_source(build: SourceBuild) -> None:
+def test_a_changed_patch_unpacks_the_source_again(build: SourceBuild) -> None:
     _built(build)
     assert build.patches is not None
     (build.patches / "super.patch").write_text(PATCH.replace("patched", "otherwise"))
@@ -111,17 +111,19 @@ def test_changed_patch_begins_from_the_source(build: SourceBuild) -> None:
     assert b"patched" not in program
 
 
-def test_option_that_does_not_stick_is_named_and_nothing_is_compiled(build: SourceBuild) -> None:
+def test_an_option_with_another_value_in_the_end_is_an_error_before_anything_is_compiled(
+    build: SourceBuild,
+) -> None:
     build.config[0].write_text("CONFIG_GFS2_FS=y\nCONFIG_NO_SUCH=y\n")
-    with pytest.raises(KernelError, match=r"config\.um:2: CONFIG_NO_SUCH=y did not stick, it is n"):
+    with pytest.raises(SsiumlError, match=r"config\.um:2: CONFIG_NO_SUCH=y did not stick, it is n"):
         _built(build)
     assert not build.log.exists()
 
 
-def test_patch_that_does_not_fit_is_shown_and_the_next_build_begins_anew(build: SourceBuild) -> None:
+def test_a_patch_that_does_not_fit_is_shown_and_the_next_build_unpacks_again(build: SourceBuild) -> None:
     assert build.patches is not None
     (build.patches / "super.patch").write_text(PATCH.replace("-int super;", "-int other;"))
-    with pytest.raises(KernelError) as error:
+    with pytest.raises(SsiumlError) as error:
         _built(build)
     assert "super.patch: does not fit this source: fs/super.c" in str(error.value)
     assert "-int other;" in str(error.value)
@@ -129,9 +131,9 @@ def test_patch_that_does_not_fit_is_shown_and_the_next_build_begins_anew(build: 
     assert b"patched" in _tree(_built(build)).lookup(PROGRAM).read()
 
 
-def test_compilers_complaint_is_told_with_the_log(build: SourceBuild, tmp_path: Path) -> None:
+def test_the_error_of_the_compiler_is_quoted_with_the_log(build: SourceBuild, tmp_path: Path) -> None:
     package = make_package(tmp_path / "broken", {"fs/inode.c": "int inode(void)\n{\n\treturn other;\n}\n"})
-    with pytest.raises(KernelError) as error:
+    with pytest.raises(SsiumlError) as error:
         _built(replace(build, package=package, package_sha256=file_sha256(package)))
     assert "fs/inode.c:3:" in str(error.value)
     assert "return other;" in str(error.value)
@@ -141,7 +143,7 @@ def test_compilers_complaint_is_told_with_the_log(build: SourceBuild, tmp_path: 
 @pytest.mark.parametrize(
     "name", ["linux-source-6.1.tar.xz", "Kbuild"], ids=["without an archive", "without a kernel in it"]
 )
-def test_package_that_is_no_source_is_an_error(build: SourceBuild, tmp_path: Path, name: str) -> None:
+def test_a_package_without_a_source_is_an_error(build: SourceBuild, tmp_path: Path, name: str) -> None:
     package = make_package(tmp_path / "wrong")
     root = tmp_path / "wrong" / "root"
     if name == "Kbuild":
@@ -152,7 +154,7 @@ def test_package_that_is_no_source_is_an_error(build: SourceBuild, tmp_path: Pat
         (root / "usr/src" / name).unlink()
     words = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(root), str(package)]
     subprocess.run(words, check=True, capture_output=True)
-    with pytest.raises(KernelError, match=re.escape(str(package))):
+    with pytest.raises(SsiumlError, match=re.escape(str(package))):
         _built(replace(build, package=package, package_sha256=file_sha256(package)))
 
 
@@ -171,8 +173,8 @@ get_or_build(Cache(folder / "cache"), SourceBuild(
 """
 
 
-def test_build_that_was_killed_goes_on_where_it_was(build: SourceBuild, tmp_path: Path) -> None:
-    """The second file waits for a FIFO; the process is killed there; then the FIFO is gone."""
+def test_a_build_that_was_killed_continues(build: SourceBuild, tmp_path: Path) -> None:
+    """Compiling the second file waits for a FIFO. The build is killed there; then the FIFO is removed."""
     makefile = (
         (tmp_path / "package/linux-source-6.1/Makefile")
         .read_text()
@@ -193,7 +195,7 @@ def test_build_that_was_killed_goes_on_where_it_was(build: SourceBuild, tmp_path
     subprocess.run([sys.executable, "-c", text], check=True, timeout=120)
     assert first.stat().st_mtime_ns == compiled_ns
     assert len(list((tmp_path / "cache" / "kernel").glob("*.tar"))) == 1
-    # Nor is anything left of what the killed one had only for the moment.
+    # The killed build's temporary files are removed, too.
     names = {path.name for path in (tmp_path / "tree").iterdir()}
     assert names <= {"source", "build", "prepared", "steps.json"}
 
@@ -208,21 +210,21 @@ def test_variables_of_the_callers_shell_do_not_reach_make(
     assert _built(again).sha256 == first.sha256
 
 
-def test_cache_whose_name_has_a_blank_is_an_error_before_anything_is_unpacked(
+def test_a_cache_with_a_blank_in_its_path_is_an_error_before_anything_is_unpacked(
     build: SourceBuild, tmp_path: Path
 ) -> None:
     tree = SourceTree(tmp_path / "my trees")
-    with pytest.raises(KernelError, match="the kernel's scripts split this name at its blanks"):
+    with pytest.raises(SsiumlError, match="the kernel's scripts split this name at its blanks"):
         _built(replace(build, tree=tree))
     assert not tree.folder.exists()
 
 
-def test_a_fragment_that_is_not_there_is_an_error_that_names_it(build: SourceBuild, tmp_path: Path) -> None:
-    with pytest.raises(KernelError, match=r"kernel\.config: there is no file .*/none"):
+def test_the_error_for_a_missing_fragment_names_it(build: SourceBuild, tmp_path: Path) -> None:
+    with pytest.raises(SsiumlError, match=r"kernel\.config: there is no file .*/none"):
         _built(replace(build, config=(tmp_path / "none",)))
 
 
-def test_version_that_the_mirrors_do_not_have_is_an_error_that_says_which_there_are(built: Checkout) -> None:
+def test_the_error_for_a_version_that_the_mirrors_lack_lists_those_that_they_have(built: Checkout) -> None:
     text = "description: for a test\nextends: bookworm-ssi\nkernel: {version: 6.1.1-1}\n"
     outcome = built.write_recipe("pinned", text).doit("fetch")
     assert outcome.status == 1

@@ -1,4 +1,4 @@
-"""Patches made by diff, applied by our series."""
+"""Series of patches, and patches that diff makes."""
 
 import subprocess
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from project import PROJECT
 
-from ssiuml.kernel import KernelError
+from ssiuml.errors import SsiumlError
 from ssiuml.kernel.patches import apply_patch, read_series
 
 OLD = "".join(f"line {number}\n" for number in range(1, 31))
 
 
 def _diff(tree: Path, name: str, new: str) -> str:
-    """What changes the file *name* of *tree* to *new*, as diff says it."""
+    """Return diff's output for changing the file *name* of *tree* to *new*."""
     old = tree / name
     words = ["diff", "-u", "--label", f"a/{name}", "--label", f"b/{name}", str(old), "-"]
     return subprocess.run(words, input=new, capture_output=True, text=True, check=False).stdout
@@ -30,21 +30,21 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def patch(tree: Path, tmp_path: Path) -> Path:
-    """Changes a line in each file."""
+    """A patch that changes a line in each file."""
     path = tmp_path / "both.patch"
     new = OLD.replace("line 7\n", "line seven\n")
     path.write_text(_diff(tree, "Makefile", new) + _diff(tree, "fs/inode.c", new))
     return path
 
 
-def test_patch_that_fits_changes_the_source_and_leaves_nothing_beside_it(tree: Path, patch: Path) -> None:
+def test_a_patch_that_fits_changes_the_source_and_leaves_no_other_files(tree: Path, patch: Path) -> None:
     assert apply_patch(patch, tree) == []
     assert "line seven" in (tree / "Makefile").read_text()
     assert "line seven" in (tree / "fs/inode.c").read_text()
     assert sorted(path.name for path in tree.rglob("*")) == ["Makefile", "fs", "inode.c"]
 
 
-def test_hunk_that_may_fail_is_left_out_and_the_rest_applied(tree: Path, patch: Path) -> None:
+def test_a_hunk_that_may_fail_is_left_out_and_the_rest_is_applied(tree: Path, patch: Path) -> None:
     (tree / "Makefile").write_text("VERSION = 2\n")
     assert apply_patch(patch, tree, {"Makefile"}) == ["Makefile"]
     assert (tree / "Makefile").read_text() == "VERSION = 2\n"
@@ -52,62 +52,62 @@ def test_hunk_that_may_fail_is_left_out_and_the_rest_applied(tree: Path, patch: 
     assert list(tree.rglob("*.rej")) == []
 
 
-def test_file_that_may_fail_may_have_the_change_already(tree: Path, patch: Path) -> None:
+def test_a_file_that_may_fail_may_have_the_change_already(tree: Path, patch: Path) -> None:
     (tree / "Makefile").write_text(OLD.replace("line 7\n", "line seven\n"))
     assert apply_patch(patch, tree, {"Makefile"}) == ["Makefile"]
     assert "line seven" in (tree / "fs/inode.c").read_text()
 
 
-def test_without_fuzz_what_surrounds_a_hunk_has_to_be_as_it_was(tree: Path, patch: Path) -> None:
+def test_without_fuzz_a_change_beside_a_hunk_is_an_error(tree: Path, patch: Path) -> None:
     (tree / "fs/inode.c").write_text(OLD.replace("line 4\n", "line four\n"))
-    with pytest.raises(KernelError, match=r"fs/inode\.c"):
+    with pytest.raises(SsiumlError, match=r"fs/inode\.c"):
         apply_patch(patch, tree, fuzz=0)
 
 
-def test_hunk_of_another_file_stops_it_and_is_shown(tree: Path, patch: Path) -> None:
+def test_a_rejected_hunk_is_an_error_that_shows_it(tree: Path, patch: Path) -> None:
     (tree / "fs/inode.c").write_text("another file\n" * 30)
-    with pytest.raises(KernelError) as error:
+    with pytest.raises(SsiumlError) as error:
         apply_patch(patch, tree, {"Makefile"})
     assert "both.patch: does not fit this source: fs/inode.c" in str(error.value)
     assert "+line seven" in str(error.value)
 
 
-def test_makefile_of_another_folder_may_not_fail(tree: Path, tmp_path: Path) -> None:
+def test_a_file_of_the_same_name_in_another_folder_may_not_fail(tree: Path, tmp_path: Path) -> None:
     (tree / "fs" / "Makefile").write_text(OLD)
     path = tmp_path / "one.patch"
     path.write_text(_diff(tree, "fs/Makefile", OLD.replace("line 7\n", "line seven\n")))
     (tree / "fs" / "Makefile").write_text("obj-y := inode.o\n")
-    with pytest.raises(KernelError, match=r"fs/Makefile"):
+    with pytest.raises(SsiumlError, match=r"fs/Makefile"):
         apply_patch(path, tree, {"Makefile"})
 
 
-def test_patch_for_a_file_that_is_not_there_is_an_error(tree: Path, patch: Path) -> None:
+def test_a_patch_for_a_missing_file_is_an_error(tree: Path, patch: Path) -> None:
     (tree / "fs/inode.c").unlink()
-    with pytest.raises(KernelError, match=r"both\.patch: does not fit this source"):
+    with pytest.raises(SsiumlError, match=r"both\.patch: does not fit this source"):
         apply_patch(patch, tree)
 
 
-def test_patch_that_is_applied_already_is_an_error(tree: Path, patch: Path) -> None:
+def test_a_patch_that_has_been_applied_is_an_error(tree: Path, patch: Path) -> None:
     apply_patch(patch, tree)
-    with pytest.raises(KernelError, match="does not fit this source"):
+    with pytest.raises(SsiumlError, match="does not fit this source"):
         apply_patch(patch, tree)
 
 
-def test_patch_does_not_write_outside_of_the_tree(tree: Path, tmp_path: Path) -> None:
+def test_a_patch_does_not_write_outside_the_tree(tree: Path, tmp_path: Path) -> None:
     path = tmp_path / "out.patch"
     path.write_text("--- /dev/null\n+++ b/../outside\n@@ -0,0 +1 @@\n+written\n")
-    with pytest.raises(KernelError):
+    with pytest.raises(SsiumlError):
         apply_patch(path, tree)
     assert not (tmp_path / "outside").exists()
 
 
-def test_text_that_is_no_patch_is_an_error(tree: Path, tmp_path: Path) -> None:
+def test_a_text_that_is_no_patch_is_an_error(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "none.patch").write_text("hello\n")
-    with pytest.raises(KernelError, match=r"none\.patch"):
+    with pytest.raises(SsiumlError, match=r"none\.patch"):
         apply_patch(tmp_path / "none.patch", tree)
 
 
-def test_series_is_read_in_its_order_without_comments(tmp_path: Path) -> None:
+def test_a_series_is_read_in_its_order_without_comments(tmp_path: Path) -> None:
     for name in ("a.patch", "b.patch"):
         (tmp_path / name).touch()
     (tmp_path / "series").write_text("# first b\nb.patch\n\na.patch -p1 # then a\n")
@@ -122,16 +122,16 @@ def test_series_is_read_in_its_order_without_comments(tmp_path: Path) -> None:
         (None, "series: there is no such file"),
     ],
 )
-def test_bad_series_is_an_error_with_its_line(tmp_path: Path, text: str | None, said: str) -> None:
+def test_the_error_of_a_bad_series_names_the_line(tmp_path: Path, text: str | None, said: str) -> None:
     (tmp_path / "a.patch").touch()
     if text is not None:
         (tmp_path / "series").write_text(text)
-    with pytest.raises(KernelError) as error:
+    with pytest.raises(SsiumlError) as error:
         read_series(tmp_path)
     assert said in str(error.value)
 
 
-def test_series_of_ours_is_complete_and_each_patch_says_what_it_is_for() -> None:
+def test_our_series_lists_all_patches_and_each_has_a_description() -> None:
     folder = PROJECT / "kernel" / "6.1" / "patches"
     patches = read_series(folder)
     assert {path.name for path in folder.glob("*.patch")} == {path.name for path in patches}

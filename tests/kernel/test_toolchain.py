@@ -9,9 +9,9 @@ import pytest
 from redhat.busybox import fetch_busybox
 from redhat.root_tree import make_tree
 
+from ssiuml.errors import SsiumlError
 from ssiuml.historic.edited_tree import materialised
 from ssiuml.host.run import CommandError
-from ssiuml.kernel import KernelError
 from ssiuml.kernel.toolchain import Toolchain
 
 
@@ -25,7 +25,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def root(unpacked: Path, tmp_path: Path) -> Path:
-    """A copy of what its programs need, to be damaged."""
+    """A copy of the files that its programs need, for a test to damage."""
     folder = tmp_path / "root"
     for name in ("bin", "usr/bin"):
         shutil.copytree(unpacked / name, folder / name, symlinks=True)
@@ -45,19 +45,19 @@ def _run(tools: Toolchain, line: str) -> str:
     return tools.run(["sh", "-c", line], folder=tools.folders["linux"], timeout_s=60)
 
 
-def test_root_that_has_all_is_accepted(root: Path) -> None:
+def test_a_complete_root_is_accepted(root: Path) -> None:
     Toolchain(root).check()
     Toolchain(None).check()
 
 
-def test_programs_see_a_32_bit_machine_their_folders_and_root(tools: Toolchain, tmp_path: Path) -> None:
+def test_programs_see_a_32_bit_machine_their_folders_and_their_root(tools: Toolchain, tmp_path: Path) -> None:
     (tmp_path / "linux/Makefile").write_text("VERSION = 2\n")
     assert _run(tools, "uname -m; pwd; id -u; cat Makefile") == "i686\n/tmp/linux\n0\nVERSION = 2\n"
     assert _run(tools, "ls /usr/bin/gcc; touch /usr/bin/new 2>&1 || echo refused").endswith("refused\n")
-    # The modes of what they make are not those that the user's umask would give.
+    # The modes of new files do not depend on the user's umask.
     old = os.umask(0o077)
     try:
-        _run(tools, f"echo x >{tools.seen(tmp_path / 'made')}/new")
+        _run(tools, f"echo x >{tools.path_inside(tmp_path / 'made')}/new")
     finally:
         os.umask(old)
     assert (tmp_path / "made/new").stat().st_mode & 0o777 == 0o644
@@ -81,13 +81,13 @@ def test_variables_of_the_callers_shell_do_not_reach_programs(
     assert "leaked" not in chosen.run(["env"], folder=tools.folders["linux"], timeout_s=60)
 
 
-def test_folders_of_the_host_are_seen_as_they_are(tmp_path: Path) -> None:
+def test_programs_of_the_host_see_its_own_paths(tmp_path: Path) -> None:
     host = Toolchain(None, {"linux": tmp_path})
-    assert host.seen(tmp_path / "x") == str(tmp_path / "x")
+    assert host.path_inside(tmp_path / "x") == str(tmp_path / "x")
     assert host.run(["pwd"], folder=tmp_path, timeout_s=60).strip() == str(tmp_path)
 
 
-def test_program_that_fails_is_an_error_with_what_it_said(tools: Toolchain) -> None:
+def test_the_error_of_a_program_that_fails_has_its_output(tools: Toolchain) -> None:
     with pytest.raises(CommandError) as error:
         _run(tools, "echo why; exit 3")
     assert "exit status 3" in str(error.value)
@@ -95,29 +95,29 @@ def test_program_that_fails_is_an_error_with_what_it_said(tools: Toolchain) -> N
 
 
 @pytest.mark.parametrize("name", ["gcc", "make"])
-def test_root_without_a_program_is_an_error_that_names_it(root: Path, name: str) -> None:
+def test_the_error_for_a_root_without_a_program_names_it(root: Path, name: str) -> None:
     (root / "usr/bin" / name).unlink()
-    with pytest.raises(KernelError, match=f"kernel.toolchain: there is no {name} in {root}"):
+    with pytest.raises(SsiumlError, match=f"kernel.toolchain: there is no {name} in {root}"):
         Toolchain(root).check()
 
 
-def test_root_for_another_machine_is_an_error(root: Path) -> None:
+def test_a_root_for_another_machine_is_an_error(root: Path) -> None:
     program = bytearray((root / "bin/busybox").read_bytes())
     program[18] = 8  # EM_MIPS
     (root / "bin/busybox").write_bytes(program)
-    with pytest.raises(KernelError) as error:
+    with pytest.raises(SsiumlError) as error:
         Toolchain(root).check()
     assert f"the shell of {root} is for another machine than this one can run" in str(error.value)
     assert "CONFIG_IA32_EMULATION" in str(error.value)
 
 
-def test_compiler_for_another_machine_is_an_error(root: Path) -> None:
+def test_a_compiler_for_another_machine_is_an_error(root: Path) -> None:
     (root / "usr/bin/gcc").write_text("#!/bin/sh\necho x86_64-linux-gnu\n")
-    with pytest.raises(KernelError, match=r"compiles for x86_64-linux-gnu; Linux 2\.4 needs i386's"):
+    with pytest.raises(SsiumlError, match=r"compiles for x86_64-linux-gnu; Linux 2\.4 needs i386's"):
         Toolchain(root).check()
 
 
-def test_folder_that_is_no_root_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_without_a_root_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
-    with pytest.raises(KernelError, match=r"no program of .* runs here"):
+    with pytest.raises(SsiumlError, match=r"no program of .* runs here"):
         Toolchain(tmp_path).check()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.kernel import KernelError
+from ssiuml.errors import SsiumlError
 from ssiuml.layers import initrd
 from ssiuml.layers.initrd import InitrdError
 from ssiuml.tree import segment
@@ -212,7 +212,7 @@ def test_modules_lie_at_their_real_path_so_that_no_folder_hides_a_link() -> None
 
 
 def test_missing_module_or_version_is_an_error() -> None:
-    with pytest.raises(KernelError, match="there is no kernel module 'gfs2'"):
+    with pytest.raises(SsiumlError, match="there is no kernel module 'gfs2'"):
         initrd.modules_tree(_modules(), "6.1.0", ["gfs2"], TIME_NS)
     with pytest.raises(TreeError, match=r"lib/modules/6\.1\.1"):
         initrd.modules_tree(_modules(), "6.1.1", [], TIME_NS)

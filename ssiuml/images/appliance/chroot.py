@@ -46,7 +46,7 @@ def run_in_tree(appliance: Appliance, tree: Tree, argv: Sequence[str], result: s
 
     Raise SsiumlError if the emulator is missing and the tree's shell or *argv*'s program is a 32-bit one;
     with the last lines printed, if the program fails, leaves no file *result*, or takes longer than the
-    appliance's limit. Raise KernelError if a module is missing.
+    appliance's limit. Raise SsiumlError if a module is missing.
     """
     emulator = _emulator(tree, argv[0])
     work = appliance.work

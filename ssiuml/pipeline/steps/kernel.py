@@ -9,7 +9,7 @@ from ssiuml.historic import opengfs_build
 from ssiuml.host import tools as host
 from ssiuml.host.cache import Entry, entry_of
 from ssiuml.host.digests import Values, file_sha256, folder_digest
-from ssiuml.kernel import linux_source, package, packed
+from ssiuml.kernel import linux_source, packed
 from ssiuml.kernel.linux_source import SourceBuild
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.step import StepError
@@ -34,7 +34,9 @@ def add_steps(graph: StepGraph) -> None:
     """Add kernel, modules and opengfs, if the recipe has them."""
     chosen = graph.recipe.kernel
     if isinstance(chosen, PackageKernel):
-        _add_kernel(graph, ["fetch"], lambda: {}, lambda: package.unpack(graph.plan.cache, _package(graph)))
+        _add_kernel(
+            graph, ["fetch"], lambda: {}, lambda: packed.unpack_package(graph.plan.cache, _package(graph))
+        )
         _add_modules(graph, chosen.modules)
     elif isinstance(chosen, SourceKernel):
         _add_source_kernel(graph, chosen)

@@ -11,7 +11,7 @@ from ssiuml.historic.kernel import Checkout, HistoricBuild, Release
 from ssiuml.host.cache import Entry
 from ssiuml.host.digests import Values, file_sha256, folder_digest
 from ssiuml.host.tools import OLD_KERNEL_TOOLS, SANDBOX_TOOLS, HostTool
-from ssiuml.kernel import require_file
+from ssiuml.kernel.config import require_config
 from ssiuml.kernel.patches import patch_inputs
 from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.pipeline.graph import StepGraph
@@ -43,7 +43,7 @@ class HistoricKernel:
         config = self._config
         return {
             **self._source_inputs(),
-            "config": None if config is None else file_sha256(require_file(config, "kernel.config")),
+            "config": None if config is None else file_sha256(require_config(config)),
             "epoch": self.graph.plan.epoch,
         }
 

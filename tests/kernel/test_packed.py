@@ -1,16 +1,15 @@
-"""The kernel package, built for the tests by dpkg-deb, and the modules out of it."""
+"""Packed kernels, from packages that dpkg-deb makes for the tests."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.cache import Cache, Entry
 from ssiuml.host.run import CommandError
-from ssiuml.kernel import KernelError, package, packed
-from ssiuml.kernel.modules import module_closure, module_name, read_modules_dep
+from ssiuml.kernel import packed
 from ssiuml.tree.layer import LayerError, merge
-from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, file
 
 VERSION = "6.1.0"
 PROGRAM = "usr/bin/linux.uml"
@@ -50,13 +49,6 @@ def _kernel_package(folder: Path, files: dict[str, str]) -> Path:
     return package
 
 
-def _tree(files: dict[str, str] = GOOD) -> Tree:
-    tree = Tree()
-    for name, text in files.items():
-        tree.add(name, file(Literal(text.encode()), Meta(mode=0o644)))
-    return tree
-
-
 def _cached(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
 
@@ -68,32 +60,32 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def entry(tmp_path: Path, cache: Cache) -> Entry:
-    return package.unpack(cache, _kernel_package(tmp_path, GOOD))
+    return packed.unpack_package(cache, _kernel_package(tmp_path, GOOD))
 
 
-def test_package_is_unpacked_once_and_its_version_is_known(
+def test_a_package_is_unpacked_once_and_its_version_is_found(
     entry: Entry, cache: Cache, tmp_path: Path
 ) -> None:
     assert entry.facts == {"version": VERSION}
     listed = subprocess.run(["tar", "-tf", str(entry.path)], capture_output=True, text=True, check=True)
     assert {f"./{name}" for name in GOOD} <= set(listed.stdout.splitlines())
     stamp = entry.path.stat().st_mtime_ns
-    assert package.unpack(cache, tmp_path / "user-mode-linux.deb") == entry
+    assert packed.unpack_package(cache, tmp_path / "user-mode-linux.deb") == entry
     assert entry.path.stat().st_mtime_ns == stamp
 
 
-def test_program_is_written_executable(entry: Entry, tmp_path: Path) -> None:
+def test_the_program_is_written_with_the_right_to_execute(entry: Entry, tmp_path: Path) -> None:
     target = tmp_path / "images" / "linux-ssi"
     packed.write_program(entry, target)
     assert target.read_bytes() == b"the kernel"
     assert target.stat().st_mode & 0o7777 == 0o755
 
 
-def test_program_that_is_a_folder_is_an_error(tmp_path: Path, cache: Cache) -> None:
+def test_a_package_whose_program_is_a_folder_is_an_error(tmp_path: Path, cache: Cache) -> None:
     files = {**GOOD, f"{PROGRAM}/inside": ""}
     del files[PROGRAM]
-    entry = package.unpack(cache, _kernel_package(tmp_path, files))
-    with pytest.raises(KernelError, match=r"/usr/bin/linux\.uml is not a regular file$"):
+    entry = packed.unpack_package(cache, _kernel_package(tmp_path, files))
+    with pytest.raises(SsiumlError, match=r"/usr/bin/linux\.uml is not a regular file$"):
         packed.write_program(entry, tmp_path / "linux-ssi")
     assert not (tmp_path / "linux-ssi").exists()
 
@@ -123,28 +115,28 @@ def test_program_that_is_a_folder_is_an_error(tmp_path: Path, cache: Cache) -> N
         ),
     ],
 )
-def test_package_of_something_else_is_refused_and_not_kept(
+def test_another_package_is_refused_and_not_kept(
     tmp_path: Path, cache: Cache, files: dict[str, str], problem: str
 ) -> None:
     made = _kernel_package(tmp_path, files)
-    with pytest.raises(KernelError) as error:
-        package.unpack(cache, made)
+    with pytest.raises(SsiumlError) as error:
+        packed.unpack_package(cache, made)
     assert str(error.value) == f"{made}: {problem}"
     assert _cached(cache.root) == []
 
 
-def test_damaged_package_is_refused_and_not_kept(tmp_path: Path, cache: Cache) -> None:
+def test_a_damaged_package_is_refused_and_not_kept(tmp_path: Path, cache: Cache) -> None:
     made = _kernel_package(tmp_path, GOOD)
     whole = made.read_bytes()
     for data in (b"", b"no package", whole[:200], whole[:2000]):
         made.write_bytes(data)
         with pytest.raises((CommandError, LayerError)) as error:
-            package.unpack(cache, made)
+            packed.unpack_package(cache, made)
         assert str(made) in str(error.value)
         assert _cached(cache.root) == []
 
 
-def test_all_modules_make_the_layer_lib_modules(entry: Entry) -> None:
+def test_the_layer_of_all_modules_has_all_files_of_lib_modules(entry: Entry) -> None:
     tree = merge([packed.modules_layer(entry, None)])
     files = {path: node.read().decode() for path, node in tree.walk() if node.content is not None}
     expected = {name.replace("usr/lib/uml", "lib"): text for name, text in GOOD.items() if name != PROGRAM}
@@ -152,74 +144,7 @@ def test_all_modules_make_the_layer_lib_modules(entry: Entry) -> None:
     assert tree.lookup(f"lib/modules/{VERSION}").meta.mode == 0o755
 
 
-def test_wanted_modules_bring_what_they_need_and_no_others_compressed_or_not(entry: Entry) -> None:
+def test_the_layer_of_wanted_modules_has_these_and_their_dependencies_only(entry: Entry) -> None:
     tree = merge([packed.modules_layer(entry, ["dlm"])])
     names = {path.rpartition("/")[2] for path, node in tree.walk() if node.content is not None}
     assert names == {"modules.dep", "modules.builtin", "configfs.ko", "dlm.ko"}
-
-
-@pytest.mark.parametrize(
-    ("wanted", "names"),
-    [
-        ([], []),
-        (["configfs"], ["configfs"]),
-        (["gfs2"], ["configfs", "dlm", "gfs2"]),
-        (["gfs2", "dlm", "configfs"], ["configfs", "dlm", "gfs2"]),
-        (["dummy-x", "dlm"], ["dummy_x", "configfs", "dlm"]),
-        (["dummy_x"], ["dummy_x"]),
-        (["ext4", "uml_net", "uml-net"], []),
-    ],
-)
-def test_closure_loads_in_its_order_and_leaves_out_what_is_built_in(
-    wanted: list[str], names: list[str]
-) -> None:
-    assert [module_name(path) for path in module_closure(_tree(), MODULES, wanted)] == names
-
-
-def test_each_module_comes_after_all_that_it_needs() -> None:
-    needs = read_modules_dep(_tree(), MODULES)
-    order = module_closure(_tree(), MODULES, ["gfs2", "dummy-x"])
-    for path in order:
-        assert all(order.index(needed) < order.index(path) for needed in needs[path])
-
-
-@pytest.mark.parametrize("name", ["ocfs2", "", "gfs", "xt4"])
-def test_module_that_is_not_there_is_an_error(name: str) -> None:
-    with pytest.raises(KernelError) as error:
-        module_closure(_tree(), MODULES, ["gfs2", name])
-    assert str(error.value) == f"/{MODULES}: there is no kernel module '{name}'"
-
-
-def test_module_that_only_modules_dep_knows_is_an_error() -> None:
-    tree = _tree()
-    tree.remove(f"{MODULES}/kernel/fs/configfs/configfs.ko")
-    with pytest.raises(KernelError) as error:
-        module_closure(tree, MODULES, ["gfs2"])
-    assert str(error.value) == (
-        f"/{MODULES}: modules.dep names 'kernel/fs/configfs/configfs.ko', which is not there"
-    )
-
-
-def test_missing_modules_dep_is_an_error() -> None:
-    with pytest.raises(TreeError, match=r"modules\.dep: no such file in the tree"):
-        module_closure(_tree({PROGRAM: ""}), MODULES, ["gfs2"])
-
-
-def test_damaged_modules_dep_is_an_error_that_a_user_can_read() -> None:
-    tree = _tree()
-    tree.add(f"{MODULES}/modules.dep", file(Literal(b"\xff\xfe\n\0: \0\n"), Meta(mode=0o644)))
-    with pytest.raises(KernelError, match="there is no kernel module 'gfs2'"):
-        module_closure(tree, MODULES, ["gfs2"])
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("kernel/fs/gfs2/gfs2.ko", "gfs2"),
-        ("kernel/a-b_c.ko", "a_b_c"),
-        ("kernel/x.ko.xz", "x"),
-        ("kernel/x.ko.zst", "x"),
-    ],
-)
-def test_name_of_a_module_is_that_of_lsmod(path: str, name: str) -> None:
-    assert module_name(path) == name
