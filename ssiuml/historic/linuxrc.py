@@ -16,7 +16,7 @@ from ssiuml.historic.uml_changes import FOLDER, MAJOR, MINORS
 from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.templates import render
 from ssiuml.kernel.modules import module_closure
-from ssiuml.layers.initrd import InitrdError, copy_with_links
+from ssiuml.layers.initrd import copy_with_links
 from ssiuml.tree.elf import with_libraries
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file
 from ssiuml.units import format_size
@@ -77,7 +77,7 @@ def linuxrc_tree(
     for path in with_libraries(tree, list(programs)):
         copy_with_links(tree, small, path)
     if small.find("bin/sh") is None:
-        raise InitrdError("the RAM disk would have no shell", hint="add /bin/sh to initrd.tools")
+        raise SsiumlError("the RAM disk would have no shell", hint="add /bin/sh to initrd.tools")
     folder = tree.real_path(f"lib/modules/{version}")
     closure = module_closure(tree, folder, list(modules))
     for path in closure:
@@ -108,7 +108,7 @@ def write_linuxrc_initrd(
 ) -> int:
     """Write the RAM disk, the same bytes for the same tree; return its bytes when it is unpacked.
 
-    *work* is for what is only needed meanwhile, by default the target's folder. InitrdError if the RAM disk
+    *work* is for what is only needed meanwhile, by default the target's folder. SsiumlError if the RAM disk
     has, compressed, over *limit_bytes*.
     """
     with scratch_folder(work or target.parent, "initrd") as scratch:
@@ -118,7 +118,7 @@ def write_linuxrc_initrd(
     data = gzip.compress(disk, GZIP_LEVEL, mtime=0)
     if len(data) > limit_bytes:
         largest = max((node.size_bytes, path) for path, node in small.walk())
-        raise InitrdError(
+        raise SsiumlError(
             f"{target.name}: {format_size(len(data))} is over initrd.limit, {format_size(limit_bytes)}; "
             f"the largest file in it is /{largest[1]}, {format_size(largest[0])}",
             hint="take something out of initrd.tools or initrd.modules, or raise initrd.limit",

@@ -1,1 +1,1 @@
-"""Layers of a root on top of the base: cluster tools, configuration; and the initrd."""
+"""The layers of a root above the base: cluster tools, configuration; and the RAM disk."""

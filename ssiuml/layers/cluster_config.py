@@ -1,4 +1,4 @@
-"""The cluster's configuration: corosync, DLM, names and addresses of the nodes (HOWTO 5.2's gfscf.cf)."""
+"""The cluster's configuration files: corosync, DLM, names and addresses of nodes; gfscf.cf (HOWTO 5.2)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,36 +8,36 @@ from ssiuml.host.files import write_text
 from ssiuml.host.templates import render
 from ssiuml.recipe import Gfs1Filesystem, Recipe
 
-# Template by the path of the file in the image.
+# The template of each file, by its path in the image.
 _IN_THE_IMAGE: Final[Mapping[str, str]] = {
     "etc/corosync/corosync.conf": "corosync.conf.j2",
     "etc/dlm/dlm.conf": "dlm.conf.j2",
     "etc/hosts": "hosts.j2",
     "etc/ssi/ssi.conf": "ssi.conf.j2",
 }
-# Files for the commands of HOWTO 5.2, beside the image and not in it.
+# Files for the commands of HOWTO 5.2. They lie beside the image, not in it.
 ROOT_CONFIG: Final = "pool0.cf"
 CIDEV_CONFIG: Final = "pool0cidev.cf"
-LOCK_TABLE: Final = "gfscf.cf"
+LOCK_SERVER_TABLE: Final = "gfscf.cf"
 _BESIDE_IT: Final[Mapping[str, str]] = {
     CIDEV_CONFIG: "pool.cf.j2",
     ROOT_CONFIG: "pool.cf.j2",
-    LOCK_TABLE: "gfscf.cf.j2",
+    LOCK_SERVER_TABLE: "gfscf.cf.j2",
 }
 
 
 def templates_of(recipe: Recipe) -> Mapping[str, str]:
-    """Names of templates by the path that each file has below the folder of the configuration."""
+    """Return the template of each file, by its path below the folder of the configuration."""
     return _BESIDE_IT if isinstance(recipe.filesystem, Gfs1Filesystem) else _IN_THE_IMAGE
 
 
 def files(recipe: Recipe) -> tuple[str, ...]:
-    """The paths of all files below the folder of the configuration."""
+    """Return the paths of all files below the folder of the configuration."""
     return tuple(templates_of(recipe))
 
 
 def variables(recipe: Recipe) -> dict[str, Any]:
-    """What the templates may use; plain values, so that a step can remember them."""
+    """Return the variables of the templates: plain values, which a step can store."""
     cluster = recipe.cluster
     values: dict[str, Any] = {
         "cluster_name": recipe.cluster_name,
@@ -65,7 +65,7 @@ def variables(recipe: Recipe) -> dict[str, Any]:
 
 
 def render_files(templates: Path, recipe: Recipe) -> dict[str, str]:
-    """Text by path below the folder of the configuration."""
+    """Return the text of each file, by its path below the folder of the configuration."""
     values = variables(recipe)
     return {
         path: render(templates, name, {**values, **_pool_of(recipe, path)})
@@ -74,8 +74,8 @@ def render_files(templates: Path, recipe: Recipe) -> dict[str, str]:
 
 
 def _pool_of(recipe: Recipe, path: str) -> dict[str, str]:
-    """What a pool's own file has beside the variables."""
-    if not isinstance(recipe.filesystem, Gfs1Filesystem) or path == LOCK_TABLE:
+    """Return further variables of a pool's own file."""
+    if not isinstance(recipe.filesystem, Gfs1Filesystem) or path == LOCK_SERVER_TABLE:
         return {}
     pools = recipe.filesystem.pools
     pool = pools.cidev if path == CIDEV_CONFIG else pools.root
@@ -83,16 +83,16 @@ def _pool_of(recipe: Recipe, path: str) -> dict[str, str]:
 
 
 def write_files(templates: Path, recipe: Recipe, folder: Path) -> None:
-    """Write each file below *folder*, those for the image at their paths in it."""
+    """Write all files below *folder*. Those for the image have the same path there."""
     for path, text in render_files(templates, recipe).items():
         write_text(folder / path, text)
 
 
 def read_files(recipe: Recipe, folder: Path) -> dict[str, str]:
-    """What write_files has written: text by path below *folder*."""
+    """Return the text of each file that write_files wrote, by its path below *folder*."""
     return {path: (folder / path).read_text(encoding="utf-8") for path in files(recipe)}
 
 
 def image_files(recipe: Recipe, folder: Path) -> dict[str, str]:
-    """Those of read_files that go into the image: text by path in it."""
+    """Return the text of each file that goes into the image, by its path there."""
     return {path: text for path, text in read_files(recipe, folder).items() if path in _IN_THE_IMAGE}

@@ -1,7 +1,7 @@
-"""The cluster tools' layer: what ``make install_ssi_DISTRIBUTION UML_ROOT=DIR`` installs (HOWTO 5.3, 5.4).
+"""The layer of the cluster tools: ``make install_ssi_DISTRIBUTION UML_ROOT=DIR`` (HOWTO 5.3, 5.4).
 
 The rules of this project only add files, so they run in an empty folder, in a fraction of a second. Rules of
-2002 edit what is there: see ssiuml.historic.cluster_tools.
+2002 edit existing files; see ssiuml.historic.cluster_tools.
 """
 
 import shutil
@@ -17,10 +17,10 @@ TIMEOUT_S: Final = 300.0
 
 
 def install(source: Path, distribution: str, root: Path, below: Tree, mtime_ns: int) -> Layer:
-    """Install the tools in *source* into the folder *root* and return what came of it as a layer.
+    """Install the tools in *source* into the folder *root*. Return the installed files as a layer.
 
-    *root* is emptied first; it has to stay until the layer is written, which takes the contents from there.
-    *below* is the tree that the layer will lie on. CommandError if make fails.
+    *root* is emptied first. It must exist until the layer is written: the layer reads the contents from
+    there. *below* is the tree below the layer. Raise CommandError if make fails.
     """
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -29,5 +29,6 @@ def install(source: Path, distribution: str, root: Path, below: Tree, mtime_ns: 
 
 
 def make_command(source: Path, distribution: str, root: Path) -> list[str | Path]:
+    """Return the command that installs the tools in *source* into the folder *root*."""
     rule = f"install_ssi_{distribution}"
     return ["make", "--no-print-directory", "-C", source, rule, f"UML_ROOT={root}"]

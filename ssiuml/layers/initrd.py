@@ -1,7 +1,7 @@
-"""Initial RAM disks, built in segments so that only what changed is built again.
+"""Initial RAM disks, made of segments, so that only changed segments are made again.
 
-The kernel unpacks any number of compressed cpio archives that follow each other in one file
-(Documentation/driver-api/early-userspace/buffer-format.rst). Each segment is one of them.
+Each segment is a compressed cpio archive. The kernel unpacks any number of them, one behind the other in one
+file (Documentation/driver-api/early-userspace/buffer-format.rst).
 """
 
 import shutil
@@ -17,16 +17,15 @@ from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, s
 from ssiuml.units import format_size
 
 SCRIPTS: Final = "usr/lib/ssi/initrd"
-# Folders that the boot scripts mount on or write to.
+# Folders that the boot scripts mount file systems on or write to.
 _FOLDERS: Final = ("dev", "proc", "sys", "run", "tmp", "root", "var/log", "var/lib", "sysroot")
 
 
-class InitrdError(SsiumlError):
-    """The RAM disk cannot be built or is larger than the recipe allows."""
-
-
 def tools_tree(tree: Tree, programs: Sequence[str], mtime_ns: int) -> Tree:
-    """Programs with their libraries, taken from *tree*, busybox as the shell, and the empty folders."""
+    """Return *programs* with their libraries from *tree*, a shell, and the empty folders.
+
+    busybox is the shell unless *programs* have /bin/sh. Raise SsiumlError if neither is there.
+    """
     small = Tree(Meta(mode=0o755, mtime_ns=mtime_ns))
     for name in _FOLDERS:
         small.add(name, directory(Meta(mode=0o1777 if name == "tmp" else 0o755, mtime_ns=mtime_ns)))
@@ -35,7 +34,7 @@ def tools_tree(tree: Tree, programs: Sequence[str], mtime_ns: int) -> Tree:
     if small.find("bin/sh") is None:
         small.add("bin/sh", symlink("busybox", Meta(mode=0o777, mtime_ns=mtime_ns)))
     if small.find("bin/sh") is None:
-        raise InitrdError(
+        raise SsiumlError(
             "the RAM disk would have no shell: neither /bin/sh nor /bin/busybox is in it",
             hint="add /bin/busybox to initrd.tools",
         )
@@ -43,17 +42,20 @@ def tools_tree(tree: Tree, programs: Sequence[str], mtime_ns: int) -> Tree:
 
 
 def add_scripts(tree: Tree, small: Tree, folder: str = SCRIPTS) -> None:
-    """Copy the boot scripts below *folder* and make the one called ``init`` the first program, /init."""
+    """Copy the boot scripts below *folder* to *small*, and link /init, the first program, to ``init`` there.
+
+    Raise SsiumlError if there is no such script.
+    """
     for path, node in tree.walk(folder):
         if node.kind is not Kind.DIRECTORY:
             small.add(path, node)
     if small.find(f"{folder}/init") is None:
-        raise InitrdError(f"/{folder}/init: no such script in the tree, so the RAM disk could not start")
+        raise SsiumlError(f"/{folder}/init: no such script in the tree, so the RAM disk could not start")
     small.add("init", symlink(f"{folder}/init"))
 
 
 def copy_with_links(source: Tree, target: Tree, path: str) -> None:
-    """Copy the file at *path*, and the links and folders on the way to it, from one tree to another."""
+    """Copy the file at *path*, and the links and folders on the way to it, from *source* to *target*."""
     real = source.real_path(path)
     target.add(real, source.lookup(real))
     _copy_links(source, target, path)
@@ -76,9 +78,9 @@ def _copy_links(source: Tree, target: Tree, path: str) -> None:
 
 
 def modules_tree(tree: Tree, version: str, wanted: Sequence[str], mtime_ns: int) -> Tree:
-    """The modules *wanted* with what they depend on, modules.dep and modules.builtin for modprobe."""
-    # The real path: where /lib is a link, an archive with a folder of that name would put one in its
-    # place (clean_path in init/initramfs.c), and hide the libraries of the segment before it.
+    """Return the modules *wanted*, their dependencies, and modules.dep and modules.builtin for modprobe."""
+    # The real path: if /lib is a link, an archive with a folder /lib would replace that link (clean_path in
+    # init/initramfs.c), and hide the libraries of the segment before it.
     folder = tree.real_path(f"lib/modules/{version}")
     needs = read_modules_dep(tree, folder)
     small = Tree(Meta(mode=0o755, mtime_ns=mtime_ns))
@@ -88,13 +90,13 @@ def modules_tree(tree: Tree, version: str, wanted: Sequence[str], mtime_ns: int)
     lines = "".join(f"{path}: {' '.join(needs.get(path, []))}".rstrip() + "\n" for path in sorted(paths))
     small.add(f"{folder}/modules.dep", _text(lines, mtime_ns))
     builtin = tree.find(f"{folder}/modules.builtin")
-    if builtin is not None:  # for modprobe, which is content with those
+    if builtin is not None:  # modprobe succeeds for these modules
         small.add(f"{folder}/modules.builtin", _text(builtin.read().decode(), mtime_ns))
     return small
 
 
 def config_tree(files: Iterable[tuple[str, str]], mtime_ns: int) -> Tree:
-    """Configuration files, given as (path, text)."""
+    """Return a tree of configuration files, which are given as (path, text)."""
     small = Tree(Meta(mode=0o755, mtime_ns=mtime_ns))
     for path, text in files:
         small.add(path, _text(text, mtime_ns))
@@ -106,14 +108,14 @@ def _text(text: str, mtime_ns: int) -> Node:
 
 
 def join_segments(path: Path, segments: Sequence[Path], limit_bytes: int) -> None:
-    """Write the RAM disk; InitrdError, with the size of each segment, if it is over *limit_bytes*."""
+    """Write the RAM disk *path*. Raise SsiumlError, with each segment's size, if it exceeds *limit_bytes*."""
     sizes = [segment.stat().st_size for segment in segments]
     if sum(sizes) > limit_bytes:
         total, limit = format_size(sum(sizes)), format_size(limit_bytes)
         parts = ", ".join(
             f"{segment.name} {format_size(size)}" for segment, size in zip(segments, sizes, strict=True)
         )
-        raise InitrdError(
+        raise SsiumlError(
             f"{path.name}: {total} is over initrd.limit, {limit}: {parts}",
             hint="take something out of initrd.tools or initrd.modules, or raise initrd.limit",
         )

@@ -19,7 +19,6 @@ from ssiuml.historic.linuxrc import LinuxrcError, linuxrc_tree, write_linuxrc_in
 from ssiuml.host.uml import command_line
 from ssiuml.images.appliance import Appliance
 from ssiuml.layers import cluster_config
-from ssiuml.layers.initrd import InitrdError
 from ssiuml.recipe import load_recipe
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
@@ -163,7 +162,7 @@ def test_what_the_root_lacks_is_named() -> None:
 
 
 def test_initrd_over_its_limit_names_the_largest_file(tmp_path: Path) -> None:
-    with pytest.raises(InitrdError, match=r"is over initrd.limit, 1 KiB; the largest file in it is /linuxrc"):
+    with pytest.raises(SsiumlError, match=r"is over initrd.limit, 1 KiB; the largest file in it is /linuxrc"):
         write_linuxrc_initrd(tmp_path / "x", small(root()), 0, 1024)
     assert list(tmp_path.iterdir()) == []
 

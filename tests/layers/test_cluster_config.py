@@ -1,4 +1,4 @@
-"""The cluster's configuration files, as corosync, a resolver and sh read them."""
+"""The cluster's configuration files, read as corosync, a resolver and sh do."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ TEMPLATES = PROJECT / "templates"
 
 
 def load(tmp_path: Path, text: str) -> Recipe:
-    """A recipe that extends a shipped one."""
+    """Return a recipe that extends a shipped one."""
     for path in (PROJECT / "recipes").glob("*.yaml"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "mine.yaml").write_text(f"description: mine\n{text}")
@@ -28,7 +28,7 @@ def load(tmp_path: Path, text: str) -> Recipe:
 
 @pytest.fixture(params=["bookworm", "bookworm-min", "odd"])
 def recipe(request: pytest.FixtureRequest, tmp_path: Path) -> Recipe:
-    """Both shipped recipes, and one whose network does not begin at .0."""
+    """Two shipped recipes, and one whose network does not begin at .0."""
     if request.param == "odd":
         network = "cluster: {node_limit: 5, network: 10.1.2.248/29}\nfilesystem: {lock_table: 'other:disk'}\n"
         return load(tmp_path, f"extends: bookworm\n{network}")
@@ -44,7 +44,7 @@ Section = dict[str, Any]
 
 
 def parse_corosync(text: str) -> Section:
-    """Read corosync.conf(5) by the rules of corosync's exec/coroparse.c: one thing on a line."""
+    """Read corosync.conf(5) by the rules of corosync's exec/coroparse.c: one item a line."""
     top: Section = {}
     stack = [top]
     for number, raw in enumerate(text.splitlines(), 1):
@@ -74,7 +74,7 @@ def parse_corosync(text: str) -> Section:
 
 
 def read_by_sh(text: str, folder: Path) -> dict[str, str]:
-    """The variables that sh has after reading *text*, and only those that it sets."""
+    """Return the variables that sh sets when it reads *text*."""
     (folder / "ssi.conf").write_text(text)
     script = "PATH=/nonexistent; set -eu; . ./ssi.conf; set"
     result = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
@@ -109,7 +109,7 @@ def test_corosync_has_the_name_and_timings_of_the_recipe(recipe: Recipe, files: 
     ]
 
 
-def test_names_of_the_nodes_agree_between_corosync_and_hosts(recipe: Recipe, files: dict[str, str]) -> None:
+def test_corosync_and_hosts_have_the_same_names_of_nodes(recipe: Recipe, files: dict[str, str]) -> None:
     (nodelist,) = parse_corosync(files["etc/corosync/corosync.conf"])["nodelist"]
     lines = [line.split("#")[0].split() for line in files["etc/hosts"].splitlines()]
     addresses = {name: line[0] for line in lines if line for name in line[1:]}
@@ -158,7 +158,7 @@ def test_dlm_conf_has_one_setting_per_line(files: dict[str, str]) -> None:
             assert re.fullmatch(r"[a-z_]+=\S+", line), line
 
 
-def test_files_end_with_a_line_end_and_hold_nothing_of_the_template(files: dict[str, str]) -> None:
+def test_files_end_with_a_newline_and_hold_no_template_marks(files: dict[str, str]) -> None:
     for path, text in files.items():
         assert text.endswith("\n"), path
         assert not re.search(r"\{\{|\{%|\{#", text), path
@@ -179,7 +179,7 @@ def test_a_change_of_the_lock_table_reaches_the_files(tmp_path: Path) -> None:
     assert read_by_sh(files["etc/ssi/ssi.conf"], tmp_path)["SSI_LOCK_TABLE"] == "fish:pond"
 
 
-def test_a_missing_template_is_an_error_of_the_user(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_error_for_a_missing_template_names_it(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(RenderError, match=re.escape(str(tmp_path))) as caught:
         cluster_config.render_files(tmp_path, recipe)
     assert isinstance(caught.value, SsiumlError)

@@ -1,4 +1,4 @@
-"""RAM disks, unpacked by zcat and GNU cpio; their programs run in them."""
+"""RAM disks, unpacked by zcat and GNU cpio. Their programs run in them."""
 
 import re
 import shutil
@@ -9,7 +9,6 @@ import pytest
 
 from ssiuml.errors import SsiumlError
 from ssiuml.layers import initrd
-from ssiuml.layers.initrd import InitrdError
 from ssiuml.tree import segment
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.tree import (
@@ -60,10 +59,10 @@ def _names(tree: Tree) -> list[str]:
 
 
 def _unpack(image: Path, folder: Path) -> None:
-    """As the kernel does: all archives that follow each other, one after the other."""
+    """Unpack as the kernel does: all archives in the file, one after the other."""
     folder.mkdir()
     plain = subprocess.run(["zcat", str(image)], capture_output=True, check=True).stdout
-    # cpio stops at the first trailer, the kernel does not: it is called once for each archive.
+    # cpio stops at the first trailer, unlike the kernel, so it is called once for each archive.
     for archive in re.findall(rb"070701.*?TRAILER!!!\0{1,4}", plain, re.DOTALL):
         command = ["cpio", "--quiet", "-i", "--unconditional", "--no-preserve-owner"]
         subprocess.run(command, input=archive, cwd=folder, check=True)
@@ -72,7 +71,7 @@ def _unpack(image: Path, folder: Path) -> None:
 # Tools.
 
 
-def test_tools_bring_folders_and_a_shell() -> None:
+def test_the_tools_segment_has_folders_and_a_shell() -> None:
     small = initrd.tools_tree(
         _tree({"bin/busybox": b"box", "sbin/x": b"x"}), ["/bin/busybox", "sbin/x"], TIME_NS
     )
@@ -90,9 +89,9 @@ def test_a_shell_of_the_tree_is_not_replaced() -> None:
 
 
 @pytest.mark.parametrize("programs", [[], ["/sbin/x"], ["/usr/bin/busybox"]])
-def test_ram_disk_without_a_shell_is_an_error(programs: list[str]) -> None:
+def test_a_ram_disk_without_a_shell_is_an_error(programs: list[str]) -> None:
     tree = _tree({"sbin/x": b"x", "usr/bin/busybox": b"box"})
-    with pytest.raises(InitrdError) as error:
+    with pytest.raises(SsiumlError) as error:
         initrd.tools_tree(tree, programs, TIME_NS)
     assert str(error.value) == (
         "the RAM disk would have no shell: neither /bin/sh nor /bin/busybox is in it\n"
@@ -101,7 +100,7 @@ def test_ram_disk_without_a_shell_is_an_error(programs: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["bash", "tar"])
-def test_copied_program_runs_with_nothing_but_the_ram_disk(tmp_path: Path, name: str) -> None:
+def test_a_copied_program_runs_in_the_ram_disk_alone(tmp_path: Path, name: str) -> None:
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not on this machine")
@@ -124,7 +123,7 @@ def test_copied_program_runs_with_nothing_but_the_ram_disk(tmp_path: Path, name:
     assert done.stdout == subprocess.run([found, "--version"], capture_output=True, text=True).stdout
 
 
-# Links on the way.
+# Links on the way to a file.
 
 
 @pytest.mark.parametrize(
@@ -141,9 +140,7 @@ def test_copied_program_runs_with_nothing_but_the_ram_disk(tmp_path: Path, name:
         ({"deep/er/y": "../../../../usr/bin/x"}, "deep/er/y"),
     ],
 )
-def test_file_is_found_by_the_same_path_after_copying_with_its_links(
-    links: dict[str, str], path: str
-) -> None:
+def test_a_file_that_was_copied_with_its_links_has_the_same_path(links: dict[str, str], path: str) -> None:
     source, target = _tree({"usr/bin/x": b"found", "usr/bin/other": b""}, links), Tree()
     initrd.copy_with_links(source, target, path)
     assert target.lookup(path).read() == b"found"
@@ -162,7 +159,7 @@ def test_two_names_of_a_file_stay_one_file() -> None:
 
 
 @pytest.mark.parametrize("path", ["missing", "circle"])
-def test_nothing_is_copied_where_the_path_leads_nowhere(path: str) -> None:
+def test_nothing_is_copied_for_a_path_that_leads_nowhere(path: str) -> None:
     target = Tree()
     with pytest.raises(TreeError):
         initrd.copy_with_links(_tree({}, {"circle": "circle"}), target, path)
@@ -172,7 +169,7 @@ def test_nothing_is_copied_where_the_path_leads_nowhere(path: str) -> None:
 # Scripts, modules, configuration.
 
 
-def test_script_init_becomes_the_first_program() -> None:
+def test_the_script_init_becomes_the_first_program() -> None:
     small = Tree()
     scripts = {f"{initrd.SCRIPTS}/init": b"#!/bin/sh\n", f"{initrd.SCRIPTS}/lib/net": b"#\n"}
     initrd.add_scripts(_tree({**scripts, "usr/lib/ssi/other": b""}), small)
@@ -180,8 +177,8 @@ def test_script_init_becomes_the_first_program() -> None:
     assert small.lookup("init").read() == b"#!/bin/sh\n"
 
 
-def test_missing_script_init_is_an_error() -> None:
-    with pytest.raises(InitrdError) as error:
+def test_a_missing_script_init_is_an_error() -> None:
+    with pytest.raises(SsiumlError) as error:
         initrd.add_scripts(_tree({f"{initrd.SCRIPTS}/net": b""}), Tree())
     assert str(error.value) == (
         "/usr/lib/ssi/initrd/init: no such script in the tree, so the RAM disk could not start"
@@ -196,13 +193,13 @@ def _modules() -> Tree:
     return _tree({f"{MODULES}/modules.dep": dep.encode(), **modules})
 
 
-def test_modules_come_with_what_they_need_and_a_list_of_only_these() -> None:
+def test_modules_come_with_their_dependencies_and_a_list_of_these_alone() -> None:
     small = initrd.modules_tree(_modules(), "6.1.0", ["dlm"], TIME_NS)
     assert _names(small) == [f"{MODULES}/fs/configfs.ko", f"{MODULES}/fs/dlm.ko", f"{MODULES}/modules.dep"]
     assert small.lookup(f"{MODULES}/modules.dep").read() == b"fs/configfs.ko:\nfs/dlm.ko: fs/configfs.ko\n"
 
 
-def test_modules_lie_at_their_real_path_so_that_no_folder_hides_a_link() -> None:
+def test_modules_lie_at_their_real_path_so_that_no_folder_replaces_a_link() -> None:
     tree = _tree({"usr/lib/x": b""}, {"lib": "usr/lib"})
     for path, node in _modules().walk():
         if node.kind is Kind.FILE:
@@ -211,14 +208,14 @@ def test_modules_lie_at_their_real_path_so_that_no_folder_hides_a_link() -> None
     assert _names(small) == [f"usr/{MODULES}/fs/ext4.ko", f"usr/{MODULES}/modules.dep"]
 
 
-def test_missing_module_or_version_is_an_error() -> None:
+def test_a_missing_module_or_version_is_an_error() -> None:
     with pytest.raises(SsiumlError, match="there is no kernel module 'gfs2'"):
         initrd.modules_tree(_modules(), "6.1.0", ["gfs2"], TIME_NS)
     with pytest.raises(TreeError, match=r"lib/modules/6\.1\.1"):
         initrd.modules_tree(_modules(), "6.1.1", [], TIME_NS)
 
 
-def test_configuration_is_written_as_utf8_and_readable_by_all() -> None:
+def test_configuration_is_written_as_utf8_and_everybody_may_read_it() -> None:
     small = initrd.config_tree([("etc/motd", "ä\n")], TIME_NS)
     node = small.lookup("etc/motd")
     assert (node.read(), node.meta) == (b"\xc3\xa4\n", Meta(mode=0o644, mtime_ns=TIME_NS))
@@ -233,7 +230,7 @@ def _mixed() -> Tree:
     return tree
 
 
-def test_segment_is_what_zcat_and_cpio_unpack(tmp_path: Path) -> None:
+def test_zcat_and_cpio_unpack_a_segment(tmp_path: Path) -> None:
     tree = _mixed()
     segment.write_segment(tmp_path / "segment", tree)
     _unpack(tmp_path / "segment", tmp_path / "out")
@@ -246,7 +243,7 @@ def test_segment_is_what_zcat_and_cpio_unpack(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "tmp").stat().st_mode & 0o7777 == 0o1777
 
 
-def test_the_same_tree_gives_the_same_segment_wherever_and_whenever_it_is_written(tmp_path: Path) -> None:
+def test_a_segment_does_not_depend_on_its_place_and_time(tmp_path: Path) -> None:
     segment.write_segment(tmp_path / "one", _mixed())
     (tmp_path / "elsewhere").mkdir()
     segment.write_segment(tmp_path / "elsewhere" / "other", _mixed())
@@ -255,7 +252,7 @@ def test_the_same_tree_gives_the_same_segment_wherever_and_whenever_it_is_writte
     assert (data[3], data[4:8]) == (0, bytes(4))  # RFC 1952: no file name, no time
 
 
-def test_joined_segments_are_unpacked_over_each_other_in_order(tmp_path: Path) -> None:
+def test_joined_segments_are_unpacked_in_order_and_the_last_file_stays(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     segment.write_segment(first, _tree({"etc/a": b"first", "etc/b": b"first"}))
     segment.write_segment(second, _tree({"etc/b": b"second", "etc/c": b"second"}))
@@ -267,11 +264,11 @@ def test_joined_segments_are_unpacked_over_each_other_in_order(tmp_path: Path) -
     assert there == {"a": "first", "b": "second", "c": "second"}
 
 
-def test_ram_disk_over_the_limit_is_an_error_with_the_size_of_each_segment(tmp_path: Path) -> None:
+def test_the_error_for_a_ram_disk_over_the_limit_has_the_size_of_each_segment(tmp_path: Path) -> None:
     (tmp_path / "tools.gz").write_bytes(bytes(3 << 20))
     (tmp_path / "modules.gz").write_bytes(bytes(512 << 10))
     segments = [tmp_path / "tools.gz", tmp_path / "modules.gz"]
-    with pytest.raises(InitrdError) as error:
+    with pytest.raises(SsiumlError) as error:
         initrd.join_segments(tmp_path / "initrd-ssi.img", segments, 3 << 20)
     assert str(error.value) == (
         "initrd-ssi.img: 3.5 MiB is over initrd.limit, 3 MiB: tools.gz 3 MiB, modules.gz 512 KiB\n"

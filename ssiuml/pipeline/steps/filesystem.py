@@ -20,7 +20,7 @@ from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
 from ssiuml.images.pools import edit_state, label_devices, state_lock
-from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
+from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_SERVER_TABLE, ROOT_CONFIG
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.recipe import Gfs1Filesystem, Tools
 from ssiuml.tree.layer import write_tree
@@ -111,7 +111,7 @@ class PoolSteps:
 
     def gfsconf(self) -> Values:
         plan = self.plan
-        config = plan.config / LOCK_TABLE
+        config = plan.config / LOCK_SERVER_TABLE
         table = load_lock_server_table(config)
         with replacing(plan.root_cidev) as part:
             sparse.copy(plan.labelled_cidev, part)
@@ -195,7 +195,7 @@ def command_lines(graph: StepGraph) -> list[str]:
     if assembled:
         lines.append(host.passemble())
     if "gfsconf" in host.programs:
-        lines.append(host.gfsconf(plan.config / LOCK_TABLE))
+        lines.append(host.gfsconf(plan.config / LOCK_SERVER_TABLE))
     if "mkfs_gfs" in host.programs:
         address = str(graph.recipe.cluster.address_of(1))
         device = chosen.pools.root.path

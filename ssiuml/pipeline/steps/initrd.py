@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ssiuml.errors import SsiumlError
 from ssiuml.historic import linuxrc, mkinitrd
 from ssiuml.host.digests import Values, file_sha256, merged
 from ssiuml.layers import cluster_config, initrd
@@ -132,7 +133,7 @@ def _add_historic(graph: StepGraph, chosen: HistoricInitrd) -> None:
         if size > chosen.limit_bytes:
             plan.initrd.unlink()
             limit = format_size(chosen.limit_bytes)
-            raise initrd.InitrdError(
+            raise SsiumlError(
                 f"{plan.initrd.name}: {format_size(size)} is over initrd.limit, {limit}",
                 hint="raise initrd.limit if it is meant",
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from ssiuml.historic.cluster_tools import install_on_copy
 from ssiuml.historic.uml_changes import uml_layer
 from ssiuml.host.digests import Values, folder_digest
-from ssiuml.layers import cluster_config, cluster_tools, configure, demo, prune
+from ssiuml.layers import cluster_config, cluster_tools, configure
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps import foreign, kernel
 from ssiuml.pipeline.steps.base import source
@@ -93,7 +93,7 @@ def _add_demo(graph: StepGraph, chosen: Demo) -> None:
 
     def opened() -> AbstractContextManager[Layer]:
         packed = source(graph, chosen.source)
-        return demo.demo_layer(packed, chosen.path, plan.places.work, graph.tree("base"), plan.mtime_ns)
+        return configure.demo_layer(packed, chosen.path, plan.places.work, graph.tree("base"), plan.mtime_ns)
 
     def inputs() -> Values:
         return {"demo": chosen.model_dump(mode="json"), "mtime_ns": plan.mtime_ns}
@@ -134,7 +134,7 @@ def _add_config(graph: StepGraph) -> None:
 
 def _add_prune(graph: StepGraph) -> None:
     def pruned() -> Layer:
-        return prune.prune_layer(graph.plan.loaded, graph.tree("base", "cluster-tools", "config"))
+        return configure.prune_layer(graph.plan.loaded, graph.tree("base", "cluster-tools", "config"))
 
     graph.add_layer(
         "prune",
