@@ -313,7 +313,7 @@ def test_damage_that_left_the_time_of_the_base_alone_is_found_before_it_is_used(
     outcome = other.doit("config")
     assert outcome.status == 1
     assert f"{base}: this cache entry was damaged" in outcome.output
-    assert "the same command again makes it anew" in outcome.output
+    assert "run the same command again: the entry was removed" in outcome.output
     assert not base.exists()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.host.run import run
-from ssiuml.host.session import unhurried
+from ssiuml.host.session import finish_before_exit
 
 TIMEOUT_S: Final = 3600.0
 
@@ -56,7 +56,7 @@ class OpenGfs:
     @contextmanager
     def attached(self, images: Mapping[str, Path]) -> Iterator[None]:
         """Attach each loop device to its image; CommandError if a program fails."""
-        with unhurried(), ExitStack() as stack:
+        with finish_before_exit(), ExitStack() as stack:
             for device, image in images.items():
                 self._undoing(stack, self.losetup(device, image), self.losetup_remove(device))
             yield

@@ -1,1 +1,1 @@
-"""This machine: programs, files, devices, the cache, the session, digests, progress."""
+"""This machine: programs, files, devices, the cache, a build's session, digests, progress."""

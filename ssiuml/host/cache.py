@@ -1,7 +1,7 @@
-"""The cache: results that take long, kept by what they were made from, shared by recipes and builds.
+"""The cache: results that take long, found by what they were made from, shared by recipes and builds.
 
-An entry is a file and beside it a JSON file with its SHA-256 and facts; the JSON file goes last, so
-an entry without it does not count. A lock for each entry keeps two builds from making it twice.
+An entry is a file, and a JSON file beside it with its SHA-256 and facts. The JSON file is written last: an
+entry without it does not count. A lock for each entry keeps two builds from making it twice.
 """
 
 import json
@@ -19,54 +19,55 @@ from ssiuml.host.digests import Values, digest_of, file_sha256, merged
 from ssiuml.host.files import write_text
 from ssiuml.host.progress import say
 
-# A base can take minutes on a slow line, a kernel hours on a slow machine; another build may be at it.
+# How long to wait for another build: a base takes minutes on a slow line, a kernel hours on a slow machine.
 LOCK_TIMEOUT_S = 5 * 3600.0
 
 
 class CacheError(SsiumlError):
-    """An entry is damaged, or another process holds it for too long."""
+    """An entry is damaged, or another process has locked it for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the cache and what is known of it."""
+    """One file of the cache, with its digest and facts."""
 
     path: Path
     sha256: str
     facts: Values
 
     def verify(self) -> None:
-        """Hold the file against its digest; CacheError, and the entry is removed, if it differs."""
+        """Check the file's digest. If it differs, remove the entry and raise CacheError."""
         if not self.path.is_file() or file_sha256(self.path) != self.sha256:
             _facts_of(self.path).unlink(missing_ok=True)
             self.path.unlink(missing_ok=True)
             raise CacheError(
                 f"{self.path}: this cache entry was damaged (its SHA-256 is no longer {self.sha256})",
-                hint="it has been removed; the same command again makes it anew",
+                hint="run the same command again: the entry was removed, and is made again",
             )
 
     def remove(self) -> None:
-        """Remove it from the cache, once nobody makes it."""
+        """Remove it from the cache. Wait for a build that makes it."""
         if self.path.parent.is_dir():
             with locked(self.path):
                 _facts_of(self.path).unlink(missing_ok=True)
                 self.path.unlink(missing_ok=True)
 
     def as_values(self) -> dict[str, Any]:
-        """For a stamp; entry_of gives the entry back."""
+        """Return it as values for a stamp; see entry_of."""
         return {"path": str(self.path), "sha256": self.sha256, "facts": dict(self.facts)}
 
 
 def entry_of(values: Values) -> Entry:
+    """Return the entry for which as_values returned *values*."""
     return Entry(Path(values["path"]), values["sha256"], values["facts"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What an entry was made from, and so what it is kept under.
+    """What an entry is made from. Its path in the cache depends on all of this.
 
-    *kind* is its folder in the cache. *inputs* decide its bytes, and so does the code of *module*, the module
-    that makes it, with all that this imports. *suffix* ends the file's name.
+    *kind* is its folder in the cache. Its bytes depend on *inputs*, and on the code of *module*, which makes
+    it, and of all that this imports. *suffix* ends the file's name.
     """
 
     kind: str
@@ -75,7 +76,7 @@ class Key:
     module: str
 
     def values(self) -> Values:
-        """All that decides the bytes. Raises ValueError if *inputs* have an entry ``code``."""
+        """Return all that decides the entry's bytes. Raise ValueError if *inputs* have an entry ``code``."""
         return merged(self.inputs, {"code": code_digest(self.module)})
 
     def digest(self) -> str:
@@ -89,10 +90,9 @@ class Cache:
     root: Path
 
     def get_or_make(self, key: Key, make: Callable[[Path], Values]) -> Entry:
-        """Return the entry of *key*, made by ``make(path)`` if it is not there.
+        """Return the entry of *key*. Make it with ``make(path)`` if it is missing or damaged.
 
-        *make* writes the file at the path it is given, under its final name only when whole, and returns
-        facts about it. An entry whose bytes do not fit its digest any more is made again.
+        *make* writes the file at *path*, under that name only when it is whole, and returns facts about it.
         """
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -102,7 +102,7 @@ class Cache:
                 try:
                     entry.verify()
                 except CacheError as error:
-                    say(str(error.message) + "; it is made again")
+                    say(f"{error.message}; it is made again")
                 else:
                     return entry
             facts = make(path)
@@ -112,16 +112,16 @@ class Cache:
             return Entry(path, sha256, facts)
 
     def path(self, key: Key) -> Path:
-        """Where the entry of *key* lies, made or not."""
+        """Return the path of the entry of *key*, which may not exist."""
         return self.root / key.kind / f"{key.digest()[:24]}{key.suffix}"
 
     def has(self, key: Key) -> bool:
-        """Whether the entry was made; its bytes are not looked at."""
+        """Return whether the entry was made. Its bytes are not checked."""
         path = self.path(key)
         return path.is_file() and self._read(path) is not None
 
     def remove(self, key: Key) -> None:
-        """Remove an entry, if it is there."""
+        """Remove an entry, if it exists."""
         Entry(self.path(key), "", {}).remove()
 
     @staticmethod
@@ -135,18 +135,18 @@ class Cache:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other builds from making the file *path*; CacheError if one is at it for too long."""
+    """Keep other builds from making the file *path*. Raise CacheError if one does so for LOCK_TIMEOUT_S."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"{path.name}: is being made already, waiting for that")
+        say(f"{path.name}: another build is making it; waiting")
         try:
             lock.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout:
             raise CacheError(
                 f"{path}: another build has been making this cache entry for {LOCK_TIMEOUT_S:.0f} s",
-                hint="stop that build, then the same command again goes on from here",
+                hint="stop that build, then run the same command to continue",
             ) from None
     try:
         yield

@@ -1,7 +1,7 @@
-"""Which source files of this package make a result, and a digest over them.
+"""The source files of this package that make a result, and a digest of them.
 
-A step's result stands only as long as the code that made it. That code is found by following imports from the
-modules that do the work, so no list of modules has to be kept by hand.
+The result of a step is valid only as long as the code that made it is the same. That code is found by
+following imports from the modules that do the work, so nobody has to keep a list of modules.
 """
 
 import functools
@@ -18,21 +18,21 @@ PACKAGE: Final = __name__.partition(".")[0]
 
 @functools.cache
 def import_graph() -> grimp.ImportGraph:
-    """The imports of the whole package, those inside functions included.
+    """Return the imports of the whole package, with those inside functions.
 
-    Imports for type checkers alone are left out: they do not run. A package from elsewhere is one node.
+    Imports for type checkers are left out, since they do not run. A foreign package is one node.
     """
-    # Without cache_dir=None grimp leaves a folder in the working directory; reading all takes 50 ms.
+    # Without cache_dir=None, grimp leaves a folder in the working directory. Reading all imports takes 50 ms.
     return grimp.build_graph(
         PACKAGE, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
     )
 
 
 def imported_by(*modules: str) -> set[str]:
-    """The modules of this package that *modules* import, directly or not.
+    """Return the modules of this package that *modules* import, directly or not.
 
-    Themselves and the packages above are among them. Modules outside the package are ignored. Raises
-    ValueError for a module of this package that does not exist.
+    *modules* themselves and the packages above are among them. Modules outside this package are ignored.
+    Raise ValueError if a module of this package does not exist.
     """
     graph = import_graph()
     found: set[str] = set()
@@ -51,22 +51,22 @@ def imported_by(*modules: str) -> set[str]:
 
 
 def code_of(*modules: str) -> dict[str, str]:
-    """SHA-256 of each file that *modules* need, by its path in the checkout: ``ssiuml/host/run.py``.
+    """Return the SHA-256 of each file that *modules* need, by path in the checkout: ``ssiuml/host/run.py``.
 
-    These are the files of ``imported_by``, and the data files that lie beside them in a package of their own.
-    Modules outside the package give no files.
+    These are the files of ``imported_by``, and the data files in their packages. Modules outside this package
+    have no files.
     """
     root = _folder().parent
     return {name: _sha256(root / name) for name in _files(modules)}
 
 
 def code_digest(*modules: str) -> str:
-    """Hexadecimal digest over ``code_of``."""
+    """Return the hexadecimal digest of ``code_of``."""
     return digest_of(code_of(*modules))
 
 
 def foreign_packages(*modules: str) -> dict[str, set[str]]:
-    """Which packages of others *modules* import, directly or not, and which modules import each.
+    """Return the foreign packages that *modules* import, directly or not, each with the modules importing it.
 
     The standard library is left out.
     """
@@ -85,7 +85,7 @@ def _source_file(module: str) -> Path:
 
 @functools.cache
 def _files(modules: tuple[str, ...]) -> list[str]:
-    """The paths of ``code_of``, sorted."""
+    """Return the paths of ``code_of``, sorted."""
     found = {_source_file(name) for name in imported_by(*modules)}
     for path in [path for path in found if path.name == "__init__.py"]:
         found |= {each for each in path.parent.iterdir() if _is_data(each)}

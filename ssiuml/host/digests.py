@@ -1,4 +1,4 @@
-"""Digests of values, files and folders, by which a build knows what a result was made from."""
+"""Digests of values, files and folders. A build compares them to find inputs that have changed."""
 
 import hashlib
 import json
@@ -11,18 +11,18 @@ Values = Mapping[str, Any]
 
 
 def digest_of(values: object) -> str:
-    """Hexadecimal SHA-256 of a JSON value, the same for the same value."""
+    """Return the hexadecimal SHA-256 of a JSON value. The order of its keys does not matter."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Return the hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb", buffering=0) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def folder_digest(folder: Path) -> str:
-    """Digest over names, modes and bytes of all files below *folder* (scripts and templates: small)."""
+    """Return a digest of names, execute bits and bytes of all files below *folder*, which are small."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     return digest_of(
         [(str(path.relative_to(folder)), path.stat().st_mode & 0o111, file_sha256(path)) for path in files]
@@ -30,7 +30,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def merged(*parts: Values) -> dict[str, Any]:
-    """All entries of *parts*. Raises ValueError if two parts have a value for one key: one would be lost."""
+    """Return all entries of *parts*. Raise ValueError if two have the same key: one value would be lost."""
     whole: dict[str, Any] = {}
     for part in parts:
         twice = sorted(whole.keys() & part.keys())

@@ -13,7 +13,7 @@ from ssiuml.errors import SsiumlError
 
 CHUNK_BYTES: Final = 1 << 20  # how much of a file is read at once
 FULL_BYTES: Final = 1 << 20
-SECTOR_BYTES: Final = 512  # unit of st_blocks, whatever the file system's block size
+SECTOR_BYTES: Final = 512  # the unit of st_blocks in every file system
 # linux/fs.h: #define FICLONE _IOW(0x94, 9, int); Python 3.11's fcntl does not name it.
 FICLONE: Final = 0x40049409
 _NO_REFLINK: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)

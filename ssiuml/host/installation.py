@@ -1,16 +1,16 @@
-"""How this package came here: in a checkout, or installed by a release in PREFIX/lib/ssiuml/python."""
+"""How this package was installed: in a checkout, or by a release in PREFIX/lib/ssiuml/python."""
 
 from pathlib import Path
 from typing import Final
 
 HOME: Final = Path(__file__).parents[2]
 IN_CHECKOUT: Final = (HOME / "dodo.py").is_file()
-# Debian's packages with the programs that a running cluster needs.
+# Debian packages with the programs that a running cluster needs.
 PACKAGES: Final = ("gfs2-utils", "openssh-client", "uml-utilities", "util-linux")
 
 
 def programs_hint() -> str:
-    """What to do for a program that is missing."""
+    """Return the hint for a missing program: how to install it."""
     if IN_CHECKOUT:
-        return "./run host-tools"
-    return f"sudo apt-get install --no-install-recommends {' '.join(PACKAGES)}"
+        return "run ./run host-tools"
+    return f"run sudo apt-get install --no-install-recommends {' '.join(PACKAGES)}"

@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
-# tqdm is imported where there is a terminal: it takes longer than many a command.
+# tqdm is imported only if there is a terminal: that takes longer than many commands.
 
-_STEPS_A_LINE: Final = 250
+_STEPS_A_LINE: Final = 250  # in a log
 
 
 def _stream() -> TextIO:
-    # doit replaces sys.stderr to capture it; progress is for the person in front, always.
+    # doit replaces sys.stderr to capture output. Progress always goes to the user.
     return sys.__stderr__ or sys.stderr
 
 
 def say(text: str) -> None:
-    """Print one line for the user, beside a bar that may be on the screen."""
+    """Print one line for the user. A bar on the screen stays whole."""
     stream = _stream()
     if not stream.isatty():
         print(text, file=stream, flush=True)
@@ -28,9 +28,9 @@ def say(text: str) -> None:
 
 @contextmanager
 def stages(title: str) -> Iterator[Callable[[str], None]]:
-    """Show work of unknown length: call the yielded function with what is going on now.
+    """Show work of unknown length. Call the yielded function with the name of each stage.
 
-    On a terminal one line is rewritten, with the time it took so far; a log gets a line for each stage.
+    On a terminal, one line is rewritten, with the time so far; a log gets a line for each stage.
     """
     stream = _stream()
     if not stream.isatty():
@@ -52,7 +52,7 @@ def stages(title: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Show work on *total_bytes* bytes: call the yielded function with the number of bytes just done."""
+    """Show work on *total_bytes* bytes. Call the yielded function with the number of bytes just done."""
     stream = _stream()
     if not stream.isatty():
         print(f"{title}: {total_bytes / (1 << 20):.0f} MiB", file=stream, flush=True)
@@ -72,9 +72,9 @@ def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def counted(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show work in *total* steps, if that is known: call the function with the number of steps just done.
+    """Show work in *total* steps, if that is known. Call the yielded function with the number just done.
 
-    A log gets a line now and then.
+    A log gets a line for every 250 steps.
     """
     stream = _stream()
     if not stream.isatty():

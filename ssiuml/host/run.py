@@ -1,7 +1,7 @@
 """Programs of this machine: argument lists, a time limit, the exact command in every error.
 
-A program and all its children end with this process, whatever ends it: nothing goes on writing after a killed
-build. A shell that watches takes care of that (see die_with_parent), since Linux offers less:
+A program and all its children end with this process, even if this is killed, so that nothing goes on writing
+after a build. A shell that watches takes care of that (see die_with_parent), since Linux offers less:
 
 - A signal at the parent's death (prctl PR_SET_PDEATHSIG, ``setpriv --pdeathsig``) reaches one process. Its
   children stay: a User-Mode Linux whose first process is killed leaves those of its guest behind, with the

@@ -1,4 +1,4 @@
-"""One build at a time for each recipe, and an orderly end when it is told to stop."""
+"""A build's session: one build at a time for each recipe, and an orderly end after a signal."""
 
 import atexit
 import os
@@ -18,28 +18,21 @@ from ssiuml.host.progress import say
 from ssiuml.host.run import end_all
 
 FINISH_LIMIT_S: Final = 120.0
-NUDGE_EVERY_S: Final = 0.5
+SEND_AGAIN_EVERY_S: Final = 0.5
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _held: dict[Path, FileLock] = {}
 _beginning = threading.Lock()
 _finishing = threading.Condition()
 _unfinished = 0
-_told = threading.Event()
-
-
-class BusyError(SsiumlError):
-    """Another process builds the same recipe."""
-
-
-class Interrupted(SystemExit):
-    """The build was told to stop. No Exception: it passes through doit, which saves its state."""
+_is_stopping = threading.Event()
 
 
 def begin(out: Path) -> None:
     """Take the build lock of images/RECIPE for this process, until it ends.
 
-    Called before every action; does its work once. Raises BusyError, naming the other process's id.
+    Every action calls this; only the first call has an effect. Raise SsiumlError, with the process id of the
+    other build, if the recipe is being built.
     """
     with _beginning:
         if out not in _held:
@@ -57,20 +50,20 @@ def _take_lock(out: Path) -> None:
             who = f" (process {int(holder.read_text())})"
         except (OSError, ValueError):
             who = ""
-        raise BusyError(
+        raise SsiumlError(
             f"{out}: another build of this recipe is running{who}",
             hint="wait until it is done, or stop it with Ctrl-C or SIGTERM",
         ) from None
     _held[out] = lock
     holder.write_text(f"{os.getpid()}\n")
-    # What a build that was killed has left there; see ssiuml.host.places.Places.work.
+    # A killed build may have left files there; see ssiuml.host.places.Places.work.
     shutil.rmtree(out / "work", ignore_errors=True)
     atexit.register(_end, out, holder)
 
 
 @contextmanager
-def unhurried() -> Iterator[None]:
-    """What is done in here is finished before the process ends, also after a signal, but for a limit."""
+def finish_before_exit() -> Iterator[None]:
+    """Delay the end of this process, also after a signal, until the block has ended; for FINISH_LIMIT_S."""
     global _unfinished
     with _finishing:
         _unfinished += 1
@@ -83,7 +76,7 @@ def unhurried() -> Iterator[None]:
 
 
 def _end(out: Path, holder: Path) -> None:
-    # Steps run in threads that would end with the process, loop devices still attached.
+    # Steps run in threads. These would end with the process, and leave loop devices attached.
     with _finishing:
         _finishing.wait_for(lambda: not _unfinished, FINISH_LIMIT_S)
     holder.unlink(missing_ok=True)
@@ -91,31 +84,32 @@ def _end(out: Path, holder: Path) -> None:
 
 
 def stop_on_signals() -> None:
-    """Turn SIGINT, SIGTERM and SIGHUP into an orderly stop; called once, by the main thread."""
+    """Turn SIGINT, SIGTERM and SIGHUP into an orderly stop. The main thread calls this once."""
     for number in _STOPS:
         signal.signal(number, _interrupt)
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end)
-    threading.Thread(target=_nudge, args=(read_end, threading.get_ident()), daemon=True).start()
+    threading.Thread(target=_send_again, args=(read_end, threading.get_ident()), daemon=True).start()
 
 
-def _nudge(read_end: int, main: int) -> None:
+def _send_again(read_end: int, main: int) -> None:
     """Send a signal again until it is handled.
 
-    Python handles signals in its main thread, between two instructions. One that comes after the last of
-    them and before the thread sleeps (doit's does, for a step's result) would wait for the step's end.
+    Python handles signals in its main thread, between two instructions. A signal that comes after the last
+    instruction before this thread sleeps (doit's waits for a step's result) would be handled only after the
+    step.
     """
-    while number := os.read(read_end, 1):  # signal.set_wakeup_fd: a byte for each signal, whoever sleeps
-        while number[0] in _STOPS and not _told.wait(NUDGE_EVERY_S):
+    while number := os.read(read_end, 1):  # signal.set_wakeup_fd: a byte for each signal
+        while number[0] in _STOPS and not _is_stopping.wait(SEND_AGAIN_EVERY_S):
             signal.pthread_kill(main, number[0])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    _told.set()
-    # Once is enough: what follows is cleaning up.
+    _is_stopping.set()
+    # Ignore further signals while programs are ended and doit saves its state.
     for other in _STOPS:
         signal.signal(other, signal.SIG_IGN)
-    say("stopping; the same command goes on from here")
+    say("stopping; run the same command to continue")
     end_all()
-    raise Interrupted(128 + number)
+    raise SystemExit(128 + number)  # no Exception: it passes through doit, which saves its state

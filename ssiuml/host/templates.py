@@ -1,4 +1,4 @@
-"""Text files made from templates/ (Jinja2); a variable that a template does not know is an error."""
+"""Text files from templates/ (Jinja2). A variable that is not defined is an error."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ from typing import Any
 from ssiuml.errors import SsiumlError
 
 
-class RenderError(SsiumlError):
-    """A template is missing, malformed, or asks for a variable that there is not."""
-
-
 def render(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
-    """Return the text of the template *folder*/*name* with *variables* filled in, in HTML escaped."""
-    # Only here: it takes longer than most commands, which render nothing.
+    """Return the text of the template *folder*/*name* with *variables*, escaped if it is HTML (.html.j2).
+
+    Raise SsiumlError, with file and line, if the template is missing, malformed, or uses an undefined
+    variable.
+    """
+    # Imported here: that takes longer than most commands, and they render nothing.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
@@ -30,10 +30,10 @@ def render(folder: Path, name: str, variables: Mapping[str, Any]) -> str:
     except Exception as error:  # an expression in a template can raise anything
         line = getattr(error, "lineno", None) or _line_in(error, folder / name)
         where = f"{folder / name}:{line}" if line else str(folder / name)
-        raise RenderError(f"{where}: {type(error).__name__}: {error}") from error
+        raise SsiumlError(f"{where}: {type(error).__name__}: {error}") from error
 
 
 def _line_in(error: Exception, template: Path) -> int | None:
-    """The line of the template that raised *error*: Jinja2 puts it into the traceback."""
+    """Return the line of *template* that raised *error*. Jinja2 puts it into the traceback."""
     lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(template)]
     return lines[-1] if lines else None

@@ -1,4 +1,4 @@
-"""Programs of the host that the build needs, and the Debian packages they come in."""
+"""Programs of the host that the build needs, and the Debian packages that have them."""
 
 import os
 import threading
@@ -12,17 +12,13 @@ from ssiuml.host.progress import say
 from ssiuml.host.run import find_tool, run
 
 APT_TIMEOUT_S: Final = 1800.0
-# Tasks run side by side, and a second apt-get does not wait for the first.
+# Tasks run at the same time, and a second apt-get does not wait for the first.
 _installing: Final = threading.Lock()
-
-
-class HostError(SsiumlError):
-    """A program is missing and cannot be installed by us."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostTool:
-    """A program (or a file, by its absolute path) and the Debian package that has it."""
+    """A program (or a file, by its absolute path), the Debian package that has it, and its purpose."""
 
     name: str
     package: str
@@ -57,14 +53,14 @@ KERNEL_TOOLS: Final = (
     HostTool("patch", "patch", "apply the kernel's patches"),
     HostTool("perl", "perl-base", "compile the kernel"),
     HostTool("xz", "xz-utils", "unpack the kernel's source"),
-    HostTool("depmod", "kmod", "list what the kernel's modules depend on"),
+    HostTool("depmod", "kmod", "list the dependencies of the kernel's modules"),
 )
 OLD_KERNEL_TOOLS: Final = (HostTool("patch", "patch", "apply the kernel's patches"),)
 SANDBOX_TOOLS: Final = (
     HostTool("bwrap", "bubblewrap", "run the compiler of 2002"),
     HostTool("setarch", "util-linux", "run the compiler of 2002"),
 )
-GIT: Final = HostTool("git", "git", "tell which commit a release is of")
+GIT: Final = HostTool("git", "git", "find the commit of a release")
 GPG: Final = HostTool("gpg", "gpg", "sign releases")
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
@@ -72,8 +68,8 @@ TEST_TOOLS: Final = (
     *SANDBOX_TOOLS,
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
     HostTool("qemu-i386-static", "qemu-user-static", "run 32-bit programs in the appliance"),
-    HostTool("file", "file", "say what an image is"),
-    HostTool("pvs", "lvm2", "see whether it recognises pool labels"),
+    HostTool("file", "file", "recognise images"),
+    HostTool("pvs", "lvm2", "recognise pool labels"),
     HostTool("bzip2", "bzip2", "unpack the archives of tests"),
     HostTool("lbzip2", "lbzip2", "compress releases"),
     HostTool("zstd", "zstd", "compress releases"),
@@ -81,25 +77,28 @@ TEST_TOOLS: Final = (
     GPG,
     HostTool("gpg-agent", "gpg-agent", "keep the keys that gpg signs with"),
     GIT,
-    HostTool("diffoscope", "diffoscope-minimal", "say how two releases differ"),
+    HostTool("diffoscope", "diffoscope-minimal", "compare two releases"),
     # /usr/bin/python3 alone may be python3-minimal's, which lacks modules.
     HostTool("/usr/bin/pydoc3", "python3", "run the commands as installed"),
     HostTool("dot", "graphviz", "draw the steps"),
-    HostTool("mandoc", "mandoc", "judge the manual pages"),
+    HostTool("mandoc", "mandoc", "check the manual pages"),
     HostTool("groff", "groff-base", "print the manual pages"),
-    HostTool("lexgrog", "man-db", "find the manual pages' names"),
+    HostTool("lexgrog", "man-db", "read the names of manual pages"),
     HostTool("zsh", "zsh", "complete command lines"),
-    HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "hold structures against it"),
+    HostTool("/usr/include/linux/gfs2_ondisk.h", "linux-libc-dev", "check structures against it"),
 )
 
 
 def missing(tools: Iterable[HostTool]) -> list[HostTool]:
-    """Those of *tools* that are not on this machine."""
+    """Return those of *tools* that are not on this machine."""
     return [tool for tool in tools if not tool.is_there()]
 
 
 def require(tools: Iterable[HostTool]) -> None:
-    """Install what is missing if we may (root on a Debian system); else HostError with the line to type."""
+    """Install missing *tools*, if this process may (as root, on Debian).
+
+    Raise SsiumlError, with the command to run, if one is still missing.
+    """
     with _installing:
         _require(tools)
 
@@ -114,14 +113,14 @@ def _require(tools: Iterable[HostTool]) -> None:
         absent = missing(absent)
     if absent:
         names = ", ".join(f"{tool.name} (to {tool.purpose})" for tool in absent)
-        raise HostError(
+        raise SsiumlError(
             f"missing on this machine: {names}",
-            hint=f"sudo apt-get install --no-install-recommends {' '.join(packages)}",
+            hint=f"run sudo apt-get install --no-install-recommends {' '.join(packages)}",
         )
 
 
 def install(packages: Iterable[str]) -> None:
-    """Install Debian packages on the host, as root, and say so."""
+    """Install Debian packages on the host, as root, and print their names."""
     names = list(packages)
     say(f"installing on this machine: {' '.join(names)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

@@ -1,4 +1,4 @@
-"""What every User-Mode Linux process of ours has in common, build appliance and node alike."""
+"""The command line and the console of User-Mode Linux, as far as build appliance and nodes share them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Final
 
 TAIL_LINES: Final = 25
-NODE_MEMORY_MIB: Final = 192  # a node's, unless somebody says otherwise; 96 were too little
+NODE_MEMORY_MIB: Final = 192  # the default of a node; 96 were too little
 _STACK_FRAME: Final = re.compile(r"\s*\[<[0-9a-f]+>\]")
 
 
 def command_line(
     kernel: Path, *, memory_mib: int, initrd: Path, disks: Mapping[str, Path], folder: Path
 ) -> list[str]:
-    """The program and the kernel parameters; the caller adds a console and parameters of the guest.
+    """Return the program and the kernel parameters. The caller adds a console and the guest's parameters.
 
-    *disks* by name, with flags as User-Mode Linux has them: ``ubd0`` is locked for one kernel, ``ubd1r``
-    is read-only, ``ubd0c`` shared. *folder* takes the management socket; it is private.
+    *disks* has files by device name with the flags of User-Mode Linux: ``ubd0`` is locked for one kernel,
+    ``ubd1r`` is read-only, ``ubd0c`` is shared. *folder* is for the management socket, and is private.
     """
     return [
         str(kernel),
@@ -30,11 +30,14 @@ def command_line(
 
 
 def _quoted(path: Path) -> str:
-    """The kernel splits parameters at blanks, but for those in quotation marks (next_arg, lib/cmdline.c)."""
+    """Quote *path* if it has blanks: the kernel splits parameters there (next_arg in lib/cmdline.c)."""
     return f'"{path}"' if any(map(str.isspace, str(path))) else str(path)
 
 
 def console_tail(lines: Iterable[str]) -> str:
-    """The last lines of a console for an error message; a panic's stack would push its reason out."""
-    said = [line.rstrip() for line in lines if line.strip() and not _STACK_FRAME.match(line)]
-    return "\n".join(f"    {line}" for line in said[-TAIL_LINES:])
+    """Return the last lines of a console for an error message, without the stack frames of a panic.
+
+    These would push out the reason of the panic, which comes before them.
+    """
+    kept = [line.rstrip() for line in lines if line.strip() and not _STACK_FRAME.match(line)]
+    return "\n".join(f"    {line}" for line in kept[-TAIL_LINES:])

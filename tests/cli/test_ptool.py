@@ -166,7 +166,7 @@ def test_a_file_without_any_right_to_write_is_left_alone_also_by_root(bench: Ben
     bench.b.chmod(0o444)
     ended = bench.two()
     assert ended.status == 1
-    assert f"two.cf:5: {bench.b}: is read-only, its mode is 0444\n  chmod u+w" in ended.err
+    assert f"two.cf:5: {bench.b}: is read-only, its mode is 0444\n  run chmod u+w" in ended.err
     assert bench.label(bench.a) is None
 
 

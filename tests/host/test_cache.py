@@ -1,4 +1,4 @@
-"""The cache: an entry is made once, by one process, and never believed when it is damaged."""
+"""The cache: an entry is made once, by one process, and made again if it is damaged."""
 
 import json
 import os
@@ -20,7 +20,7 @@ KEY = Key(kind="base", inputs=INPUTS, suffix=".tar", module="ssiuml.tree.layer")
 
 
 class Maker:
-    """Writes an entry's file and counts how often."""
+    """Makes an entry's file, and counts its calls."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -50,13 +50,13 @@ def test_an_entry_is_made_once(cache: Cache, make: Maker) -> None:
     assert first.facts == {"names": 3}
 
 
-def test_the_digest_is_that_of_sha256sum(cache: Cache, make: Maker) -> None:
+def test_sha256sum_prints_the_same_digest(cache: Cache, make: Maker) -> None:
     entry = cache.get_or_make(KEY, make)
     text = subprocess.run(["sha256sum", entry.path], capture_output=True, text=True, check=True).stdout
     assert text.split()[0] == entry.sha256
 
 
-def test_other_inputs_kinds_and_suffixes_are_other_entries(cache: Cache, make: Maker) -> None:
+def test_other_inputs_kinds_and_suffixes_make_other_entries(cache: Cache, make: Maker) -> None:
     cache.get_or_make(KEY, make)
     cache.get_or_make(replace(KEY, inputs={**INPUTS, "epoch": 2}), make)
     cache.get_or_make(replace(KEY, kind="kernel"), make)
@@ -64,13 +64,13 @@ def test_other_inputs_kinds_and_suffixes_are_other_entries(cache: Cache, make: M
     assert make.made == 4
 
 
-def test_the_path_tells_kind_and_suffix_and_lies_in_the_root(cache: Cache) -> None:
+def test_the_path_has_the_kind_and_the_suffix_and_lies_in_the_root(cache: Cache) -> None:
     path = cache.path(KEY)
     assert path.parent == cache.root / "base"
     assert path.suffix == ".tar"
 
 
-def test_has_tells_whether_an_entry_was_made(cache: Cache, make: Maker) -> None:
+def test_has_returns_whether_an_entry_was_made(cache: Cache, make: Maker) -> None:
     assert not cache.has(KEY)
     assert not cache.root.exists(), "asking made a folder"
     cache.get_or_make(KEY, make)
@@ -90,7 +90,7 @@ def lose(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_off, lose])
-def test_a_damaged_entry_is_made_again_and_that_is_said(
+def test_a_damaged_entry_is_made_again_with_a_message(
     cache: Cache, make: Maker, damage: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     entry = cache.get_or_make(KEY, make)
@@ -118,7 +118,7 @@ def test_an_entry_without_whole_facts_does_not_count(cache: Cache, make: Maker, 
     assert again == entry
 
 
-def test_a_make_that_fails_leaves_nothing_that_counts(cache: Cache, make: Maker) -> None:
+def test_a_make_that_fails_leaves_no_entry(cache: Cache, make: Maker) -> None:
     def fail(path: Path) -> Mapping[str, Any]:
         path.write_bytes(b"the by")
         raise OSError("disk full")
@@ -143,7 +143,7 @@ def test_the_facts_are_written_last(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_off, lose])
-def test_verify_removes_a_damaged_entry_and_says_so(cache: Cache, make: Maker, damage: Any) -> None:
+def test_verify_removes_a_damaged_entry_and_raises(cache: Cache, make: Maker, damage: Any) -> None:
     entry = cache.get_or_make(KEY, make)
     entry.verify()
     damage(entry.path)
@@ -168,7 +168,7 @@ def test_remove_removes_one_entry_only(cache: Cache, make: Maker) -> None:
     other.verify()
 
 
-def test_removing_what_is_not_there_does_nothing(cache: Cache) -> None:
+def test_removing_a_missing_entry_does_nothing(cache: Cache) -> None:
     cache.remove(KEY)
     assert not cache.root.exists()
 
@@ -201,10 +201,10 @@ print(Cache(Path(sys.argv[1])).get_or_make(key, make).sha256)
     assert [build.returncode for build in builds] == [0, 0, 0], results
     assert len({out for out, _ in results}) == 1
     assert len(log.read_text().splitlines()) == 1
-    assert any("is being made already" in errors for _, errors in results)
+    assert any("another build is making it" in errors for _, errors in results)
 
 
-def test_a_lock_held_for_too_long_is_an_error_that_names_the_entry(
+def test_the_error_for_a_lock_held_too_long_names_the_entry(
     cache: Cache, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache_module, "LOCK_TIMEOUT_S", 0.2)

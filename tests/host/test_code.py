@@ -24,7 +24,7 @@ PACKAGE = Path(ssiuml.__file__).parent
 PROJECT = PACKAGE.parent
 BROUGHT_ALONG = {"tqdm", "filelock"}
 SCRIPTS: Mapping[str, str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
-# Between them they have every step there is.
+# Together they have every step.
 RECIPES = ("bookworm-min", "bookworm-ssi", "rh72", "rh72-cvs", "rh72-old-root")
 # The modules whose results are kept in the cache.
 CACHING = (
@@ -37,7 +37,7 @@ CACHING = (
 
 
 class Finder(ModuleFinder):
-    """Follows imports by their byte code, inside the package alone."""
+    """Follows imports in byte code, within the package only."""
 
     def find_module(self, name, path, parent=None):  # type: ignore[no-untyped-def]
         if path is None and name != "ssiuml":
@@ -47,7 +47,7 @@ class Finder(ModuleFinder):
 
 @pytest.fixture(scope="module")
 def runnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package in which imports for type checkers are dead code: no byte code is made of it."""
+    """A copy of the package without imports for type checkers: these are dead code, without byte code."""
     copy = tmp_path_factory.mktemp("runnable")
     shutil.copytree(PACKAGE, copy / "ssiuml")
     for path in copy.rglob("*.py"):
@@ -57,7 +57,7 @@ def runnable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(runnable: Path) -> "functools._lru_cache_wrapper[frozenset[str]]":
-    """Finds what one module imports, by modulefinder."""
+    """A function that finds the imports of a module with modulefinder."""
 
     @functools.cache
     def find(module: str) -> frozenset[str]:
@@ -69,7 +69,7 @@ def found(runnable: Path) -> "functools._lru_cache_wrapper[frozenset[str]]":
 
 
 def files_of(modules: Iterable[str]) -> set[str]:
-    """The files of modules, and the data files beside packages, as the file system has them."""
+    """Return the files of *modules* and the data files of packages, from the file system."""
     files = set()
     for name in modules:
         path = PROJECT.joinpath(*name.split("."))
@@ -81,21 +81,21 @@ def files_of(modules: Iterable[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("module", CACHING)
-def test_a_module_imports_what_modulefinder_says(
+def test_imports_are_those_that_modulefinder_finds(
     found: "functools._lru_cache_wrapper[frozenset[str]]", module: str
 ) -> None:
     assert imported_by(module) == found(module)
 
 
 def roots(tmp_path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The steps of all recipes with the modules that make each."""
+    """Yield the steps of all recipes, each with the modules that make it."""
     for recipe in RECIPES:
         for step in Build(make_plan(recipe, PROJECT, {"SSIUML_CACHE": str(tmp_path)})).steps.values():
             assert step.modules, f"{recipe}: step {step.name} has no code"
             yield f"{recipe}: {step.name}", step.modules
 
 
-def test_every_file_that_is_touched_makes_those_steps_stale_that_import_it(
+def test_a_changed_file_makes_exactly_the_steps_stale_that_import_it(
     found: "functools._lru_cache_wrapper[frozenset[str]]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "copy"
@@ -123,20 +123,20 @@ def test_every_file_that_is_touched_makes_those_steps_stale_that_import_it(
 
 
 def test_layers_depend_on_the_code_that_writes_layers(tmp_path: Path) -> None:
-    """They once did not: two values stood under one key of their inputs, and the later one was taken."""
+    """They did not when two inputs had the same key, and the second value replaced the first."""
     steps = {name: code_of(*modules) for name, modules in roots(tmp_path)}
     for name in ("cluster-tools", "modules", "config", "prune"):
         assert {"ssiuml/tree/layer.py", "ssiuml/tree/tree.py"} <= steps[f"bookworm-min: {name}"].keys()
 
 
 def test_the_base_of_an_image_depends_on_the_code_that_decompresses_it() -> None:
-    """It once did for the step and not for the cache, so that the step got the stale entry."""
+    """It did for the step but not for the cache, so that the step got a stale entry."""
     key = Key(kind="base", inputs={}, suffix=".tar", module="ssiuml.historic.base_image")
     assert "ssiuml/tree/compressed.py" in code_of(key.module)
     assert key.values()["code"] == code_digest("ssiuml.historic.base_image")
 
 
-def test_a_key_with_a_value_of_its_own_for_the_code_is_an_error() -> None:
+def test_an_input_called_code_is_an_error() -> None:
     with pytest.raises(ValueError, match="two values for code"):
         Key(kind="base", inputs={"code": "mine"}, suffix=".tar", module="ssiuml.debian.base").digest()
 
@@ -146,22 +146,22 @@ def test_a_module_that_does_not_exist_is_an_error() -> None:
         code_of("ssiuml.no_such")
 
 
-def test_the_code_of_others_is_no_file_of_ours() -> None:
+def test_foreign_modules_have_no_files() -> None:
     assert code_of("json", "test_code") == {}
 
 
 @pytest.mark.parametrize("command", SCRIPTS)
-def test_each_command_needs_nothing_that_is_not_brought_along(command: str) -> None:
+def test_each_command_needs_only_the_packages_that_a_release_contains(command: str) -> None:
     foreign = foreign_packages(SCRIPTS[command].partition(":")[0])
     assert set(foreign) <= BROUGHT_ALONG | {"PIL"}
     assert foreign.get("PIL", set()) <= {"ssiuml.inspect.png"}
 
 
-def test_a_foreign_package_is_named_with_who_imports_it() -> None:
+def test_a_foreign_package_comes_with_the_modules_that_import_it() -> None:
     assert foreign_packages("ssiuml.host.progress")["tqdm"] == {"ssiuml.host.progress"}
 
 
-# What Python has imported in the end.
+# Prints the modules that Python has loaded in the end.
 _LOADED = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -170,7 +170,7 @@ print(*sorted(name for name in sys.modules if name.partition('.')[0] == 'ssiuml'
 """
 
 
-def test_what_python_imports_in_the_end_is_among_what_is_found() -> None:
+def test_all_modules_that_python_loads_are_found() -> None:
     commands = [entry.partition(":")[0] for entry in SCRIPTS.values()]
     process = subprocess.run(
         [sys.executable, "-c", _LOADED, *commands],

@@ -1,4 +1,4 @@
-"""One build at a time for each recipe."""
+"""One build at a time for each recipe, and its end after a signal."""
 
 import signal
 import subprocess
@@ -21,16 +21,17 @@ sys.stdin.read()
 TRY = """
 import sys
 from pathlib import Path
+from ssiuml.errors import SsiumlError
 from ssiuml.host import session
 try:
     session.begin(Path(sys.argv[1]))
-except session.BusyError as error:
+except SsiumlError as error:
     sys.exit(str(error))
 """
 
 
 def hold(out: Path) -> subprocess.Popen[str]:
-    """A process that has begun a build in *out*, until its input ends."""
+    """Start a process that has begun a build in *out*. It ends with its input."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, out], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -45,7 +46,7 @@ def begin(out: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_second_build_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+def test_a_second_build_is_refused_with_the_process_id_of_the_first(tmp_path: Path) -> None:
     out = tmp_path / "images" / "one"
     first = hold(out)
     second = begin(out)
@@ -55,26 +56,26 @@ def test_the_second_build_is_refused_with_the_pid_of_the_first(tmp_path: Path) -
     assert f"process {first.pid}" in second.stderr
 
 
-def test_the_second_build_gets_in_after_the_first_has_ended(tmp_path: Path) -> None:
+def test_a_second_build_may_begin_after_the_first_has_ended(tmp_path: Path) -> None:
     hold(tmp_path).communicate(timeout=LIMIT_S)
     assert begin(tmp_path).returncode == 0
 
 
-def test_the_second_build_gets_in_after_the_first_was_killed(tmp_path: Path) -> None:
+def test_a_second_build_may_begin_after_the_first_was_killed(tmp_path: Path) -> None:
     first = hold(tmp_path)
     first.kill()
     first.communicate(timeout=LIMIT_S)
     assert begin(tmp_path).returncode == 0
 
 
-def test_a_build_refused_leaves_the_lock_of_the_first_as_it_is(tmp_path: Path) -> None:
+def test_a_refused_build_leaves_the_lock_of_the_first(tmp_path: Path) -> None:
     first = hold(tmp_path)
     assert [begin(tmp_path).returncode for _ in range(2)] == [1, 1]
     first.communicate(timeout=LIMIT_S)
 
 
 @pytest.mark.parametrize("damage", ["", "no number\n"])
-def test_a_damaged_pid_file_still_refuses(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_of_the_process_id_does_not_lift_the_lock(tmp_path: Path, damage: str) -> None:
     first = hold(tmp_path)
     (tmp_path / ".lock.pid").write_text(damage)
     second = begin(tmp_path)
@@ -84,7 +85,7 @@ def test_a_damaged_pid_file_still_refuses(tmp_path: Path, damage: str) -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_builds_of_two_recipes_do_not_hinder_each_other(tmp_path: Path) -> None:
+def test_two_recipes_can_be_built_at_the_same_time(tmp_path: Path) -> None:
     first = hold(tmp_path / "one")
     second = begin(tmp_path / "two")
     first.communicate(timeout=LIMIT_S)
@@ -92,7 +93,7 @@ def test_builds_of_two_recipes_do_not_hinder_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_build_told_to_stop_says_so_and_lets_the_next_in(
+def test_a_build_that_gets_a_signal_reports_it_and_the_next_may_begin(
     tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     script = HOLD.replace("print(", "session.stop_on_signals()\nprint(")
@@ -115,7 +116,7 @@ def test_a_build_told_to_stop_says_so_and_lets_the_next_in(
     assert begin(tmp_path).returncode == 0
 
 
-# The thread that takes the signal is not the one that has to wake: what a moment does on a busy machine.
+# Another thread gets the signal, so that the main thread does not wake. On a busy machine, chance does that.
 ASLEEP = """
 import queue, signal, threading
 from ssiuml.host import session
@@ -129,4 +130,4 @@ def test_a_signal_that_does_not_wake_the_main_thread_is_sent_again() -> None:
     process = subprocess.run(
         [sys.executable, "-c", ASLEEP], capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
-    assert (process.returncode, process.stderr) == (143, "stopping; the same command goes on from here\n")
+    assert (process.returncode, process.stderr) == (143, "stopping; run the same command to continue\n")

@@ -1,4 +1,4 @@
-"""Programs of the host: what is missing is told with the line to type; tests install nothing."""
+"""Programs of the host: the error for missing ones has the command to run. The tests install nothing."""
 
 import os
 import subprocess
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host import tools
 from ssiuml.host.run import CommandError, find_tool
-from ssiuml.host.tools import HOST_TOOLS, LINT_TOOLS, TEST_TOOLS, HostError, HostTool, missing, require
+from ssiuml.host.tools import HOST_TOOLS, LINT_TOOLS, TEST_TOOLS, HostTool, missing, require
 
 TOOLS = (
     HostTool("cat", "coreutils", "show files"),
@@ -22,7 +23,7 @@ TOOLS = (
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What would have been installed; nothing is."""
+    """The calls of install. They install nothing."""
     calls: list[list[str]] = []
     monkeypatch.setattr(tools, "install", lambda packages: calls.append(list(packages)))
     return calls
@@ -38,28 +39,28 @@ def root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
 
-def test_missing_programs_and_files_are_found_out() -> None:
+def test_missing_programs_and_files_are_found() -> None:
     assert missing(TOOLS) == list(TOOLS[1:])
 
 
-def test_a_file_that_is_there_is_not_missing(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_missing(tmp_path: Path) -> None:
     assert missing([HostTool(str(tmp_path), "x", "x")]) == []
 
 
 @pytest.mark.usefixtures("user")
-def test_an_ordinary_user_reads_the_one_line_to_type(installed: list[list[str]]) -> None:
-    with pytest.raises(HostError) as caught:
+def test_the_error_for_an_ordinary_user_has_one_command_for_all_packages(installed: list[list[str]]) -> None:
+    with pytest.raises(SsiumlError) as caught:
         require(TOOLS)
     message, hint = str(caught.value).splitlines()
     for tool in TOOLS[1:]:
         assert f"{tool.name} (to {tool.purpose})" in message
     assert "cat" not in message
-    assert hint.strip() == "sudo apt-get install --no-install-recommends pkg-a pkg-b pkg-key"
+    assert hint.strip() == "run sudo apt-get install --no-install-recommends pkg-a pkg-b pkg-key"
     assert installed == []
 
 
 @pytest.mark.usefixtures("root")
-def test_root_installs_what_is_missing_each_package_once(
+def test_root_installs_each_missing_package_once(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = {"apt-get", "cat"}
@@ -75,32 +76,32 @@ def test_root_installs_what_is_missing_each_package_once(
 
 
 @pytest.mark.usefixtures("root")
-def test_what_an_installation_did_not_bring_is_told(
+def test_a_tool_that_is_missing_after_the_installation_is_an_error(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "find_tool", lambda name: "/bin/apt-get" if name == "apt-get" else None)
-    with pytest.raises(HostError, match="no-such-a"):
+    with pytest.raises(SsiumlError, match="no-such-a"):
         require(TOOLS[2:3])
     assert installed == [["pkg-a"]]
 
 
 @pytest.mark.usefixtures("root")
-def test_root_without_apt_reads_what_is_missing(
+def test_root_without_apt_gets_the_error_too(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "find_tool", lambda name: None)
-    with pytest.raises(HostError, match="pkg-a"):
+    with pytest.raises(SsiumlError, match="pkg-a"):
         require(TOOLS[2:3])
     assert installed == []
 
 
 @pytest.mark.usefixtures("root")
-def test_nothing_is_installed_when_nothing_is_missing(installed: list[list[str]]) -> None:
+def test_nothing_is_installed_if_nothing_is_missing(installed: list[list[str]]) -> None:
     require(TOOLS[:1])
     assert installed == []
 
 
-def test_installing_names_the_packages_and_asks_no_questions(
+def test_an_installation_prints_the_packages_and_asks_nothing(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     calls: list[tuple[list[str], dict[str, str]]] = []
@@ -117,7 +118,7 @@ def test_installing_names_the_packages_and_asks_no_questions(
     assert all(env["DEBIAN_FRONTEND"] == "noninteractive" for _, env in calls)
 
 
-def test_a_failing_installation_is_an_error_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_failed_installation_has_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(argv: list[str], *, timeout_s: float, env: dict[str, str]) -> str:
         raise CommandError(f"{argv[0]} {argv[1]}: exit status 100")
 
@@ -127,12 +128,12 @@ def test_a_failing_installation_is_an_error_with_the_command(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("tool", [*HOST_TOOLS, *LINT_TOOLS, *TEST_TOOLS], ids=lambda tool: tool.name)
-def test_each_tool_that_is_here_is_in_the_package_named(tool: HostTool) -> None:
-    """Judged by dpkg; a program put into /usr/local or a machine without dpkg proves nothing."""
+def test_each_installed_tool_is_in_its_package(tool: HostTool) -> None:
+    """Ask dpkg. A program in /usr/local is in no package, and some machines have no dpkg."""
     path = tool.name if tool.name.startswith("/") else (find_tool(tool.name) or "")
     if not path or not Path(path).exists():
         pytest.skip(f"{tool.name} is not on this machine")
-    # Debian merges /usr: a file may be known under its name without it.
+    # Debian merges /usr: dpkg may know a file by its path without /usr.
     real = str(Path(path).resolve().parent / Path(path).name)
     names = {path, real, real.removeprefix("/usr"), path.removeprefix("/usr"), str(Path(path).resolve())}
     owners = ""
