@@ -22,7 +22,7 @@ def check_images(folder: Path) -> None:
     """Boot node 1 of the images in *folder*, log in, run commands, shut down, check the root with fsck.
 
     The images stay as they are. Raises ConsoleError, with the end of the console, if the node does not get
-    that far, NodeError if it does something else than it should, Gfs2Error if the root is not clean then.
+    that far, NodeError if it does something else than it should, SsiumlError if the root is not clean then.
     """
     images = manifest.read(folder)
     with scratch_folder(folder / "work", "check") as scratch, stages("check") as show:

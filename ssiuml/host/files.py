@@ -135,7 +135,7 @@ def is_full(path: Path) -> bool:
 
 
 def require_space(folder: Path, needed_bytes: int, what: str) -> None:
-    """Make *folder* if it does not exist. Raise SsiumlError if it has not room for *needed_bytes*.
+    """Make *folder* if it does not exist. Raise SsiumlError if it lacks room for *needed_bytes*.
 
     The message names *what* needs the room, the folder, the need and the free space.
     """

@@ -75,5 +75,5 @@ def require_options(wanted: dict[str, Option], config: Path) -> None:
         raise SsiumlError(
             "\n".join(differing),
             hint="look the option up with make ARCH=um menuconfig: an option that it depends on is missing, "
-            "another one selects it, or this kernel has it no more",
+            "another one selects it, or this kernel no longer has it",
         )

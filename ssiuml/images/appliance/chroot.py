@@ -44,9 +44,9 @@ def run_in_tree(appliance: Appliance, tree: Tree, argv: Sequence[str], result: s
     programs. The appliance's tree needs the kernel modules MODULES. *target* is an ordinary file of the
     caller.
 
-    Raise SsiumlError if the emulator is missing and the tree's shell or *argv*'s program is a 32-bit one;
-    with the last lines printed, if the program fails, leaves no file *result*, or takes longer than the
-    appliance's limit. Raise SsiumlError if a module is missing.
+    Raise SsiumlError if a module is missing, or if the emulator is missing and the tree's shell or *argv*'s
+    program is a 32-bit one. Raise it, with the last lines printed, if the program fails, leaves no file
+    *result*, or takes longer than the appliance's limit.
     """
     emulator = _emulator(tree, argv[0])
     work = appliance.work

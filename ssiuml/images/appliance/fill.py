@@ -42,6 +42,7 @@ class ImageContents:
 
     @classmethod
     def of(cls, census: Census) -> Self:
+        """Return the summary of the tree of *census*."""
         return cls(len(census.facts), census.inodes, census.content_bytes, census.digest())
 
 
