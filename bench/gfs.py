@@ -21,7 +21,7 @@ from ssiuml.host.cache import entry_of
 from ssiuml.host.run import find_tool
 from ssiuml.images.appliance import Appliance
 from ssiuml.kernel.packed import modules_layer
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.tree.layer import merge, read_layer, write_tree
 from ssiuml.tree.tree import Tree
@@ -93,7 +93,7 @@ def whole_tree(name: str) -> tuple[Tree, Appliance]:
     plan = make_plan(name, PROJECT, os.environ)
     words = [sys.executable, "-m", "doit", f"recipe={name}", *STEPS]
     subprocess.run(words, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
-    steps = Build(plan).steps
+    steps = Graph(plan).steps
     kernel = entry_of(steps["kernel"].results()["entry"])
     layers = [read_layer(Path(steps["base"].results()["path"])), modules_layer(kernel, None)]
     layers += [read_layer(plan.layer(step)) for step in ("cluster-tools", "config", "prune")]

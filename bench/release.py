@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from bench.build import LIMIT_S, PROJECT, REPEAT, seconds
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import Plan, make_plan
 from ssiuml.release.tarball import Compressor, compressor
 from ssiuml.tree.layer import write_tree
@@ -41,7 +41,7 @@ def main(recipe: str) -> None:
     plan = make_plan(recipe, PROJECT, {})
     chosen = compressor(plan.recipe.release.compression)
     subprocess.run(doit(recipe, "release"), cwd=PROJECT, check=True, timeout=LIMIT_S, capture_output=True)
-    steps = Build(plan).steps
+    steps = Graph(plan).steps
     names = ("release-root", "release-kernel", "release-utils")
     tarballs = [Path(steps[name].results()["file"]) for name in names if name in steps]
     with tempfile.TemporaryDirectory(dir=PROJECT / "images") as scratch:
@@ -59,7 +59,7 @@ def main(recipe: str) -> None:
 
         (root,) = (name for name in unpacked if (folder / name / "root_fs").exists())
         tree = folder / "tree.tar"
-        write_tree(tree, Build(plan).tree())
+        write_tree(tree, Graph(plan).tree())
         pack(folder / "root", folder / root, ["root_fs"], chosen)
         with tree.open("rb") as source, (folder / "packed").open("wb") as target:
             subprocess.run(chosen.command, stdin=source, stdout=target, check=True, timeout=LIMIT_S)

@@ -13,9 +13,8 @@ from ssiuml.host import files
 from ssiuml.inspect.captioned import draw_filesystem
 from ssiuml.inspect.occupancy import survey_occupancy
 from ssiuml.inspect.svg import svg
+from ssiuml.pipeline.explain import State
 from ssiuml.pipeline.plan import Plan
-from ssiuml.pipeline.states import State
-from ssiuml.pipeline.timings import read_timing
 from ssiuml.report.timeline import Bar
 from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size
@@ -33,7 +32,7 @@ class Row:
 
 def bars_of(states: Sequence[State]) -> list[Bar]:
     """When each step ran, in seconds from the begin of the last build; those before it are earlier."""
-    timed = [(state.step.name, timing) for state in states if (timing := read_timing(state.step.stamp))]
+    timed = [(state.step.name, timing) for state in states if (timing := state.step.duration())]
     last = max((timing.build for _, timing in timed), default=0.0)
     begin = min((timing.started for _, timing in timed if timing.build == last), default=0.0)
     return [

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 from ssiuml.host.run import run
 from ssiuml.host.tools import HostTool
-from ssiuml.pipeline.states import Kind, State, summary
+from ssiuml.pipeline.explain import Kind, State, summary
 
 TOOL: Final = HostTool("dot", "graphviz", "draw the graph")
 LIMIT_S: Final = 60.0

@@ -9,9 +9,9 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host import tools
 from ssiuml.host.atomic import write_text
 from ssiuml.host.templates import render
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.explain import Kind, State, states_of, summary
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import Plan
-from ssiuml.pipeline.states import Kind, State, states_of, summary
 from ssiuml.pipeline.steps.release import TARBALLS
 from ssiuml.recipe.unverified import unverified
 from ssiuml.release.version import known_release
@@ -27,29 +27,31 @@ class ReportError(SsiumlError):
     """There is nothing to report on."""
 
 
-def write_graph(build: Build, plan: Plan) -> Path:
+def write_graph(graph: Graph) -> Path:
     """Draw all steps of the release into images/RECIPE/graph.svg; its path. CommandError."""
+    plan = graph.plan
     target = plan.places.out / "graph.svg"
-    write_text(target, _graph(_states(build), plan, "LR"))
+    write_text(target, _graph(_states(graph), plan, "LR"))
     return target
 
 
-def write_report(build: Build, plan: Plan) -> Path:
+def write_report(graph: Graph) -> Path:
     """Write images/RECIPE/report.html; its path.
 
     ReportError if the recipe has not been built, CommandError if graphviz fails.
     """
+    plan = graph.plan
     if not plan.manifest.is_file():
         raise ReportError(
             f"{plan.manifest}: there is none, nothing has been built", hint="./run build-root, then report"
         )
     target = plan.places.out / "report.html"
-    write_text(target, render(plan.places.templates, TEMPLATE, _variables(build, plan)))
+    write_text(target, render(plan.places.templates, TEMPLATE, _variables(graph, plan)))
     return target
 
 
-def _states(build: Build) -> list[State]:
-    return states_of(build.needed_by("release"))
+def _states(graph: Graph) -> list[State]:
+    return states_of(graph.needed_by("release"))
 
 
 def _graph(states: list[State], plan: Plan, direction: Direction) -> str:
@@ -57,13 +59,13 @@ def _graph(states: list[State], plan: Plan, direction: Direction) -> str:
     return draw_graph(states, f"ssiuml: steps of {plan.loaded.name}", direction)
 
 
-def _variables(build: Build, plan: Plan) -> dict[str, Any]:
+def _variables(graph: Graph, plan: Plan) -> dict[str, Any]:
     values = json.loads(plan.manifest.read_text(encoding="utf-8"))
-    states = _states(build)
+    states = _states(graph)
     # Nothing of a build before this one: its cluster test would speak for other images.
     made = {state.step.name: state.step.results() for state in states if state.kind is Kind.CURRENT}
     bars = bars_of(states)
-    count, packages = package_rows(build.tree())
+    count, packages = package_rows(graph.tree())
     moment = datetime.fromtimestamp(plan.manifest.stat().st_mtime, UTC)
     return {
         "recipe": plan.loaded.name,

@@ -13,7 +13,8 @@ from project import PROJECT
 from ssiuml.debian.apt import Apt, NetworkError, NoPackageError, NoVersionError, archives, sources_list
 from ssiuml.debian.fetch import fetch_debs, path_of
 from ssiuml.errors import RecipeError
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
+from ssiuml.pipeline.packages import Packages
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.recipe import PackagesDistribution
 
@@ -164,14 +165,14 @@ def test_a_package_that_does_not_exist_is_told_with_recipe_and_line(
         "extra_packages:\n  - no-such-package-2\n"
     )
     plan = make_plan("mine", tmp_path, {"SSIUML_CACHE": str(tmp_path / "cache")})
-    plan.__dict__["apt"] = apt
+    monkeypatch.setattr(Packages, "apt", apt)
     monkeypatch.setattr(Apt, "update", lambda self: None)
     with pytest.raises(RecipeError) as caught:
-        Build(plan).steps["fetch"].run()
+        Graph(plan).steps["fetch"].run()
     message = str(caught.value)
     assert "recipes/mine.yaml:7: packages[1]: 'no-such-package-1' is not in bookworm" in message
     assert "recipes/mine.yaml:9: extra_packages[0]: 'no-such-package-2' is not in bookworm" in message
-    assert not plan.fetch_stamp.exists()
+    assert not Graph(plan).steps["fetch"].stamp.exists()
 
 
 def test_everything_apt_writes_is_in_its_folder(apt: Apt) -> None:

@@ -18,7 +18,10 @@ from ssiuml.debian import apt, base
 from ssiuml.debian.fetch import PackageError
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host.digests import Values
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline import lock
+from ssiuml.pipeline.commands import graph_of
+from ssiuml.pipeline.graph import Graph
+from ssiuml.pipeline.packages import Packages
 from ssiuml.pipeline.plan import Plan, make_plan
 from ssiuml.pipeline.step import StepError
 from ssiuml.sources.lock import FrozenError, LockError
@@ -49,14 +52,14 @@ class Bench:
         return make_plan(name, self.folder, {"SSIUML_CACHE": str(self.folder / self.cache)}, **words)
 
     def lock(self, name: str = "mine") -> list[str]:
-        return Build(self.plan(name)).renew_lock()
+        return lock.renew(self.plan(name))
 
     def unlock(self) -> None:
         (self.folder / "recipes" / "mine.lock").unlink()
         shutil.rmtree(self.folder / self.cache)
 
     def fetch(self, name: str = "mine", **words: bool) -> Values:
-        step = Build(self.plan(name, **words)).steps["fetch"]
+        step = Graph(self.plan(name, **words)).steps["fetch"]
         step.run()
         assert step.is_current()
         return step.results()
@@ -97,7 +100,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bench.mine()
         bench.lock()
         mirror.close()
-    shutil.rmtree(bench.plan().apt.folder)
+    shutil.rmtree(Packages(bench.plan()).apt.folder)
     return folder
 
 
@@ -244,7 +247,7 @@ def test_offline_names_what_is_not_there(bench: Bench) -> None:
     with pytest.raises(PackageError, match=r"^library: not in the cache, and nothing may be fetched"):
         bench.fetch(offline=True)
     bench.mine(packages="other")
-    with pytest.raises(StepError, match="the packages are not all there, and offline is set"):
+    with pytest.raises(StepError, match="packages are missing in the cache, and --offline fetches none"):
         bench.fetch(offline=True)
 
 
@@ -304,7 +307,7 @@ def test_lock_of_other_packages_is_stale_and_refused_when_frozen(
     bench.recipe("changed", extends="mine", text=change + "\n")
     (bench.folder / "recipes" / "mine.lock").rename(bench.folder / "recipes" / "changed.lock")
     with pytest.raises(FrozenError, match=f"(?m){said.replace('mine', 'changed')}"):
-        Build(bench.plan("changed", frozen=True)).require_locked()
+        graph_of(bench.plan("changed", frozen=True), ())
     with pytest.raises(FrozenError):
         bench.fetch("changed", frozen=True)
     capfd.readouterr()
@@ -314,11 +317,11 @@ def test_lock_of_other_packages_is_stale_and_refused_when_frozen(
 
 
 def test_without_a_lock_frozen_refuses_and_with_one_it_does_not(bench: Bench) -> None:
-    Build(bench.plan(frozen=True)).require_locked()
+    graph_of(bench.plan(frozen=True), ())
     bench.unlock()
-    Build(bench.plan()).require_locked()
+    graph_of(bench.plan(), ())
     with pytest.raises(FrozenError, match="does not lock the packages"):
-        Build(bench.plan(frozen=True)).require_locked()
+        graph_of(bench.plan(frozen=True), ())
 
 
 def test_recipe_inherits_the_lock_of_the_packages_that_it_inherits(bench: Bench) -> None:
@@ -351,14 +354,14 @@ def test_renewed_lock_makes_fetch_and_base_stale(bench: Bench) -> None:
     before = base_key(bench.plan())
     move_on(bench.mirror)
     bench.lock()
-    (reason,) = Build(bench.plan()).steps["fetch"].reasons()
+    (reason,) = Graph(bench.plan()).steps["fetch"].reasons()
     assert reason.startswith("changed: locks.base: ")
     bench.fetch()
     assert base_key(bench.plan()) != before
 
 
 def base_key(plan: Plan) -> object:
-    lock = plan.base_lock
+    lock = Packages(plan).base_lock
     assert lock is not None
     return base.key(plan.recipe, lock.selection, plan.epoch)
 
@@ -366,7 +369,7 @@ def base_key(plan: Plan) -> object:
 def test_package_that_is_gone_from_the_cache_before_the_base_is_made_is_fetched_again(bench: Bench) -> None:
     bench.fetch()
     bench.deb("library").unlink()
-    (reason,) = Build(bench.plan()).steps["fetch"].reasons()
+    (reason,) = Graph(bench.plan()).steps["fetch"].reasons()
     assert reason == "1 packages are no longer in the cache, such as library"
     bench.fetch()
     assert bench.deb("library").is_file()
@@ -376,14 +379,14 @@ def test_package_that_is_gone_from_the_cache_before_the_base_is_made_is_fetched_
 def test_lock_is_not_renewed_offline_or_frozen(bench: Bench, word: str) -> None:
     plan = replace(bench.plan(), offline=word == "offline", frozen=word == "frozen")
     with pytest.raises(UsageError, match=f"--{word}"):
-        Build(plan).renew_lock()
+        lock.renew(plan)
 
 
 def test_recipe_without_packages_has_nothing_to_lock(bench: Bench) -> None:
     with pytest.raises(UsageError, match="rh72 has no packages to lock"):
         bench.lock("rh72")
     with pytest.raises(FrozenError, match=r"recipes/rh72.lock does not pin the source 'base'"):
-        Build(bench.plan("rh72", frozen=True)).require_locked()
+        graph_of(bench.plan("rh72", frozen=True), ())
 
 
 def test_lock_that_cannot_be_had_leaves_the_one_before(bench: Bench) -> None:

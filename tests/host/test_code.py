@@ -17,7 +17,7 @@ import ssiuml
 from ssiuml.host import code
 from ssiuml.host.cache import Key
 from ssiuml.host.code import code_digest, code_of, foreign_packages, imported_by
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
 
 PACKAGE = Path(ssiuml.__file__).parent
@@ -90,7 +90,7 @@ def test_a_module_imports_what_modulefinder_says(
 def roots(tmp_path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The steps of all recipes with the modules that make each."""
     for recipe in RECIPES:
-        for step in Build(make_plan(recipe, PROJECT, {"SSIUML_CACHE": str(tmp_path)})).steps.values():
+        for step in Graph(make_plan(recipe, PROJECT, {"SSIUML_CACHE": str(tmp_path)})).steps.values():
             assert step.modules, f"{recipe}: step {step.name} has no code"
             yield f"{recipe}: {step.name}", step.modules
 

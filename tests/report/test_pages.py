@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from checkouts import Checkout
 
-from ssiuml.pipeline.states import Kind, State
+from ssiuml.pipeline.explain import Kind, State
 from ssiuml.pipeline.step import Step
 from ssiuml.report.graphviz import draw_graph
 from ssiuml.report.timeline import Bar, draw_timeline

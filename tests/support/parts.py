@@ -7,7 +7,7 @@ from checkouts import Checkout
 
 from ssiuml.host.cache import Entry, entry_of
 from ssiuml.kernel.packed import modules_layer
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Tree
@@ -32,7 +32,7 @@ class Parts:
 
 def parts_of(built: Checkout) -> Parts:
     plan = make_plan(built.recipe, built.folder, {"SSIUML_CACHE": str(built.cache)})
-    steps = Build(plan).steps
+    steps = Graph(plan).steps
     return Parts(
         kernel=plan.kernel,
         package=entry_of(steps["kernel"].results()["entry"]),

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from ssiuml.pipeline.explain import explanation
-from ssiuml.pipeline.states import Kind, states_of, summary
+from ssiuml.pipeline.explain import Kind, explanation, states_of, summary
 from ssiuml.pipeline.step import Step
-from ssiuml.pipeline.timings import read_timing, timing_file
 
 
 class Chain:
@@ -75,19 +73,19 @@ def test_a_step_whose_predecessor_was_interrupted_follows(chain: Chain) -> None:
 
 def test_the_time_of_the_last_success_is_kept(chain: Chain) -> None:
     chain.run()
-    before = read_timing(chain.first.stamp)
+    before = chain.first.duration()
     assert before is not None
     chain.values["first"], chain.failing = 2, True
     with pytest.raises(RuntimeError):
         chain.first.run()
-    assert read_timing(chain.first.stamp) == before
-    timing_file(chain.first.stamp).write_text("{")
-    assert read_timing(chain.first.stamp) is None
+    assert chain.first.duration() == before
+    chain.first.duration_file.write_text("{")
+    assert chain.first.duration() is None
 
 
 def test_times_are_no_input_of_anything(chain: Chain) -> None:
     chain.run()
-    timing_file(chain.first.stamp).unlink()
+    chain.first.duration_file.unlink()
     assert chain.kinds() == [Kind.CURRENT, Kind.CURRENT]
 
 
@@ -95,9 +93,9 @@ def test_the_summary_adds_up_what_would_be_made(chain: Chain) -> None:
     chain.run()
     assert summary(states_of([chain.first, chain.second])) == "all 2 steps are up to date"
     chain.values["second"] = 2
-    timing_file(chain.second.stamp).write_text('{"started": 1.0, "seconds": 12.4, "build": 1.0}')
+    chain.second.duration_file.write_text('{"started": 1.0, "seconds": 12.4, "build": 1.0}')
     assert summary(states_of([chain.first, chain.second])) == (
-        "1 of 2 steps would be made: 12 s of work at the last time"
+        "1 of 2 steps would be made: they took 12 s the last time"
     )
 
 

@@ -1,9 +1,10 @@
-"""How a recipe's kernel of 2002 is built, and OpenGFS for it."""
+"""A recipe's kernel of 2002: what it is built from, for the steps kernel and opengfs."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssiuml.historic import kernel as historic
 from ssiuml.historic.edited_tree import materialised
@@ -14,18 +15,19 @@ from ssiuml.host.tools import OLD_KERNEL_TOOLS, SANDBOX_TOOLS, HostTool
 from ssiuml.kernel import require_file
 from ssiuml.kernel.patches import patch_inputs
 from ssiuml.kernel.toolchain import compiler_versions
-from ssiuml.pipeline.graph import StepGraph
+from ssiuml.pipeline.inputs import folder_of, opened, source_file
 from ssiuml.pipeline.step import StepError
-from ssiuml.pipeline.steps.base import source
-from ssiuml.pipeline.steps.foreign import folder_of, opened
 from ssiuml.recipe import CvsKernel, FromFolder, FromSource, ReleaseKernel
+
+if TYPE_CHECKING:
+    from ssiuml.pipeline.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)
 class HistoricKernel:
-    """The kernel of a recipe's section ``kernel``, in one build; the step fetch is made when it is asked."""
+    """The kernel of a recipe's section ``kernel``; its methods need the step fetch to have been made."""
 
-    graph: StepGraph
+    graph: "Graph"
     chosen: ReleaseKernel | CvsKernel
 
     @property
@@ -109,11 +111,11 @@ class HistoricKernel:
 
     def _origin(self) -> Release | Checkout:
         chosen = self.chosen
-        base = source(self.graph, chosen.base)
+        base = source_file(self.graph, chosen.base)
         if isinstance(chosen, ReleaseKernel):
             return Release(
                 base=base,
-                ssi=source(self.graph, chosen.ssi),
+                ssi=source_file(self.graph, chosen.ssi),
                 ssi_name=self.graph.recipe.sources[chosen.ssi].published_name,
                 patches=tuple(self._patches(chosen)),
             )

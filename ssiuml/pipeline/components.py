@@ -1,17 +1,20 @@
 """What a release consists of, for its bills of materials."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packageurl import PackageURL
 
 from ssiuml.host.digests import file_sha256
 from ssiuml.kernel.patches import read_series
-from ssiuml.pipeline.graph import StepGraph
-from ssiuml.pipeline.steps.kernel import kernel_version
+from ssiuml.pipeline.inputs import kernel_version
 from ssiuml.recipe import PackageKernel, PackagesDistribution, ReleaseKernel, SourceKernel
 from ssiuml.release.part import Part
 from ssiuml.release.vendored import Wheel
 from ssiuml.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from ssiuml.pipeline.graph import Graph
 
 
 def own_part(version: str) -> Part:
@@ -30,7 +33,7 @@ def whole_part(name: str, version: str, kind: str) -> Part:
     return Part(name=name, version=version, url=PackageURL("generic", None, name).to_string(), kind=kind)
 
 
-def root_parts(graph: StepGraph, tree: Tree) -> list[Part]:
+def root_parts(graph: "Graph", tree: Tree) -> list[Part]:
     """The packages of the root, or the sources that it was made from, and its kernel."""
     # Late: it takes longer to import than many a task to run.
     from ssiuml.release.packages import debian_parts
@@ -42,10 +45,10 @@ def root_parts(graph: StepGraph, tree: Tree) -> list[Part]:
         parts = debian_parts(tree, distribution.name, distribution.suite, digests)
     else:
         parts = source_parts(graph)
-    return [*parts, *(kernel_parts(graph) if "kernel" in graph.steps else [])]
+    return [*parts, *(kernel_parts(graph) if "kernel" in graph else [])]
 
 
-def source_parts(graph: StepGraph) -> list[Part]:
+def source_parts(graph: "Graph") -> list[Part]:
     """The files that were fetched: where each may come from, and what it was."""
     fetched = graph.results("fetch")["sources"]
     return [
@@ -61,7 +64,7 @@ def source_parts(graph: StepGraph) -> list[Part]:
     ]
 
 
-def kernel_parts(graph: StepGraph) -> list[Part]:
+def kernel_parts(graph: "Graph") -> list[Part]:
     """The kernel with its patches, and the package that it, or its source, is from."""
     from ssiuml.release.packages import debian_part  # late, as above
 
@@ -95,7 +98,7 @@ def kernel_parts(graph: StepGraph) -> list[Part]:
     ]
 
 
-def kernel_patches(graph: StepGraph) -> list[Path]:
+def kernel_patches(graph: "Graph") -> list[Path]:
     """The patches of the recipe's own that the kernel was built with, in their order."""
     chosen, host_path = graph.recipe.kernel, graph.plan.loaded.host_path
     if isinstance(chosen, SourceKernel) and chosen.patches is not None:

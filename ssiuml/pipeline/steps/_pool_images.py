@@ -1,13 +1,13 @@
-"""The steps of a GFS1 root in pools: ptool, passemble, gfsconf, mkfs (HOWTO 5.2).
+"""The images of a GFS1 root in pools, for ptool, passemble, gfsconf, mkfs and copy-root (HOWTO 5.2).
 
-Each is done by our own code, or by a program of the host's OpenGFS on loop devices.
+Each step is done by our own code, or by a program of the host's OpenGFS on loop devices.
 """
 
 import hashlib
 import shlex
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, changing_state, find_label, lock_file
 from ssiuml.formats.pool.config import load_config
@@ -22,39 +22,12 @@ from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
 from ssiuml.images.pools import label_devices
 from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
-from ssiuml.pipeline.graph import StepGraph
 from ssiuml.recipe import Gfs1Filesystem, Tools
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Meta, Tree
 
-
-def add_steps(graph: StepGraph, chosen: Gfs1Filesystem) -> None:
-    """Add ptool, passemble, gfsconf and mkfs."""
-    plan, work = graph.plan, PoolSteps(graph, chosen)
-    tools = graph.recipe.tools
-
-    def made_by(name: str) -> Callable[[], Values]:
-        return lambda: {"by": tools.host_path(name) or "builtin"}
-
-    labelled = [plan.labelled_root, plan.labelled_cidev]
-    graph.add("ptool", ["sparse", "cluster-config"], made_by("ptool"), work.ptool, *labelled)
-    graph.add("passemble", ["ptool"], made_by("passemble"), work.passemble, plan.pools)
-    graph.add(
-        "gfsconf", ["ptool", "passemble", "cluster-config"], made_by("gfsconf"), work.gfsconf, plan.root_cidev
-    )
-    after = ["ptool", "passemble", "gfsconf"] if tools.host_path("mkfs_gfs") else ["ptool", "passemble"]
-    graph.add("mkfs", after, lambda: root_inputs(graph), work.mkfs, plan.formatted)
-
-
-def root_inputs(graph: StepGraph) -> Values:
-    """What decides a root image besides the tree in it."""
-    recipe = graph.recipe
-    return {
-        "by": recipe.tools.host_path("mkfs_gfs") or "builtin",
-        "filesystem": recipe.filesystem.model_dump(mode="json"),
-        "size_bytes": recipe.sizes.root_fs_bytes,
-        "time_ns": graph.plan.mtime_ns,
-    }
+if TYPE_CHECKING:
+    from ssiuml.pipeline.graph import Graph
 
 
 def host_tools(tools: Tools) -> OpenGfs:
@@ -63,10 +36,10 @@ def host_tools(tools: Tools) -> OpenGfs:
     return OpenGfs(programs={name: path for name, path in paths.items() if path is not None})
 
 
-class PoolSteps:
-    """What the steps do; each leaves its images under names of its own."""
+class PoolImages:
+    """The images of one plan; each step leaves them under names of its own."""
 
-    def __init__(self, graph: StepGraph, chosen: Gfs1Filesystem) -> None:
+    def __init__(self, graph: "Graph", chosen: Gfs1Filesystem) -> None:
         self.plan = graph.plan
         self.recipe = graph.recipe
         self.chosen = chosen
@@ -76,7 +49,8 @@ class PoolSteps:
         """The images by what the pools' configuration files call their devices, in the HOWTO's order."""
         return {self.chosen.pools.cidev.device: cidev, self.chosen.pools.root.device: root}
 
-    def ptool(self) -> Values:
+    def label(self) -> Values:
+        """Write the pools' labels on copies of the blank images. Return a digest of each label."""
         plan = self.plan
         with replacing(plan.labelled_cidev) as cidev, replacing(plan.labelled_root) as root:
             sparse.copy(plan.blank_cidev, cidev)
@@ -94,7 +68,8 @@ class PoolSteps:
         # What comes after is made from the labels.
         return {path.name: _label_sha256(path) for path in (plan.labelled_root, plan.labelled_cidev)}
 
-    def passemble(self) -> Values:
+    def assemble(self) -> Values:
+        """Write where each pool lies into the state file of passemble. Return its offset in the image."""
         plan = self.plan
         files = self.devices(plan.labelled_root, plan.labelled_cidev)
         if "passemble" in self.host.programs:
@@ -110,7 +85,8 @@ class PoolSteps:
         lock_file(plan.pools).unlink(missing_ok=True)
         return {name: {"offset_bytes": RESERVED_BYTES} for name in found}
 
-    def gfsconf(self) -> Values:
+    def write_lock_server_table(self) -> Values:
+        """Write root_cidev: the labelled cidev with the lock server's table in it."""
         plan = self.plan
         config = plan.config / LOCK_TABLE
         table = load_lock_server_table(config)
@@ -140,10 +116,10 @@ class PoolSteps:
                 target.seek(RESERVED_BYTES)
                 shutil.copyfileobj(source, target)
 
-    def mkfs(self) -> Values:
+    def make_empty_root(self) -> None:
+        """Write the labelled pool with an empty file system in it."""
         empty = Tree(Meta(mode=0o755, mtime_ns=self.plan.mtime_ns))
         self.write_root(empty, self.plan.formatted, "mkfs")
-        return {}
 
     def write_root(self, contents: Tree, target: Path, step: str) -> None:
         """Write the root image *target*: the labelled pool, a file system on it and *contents* in that."""
@@ -180,13 +156,13 @@ def _label_sha256(path: Path) -> str:
         return hashlib.sha256(stream.read(RESERVED_BYTES)).hexdigest()
 
 
-def command_lines(graph: StepGraph) -> list[str]:
+def command_lines(graph: "Graph") -> list[str]:
     """The command lines of the host's OpenGFS that the recipe asks for, in the order of the HOWTO."""
     chosen, plan = graph.recipe.filesystem, graph.plan
     host = host_tools(graph.recipe.tools)
     if not isinstance(chosen, Gfs1Filesystem) or not host.programs:
         return []
-    devices = PoolSteps(graph, chosen).devices(plan.root_fs, plan.root_cidev)
+    devices = PoolImages(graph, chosen).devices(plan.root_fs, plan.root_cidev)
     assembled = "passemble" in host.programs
     lines = []
     if assembled or "ptool" in host.programs:

@@ -5,15 +5,12 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.host.digests import Values, digest_of, file_sha256, folder_digest
 from ssiuml.host.installation import PACKAGES
-from ssiuml.pipeline.graph import StepGraph
-from ssiuml.pipeline.steps.build_root import images
-from ssiuml.pipeline.steps.kernel import kernel_version
-from ssiuml.pipeline.steps.parts import (
+from ssiuml.pipeline.components import (
     kernel_parts,
     kernel_patches,
     own_part,
@@ -21,12 +18,16 @@ from ssiuml.pipeline.steps.parts import (
     wheel_part,
     whole_part,
 )
+from ssiuml.pipeline.inputs import images, kernel_version
 from ssiuml.recipe.unverified import unverified
 from ssiuml.release import ReleaseError, contents, inventory
 from ssiuml.release.part import Part
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
 from ssiuml.release.version import NO_COMMIT_EPOCH, commit_time, release_of
+
+if TYPE_CHECKING:
+    from ssiuml.pipeline.graph import Graph
 
 KERNEL_DIGITS: Final = 8
 INSTALLED: Final = "lib/ssiuml"  # below PREFIX
@@ -38,7 +39,7 @@ NOT_BOOTED: Final = (
 class Tarballs:
     """Puts together the tarballs of one plan."""
 
-    def __init__(self, graph: StepGraph) -> None:
+    def __init__(self, graph: "Graph") -> None:
         self._graph = graph
         self._plan = graph.plan
         self._recipe = graph.recipe
@@ -76,10 +77,15 @@ class Tarballs:
         digest = self._graph.results("kernel")["entry"]["sha256"][:KERNEL_DIGITS]
         return f"linux-ssi-{kernel_version(self._graph)}-{digest}-{self.release}"
 
-    def stage_root(self, scratch: Path) -> Staging:
+    def stage(self, part: str, scratch: Path) -> Staging:
+        """Put the tarball of *part* (root, kernel or utils) together in a new folder below *scratch*."""
+        stages = {"root": self._stage_root, "kernel": self._stage_kernel, "utils": self._stage_utils}
+        return stages[part](scratch)
+
+    def _stage_root(self, scratch: Path) -> Staging:
         """The images with their manifest; ReleaseError if others were tested."""
         graph, recipe = self._graph, self._recipe
-        kernel = self._kernel_name if "kernel" in graph.steps else None
+        kernel = self._kernel_name if "kernel" in graph else None
         where = f"{INSTALLED}/{self._plan.loaded.name}"
         staging = self._begin(scratch, f"{recipe.release.root}-{self.release}", where, self._plan.epoch)
         paths = [path for _, path in images(graph).values()]
@@ -112,7 +118,7 @@ class Tarballs:
         staging.finish("README-root", variables, digests)
         return staging
 
-    def stage_kernel(self, scratch: Path) -> Staging:
+    def _stage_kernel(self, scratch: Path) -> Staging:
         """The kernel, its options, modules and patches."""
         graph, name = self._graph, self._kernel_name
         staging = self._begin(scratch, name, f"{INSTALLED}/{name}", self.common_epoch)
@@ -129,7 +135,7 @@ class Tarballs:
         staging.finish("README-kernel", {"version": facts["version"], "origin": origin})
         return staging
 
-    def stage_utils(self, scratch: Path) -> Staging:
+    def _stage_utils(self, scratch: Path) -> Staging:
         """The commands, on the standard library and what they bring along."""
         name = f"{self._recipe.release.utils}-{self.release}"
         staging = self._begin(scratch, name, ".", self.common_epoch)
