@@ -1,4 +1,4 @@
-"""A terminal window for the console of each node that starts, where there is a display."""
+"""Terminal windows with the consoles of nodes, where there is a display."""
 
 import argparse
 import os
@@ -10,26 +10,29 @@ from ssiuml.cluster.paths import ClusterFolder
 
 
 def add_terminal_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-xterm", action="store_true", help="no terminal windows, also with DISPLAY")
+    parser.add_argument(
+        "--no-xterm", action="store_true", help="open no terminal windows, even if DISPLAY is set"
+    )
 
 
 def terminals_for(folder: ClusterFolder, arguments: argparse.Namespace) -> "Terminals | None":
-    """Terminals, if there is a display and they are wanted."""
+    """Return the terminals of a cluster's nodes, None without a display or with --no-xterm."""
     return Terminals(folder) if os.environ.get("DISPLAY") and not arguments.no_xterm else None
 
 
 class Terminals:
-    """Opens windows. Each shows ssi-console and closes with it: when its node ends or somebody detaches."""
+    """Opens xterm windows. Each runs ssi-console and closes when its node ends or the user detaches."""
 
     def __init__(self, folder: ClusterFolder) -> None:
         self._folder = folder
         self._is_missing = False
 
     def command(self, node: int) -> list[str]:
+        """Return the command line of the window of a node. Raise MissingError if xterm is not installed."""
         return xterm_command(self._folder, node)
 
     def open(self, node: int) -> None:
-        """Open the window of a node; without xterm say so, once."""
+        """Open the window of a node. If xterm is missing, print that once and open nothing."""
         if self._is_missing:
             return
         try:
@@ -38,7 +41,7 @@ class Terminals:
             self._is_missing = True
             print(f"no terminal windows: {error}", file=sys.stderr)
             return
-        # It stays when this command has ended.
+        # A session of its own: the window outlives this command.
         window = subprocess.Popen(  # noqa: S603 - an argument list of ours
             argv,
             stdin=subprocess.DEVNULL,
@@ -46,4 +49,5 @@ class Terminals:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        window.returncode = 0  # nobody waits for it; without this, subprocess would complain
+        # Nothing waits for the window. With a status set, subprocess does not warn about that.
+        window.returncode = 0

@@ -28,7 +28,7 @@ def connect(folder: ClusterFolder) -> socket.socket:
 
         remarks = clear_stale(folder) if folder.path.exists() else []
         raise UsageError(
-            "\n".join([*remarks, f"cluster '{folder.name}' does not run"]), hint="ssi-start starts it"
+            "\n".join([*remarks, f"cluster '{folder.name}' does not run"]), hint="run ssi-start to start it"
         ) from None
     return stream
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from ssiuml.cli.entry import DONE, FAILED, INTERRUPTED, WRONG_CALL
+from ssiuml.cli.exit_status import DONE, FAILED, INTERRUPTED, WRONG_CALL
 
 Terms = Mapping[str, str]
 

@@ -52,16 +52,16 @@ def test_help_has_examples(call: Caller, command: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["0"], "N: '0' is not a number of nodes\n  1 to 3 with this image"),
+        (["0"], "N: '0' is not a number of nodes\n  give 1 to 3 with this image"),
         (["4"], "N: 4 is more than the 3 nodes of this image, every node needs a journal"),
         (["16"], "N: 16 is more than the 3 nodes of this image"),
         (["many"], "N: 'many' is not a number of nodes"),
         (["-1"], "N: '-1' is not a number of nodes"),
         (["--memory", "much"], "--memory: "),
-        (["--memory", "8M"], "--memory 8M: is too little for a node\n  96M or more"),
+        (["--memory", "8M"], "--memory 8M: is too little for a node\n  give 96M or more"),
         (["--limit", "0"], "--limit 0: is not 1 to 86400 seconds"),
         (["--fresh", "--keep"], "exclude each other"),
-        (["--plan-for", "9"], "N: 9 is more than the 3 nodes of this image"),
+        (["--plan-for", "9"], "--plan-for: 9 is more than the 3 nodes of this image"),
         (["--recipe", "bookworm"], "--recipe and --image are both given"),
         (["--cluster", "a/b"], "--cluster 'a/b': is no name of a cluster"),
     ],
@@ -109,7 +109,7 @@ def test_more_memory_than_there_is_is_refused_with_need_and_limit(call: Caller) 
 def test_without_a_cluster_the_other_commands_say_how_to_start_one(call: Caller, words: list[str]) -> None:
     status, output = call(*words)
     assert status == 2
-    assert "cluster 'default' does not run\n  ssi-start starts it" in output
+    assert "cluster 'default' does not run\n  run ssi-start to start it" in output
 
 
 def test_a_dry_run_prints_every_command_line_and_makes_nothing(call: Caller) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from ssiuml.cli.entry import call
+from ssiuml.cli.exit_status import run_command
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def outcome(main: Callable[[Sequence[str]], int], *words: str | Path) -> Outcome
         redirect_stderr(err),
     ):
         try:
-            status = call(main)
+            status = run_command(main)
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
     return Outcome(status, out.getvalue(), err.getvalue())

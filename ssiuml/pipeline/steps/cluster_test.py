@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ssiuml.pipeline.graph import Graph
 
 NODES: Final = 2
-PROGRAM: Final = "ssiuml.cli.trial"
+PROGRAM: Final = "ssiuml.cli.cluster_test"
 LIMIT_S: Final = 1800.0
 
 

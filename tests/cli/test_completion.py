@@ -1,4 +1,4 @@
-"""Completion of command lines: typed into real shells, with the key pressed."""
+"""Completion of command lines, typed into real shells."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from ssiuml.cli.registry import COMMANDS
 
 LIMIT_S = 30.0
 PROMPT = "ready>"
-# Whatever the key has made of the line, with a mark behind it, goes into a file instead of being run.
+# Ctrl-X k writes the completed line to a file; the line is not run.
 BEGIN = {
     "bash": """\
 PS1='{prompt} '
@@ -49,7 +49,7 @@ Press = Callable[[str], tuple[str, str]]
 
 @pytest.fixture(params=["bash", "zsh"])
 def press(request: pytest.FixtureRequest, share: Path, tmp_path: Path) -> Press:
-    """Types a line and a tabulator into a shell; the line that comes of it, and what was shown below."""
+    """Return a function that types a line and a tab into a shell and returns the new line and the output."""
     shell: str = request.param
     (tmp_path / "images").mkdir()
     for name in ("root_fs", "rescue.tar"):
@@ -92,7 +92,7 @@ def press(request: pytest.FixtureRequest, share: Path, tmp_path: Path) -> Press:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_shells_find_no_fault_with_the_files(share: Path, name: str) -> None:
+def test_the_shells_accept_the_syntax_of_the_files(share: Path, name: str) -> None:
     shells: list[list[str | Path]] = [
         ["bash", "-n", share / "bash-completion" / "completions" / name],
         ["zsh", "-n", share / "zsh" / "site-functions" / f"_{name}"],
@@ -124,7 +124,7 @@ def test_a_line_is_completed(press: Press, line: str, completed: str) -> None:
     assert press(line)[0].rstrip() == completed.rstrip()
 
 
-def test_what_fits_is_shown_and_nothing_else(press: Press) -> None:
+def test_the_subcommands_are_offered_and_nothing_else(press: Press) -> None:
     shown = press("ssi-image ")[1]
     assert set(re.findall(r"\b(?:info|ls|cat|extract|map|verify)\b", shown)) == {
         "info",

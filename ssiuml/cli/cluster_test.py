@@ -1,7 +1,7 @@
-"""A cluster of two nodes, booted from images and used as a user would: what a release rests on.
+"""Boots a cluster of nodes from images and uses it as a user would. A release rests on this test.
 
-A program of its own (python -m ssiuml.cli.trial FOLDER NODES), since the cluster is tied to it: the end of
-this process also ends the cluster. XDG_STATE_HOME names where the cluster lives meanwhile.
+It is a program, ``python -m ssiuml.cli.cluster_test FOLDER NODES``, because the end of its process also ends
+the cluster. The cluster's folder is made below XDG_STATE_HOME.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.cli import start
-from ssiuml.cli.entry import DONE, FAILED, call
+from ssiuml.cli.exit_status import DONE, FAILED, run_command
 from ssiuml.cluster.commands import dying_with_us
 from ssiuml.cluster.paths import cluster_folder
 from ssiuml.errors import SsiumlError
@@ -20,21 +20,18 @@ from ssiuml.host.progress import say
 from ssiuml.host.run import run as run_program
 from ssiuml.images import gfs2_tools
 
-NAME: Final = "trial"
+NAME: Final = "test"
 LIMIT_S: Final = 600.0
-_FILE: Final = "/root/ssiuml-trial"
+_FILE: Final = "/root/cluster-test"
 _TEXT: Final = "written on node 1"
 
 
-class TrialError(SsiumlError):
-    """The cluster did something else than it should."""
-
-
 def main(words: Sequence[str]) -> int:
-    """Boot NODES nodes of the images in FOLDER; prints a line of JSON: ``nodes``, ``ready_s`` (seconds).
+    """Boot NODES nodes of the images in FOLDER. Print a line of JSON: ``nodes``, ``ready_s`` (seconds).
 
-    A file that one node writes is read on the last, all see a GFS2 root, the cluster is stopped in order and
-    fsck.gfs2 finds the root clean. Raises TrialError, CommandError, and what ssi-start raises.
+    Node 1 writes a file and the last node reads it; every node has a GFS2 root and its own name; the cluster
+    stops in order and fsck.gfs2 finds the root clean. Raise SsiumlError if anything differs, CommandError if
+    a command fails. Raise what ssi-start raises.
     """
     folder, count = Path(words[0]), int(words[1])
     options = ["--image", str(folder), "--cluster", NAME, "--no-xterm", "--fresh"]
@@ -53,17 +50,18 @@ def main(words: Sequence[str]) -> int:
 
 
 def _run(command: str, *words: str) -> str:
+    """Run a command of this package on the test's cluster. Return its standard output."""
     argv = [sys.executable, "-m", f"ssiuml.cli.{command}", "--cluster", NAME, *words]
     return run_program(argv, timeout_s=LIMIT_S, merge_stderr=False, on_line=say)
 
 
-def _expect(said: str, wanted: str, what: str) -> None:
-    if said.strip() != wanted:
-        raise TrialError(f"{what}: is '{said.strip()}', not '{wanted}'")
+def _expect(output: str, expected: str, what: str) -> None:
+    if output.strip() != expected:
+        raise SsiumlError(f"{what}: is '{output.strip()}', not '{expected}'")
 
 
 def run() -> int:
-    return call(main)
+    return run_command(main)
 
 
 if __name__ == "__main__":
