@@ -27,7 +27,7 @@ def graph_of(plan: "Plan", order: Sequence[str]) -> Graph:
         problems = not_locked(plan)
         if problems:
             raise FrozenError(
-                "\n".join(problems), hint="Lock it without --frozen, or take back what has changed"
+                "\n".join(problems), hint="lock it without --frozen, or take back what has changed"
             )
     return graph
 

@@ -117,7 +117,7 @@ class Graph:
                 return step
         raise UsageError(
             f"{task}: is no task with a step in this recipe",
-            hint=f"Give one of {', '.join(step.task for step in self._steps.values())}",
+            hint=f"give one of {', '.join(step.task for step in self._steps.values())}",
         )
 
     def results(self, name: str) -> Values:

@@ -53,11 +53,11 @@ def _require_lockable(plan: Plan) -> None:
     if not isinstance(plan.recipe.distribution, PackagesDistribution):
         raise UsageError(
             f"{plan.loaded.name} has no packages to lock; its sources are pinned when they are first fetched",
-            hint=f"Run `./run recipe={plan.loaded.name} fetch`",
+            hint=f"run `./run recipe={plan.loaded.name} fetch`",
         )
     if plan.offline or plan.frozen:
         word = "--frozen keeps the lock file" if plan.frozen else "--offline fetches nothing"
-        raise UsageError(f"{word}, but lock renews it from the mirrors", hint="Run lock without that option")
+        raise UsageError(f"{word}, but lock renews it from the mirrors", hint="run lock without that option")
 
 
 def _before(packages: Packages, plan: Plan) -> Debs:

@@ -83,7 +83,7 @@ class Packages:
         if self._plan.offline:
             raise StepError(
                 "packages are missing in the cache, and --offline fetches none",
-                hint="Run `./run fetch` once without --offline",
+                hint="run `./run fetch` once without --offline",
             )
         if not self._is_updated:
             self.apt.update()
@@ -100,7 +100,7 @@ class Packages:
         except NoPackageError as error:
             raise self._no_package(error.names) from error
         except NoVersionError as error:
-            hint = f"Set distribution.snapshot to a time when it existed, or take one of {error.there}"
+            hint = f"set distribution.snapshot to a time when it existed, or take one of {error.there}"
             raise loaded.error(("kernel", "version"), str(error), hint) from error
 
     def _no_package(self, names: list[str]) -> RecipeError:
@@ -111,7 +111,7 @@ class Packages:
             places[wanted[0]] = ("kernel", "package")
         places |= {name: ("packages", number) for number, name in enumerate(recipe.packages)}
         places |= {name: ("extra_packages", number) for number, name in enumerate(recipe.extra_packages)}
-        hint = "Compare the name with `apt-cache search`, and its component with distribution.components"
+        hint = "compare the name with `apt-cache search`, and its component with distribution.components"
         suite = recipe.packaged.suite
         problems = [loaded.error(places.get(name, ()), f"'{name}' is not in {suite}", hint) for name in names]
         return RecipeError("\n".join(str(problem) for problem in problems))

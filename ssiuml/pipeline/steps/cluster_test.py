@@ -66,7 +66,7 @@ def _test(graph: "Graph") -> "Values":
         except CommandError as error:
             _keep_logs(state, logs)
             raise ReleaseError(
-                f"the cluster test failed: {error}", hint=f"Read what the nodes said in {logs}"
+                f"the cluster test failed: {error}", hint=f"read what the nodes said in {logs}"
             ) from error
     return {**json.loads(said.splitlines()[-1]), "sha256": digests}
 

@@ -175,7 +175,7 @@ def _add_historic(graph: "Graph", chosen: HistoricInitrd) -> None:
             size, limit = format_size(size_bytes), format_size(chosen.limit_bytes)
             raise StepError(
                 f"{plan.initrd.name}: {size} is over initrd.limit, {limit}",
-                hint="Raise initrd.limit if this size is intended",
+                hint="raise initrd.limit if this size is intended",
             )
         return {"sha256": file_sha256(plan.initrd), "size_bytes": size_bytes}
 
@@ -203,7 +203,7 @@ def _appliance_of(plan: "Plan", recipe: str) -> "Appliance":
     except StepError as error:
         raise StepError(
             f"recipe {recipe}: its kernel and base, which the build appliance is made of, are not built",
-            hint=f"Run `./run recipe={recipe} base kernel`",
+            hint=f"run `./run recipe={recipe} base kernel`",
         ) from error
     base.verify()
     return Appliance(
