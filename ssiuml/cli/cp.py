@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ssiuml.cli.entry import DONE, call, folder_of, parser
 from ssiuml.cli.exec import enter
-from ssiuml.cluster.copying import copy_in, copy_out, parse_place
+from ssiuml.cluster.ssh_copy import copy_in, copy_out, parse_place
 from ssiuml.errors import UsageError
 
 

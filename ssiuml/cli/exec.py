@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from ssiuml.cli.entry import call, folder_of, node_number, parser
-from ssiuml.cluster import door
+from ssiuml.cluster import ssh
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import UsageError
@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     node = node_number(arguments.node)
     enter(folder, node)
     is_terminal = os.isatty(0) and os.isatty(1)
-    argv = door.session_command(folder, node, command, terminal=is_terminal)
+    argv = ssh.session_command(folder, node, command, terminal=is_terminal)
     os.execvp(argv[0], argv)  # noqa: S606 - an argument list of ours
 
 
@@ -61,7 +61,7 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 def enter(folder: ClusterFolder, node: int) -> None:
     """Make sure that the door of a node is open. UsageError if the node does not run."""
-    if not door.is_open(folder.ssh(node)):
+    if not ssh.is_open(folder.ssh(node)):
         ask(folder, {"do": "door", "node": node}, limit_s=OPEN_LIMIT_S)
 
 
@@ -90,7 +90,7 @@ def _on_one(folder: ClusterFolder, node: int, command: Sequence[str], statuses: 
         print(f"node{node}: {error}", file=sys.stderr)
         return
     process = subprocess.Popen(  # noqa: S603 - an argument list of ours
-        door.session_command(folder, node, command, terminal=False),
+        ssh.session_command(folder, node, command, terminal=False),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

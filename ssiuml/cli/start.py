@@ -15,10 +15,9 @@ from filelock import FileLock, Timeout
 from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
 from ssiuml.cli.progress import Progress
 from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
-from ssiuml.cluster import commands, timings
+from ssiuml.cluster import command_lines, timings
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.image_choice import Image, choose_image
-from ssiuml.cluster.keys import keygen_command, make_initrd, make_keys
 from ssiuml.cluster.launch import launch
 from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
 from ssiuml.cluster.memory import require_memory
@@ -26,6 +25,7 @@ from ssiuml.cluster.namespace import network_namespace
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
+from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host.uml import NODE_MEMORY_MIB
@@ -99,7 +99,7 @@ def main(words: Sequence[str]) -> int:
 def start(words: Sequence[str], tied: Sequence[str] = ()) -> tuple[int, float]:
     """Do what the command does; the exit status, and how long the nodes took, in seconds.
 
-    *tied* goes before the supervisor's command, as that of ssiuml.cluster.commands.dying_with_us.
+    *tied* goes before the supervisor's command, as that of ssiuml.cluster.command_lines.dying_with_us.
     """
     arguments = arguments_of(words)
     folder = folder_of(arguments)
@@ -258,17 +258,17 @@ def _print_commands(
     ]
     lines = [
         *keys,
-        [*network_namespace(), *commands.supervisor_command(folder.path, "READY")],
-        commands.dying_with_us(commands.switch_command(folder)),
+        [*network_namespace(), *command_lines.supervisor_command(folder.path, "READY")],
+        command_lines.dying_with_us(command_lines.switch_command(folder)),
     ]
     if plan.has_lock_server:
-        lines.append(commands.lock_server_command(folder, plan))
+        lines.append(command_lines.lock_server_command(folder, plan))
     for node in range(1, count + 1):
         if plan.has_lock_server:
-            lines.append(commands.historic_node_command(folder, plan, node))
+            lines.append(command_lines.historic_node_command(folder, plan, node))
         else:
             lines.append(
-                commands.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
+                command_lines.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
             )
         if terminals:
             lines.append(terminals.command(node))

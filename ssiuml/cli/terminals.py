@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from ssiuml.cluster.commands import MissingError, xterm_command
+from ssiuml.cluster.command_lines import MissingError, xterm_command
 from ssiuml.cluster.paths import ClusterFolder
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from ssiuml.cli import start
 from ssiuml.cli.entry import DONE, FAILED, call
-from ssiuml.cluster.commands import dying_with_us
+from ssiuml.cluster.command_lines import dying_with_us
 from ssiuml.cluster.paths import cluster_folder
 from ssiuml.errors import SsiumlError
 from ssiuml.host.progress import say

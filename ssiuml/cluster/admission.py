@@ -1,6 +1,6 @@
 """Lets nodes join and leave the membership, one after the other where it matters, in the order of asking."""
 
-from ssiuml.cluster import arbiter, control
+from ssiuml.cluster import arbiter, control_line
 from ssiuml.cluster.node import Member
 from ssiuml.cluster.running import Running
 
@@ -26,6 +26,6 @@ class Admission:
             elif arbiter.may_change_membership(self._running.views()):
                 self._waiting.remove(member)
                 member.change_membership()
-                member.control.write(control.GO)
+                member.control.write(control_line.GO)
             else:
                 return

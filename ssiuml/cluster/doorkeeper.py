@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Final
 
-from ssiuml.cluster import commands, door
+from ssiuml.cluster import command_lines, ssh
 from ssiuml.cluster.node import Member
 from ssiuml.errors import SsiumlError
 
@@ -30,7 +30,7 @@ async def open_door(member: Member) -> None:
         path = member.folder.ssh(member.number)
         deadline = time.monotonic() + OPEN_LIMIT_S
         said = "nothing"
-        while not door.is_open(path):
+        while not ssh.is_open(path):
             if time.monotonic() > deadline or member.gone.is_set():
                 raise DoorError(
                     f"node {member.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s, "
@@ -52,14 +52,14 @@ async def _attempt(member: Member, deadline: float) -> str:
     log_path = member.folder.door(member.number).with_suffix(".log")
     with log_path.open("wb") as errors:
         member.master = await asyncio.create_subprocess_exec(
-            *commands.dying_with_us(door.master_command(member.folder, member.number)),
+            *command_lines.dying_with_us(ssh.master_command(member.folder, member.number)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
         )
     while member.master.returncode is None and time.monotonic() < deadline and not member.gone.is_set():
-        if door.is_open(path):
+        if ssh.is_open(path):
             return ""
         await asyncio.sleep(_POLL_S)
     if member.master.returncode is None:

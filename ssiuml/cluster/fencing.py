@@ -5,8 +5,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ssiuml.cluster import arbiter, control
-from ssiuml.cluster.control import Message
+from ssiuml.cluster import arbiter, control_line
+from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.node import Member
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Fencing:
         async with self._lock:
             is_dead = await self._judge(asker, message)
         log.info("node %d: fence %d: %s", asker.number, message.node, "ok" if is_dead else "failed")
-        asker.control.write(control.fenced(message.token, is_dead=is_dead))
+        asker.control.write(control_line.fenced(message.token, is_dead=is_dead))
 
     async def _judge(self, asker: Member, message: Message) -> bool:
         if self._running.get(asker.number) is not asker:

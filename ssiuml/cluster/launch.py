@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Final
 
-from ssiuml.cluster.commands import supervisor_command
+from ssiuml.cluster.command_lines import supervisor_command
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
 from ssiuml.host.installation import HOME

@@ -4,9 +4,9 @@ import logging
 import time
 from typing import Final
 
-from ssiuml.cluster import arbiter, control
+from ssiuml.cluster import arbiter, control_line
 from ssiuml.cluster.admission import Admission
-from ssiuml.cluster.control import Message
+from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.fencing import Fencing
 from ssiuml.cluster.node import Member, Phase
 from ssiuml.cluster.running import Running
@@ -96,7 +96,7 @@ class Conversation:
             member.holds_root = True
             member.waiting_since = None
             self._running.reach(member, Phase.MOUNTING)
-            member.control.write(control.GO)
+            member.control.write(control_line.GO)
             return
         now = time.monotonic()
         member.waiting_since = member.waiting_since or now
@@ -108,4 +108,4 @@ class Conversation:
             )
             return
         self._running.reach(member, Phase.WAITING)
-        member.control.write(control.WAIT)
+        member.control.write(control_line.WAIT)

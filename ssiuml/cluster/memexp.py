@@ -11,7 +11,7 @@ import logging
 from functools import partial
 from typing import Final
 
-from ssiuml.cluster import commands
+from ssiuml.cluster import command_lines
 from ssiuml.cluster.fencing import kill_all
 from ssiuml.cluster.node import Member, Phase
 from ssiuml.cluster.protocol import Values
@@ -45,7 +45,7 @@ async def need_lock_server(running: Running) -> None:
     if running.lock_server is not None and not running.lock_server.gone.is_set():
         return
     server = running.lock_server = Member(NUMBER, running.folder)
-    command = commands.lock_server_command(running.folder, running.plan)
+    command = command_lines.lock_server_command(running.folder, running.plan)
     await server.start(lambda door, line: command, lambda member, message: None, (running.root,))
 
     def on_text(text: bytes) -> None:

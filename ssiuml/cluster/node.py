@@ -9,9 +9,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
 
-from ssiuml.cluster import control, process
+from ssiuml.cluster import control_line, process
 from ssiuml.cluster.arbiter import NodeView
-from ssiuml.cluster.control import Message
+from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.process import ProcessId
 from ssiuml.cluster.serial_lines import ConsoleLine, ControlLine
@@ -155,7 +155,7 @@ class Member:
         if self.ping is None:
             token = f"p{next(_tokens)}"
             self.ping = token, asyncio.Event()
-            self.control.write(control.ping(token))
+            self.control.write(control_line.ping(token))
         try:
             await asyncio.wait_for(self.ping[1].wait(), limit_s)
         except TimeoutError:

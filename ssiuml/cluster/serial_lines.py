@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster.control import ControlError, LineBuffer, Message, parse
+from ssiuml.cluster.control_line import ControlError, LineBuffer, Message, parse
 
 log = logging.getLogger(__name__)
 

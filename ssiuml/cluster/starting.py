@@ -6,9 +6,9 @@ import logging
 import os
 from collections.abc import Callable
 
-from ssiuml.cluster import commands, memexp, timings
+from ssiuml.cluster import command_lines, memexp, timings
 from ssiuml.cluster.admission import Admission
-from ssiuml.cluster.control import Message
+from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.node import Member, Phase
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.running import Emit, Running, SupervisorError
@@ -56,8 +56,8 @@ class Starting:
 
         def command(door: int, line: int) -> list[str]:
             if running.plan.has_lock_server:
-                return commands.historic_node_command(running.folder, running.plan, member.number)
-            return commands.node_command(
+                return command_lines.historic_node_command(running.folder, running.plan, member.number)
+            return command_lines.node_command(
                 running.folder, running.plan, member.number, expect=expect, door=door, control=line
             )
 

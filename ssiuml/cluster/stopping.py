@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Final
 
-from ssiuml.cluster import control
+from ssiuml.cluster import control_line
 from ssiuml.cluster.fencing import answering, kill_all
 from ssiuml.cluster.node import Phase
 from ssiuml.cluster.protocol import Values
@@ -47,7 +47,7 @@ async def stop_cluster(running: Running, limit_s: float) -> Values:
     deadline = time.monotonic() + limit_s
     for member in list(running.members.values()):
         if member.holds_root:
-            member.control.write(control.POWEROFF)
+            member.control.write(control_line.POWEROFF)
         else:
             # Not in the cluster's root: nothing to do in order. It may not even listen yet.
             member.kill("killed before it had mounted")

@@ -11,7 +11,7 @@ import shutil
 import time
 from typing import Final
 
-from ssiuml.cluster import commands
+from ssiuml.cluster import command_lines
 from ssiuml.cluster.admission import Admission
 from ssiuml.cluster.doorkeeper import open_door
 from ssiuml.cluster.fencing import Fencing, kill_all
@@ -47,7 +47,7 @@ class Supervisor:
         running = self.running
         running.root = take_root(running.plan.root_fs)
         running.write_state()
-        argv = commands.dying_with_us(commands.switch_command(running.folder))
+        argv = command_lines.dying_with_us(command_lines.switch_command(running.folder))
         running.switch = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,

@@ -11,8 +11,8 @@ import pytest
 
 from ssiuml.cluster import memory, root_copy, timings
 from ssiuml.cluster.image_choice import Image, choose_image
-from ssiuml.cluster.keys import make_initrd, make_keys
 from ssiuml.cluster.paths import SUN_PATH_BYTES, ClusterFolder, cluster_folder
+from ssiuml.cluster.ssh_keys import make_initrd, make_keys
 from ssiuml.errors import UsageError
 
 

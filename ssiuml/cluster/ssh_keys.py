@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster.door import HOST_ALIAS
 from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.cluster.ssh import HOST_ALIAS
 from ssiuml.host.atomic import replacing, write_text
 from ssiuml.host.run import run
 from ssiuml.tree.segment import write_segment

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from ssiuml.cluster import door
+from ssiuml.cluster import ssh
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError, UsageError
 
@@ -67,7 +67,7 @@ def copy_in(folder: ClusterFolder, sources: list[str], target: Place) -> None:
             real.name,
         ]
         _pipe(
-            pack, door.session_command(folder, target.node, ["tar", "-C", where, "-xf", "-"], terminal=False)
+            pack, ssh.session_command(folder, target.node, ["tar", "-C", where, "-xf", "-"], terminal=False)
         )
 
 
@@ -85,7 +85,7 @@ def copy_out(folder: ClusterFolder, sources: list[Place], target: str) -> None:
         into = Path(target) if is_folder else Path(target).absolute().parent
         # Unpacked beside its place first: a copy that breaks off leaves what was there.
         with tempfile.TemporaryDirectory(prefix=".ssi-cp.", dir=into) as scratch:
-            pack = door.session_command(
+            pack = ssh.session_command(
                 folder,
                 source.node,
                 ["tar", "-C", str(path.parent), "-cf", "-", "--", path.name],
@@ -109,7 +109,7 @@ def _renaming(old: str, new: str) -> list[str]:
 
 
 def _session(folder: ClusterFolder, node: int, command: list[str]) -> int:
-    argv = door.session_command(folder, node, command, terminal=False)
+    argv = ssh.session_command(folder, node, command, terminal=False)
     return subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - ours
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster import relay
+from ssiuml.cluster import ssh_proxy
 from ssiuml.cluster.paths import ClusterFolder
 
 HOST_ALIAS: Final = "ssiuml-node"
@@ -31,7 +31,7 @@ def master_command(folder: ClusterFolder, node: int) -> list[str]:
     """The connection that all sessions share; it runs in the foreground until the node's end."""
     # ssh expands % in this line and gives it to a shell, with exec before it. -I -S: no site packages, it
     # starts in some milliseconds.
-    words = [sys.executable, "-I", "-S", relay.__file__, str(folder.door(node))]
+    words = [sys.executable, "-I", "-S", ssh_proxy.__file__, str(folder.door(node))]
     proxy = " ".join("'" + word.replace("'", "'\\''").replace("%", "%%") + "'" for word in words)
     settings = {
         "ControlMaster": "yes",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster import control
-from ssiuml.cluster.control import LINE_LIMIT_BYTES, ControlError, LineBuffer, Message, parse
+from ssiuml.cluster import control_line
+from ssiuml.cluster.control_line import LINE_LIMIT_BYTES, ControlError, LineBuffer, Message, parse
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,6 @@ def test_a_line_that_never_ends_takes_no_memory_and_the_next_one_is_read() -> No
 
 
 def test_what_the_host_says_is_a_line_each() -> None:
-    assert control.ping("p1") == b"ping p1\n"
-    assert control.fenced("7", is_dead=True) == b"fenced 7 ok\n"
-    assert control.fenced("7", is_dead=False) == b"fenced 7 failed\n"
+    assert control_line.ping("p1") == b"ping p1\n"
+    assert control_line.fenced("7", is_dead=True) == b"fenced 7 ok\n"
+    assert control_line.fenced("7", is_dead=False) == b"fenced 7 failed\n"
