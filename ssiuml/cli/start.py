@@ -15,13 +15,11 @@ from filelock import FileLock, Timeout
 from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
 from ssiuml.cli.progress import Progress
 from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
-from ssiuml.cluster import command_lines, timings
+from ssiuml.cluster import command_lines, launch_plan
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.image_choice import Image, choose_image
-from ssiuml.cluster.launch import launch
+from ssiuml.cluster.launch import launch, network_namespace, require_memory, supervisor_command
 from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
-from ssiuml.cluster.memory import require_memory
-from ssiuml.cluster.namespace import network_namespace
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
@@ -204,7 +202,7 @@ def _count(text: str, limit: int) -> int:
 
 def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int) -> ClusterPlan:
     limit = image.described.node_limit
-    planned = _count(arguments.plan_for, limit) if arguments.plan_for else max(count, timings.QUIET_NODES)
+    planned = _count(arguments.plan_for, limit) if arguments.plan_for else max(count, launch_plan.QUIET_NODES)
     if image.described.values["filesystem"]["type"] == "gfs1":
         for key, file in (("CIDEV", image.root_cidev), ("INITRD_MEMEXP", image.initrd_memexp)):
             if file is None:
@@ -221,7 +219,7 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
         root_fs=image.root_fs.absolute() if arguments.in_place else folder.root_fs,
         node_limit=limit,
         memory_mib=_memory_mib(arguments.memory),
-        token_ms=timings.token_ms(image_token_ms, planned, os.cpu_count() or 1),
+        token_ms=launch_plan.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
         parameters=(*_ramdisk(image), *image.described.kernel_parameters, *arguments.append.split()),
@@ -258,7 +256,7 @@ def _print_commands(
     ]
     lines = [
         *keys,
-        [*network_namespace(), *command_lines.supervisor_command(folder.path, "READY")],
+        [*network_namespace(), *supervisor_command(folder.path, "READY")],
         command_lines.dying_with_us(command_lines.switch_command(folder)),
     ]
     if plan.has_lock_server:

@@ -110,7 +110,3 @@ def _historic(
 def xterm_command(folder: ClusterFolder, node: int) -> list[str]:
     console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", folder.name, str(node)]
     return [program("xterm", "xterm"), "-T", f"{folder.name}: node {node}", "-e", *console]
-
-
-def supervisor_command(folder: Path, ready: int | str) -> list[str]:
-    return [sys.executable, "-m", "ssiuml.cluster", str(folder), str(ready)]

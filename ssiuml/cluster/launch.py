@@ -1,20 +1,93 @@
 """Start the supervisor of a cluster, in a session of its own."""
 
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster.command_lines import supervisor_command
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
 from ssiuml.host.installation import HOME
+from ssiuml.host.run import find_tool
+
+MEMINFO: Final = Path("/proc/meminfo")
+SHM: Final = Path("/dev/shm")  # noqa: S108 - where User-Mode Linux keeps a node's memory, in unlinked files
+
+
+class MemoryShortage(SsiumlError):  # noqa: N818 - what it is
+    """The host has too little memory."""
+
+
+def require_memory(nodes: int, each_mib: int) -> None:
+    """MemoryShortage, with need and limit, if the nodes' memory would not fit into what is available now."""
+    needed = nodes * each_mib
+    available = {"memory of this machine": _available_mib(), f"{SHM}": _free_mib(SHM)}
+    for what, free in available.items():
+        if free is not None and free < needed:
+            fitting = free // each_mib
+            raise MemoryShortage(
+                f"{nodes} nodes of {each_mib} MiB need {needed} MiB, {free} MiB are free: {what}",
+                hint=f"start {fitting} nodes, or give each less with --memory"
+                if fitting
+                else "give each less with --memory",
+            )
+
+
+def _available_mib() -> int | None:
+    match = re.search(r"^MemAvailable: +(\d+) kB", MEMINFO.read_text(), re.MULTILINE)
+    return int(match[1]) >> 10 if match else None
+
+
+def _free_mib(folder: Path) -> int | None:
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize >> 20
+
+
+TRY_LIMIT_S: Final = 10.0
+# How many frames may wait for a node that is not running just now. Of the kernel's 10 it loses some whenever
+# nodes outnumber processors, and a lost token of corosync costs seconds.
+QUEUED_FRAMES: Final = 1000
+# The capabilities that the first line needs, those over the new namespaces, end with it. Where a kernel does
+# not let it, the queue stays short.
+_INSIDE: Final = """
+echo "$1" 2>/dev/null >/proc/sys/net/unix/max_dgram_qlen
+shift
+exec setpriv --ambient-caps -all --inh-caps -all -- "$@"
+"""
+_FOR_A_USER: Final = ("--user", "--map-current-user", "--keep-caps")
+
+
+def network_namespace() -> tuple[str, ...]:
+    """What to put before a command so that it runs in a network namespace; nothing if that is forbidden here.
+
+    An ordinary user needs a user namespace for it, in which he stays who he is.
+    """
+    program = find_tool("unshare")
+    if program is None:
+        return ()
+    namespaces = (program, "--net", *(() if os.geteuid() == 0 else _FOR_A_USER))
+    prefix = (*namespaces, "--", "sh", "-c", _INSIDE, "sh", str(QUEUED_FRAMES))
+    tried = subprocess.run(  # noqa: S603 - an argument list of ours
+        [*prefix, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TRY_LIMIT_S
+    )
+    return prefix if tried.returncode == 0 else ()
+
 
 START_LIMIT_S: Final = 30.0
 
 
 class LaunchError(SsiumlError):
     """The supervisor did not start."""
+
+
+def supervisor_command(folder: Path, ready: int | str) -> list[str]:
+    return [sys.executable, "-m", "ssiuml.cluster", str(folder), str(ready)]
 
 
 def launch(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:

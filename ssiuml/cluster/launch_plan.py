@@ -8,6 +8,10 @@ from typing import Any, Final
 from ssiuml.errors import SsiumlError
 from ssiuml.host.atomic import write_text
 
+QUIET_NODES: Final = 3
+PER_NODE_MS: Final = 250
+# With fewer processors than a quarter of the nodes, each waits for its turn.
+NODES_PER_CORE: Final = 4
 _PATHS: Final = ("kernel", "initrd", "root_fs", "image", "root_cidev", "initrd_memexp")
 
 
@@ -58,3 +62,9 @@ def read_plan(path: Path) -> ClusterPlan:
         return ClusterPlan(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise PlanError(f"{path}: cannot be read: {error}", hint="ssi-start writes it anew") from error
+
+
+def token_ms(image_token_ms: int, nodes: int, cores: int) -> int:
+    """How long the token may be away before a node is expelled; the same for all nodes of a cluster."""
+    token = image_token_ms + PER_NODE_MS * max(0, nodes - QUIET_NODES)
+    return 2 * token if cores * NODES_PER_CORE < nodes else token

@@ -1,14 +1,14 @@
 """What nodes say on their control lines, and what the supervisor answers (cluster-tools/README.md)."""
 
+import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from ssiuml.cluster import arbiter, control_line
-from ssiuml.cluster.admission import Admission
 from ssiuml.cluster.control_line import Message
-from ssiuml.cluster.fencing import Fencing
-from ssiuml.cluster.node import Member, Phase
+from ssiuml.cluster.node import Member, Phase, answering, kill_all
 from ssiuml.cluster.running import Running
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,64 @@ log = logging.getLogger(__name__)
 MOUNT_WAIT_LIMIT_S: Final = 30.0
 # A node that has not joined by then does it later, and the others go on without it.
 FORMING_LIMIT_S: Final = 150.0
+
+
+class Admission:
+    """The nodes that wait for leave to start corosync, or to end it."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._waiting: list[Member] = []
+
+    def ask(self, member: Member) -> None:
+        """Take a node's question; it is answered when the node may join, or leave if it has joined."""
+        if member not in self._waiting:
+            self._waiting.append(member)
+        self.look()
+
+    def look(self) -> None:
+        """Answer those whose turn it is; to be called whenever a membership may have settled."""
+        for member in list(self._waiting):
+            if self._running.members.get(member.number) is not member or member.is_doomed:
+                self._waiting.remove(member)
+            elif arbiter.may_change_membership(self._running.views()):
+                self._waiting.remove(member)
+                member.change_membership()
+                member.control.write(control_line.GO)
+            else:
+                return
+
+
+class Fencing:
+    """One verdict after the other: the nodes that one has killed are dead when the next is found."""
+
+    def __init__(self, running: Mapping[int, Member]) -> None:
+        self._running = running
+        self._lock = asyncio.Lock()
+
+    async def fence(self, asker: Member, message: Message) -> None:
+        """Answer a node's `fence`, once everybody who has to go is dead for certain."""
+        async with self._lock:
+            is_dead = await self._judge(asker, message)
+        log.info("node %d: fence %d: %s", asker.number, message.node, "ok" if is_dead else "failed")
+        asker.control.write(control_line.fenced(message.token, is_dead=is_dead))
+
+    async def _judge(self, asker: Member, message: Message) -> bool:
+        if self._running.get(asker.number) is not asker:
+            return False
+        alive: set[int] = set()
+        if message.node in self._running:
+            alive = await answering(list(self._running.values()))
+        views = {number: member.view for number, member in self._running.items()}
+        verdict = arbiter.judge_fence(asker.number, message.node, message.members, views, alive)
+        log.info(
+            "node %d (members %s) wants node %d dead; running %s, alive %s: kill %s, %s",
+            *(asker.number, message.members, message.node, sorted(views), sorted(alive)),
+            *(sorted(verdict.kill), verdict.reason),
+        )
+        doomed = [self._running[number] for number in verdict.kill if number in self._running]
+        are_dead = await kill_all(doomed, f"killed by the supervisor: {verdict.reason}")
+        return verdict.victim_dies and are_dead
 
 
 class Conversation:

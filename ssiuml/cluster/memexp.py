@@ -12,8 +12,7 @@ from functools import partial
 from typing import Final
 
 from ssiuml.cluster import command_lines
-from ssiuml.cluster.fencing import kill_all
-from ssiuml.cluster.node import Member, Phase
+from ssiuml.cluster.node import Member, Phase, kill_all
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.running import Running, SupervisorError
 

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import itertools
+import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,7 +20,11 @@ from ssiuml.cluster.ssh_mux import DoorClient, DoorLine
 from ssiuml.host import uml
 from ssiuml.host.leash import kill_group, leash
 
+log = logging.getLogger(__name__)
+
 END_LIMIT_S: Final = 10.0
+PING_LIMIT_S: Final = 1.0
+KILL_LIMIT_S: Final = 15.0
 _POLL_S: Final = 0.005
 
 _tokens = itertools.count(1)
@@ -208,3 +213,23 @@ class Member:
             "uptime_s": round(self.seconds, 1),
             "memory_bytes": process.memory_bytes(self.process_id.pid),
         }
+
+
+async def answering(members: Iterable[Member], limit_s: float = PING_LIMIT_S) -> set[int]:
+    """The nodes whose kernels answer a ping within the limit."""
+    asked = list(members)
+    answers = await asyncio.gather(*(member.answers(limit_s) for member in asked))
+    return {member.number for member, is_alive in zip(asked, answers, strict=True) if is_alive}
+
+
+async def kill_all(doomed: Iterable[Member], reason: str) -> bool:
+    """Kill nodes, all at once; whether they are dead for certain within the limit."""
+    members = list(doomed)
+    for member in members:
+        member.kill(reason)
+    try:
+        await asyncio.wait_for(asyncio.gather(*(member.gone.wait() for member in members)), KILL_LIMIT_S)
+    except TimeoutError:
+        log.error("nodes %s do not die", [member.number for member in members if not member.gone.is_set()])
+        return False
+    return True

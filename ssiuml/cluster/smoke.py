@@ -1,15 +1,164 @@
 """Prove built images by booting them: one node, from a copy of the root, to the login and down again."""
 
+import contextlib
+import re
+import socket
+import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
+
+import pexpect
+from pexpect.fdpexpect import fdspawn
 
 from ssiuml import manifest
-from ssiuml.cluster.smoke_node import NodeError, NodeSettings, command_line, running
-from ssiuml.host import files
+from ssiuml.errors import SsiumlError
+from ssiuml.host import files, uml
+from ssiuml.host.leash import kill_group, leash
 from ssiuml.host.progress import stages
 from ssiuml.host.scratch import scratch_folder
+from ssiuml.host.uml import console_tail
 from ssiuml.images import gfs2_tools
+from ssiuml.manifest import Manifest
+
+LOGIN: Final = re.compile(r"\w login: ?$")
+PASSWORD: Final = re.compile(r"[Pp]assword: ?$")
+# A prompt that no program prints by chance; set after logging in.
+_PROMPT: Final = "ssiuml-check> "
+
+
+class ConsoleError(SsiumlError):
+    """The console did not say what was waited for."""
+
+
+class Console:
+    """The console of one node, read and written over *stream*; all that it prints is copied to *log*."""
+
+    def __init__(self, stream: socket.socket, log: TextIO) -> None:
+        self._stream = stream
+        self._log = log
+        self._spawn = fdspawn(stream.fileno(), encoding="utf-8", codec_errors="replace")
+        self._spawn.logfile_read = log
+
+    def expect(self, pattern: str | re.Pattern[str], what: str, limit_s: float) -> "re.Match[str]":
+        """Wait until the console prints *pattern*; ConsoleError names *what* did not come, and the limit."""
+        expected = [pattern, re.compile(r"ssi: .*FAILED: .*"), pexpect.EOF, pexpect.TIMEOUT]
+        found = self._spawn.expect(expected, timeout=limit_s)
+        if found == 0:
+            match: re.Match[str] = self._spawn.match
+            return match
+        reasons = {
+            1: f"the node gave up before {what}",
+            2: f"the node ended before {what}",
+            3: f"no {what} within {limit_s:.0f} s",
+        }
+        raise ConsoleError(f"{reasons[found]}; its console's end:\n{self.tail()}")
+
+    def expect_end(self, limit_s: float) -> None:
+        """Wait until the node has closed its console."""
+        if self._spawn.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=limit_s) != 0:
+            raise ConsoleError(
+                f"the node did not end within {limit_s:.0f} s; its console's end:\n{self.tail()}"
+            )
+
+    def tail(self) -> str:
+        """The last lines that the console printed."""
+        self._log.flush()
+        with open(self._log.name, encoding="utf-8") as log:  # noqa: PTH123 - a stream's own name
+            return console_tail(log)
+
+    def log_in(self, password: str, new_password: str, limit_s: float) -> None:
+        """Log in as root for the first time: the password has to be changed, then the shell is there."""
+        self.expect(LOGIN, "login prompt", limit_s)
+        self.send("root")
+        self.expect(PASSWORD, "question for the password", limit_s)
+        self.send(password)
+        self.expect("must be changed|required to change", "demand to change the first password", limit_s)
+        for answer in (password, new_password, new_password):
+            self.expect(PASSWORD, "question for a password", limit_s)
+            self.send(answer)
+        self.expect(r"[#$] $", "prompt of the shell", limit_s)
+        # The quotes keep the prompt from being found in the echo of this line.
+        self.send(
+            f"stty -echo cols 200; bind 'set enable-bracketed-paste off'; PS1='{_PROMPT[:6]}''{_PROMPT[6:]}'"
+        )
+        self.expect(re.escape(_PROMPT), "prompt of the shell", limit_s)
+
+    def run(self, command: str, limit_s: float) -> tuple[int, str]:
+        """Run a command in the shell; return its exit status and what it printed."""
+        self.send(f'{command}; echo "ssiuml-status=$?"')
+        match = self.expect(r"ssiuml-status=(\d+)\r?\n", f"end of the command '{command}'", limit_s)
+        output: str = self._spawn.before
+        self.expect(re.escape(_PROMPT), "prompt of the shell", limit_s)
+        return int(match[1]), output.replace("\r", "")
+
+    def send(self, line: str) -> None:
+        """Type a line without waiting for anything."""
+        self._stream.sendall(f"{line}\n".encode())
+
+
+END_LIMIT_S: Final = 30.0
+
+
+class NodeError(SsiumlError):
+    """A node did not do what it should; the message ends with what its console said last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """What decides a node's command line. ``root_fs`` is private to it: User-Mode Linux locks the file."""
+
+    number: int
+    root_fs: Path
+    folder: Path  # for the management socket of User-Mode Linux
+    interconnect: str = "lo"
+    memory_mib: int = uml.NODE_MEMORY_MIB
+
+
+def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
+    """The node's program with its kernel parameters; the console is standard input and output."""
+    return [
+        *uml.command_line(
+            manifest.require_kernel(),
+            memory_mib=settings.memory_mib,
+            initrd=manifest.initrd,
+            disks={"ubd0": settings.root_fs},
+            folder=settings.folder,
+        ),
+        "con0=fd:0,fd:1",
+        f"ssi.node={settings.number}",
+        f"ssi.interconnect={settings.interconnect}",
+        *manifest.kernel_parameters,
+    ]
+
+
+@contextlib.contextmanager
+def running(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
+    """Start a node; yield its process and its console, whose log goes to *log*. On leaving it is ended.
+
+    The console is a socket, not a terminal: User-Mode Linux would leave a helper process behind that
+    watches the terminal's size. If this process dies, so does the node.
+    """
+    ours, theirs = socket.socketpair()
+    # Nothing to clean up for a node whose root is about to be thrown away: no time of grace.
+    with ours, log.open("w", encoding="utf-8") as log_stream, leash(grace_s=0) as held:
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 - an argument list of ours
+                [*held.prefix, *argv],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=theirs.fileno(),
+                start_new_session=True,
+                pass_fds=[held.fd],
+            )
+        try:
+            yield process, Console(ours, log_stream)
+        finally:
+            kill_group(process.pid)
+            process.wait(timeout=END_LIMIT_S)
+
 
 # On a quiet machine the login is there after 8 s; a shared one may take twenty times as long.
 LIMIT_S: Final = 300.0

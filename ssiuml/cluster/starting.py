@@ -5,10 +5,11 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
+from typing import Final
 
-from ssiuml.cluster import command_lines, memexp, timings
-from ssiuml.cluster.admission import Admission
+from ssiuml.cluster import command_lines, memexp
 from ssiuml.cluster.control_line import Message
+from ssiuml.cluster.membership import Admission
 from ssiuml.cluster.node import Member, Phase
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.running import Emit, Running, SupervisorError
@@ -16,6 +17,8 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 
 log = logging.getLogger(__name__)
+
+STAGGER_ABOVE: Final = 4
 
 
 class Starting:
@@ -42,8 +45,8 @@ class Starting:
         new = [number for number in numbers if number not in running.members]
         for number in sorted(set(numbers) - set(new)):
             emit({"event": "skipped", "node": number, "phase": str(running.members[number].phase)})
-        expect = timings.expected_members(len(running.members), len(new))
-        slots = asyncio.Semaphore(timings.starting_at_once(len(new), os.cpu_count() or 1))
+        expect = expected_members(len(running.members), len(new))
+        slots = asyncio.Semaphore(starting_at_once(len(new), os.cpu_count() or 1))
         with running.listening(emit):
             # Reserved at once: a second command does not start the same nodes.
             members = [running.members.setdefault(number, Member(number, running.folder)) for number in new]
@@ -117,3 +120,13 @@ class Starting:
             member.settled.set_result(False)
         self._admission.look()
         running.write_state()
+
+
+def starting_at_once(nodes: int, cores: int) -> int:
+    """How many nodes may be between the start of their process and their first membership."""
+    return nodes if nodes <= STAGGER_ABOVE else max(2, cores)
+
+
+def expected_members(others_up: int, starting: int) -> int:
+    """``ssi.expect`` of a node: members that it waits for before it goes on."""
+    return 2 if others_up else starting

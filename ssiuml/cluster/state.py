@@ -4,8 +4,6 @@ stale.
 
 import contextlib
 import json
-import os
-import socket
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -120,15 +118,3 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
     return done
-
-
-def connect(folder: ClusterFolder, limit_s: float) -> socket.socket | None:
-    """A connection to the supervisor; None if there is none."""
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stream.settimeout(limit_s)
-    try:
-        stream.connect(os.fspath(folder.socket))
-    except OSError:
-        stream.close()
-        return None
-    return stream

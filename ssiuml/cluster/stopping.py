@@ -1,15 +1,18 @@
 """Ends nodes: at once, as a crash would, or the whole cluster in order."""
 
 import asyncio
+import logging
 import time
+from pathlib import Path
 from typing import Final
 
 from ssiuml.cluster import control_line
-from ssiuml.cluster.fencing import answering, kill_all
-from ssiuml.cluster.node import Phase
+from ssiuml.cluster.node import Phase, answering, kill_all
+from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
-from ssiuml.cluster.rootcheck import check_after_crash
 from ssiuml.cluster.running import Emit, Running, until
+from ssiuml.errors import SsiumlError
+from ssiuml.images import fsck
 
 # What a token timeout takes until the survivors have agreed on a membership: consensus is 1.2 of it.
 EXPELLED_TOKENS: Final = 3.0
@@ -68,3 +71,25 @@ async def stop_cluster(running: Running, limit_s: float) -> Values:
         "root": said,
         "is_clean": is_clean,
     }
+
+
+log = logging.getLogger(__name__)
+
+
+def check_after_crash(folder: ClusterFolder, root_fs: Path) -> tuple[bool, str]:
+    """Check the root if a node has crashed since fsck.gfs2 last found it clean; mend what crashes leave.
+
+    Returns whether the root is clean, and what there is to say of it; without a crash nothing is done and
+    nothing said.
+    """
+    if not folder.crashed.exists():
+        return True, ""
+    try:
+        mended = fsck.mend(root_fs)
+    except fsck.DirtyError:
+        return False, "its journals are replayed at the next start"
+    except SsiumlError as error:
+        log.error("%s", error)
+        return False, f"{error}\n  fsck.gfs2 -y {root_fs} repairs it, ssi-start --fresh makes a new one"
+    folder.crashed.unlink()
+    return True, f"checked after a crash{': corrected ' if mended else ''}{', '.join(mended)}"

@@ -11,19 +11,18 @@ import shutil
 import time
 from typing import Final
 
-from ssiuml.cluster import command_lines
-from ssiuml.cluster.admission import Admission
-from ssiuml.cluster.doorkeeper import open_door
-from ssiuml.cluster.fencing import Fencing, kill_all
+from ssiuml.cluster import command_lines, ssh
 from ssiuml.cluster.launch_plan import ClusterPlan
-from ssiuml.cluster.membership import Conversation
+from ssiuml.cluster.membership import Admission, Conversation, Fencing
 from ssiuml.cluster.memexp import stop_historic
+from ssiuml.cluster.node import Member, kill_all
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.root_copy import take_root
 from ssiuml.cluster.running import Emit, Running, SupervisorError, until
 from ssiuml.cluster.starting import Starting
 from ssiuml.cluster.stopping import kill_nodes, stop_cluster
+from ssiuml.errors import SsiumlError
 from ssiuml.host.leash import kill_group
 
 log = logging.getLogger(__name__)
@@ -143,3 +142,65 @@ class Supervisor:
         finally:
             self.running.write_state()
         return {"ok": True}
+
+
+log = logging.getLogger(__name__)
+
+OPEN_LIMIT_S: Final = 30.0
+# An sshd that gave up on a client just as this one came costs an attempt.
+_ATTEMPT_LIMIT_S: Final = 20.0
+_POLL_S: Final = 0.01
+_RETRY_S: Final = 0.5
+
+
+class DoorError(SsiumlError):
+    """A node cannot be entered."""
+
+
+async def open_door(member: Member) -> None:
+    """Make sure that ssh's master connection stands. DoorError, with what ssh said, if it does not within the
+    limit.
+    """
+    async with member.opening:
+        path = member.folder.ssh(member.number)
+        deadline = time.monotonic() + OPEN_LIMIT_S
+        said = "nothing"
+        while not ssh.is_open(path):
+            if time.monotonic() > deadline or member.gone.is_set():
+                raise DoorError(
+                    f"node {member.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s, "
+                    f"ssh's last words: {said}",
+                    hint=f"ssi-console {member.number} shows what it does",
+                )
+            said = await _attempt(member, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
+
+
+async def _attempt(member: Member, deadline: float) -> str:
+    """Start ssh and wait until it is through, has ended, or the time is over. Return what it said if it
+    failed.
+    """
+    path = member.folder.ssh(member.number)
+    path.unlink(missing_ok=True)
+    if member.master is not None and member.master.returncode is None:
+        member.master.kill()
+        await member.master.wait()
+    log_path = member.folder.door(member.number).with_suffix(".log")
+    with log_path.open("wb") as errors:
+        member.master = await asyncio.create_subprocess_exec(
+            *command_lines.dying_with_us(ssh.master_command(member.folder, member.number)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+    while member.master.returncode is None and time.monotonic() < deadline and not member.gone.is_set():
+        if ssh.is_open(path):
+            return ""
+        await asyncio.sleep(_POLL_S)
+    if member.master.returncode is None:
+        member.master.kill()
+        await member.master.wait()
+    said = log_path.read_text(errors="replace").strip()
+    log.warning("node %d: ssh did not come through: %s", member.number, said)
+    await asyncio.sleep(_RETRY_S)
+    return said

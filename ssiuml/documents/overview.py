@@ -3,7 +3,7 @@
 from typing import Final
 
 from ssiuml.cli.registry import COMMANDS
-from ssiuml.cluster.configuration import KEYS
+from ssiuml.cluster.image_choice import KEYS
 from ssiuml.documents.command_page import OTHER_PAGES, references
 from ssiuml.documents.facts import CONFIGURATION, FACTS, FORMATS, OVERVIEWS, POOL_FILES, STATE_FOLDER
 from ssiuml.documents.roff import Marker, Page, bold, escaped, sentence

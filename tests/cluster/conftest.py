@@ -8,6 +8,9 @@ import pytest
 from checkouts import Checkout
 from clusters import Cluster, made_cluster
 
+from ssiuml.cluster.image_choice import Image, choose_image
+from ssiuml.cluster.paths import ClusterFolder
+
 
 def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
     folder.mkdir(parents=True)
@@ -28,6 +31,19 @@ def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
 def make_image() -> Callable[..., Path]:
     """Makes a folder that looks like one with images, given folder and recipe."""
     return _make_image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ClusterFolder:
+    made = ClusterFolder(tmp_path / "c")
+    made.make()
+    return made
+
+
+@pytest.fixture
+def image(tmp_path: Path, make_image: Callable[..., Path]) -> Image:
+    make_image(tmp_path / "image")
+    return choose_image(None, tmp_path / "image", tmp_path)
 
 
 @pytest.fixture

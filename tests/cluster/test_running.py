@@ -13,7 +13,7 @@ from checkouts import wait_until
 from clusters import Cluster
 
 from ssiuml.cli.completion import write_completions
-from ssiuml.cluster.namespace import network_namespace
+from ssiuml.cluster.launch import network_namespace
 
 pytestmark = pytest.mark.cluster
 FULL_LIMIT_S = 480.0  # until a node whose memory is full answers

@@ -7,8 +7,7 @@ import pytest
 from checkouts import Checkout, processes_of, wait_until
 
 from ssiuml.cluster import smoke
-from ssiuml.cluster.console import ConsoleError
-from ssiuml.cluster.smoke import check_images
+from ssiuml.cluster.smoke import ConsoleError, check_images
 from ssiuml.manifest import ManifestError
 
 pytestmark = pytest.mark.cluster

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster.frames import PAYLOAD_BYTES, WINDOW_BYTES, Frame, FrameReader, Window
+from ssiuml.cluster.ssh_mux import PAYLOAD_BYTES, WINDOW_BYTES, Frame, FrameReader, Window
 
 HELLO = Frame(b"H", 0, b"abcdefghijklmnop")
 frames = st.builds(

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.cluster.configuration import configuration_file, read_configuration
-from ssiuml.cluster.image_choice import choose_image
+from ssiuml.cluster.image_choice import choose_image, configuration_file, read_configuration
 from ssiuml.errors import UsageError
 
 
