@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
-from ssiuml.cluster.client import checked, connect
+from ssiuml.cluster.client import checked_answer, connect
 from ssiuml.cluster.protocol import decode, encode
 
 DETACH = b"\x1d"  # Ctrl-]
@@ -44,7 +44,7 @@ def main(words: Sequence[str]) -> int:
             if not byte:
                 break
             line += byte
-        checked(decode(line or b'{"ok": false, "error": "the supervisor ended"}'))
+        checked_answer(decode(line or b'{"ok": false, "error": "the supervisor ended"}'))
         stream.settimeout(None)
         is_terminal = os.isatty(0)
         if is_terminal:

@@ -61,7 +61,7 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 def enter(folder: ClusterFolder, node: int) -> None:
     """Make sure that the door of a node is open. UsageError if the node does not run."""
-    if not ssh.is_open(folder.ssh(node)):
+    if not ssh.is_connected(folder.ssh_control_path(node)):
         ask(folder, {"do": "door", "node": node}, limit_s=OPEN_LIMIT_S)
 
 

@@ -18,8 +18,13 @@ from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
 from ssiuml.cluster import command_lines, launch_plan
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.image_choice import Image, choose_image
-from ssiuml.cluster.launch import launch, network_namespace, require_memory, supervisor_command
-from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
+from ssiuml.cluster.launch import (
+    launch_supervisor,
+    network_namespace_prefix,
+    require_memory,
+    supervisor_command,
+)
+from ssiuml.cluster.launch_plan import LaunchPlan, write_launch_plan
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
@@ -97,7 +102,7 @@ def main(words: Sequence[str]) -> int:
 def start(words: Sequence[str], tied: Sequence[str] = ()) -> tuple[int, float]:
     """Do what the command does; the exit status, and how long the nodes took, in seconds.
 
-    *tied* goes before the supervisor's command, as that of ssiuml.cluster.command_lines.dying_with_us.
+    *tied* goes before the supervisor's command, as that of ssiuml.cluster.command_lines.killed_with_parent.
     """
     arguments = arguments_of(words)
     folder = folder_of(arguments)
@@ -111,13 +116,13 @@ def start(words: Sequence[str], tied: Sequence[str] = ()) -> tuple[int, float]:
         _print_commands(folder, plan, count, terminals_for(folder, arguments))
         return DONE, 0.0
     folder.make()
-    private = network_namespace()
+    private = network_namespace_prefix()
     if not private:
         show.say("warning: no network namespaces here: other users of this machine reach the interconnect")
     try:
         with FileLock(folder.lock, timeout=0):
             _prepare(folder, arguments, image, plan, count, show)
-            launch(folder, (*private, *tied))
+            launch_supervisor(folder, (*private, *tied))
     except Timeout:
         raise UsageError(
             f"cluster '{folder.name}' is being started by another ssi-start", hint="ssi-status shows it"
@@ -132,7 +137,7 @@ def _prepare(
     folder: ClusterFolder,
     arguments: argparse.Namespace,
     image: Image,
-    plan: ClusterPlan,
+    plan: LaunchPlan,
     count: int,
     show: Progress,
 ) -> None:
@@ -153,7 +158,7 @@ def _prepare(
     if not plan.has_lock_server:  # nodes of Linux 2.4 have no door
         make_keys(folder)
         make_initrd(folder, image.initrd)
-    write_plan(folder.plan, plan)
+    write_launch_plan(folder.plan, plan)
 
 
 def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, show: Progress) -> int:
@@ -200,7 +205,7 @@ def _count(text: str, limit: int) -> int:
     return count
 
 
-def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int) -> ClusterPlan:
+def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int) -> LaunchPlan:
     limit = image.described.node_limit
     planned = _count(arguments.plan_for, limit) if arguments.plan_for else max(count, launch_plan.QUIET_NODES)
     if image.described.values["filesystem"]["type"] == "gfs1":
@@ -212,7 +217,7 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
                 )
     # A GFS1 root has no corosync; what its lock server waits for stands in gfscf.cf.
     image_token_ms = int(image.described.values["cluster"].get("timings", {}).get("token_ms", 0))
-    return ClusterPlan(
+    return LaunchPlan(
         image=image.described.folder.absolute(),
         kernel=image.kernel.absolute(),
         initrd=folder.initrd if image.initrd_memexp is None else image.initrd.absolute(),
@@ -246,9 +251,7 @@ def _memory_mib(text: str | None) -> int:
     return mib
 
 
-def _print_commands(
-    folder: ClusterFolder, plan: ClusterPlan, count: int, terminals: Terminals | None
-) -> None:
+def _print_commands(folder: ClusterFolder, plan: LaunchPlan, count: int, terminals: Terminals | None) -> None:
     keys = [
         keygen_command(folder.keys / name, f"ssiuml-{folder.name}")
         for name in ("host_key", "user_key")
@@ -256,8 +259,8 @@ def _print_commands(
     ]
     lines = [
         *keys,
-        [*network_namespace(), *supervisor_command(folder.path, "READY")],
-        command_lines.dying_with_us(command_lines.switch_command(folder)),
+        [*network_namespace_prefix(), *supervisor_command(folder.path, "READY")],
+        command_lines.killed_with_parent(command_lines.switch_command(folder)),
     ]
     if plan.has_lock_server:
         lines.append(command_lines.lock_server_command(folder, plan))
@@ -266,7 +269,9 @@ def _print_commands(
             lines.append(command_lines.historic_node_command(folder, plan, node))
         else:
             lines.append(
-                command_lines.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
+                command_lines.node_command(
+                    folder, plan, node, expect=count, ssh_fd="DOOR", control_fd="CONTROL"
+                )
             )
         if terminals:
             lines.append(terminals.command(node))

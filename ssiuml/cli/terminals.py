@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from ssiuml.cluster.command_lines import MissingError, xterm_command
+from ssiuml.cluster.command_lines import MissingProgramError, xterm_command
 from ssiuml.cluster.paths import ClusterFolder
 
 
@@ -34,7 +34,7 @@ class Terminals:
             return
         try:
             argv = self.command(node)
-        except MissingError as error:
+        except MissingProgramError as error:
             self._is_missing = True
             print(f"no terminal windows: {error}", file=sys.stderr)
             return

@@ -7,10 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from ssiuml.cluster.launch_plan import read_plan
+from ssiuml.cluster.launch_plan import read_launch_plan
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
-from ssiuml.cluster.server import Reception
+from ssiuml.cluster.server import CommandServer
 from ssiuml.cluster.supervisor import Supervisor
 from ssiuml.errors import SsiumlError
 
@@ -21,9 +21,9 @@ async def supervise(folder: ClusterFolder, ready: int) -> int:
     """Run a cluster until it is stopped; *ready* takes a line as soon as commands are served, or why not."""
     supervisor: Supervisor | None = None
     try:
-        supervisor = Supervisor(folder, read_plan(folder.plan))
+        supervisor = Supervisor(folder, read_launch_plan(folder.plan))
         await supervisor.begin()
-        reception = Reception(supervisor)
+        reception = CommandServer(supervisor)
         await reception.open()
     except (SsiumlError, OSError) as error:
         # Without the root it is another supervisor's folder: nothing in it is ours to remove.

@@ -101,7 +101,9 @@ def is_forming(running: Mapping[int, NodeView]) -> bool:
     return not all(everybody <= view.members for view in running.values())
 
 
-def strangers(asker: int, members: Iterable[int], running: Mapping[int, NodeView]) -> frozenset[int]:
+def unseen_root_holders(
+    asker: int, members: Iterable[int], running: Mapping[int, NodeView]
+) -> frozenset[int]:
     """Nodes that hold the root and that *asker* does not see."""
     seen = {*members, asker}
     return frozenset(node for node, view in running.items() if view.holds_root and node not in seen)

@@ -50,7 +50,7 @@ def ask(
                     if "event" in values:
                         on_event(values)
                     else:
-                        return checked(values)
+                        return checked_answer(values)
         except TimeoutError:
             raise ClientError(f"{folder.socket}: no answer within {limit_s:.0f} s") from None
         except ConnectionError:
@@ -60,7 +60,7 @@ def ask(
     )
 
 
-def checked(values: Values) -> Values:
+def checked_answer(values: Values) -> Values:
     """The answer, or the error that it is."""
     if not values.get("ok") and "error" in values:
         kind = UsageError if values.get("is_usage") else ClientError

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster.launch_plan import ClusterPlan
+from ssiuml.cluster.launch_plan import LaunchPlan
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
 from ssiuml.host import uml
@@ -13,38 +13,44 @@ from ssiuml.host.run import find_tool
 
 # Locally administered; the last byte is the node's number.
 MAC: Final = "fe:fd:00:00:00:{:02x}"
-LOCK_SERVER: Final = 101  # as in its address, see recipes/rh72.yaml
+LOCK_SERVER_MAC_BYTE: Final = 101  # as in its address, see recipes/rh72.yaml
 
 
-class MissingError(SsiumlError):
+class MissingProgramError(SsiumlError):
     """A program of the host is missing."""
 
 
-def program(name: str, package: str) -> str:
+def find_program(name: str, package: str) -> str:
     path = find_tool(name)
     if path is None:
-        raise MissingError(
+        raise MissingProgramError(
             f"the program '{name}' is not on this machine",
             hint=f"sudo apt-get install --no-install-recommends {package}",
         )
     return path
 
 
-def dying_with_us(argv: list[str]) -> list[str]:
+def killed_with_parent(argv: list[str]) -> list[str]:
     """The command, killed by the kernel when the process that started it dies, however that dies.
 
     For single processes; of a node, which has many, the leash takes care.
     """
-    return [program("setpriv", "util-linux"), "--pdeathsig", "KILL", "--", *argv]
+    return [find_program("setpriv", "util-linux"), "--pdeathsig", "KILL", "--", *argv]
 
 
 def switch_command(folder: ClusterFolder) -> list[str]:
     """A switch, no hub: a frame wakes up only the node that it is for, which counts with fifteen of them."""
-    return [program("uml_switch", "uml-utilities"), "-unix", str(folder.switch)]
+    return [find_program("uml_switch", "uml-utilities"), "-unix", str(folder.switch)]
 
 
 def node_command(
-    folder: ClusterFolder, plan: ClusterPlan, node: int, *, expect: int, door: int | str, control: int | str
+    folder: ClusterFolder,
+    plan: LaunchPlan,
+    node: int,
+    *,
+    expect: int,
+    ssh_fd: int | str,
+    control_fd: int | str,
 ) -> list[str]:
     """A node; *door* and *control* are descriptors that it inherits, console is its standard input and
     output.
@@ -59,8 +65,8 @@ def node_command(
         ),
         f"umid=node{node}",
         "con0=fd:0,fd:1",
-        f"ssl0=fd:{door}",
-        f"ssl1=fd:{control}",
+        f"ssl0=fd:{ssh_fd}",
+        f"ssl1=fd:{control_fd}",
         f"eth0=daemon,{MAC.format(node)},unix,{folder.switch}",
         f"ssi.node={node}",
         "ssi.interconnect=eth0",
@@ -70,7 +76,7 @@ def node_command(
     ]
 
 
-def historic_node_command(folder: ClusterFolder, plan: ClusterPlan, node: int) -> list[str]:
+def historic_node_command(folder: ClusterFolder, plan: LaunchPlan, node: int) -> list[str]:
     """A node of Linux 2.4 on a GFS1 root (HOWTO 2.4, 4.9); console is its standard input and output."""
     return [
         *_historic(folder, plan, plan.initrd, {"ubd0": plan.root_fs, "ubd1": plan.root_cidev}),
@@ -81,7 +87,7 @@ def historic_node_command(folder: ClusterFolder, plan: ClusterPlan, node: int) -
     ]
 
 
-def lock_server_command(folder: ClusterFolder, plan: ClusterPlan) -> list[str]:
+def lock_server_command(folder: ClusterFolder, plan: LaunchPlan) -> list[str]:
     """The node that keeps a GFS1 root's locks: memexp, without a root and a login.
 
     ValueError if the plan has no such node.
@@ -91,13 +97,13 @@ def lock_server_command(folder: ClusterFolder, plan: ClusterPlan) -> list[str]:
     return [
         *_historic(folder, plan, plan.initrd_memexp, {"ubd1": plan.root_cidev}),
         "umid=memexp",
-        f"eth0=daemon,{MAC.format(LOCK_SERVER)},unix,{folder.switch}",
+        f"eth0=daemon,{MAC.format(LOCK_SERVER_MAC_BYTE)},unix,{folder.switch}",
         *plan.parameters,
     ]
 
 
 def _historic(
-    folder: ClusterFolder, plan: ClusterPlan, initrd: Path, disks: Mapping[str, Path | None]
+    folder: ClusterFolder, plan: LaunchPlan, initrd: Path, disks: Mapping[str, Path | None]
 ) -> list[str]:
     files = {name: path for name, path in disks.items() if path is not None}
     words = uml.command_line(
@@ -109,4 +115,4 @@ def _historic(
 
 def xterm_command(folder: ClusterFolder, node: int) -> list[str]:
     console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", folder.name, str(node)]
-    return [program("xterm", "xterm"), "-T", f"{folder.name}: node {node}", "-e", *console]
+    return [find_program("xterm", "xterm"), "-T", f"{folder.name}: node {node}", "-e", *console]

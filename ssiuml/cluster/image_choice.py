@@ -13,7 +13,7 @@ from ssiuml.errors import UsageError
 from ssiuml.host.installation import HOME, IN_CHECKOUT
 from ssiuml.manifest import Manifest, ManifestError
 
-KEYS: Final = ("KERNEL", "ROOT", "CIDEV", "INITRD", "INITRD_MEMEXP")
+CONFIGURATION_KEYS: Final = ("KERNEL", "ROOT", "CIDEV", "INITRD", "INITRD_MEMEXP")
 _LINE: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
 
 
@@ -46,11 +46,12 @@ def _read_line(place: str, line: str) -> tuple[str, str]:
     match = _LINE.fullmatch(line)
     if match is None:
         raise UsageError(
-            f"{place}: '{line.strip()}' is not of the form KEY=value", hint=f"keys: {' '.join(KEYS)}"
+            f"{place}: '{line.strip()}' is not of the form KEY=value",
+            hint=f"keys: {' '.join(CONFIGURATION_KEYS)}",
         )
     key, value = match.groups()
-    if key not in KEYS:
-        raise UsageError(f"{place}: unknown key {key}", hint=f"keys: {' '.join(KEYS)}")
+    if key not in CONFIGURATION_KEYS:
+        raise UsageError(f"{place}: unknown key {key}", hint=f"keys: {' '.join(CONFIGURATION_KEYS)}")
     # Old files may be fragments of shell: KEY="value".
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1]

@@ -63,7 +63,7 @@ exec setpriv --ambient-caps -all --inh-caps -all -- "$@"
 _FOR_A_USER: Final = ("--user", "--map-current-user", "--keep-caps")
 
 
-def network_namespace() -> tuple[str, ...]:
+def network_namespace_prefix() -> tuple[str, ...]:
     """What to put before a command so that it runs in a network namespace; nothing if that is forbidden here.
 
     An ordinary user needs a user namespace for it, in which he stays who he is.
@@ -90,7 +90,7 @@ def supervisor_command(folder: Path, ready: int | str) -> list[str]:
     return [sys.executable, "-m", "ssiuml.cluster", str(folder), str(ready)]
 
 
-def launch(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
+def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
     """Start the supervisor, with *prefix* before its command; return when it serves.
 
     LaunchError with what it said otherwise.

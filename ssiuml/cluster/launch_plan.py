@@ -20,7 +20,7 @@ class PlanError(SsiumlError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterPlan:
+class LaunchPlan:
     """How all nodes of a cluster are started."""
 
     image: Path  # the folder with the manifest
@@ -42,7 +42,7 @@ class ClusterPlan:
         return self.initrd_memexp is not None
 
 
-def write_plan(path: Path, plan: ClusterPlan) -> None:
+def write_launch_plan(path: Path, plan: LaunchPlan) -> None:
     values = {
         name: str(value) if name in _PATHS and value is not None else value
         for name, value in asdict(plan).items()
@@ -50,16 +50,16 @@ def write_plan(path: Path, plan: ClusterPlan) -> None:
     write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
-def read_plan(path: Path) -> ClusterPlan:
+def read_launch_plan(path: Path) -> LaunchPlan:
     """Read plan.json; PlanError if that cannot be done."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known = {field.name for field in fields(ClusterPlan)}
+        known = {field.name for field in fields(LaunchPlan)}
         if set(values) != known:
             raise ValueError("it is of another version of this program")
         paths = {key: Path(values[key]) for key in _PATHS if values[key] is not None}
         values.update(paths, parameters=tuple(values["parameters"]))
-        return ClusterPlan(**values)
+        return LaunchPlan(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise PlanError(f"{path}: cannot be read: {error}", hint="ssi-start writes it anew") from error
 

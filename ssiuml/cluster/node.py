@@ -16,7 +16,7 @@ from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.process import ProcessId
 from ssiuml.cluster.serial_lines import ConsoleLine, ControlLine
-from ssiuml.cluster.ssh_mux import DoorClient, DoorLine
+from ssiuml.cluster.ssh_mux import SshClient, SshLine
 from ssiuml.host import uml
 from ssiuml.host.leash import kill_group, leash
 
@@ -44,7 +44,7 @@ class Phase(StrEnum):
     LEFT = "left"
 
 
-class Member:
+class Node:
     """A node whose process runs, from its start until nothing of it is alive."""
 
     def __init__(self, number: int, folder: ClusterFolder) -> None:
@@ -57,26 +57,26 @@ class Member:
         self.waiting_since: float | None = None
         self.started = time.monotonic()
         self.failure: str | None = None  # said by the node, or why it was killed
-        self.is_doomed = False  # killed: what it said before and is read now counts no more
+        self.is_killed = False  # killed: what it said before and is read now counts no more
         self.process_id = ProcessId(0, 0)
-        self.first_seen = asyncio.Event()  # it has said anything of a membership, or is gone
-        self.settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.gone = asyncio.Event()
+        self.first_membership = asyncio.Event()  # it has said anything of a membership, or is gone
+        self.became_ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
         self.ping: tuple[str, asyncio.Event] | None = None  # the one that is not answered yet
         self.process: asyncio.subprocess.Process | None = None
-        self.master: asyncio.subprocess.Process | None = None  # ssh's
-        self.opening = asyncio.Lock()
+        self.ssh_master: asyncio.subprocess.Process | None = None  # ssh's
+        self.ssh_lock = asyncio.Lock()
         self.console: ConsoleLine
         self.control: ControlLine
-        self.door: DoorLine
-        self._door_server: asyncio.Server | None = None
+        self.ssh_line: SshLine
+        self._ssh_server: asyncio.Server | None = None
         # Nothing to clean up for a node that is killed: no time of grace.
         self._held = contextlib.ExitStack()
 
     async def start(
         self,
         make_command: Callable[[int, int], list[str]],
-        on_message: "Callable[[Member, Message], None]",
+        on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
         """Start the process that *make_command* names for the descriptors of door and control line.
@@ -90,13 +90,13 @@ class Member:
             argv = make_command(theirs[1].fileno(), theirs[2].fileno())
             self.console = ConsoleLine(f"{name}: console", self.folder.console_log(self.number))
             self.control = ControlLine(f"{name}: control line", lambda message: on_message(self, message))
-            self.door = DoorLine(f"{name}: door")
-            for line, (ours, _) in zip((self.console, self.door, self.control), pairs, strict=True):
+            self.ssh_line = SshLine(f"{name}: door")
+            for line, (ours, _) in zip((self.console, self.ssh_line, self.control), pairs, strict=True):
                 ours.setblocking(False)
                 await loop.create_connection(lambda line=line: line, sock=ours)  # type: ignore[misc]
-            path = self.folder.door(self.number)
+            path = self.folder.ssh_socket(self.number)
             path.unlink(missing_ok=True)
-            self._door_server = await loop.create_unix_server(lambda: DoorClient(self.door), path)
+            self._ssh_server = await loop.create_unix_server(lambda: SshClient(self.ssh_line), path)
             self.started = time.monotonic()
             held = self._held.enter_context(leash(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
@@ -125,13 +125,13 @@ class Member:
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
-    def see(self, members: tuple[int, ...]) -> None:
+    def set_membership(self, members: tuple[int, ...]) -> None:
         """Take the membership that the node sees."""
         self.members = members
         self.has_joined = True
-        self.first_seen.set()
+        self.first_membership.set()
 
-    def change_membership(self) -> None:
+    def allow_membership_change(self) -> None:
         """It may join, or leave if it has joined."""
         if self.has_joined:
             self.has_left = True
@@ -145,14 +145,14 @@ class Member:
         self.holds_root = False
         self.waiting_since = None
         self.ping = None
-        self.door.restart()
+        self.ssh_line.restart()
 
     def answer_ping(self, message: Message) -> None:
         if self.ping is not None and self.ping[0] == message.token:
             self.ping[1].set()
             self.ping = None
 
-    async def answers(self, limit_s: float) -> bool:
+    async def answers_ping(self, limit_s: float) -> bool:
         """Whether its kernel answers within the limit.
 
         There is one ping at a time: a node that hangs must not find its line full when it wakes up.
@@ -170,7 +170,7 @@ class Member:
     def kill(self, reason: str) -> None:
         """Kill all its processes; `gone` says when that is done."""
         self.failure = self.failure or reason
-        self.is_doomed = True
+        self.is_killed = True
         kill_group(self.process_id.pid)
 
     async def wait_for_end(self) -> int:
@@ -187,16 +187,16 @@ class Member:
     async def close(self) -> None:
         """Close the lines and end ssh; nothing of the node's process may be alive any more."""
         self._held.close()
-        if self._door_server is not None:
-            self._door_server.close()
-        for line in (self.console, self.control, self.door):
+        if self._ssh_server is not None:
+            self._ssh_server.close()
+        for line in (self.console, self.control, self.ssh_line):
             line.close()
-        self.folder.door(self.number).unlink(missing_ok=True)
-        if self.master is not None:
+        self.folder.ssh_socket(self.number).unlink(missing_ok=True)
+        if self.ssh_master is not None:
             with contextlib.suppress(ProcessLookupError):
-                self.master.terminate()
-            await self.master.wait()
-        self.folder.ssh(self.number).unlink(missing_ok=True)
+                self.ssh_master.terminate()
+            await self.ssh_master.wait()
+        self.folder.ssh_control_path(self.number).unlink(missing_ok=True)
 
     def tail(self) -> str:
         """The end of its console."""
@@ -215,21 +215,21 @@ class Member:
         }
 
 
-async def answering(members: Iterable[Member], limit_s: float = PING_LIMIT_S) -> set[int]:
+async def answering(nodes: Iterable[Node], limit_s: float = PING_LIMIT_S) -> set[int]:
     """The nodes whose kernels answer a ping within the limit."""
-    asked = list(members)
-    answers = await asyncio.gather(*(member.answers(limit_s) for member in asked))
-    return {member.number for member, is_alive in zip(asked, answers, strict=True) if is_alive}
+    asked = list(nodes)
+    answers = await asyncio.gather(*(node.answers_ping(limit_s) for node in asked))
+    return {node.number for node, is_alive in zip(asked, answers, strict=True) if is_alive}
 
 
-async def kill_all(doomed: Iterable[Member], reason: str) -> bool:
+async def kill_all(doomed: Iterable[Node], reason: str) -> bool:
     """Kill nodes, all at once; whether they are dead for certain within the limit."""
-    members = list(doomed)
-    for member in members:
-        member.kill(reason)
+    nodes = list(doomed)
+    for node in nodes:
+        node.kill(reason)
     try:
-        await asyncio.wait_for(asyncio.gather(*(member.gone.wait() for member in members)), KILL_LIMIT_S)
+        await asyncio.wait_for(asyncio.gather(*(node.ended.wait() for node in nodes)), KILL_LIMIT_S)
     except TimeoutError:
-        log.error("nodes %s do not die", [member.number for member in members if not member.gone.is_set()])
+        log.error("nodes %s do not die", [node.number for node in nodes if not node.ended.is_set()])
         return False
     return True

@@ -48,10 +48,10 @@ class ClusterFolder:
     def console_log(self, node: int) -> Path:
         return self.path / f"console-{node}.log"
 
-    def door(self, node: int) -> Path:
+    def ssh_socket(self, node: int) -> Path:
         return self.path / f"door-{node}.sock"
 
-    def ssh(self, node: int) -> Path:
+    def ssh_control_path(self, node: int) -> Path:
         """ssh's ControlPath of a node."""
         return self.path / f"ssh-{node}"
 

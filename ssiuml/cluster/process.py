@@ -85,7 +85,7 @@ def orphans_of(leader: ProcessId, program: str) -> list[ProcessId]:
     return found
 
 
-def end(processes: list[ProcessId], limit_s: float) -> list[ProcessId]:
+def kill_processes(processes: list[ProcessId], limit_s: float) -> list[ProcessId]:
     """Kill processes one by one and wait; return those that are still alive after the limit."""
     for process in processes:
         if is_alive(process):

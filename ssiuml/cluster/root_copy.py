@@ -47,7 +47,7 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
     return f"root copied, {format_size(size)} in {time.monotonic() - started:.1f} s"
 
 
-def take_root(path: Path) -> int:
+def lock_root(path: Path) -> int:
     """Open the root under a lock that lasts until the last process with the descriptor has ended.
 
     Every node's process inherits it: as long as anything of a cluster lives, nobody else gets its root.

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ssiuml.cluster import arbiter, process, state
-from ssiuml.cluster.launch_plan import ClusterPlan
-from ssiuml.cluster.node import Member, Phase
+from ssiuml.cluster.launch_plan import LaunchPlan
+from ssiuml.cluster.node import Node, Phase
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
 from ssiuml.errors import SsiumlError, UsageError
@@ -26,53 +26,53 @@ class SupervisorError(SsiumlError):
     """The supervisor cannot do what it is asked."""
 
 
-class Running:
+class RunningCluster:
     """The nodes of one cluster as its supervisor has them, and everything that has to be told of them."""
 
-    def __init__(self, folder: ClusterFolder, plan: ClusterPlan) -> None:
+    def __init__(self, folder: ClusterFolder, plan: LaunchPlan) -> None:
         self.folder = folder
         self.plan = plan
-        self.members: dict[int, Member] = {}
+        self.nodes: dict[int, Node] = {}
         self.past: dict[int, str] = {}  # how nodes that do not run any more have ended
         self.root = -1  # a descriptor; every node inherits it
         self.switch: asyncio.subprocess.Process | None = None
-        self.lock_server: Member | None = None  # of a GFS1 root
+        self.lock_server: Node | None = None  # of a GFS1 root
         self._listeners: set[Emit] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def check(self, number: int) -> None:
+    def check_number(self, number: int) -> None:
         """UsageError unless the image has a node of this number."""
         if not 1 <= number <= self.plan.node_limit:
             raise UsageError(
                 f"node {number}: is not one of 1 to {self.plan.node_limit}, the nodes of this image"
             )
 
-    def member(self, number: int) -> Member:
+    def node(self, number: int) -> Node:
         """A running node; UsageError if it is none."""
-        self.check(number)
-        if number not in self.members:
+        self.check_number(number)
+        if number not in self.nodes:
             how = f" ({self.past[number]})" if number in self.past else ""
             raise UsageError(
                 f"node {number} of cluster '{self.folder.name}' does not run{how}",
                 hint=f"ssi-add {number} starts it",
             )
-        return self.members[number]
+        return self.nodes[number]
 
     def views(self) -> dict[int, arbiter.NodeView]:
-        return {number: member.view for number, member in self.members.items()}
+        return {number: node.view for number, node in self.nodes.items()}
 
     @property
     def switch_runs(self) -> bool:
         return self.switch is not None and self.switch.returncode is None
 
-    def reach(self, member: Member, phase: Phase) -> None:
+    def set_phase(self, node: Node, phase: Phase) -> None:
         """Record how far a node is."""
-        if member.phase is not phase:
-            member.phase = phase
+        if node.phase is not phase:
+            node.phase = phase
             self.write_state()
-            self.emit(member)
+            self.emit(node)
 
-    def crashed(self) -> None:
+    def record_crash(self) -> None:
         """Remember, beyond the supervisor's end, that a node which had the root mounted has crashed."""
         try:
             self.folder.crashed.touch(mode=0o600)
@@ -81,14 +81,14 @@ class Running:
 
     # --- told to commands and to the state file
 
-    def emit(self, member: Member, **more: Any) -> None:
+    def emit(self, node: Node, **more: Any) -> None:
         """Tell every command that listens how far a node is."""
         values = {
             "event": "node",
-            "node": member.number,
-            "phase": str(member.phase),
-            "members": list(member.members),
-            "seconds": round(member.seconds, 2),
+            "node": node.number,
+            "phase": str(node.phase),
+            "members": list(node.members),
+            "seconds": round(node.seconds, 2),
             **more,
         }
         for listener in list(self._listeners):
@@ -103,15 +103,15 @@ class Running:
             self._listeners.discard(emit)
 
     def write_state(self) -> None:
-        helpers = [self.switch, *(member.master for member in self.members.values())]
+        helpers = [self.switch, *(node.ssh_master for node in self.nodes.values())]
         current = state.ClusterState(
             boot=process.boot_id(),
             supervisor=process.identify(os.getpid()),
             kernel=str(self.plan.kernel.resolve()),
             helpers=tuple(process.identify(one.pid) for one in helpers if one is not None),
             nodes={
-                number: state.NodeState(member.process_id, str(member.phase))
-                for number, member in self.members.items()
+                number: state.NodeState(node.process_id, str(node.phase))
+                for number, node in self.nodes.items()
             },
         )
         try:
@@ -133,7 +133,7 @@ class Running:
             log.error("internal error", exc_info=task.exception())
 
 
-async def until(condition: Callable[[], bool], deadline: float) -> bool:
+async def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
     """Wait for a condition until *deadline* (time.monotonic); whether it holds then."""
     while not condition():
         if time.monotonic() >= deadline:

@@ -24,7 +24,7 @@ TYPED_BYTES: Final = 512
 TYPED_PAUSE_S: Final = 0.05
 
 
-class Line(asyncio.Protocol):
+class SerialLine(asyncio.Protocol):
     """A socket whose other end is a line of a node."""
 
     def __init__(self, name: str) -> None:
@@ -52,7 +52,7 @@ class Line(asyncio.Protocol):
             self.transport.abort()
 
 
-class ConsoleLine(Line):
+class ConsoleLine(SerialLine):
     """The console: everything goes to the log, and to whoever is attached."""
 
     def __init__(self, name: str, path: Path) -> None:
@@ -121,7 +121,7 @@ class ConsoleLine(Line):
         self._attached.clear()
 
 
-class ControlLine(Line):
+class ControlLine(SerialLine):
     """The control line: calls back with every message, logs and forgets what is none."""
 
     def __init__(self, name: str, on_message: Callable[[Message], None]) -> None:

@@ -13,7 +13,7 @@ from ssiuml.errors import SsiumlError, UsageError
 log = logging.getLogger(__name__)
 
 
-class Reception:
+class CommandServer:
     """Serves the commands until the supervisor ends."""
 
     def __init__(self, supervisor: Supervisor) -> None:
@@ -81,24 +81,24 @@ class Reception:
             case "stop":
                 return await supervisor.stop(float(request["limit_s"]), emit)
             case "door":
-                return await supervisor.door(int(request["node"]))
+                return await supervisor.open_ssh(int(request["node"]))
         raise ValueError(f"do: {request['do']!r}")
 
     async def _console(
         self, request: Values, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
-            member = self._supervisor.running.member(int(request["node"]))
+            node = self._supervisor.running.node(int(request["node"]))
         except SsiumlError as error:
             writer.write(encode(_refusal(error)))
             return
         writer.write(encode({"ok": True}))
-        member.console.attach(writer)
+        node.console.attach(writer)
         try:
             while data := await reader.read(4096):
-                member.console.type(data)
+                node.console.type(data)
         finally:
-            member.console.detach(writer)
+            node.console.detach(writer)
 
 
 def _numbers(values: Any) -> list[int]:

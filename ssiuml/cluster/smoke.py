@@ -117,7 +117,7 @@ class NodeSettings:
     memory_mib: int = uml.NODE_MEMORY_MIB
 
 
-def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
+def node_command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
     """The node's program with its kernel parameters; the console is standard input and output."""
     return [
         *uml.command_line(
@@ -135,7 +135,7 @@ def command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
+def running_node(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
     """Start a node; yield its process and its console, whose log goes to *log*. On leaving it is ended.
 
     The console is a socket, not a terminal: User-Mode Linux would leave a helper process behind that
@@ -179,7 +179,7 @@ def check_images(folder: Path) -> None:
         files.copy(images.root_fs, root_fs)
         settings = NodeSettings(number=1, root_fs=root_fs, folder=scratch / "uml")
         started = time.monotonic()
-        with running(command_line(images, settings), scratch / "console.log") as (process, console):
+        with running_node(node_command_line(images, settings), scratch / "console.log") as (process, console):
             show("booting node 1")
             console.log_in(FIRST_PASSWORD, CHECK_PASSWORD, LIMIT_S)
             show(f"logged in after {time.monotonic() - started:.1f} s, first password changed")

@@ -24,14 +24,14 @@ _ALIVE_COUNT: Final = 6
 
 def _options(folder: ClusterFolder, node: int) -> list[str]:
     # -F none: no user's or system's configuration decides what happens here.
-    return ["-F", "none", "-o", f"ControlPath={folder.ssh(node)}", "-o", "LogLevel=ERROR"]
+    return ["-F", "none", "-o", f"ControlPath={folder.ssh_control_path(node)}", "-o", "LogLevel=ERROR"]
 
 
 def master_command(folder: ClusterFolder, node: int) -> list[str]:
     """The connection that all sessions share; it runs in the foreground until the node's end."""
     # ssh expands % in this line and gives it to a shell, with exec before it. -I -S: no site packages, it
     # starts in some milliseconds.
-    words = [sys.executable, "-I", "-S", ssh_proxy.__file__, str(folder.door(node))]
+    words = [sys.executable, "-I", "-S", ssh_proxy.__file__, str(folder.ssh_socket(node))]
     proxy = " ".join("'" + word.replace("'", "'\\''").replace("%", "%%") + "'" for word in words)
     settings = {
         "ControlMaster": "yes",
@@ -80,7 +80,7 @@ def session_command(folder: ClusterFolder, node: int, command: Sequence[str], *,
     ]
 
 
-def is_open(path: Path) -> bool:
+def is_connected(path: Path) -> bool:
     """Whether a master listens on the ControlPath *path*."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:

@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from typing import Final, NamedTuple
 
-from ssiuml.cluster.serial_lines import Line
+from ssiuml.cluster.serial_lines import SerialLine
 
 WINDOW_BYTES: Final = 3072
 # Small enough that several frames fit into the window: sessions take turns.
@@ -114,16 +114,16 @@ _UNREAD_BYTES: Final = 1 << 23
 _BACKLOG_BYTES: Final = 1 << 12
 
 
-class DoorLine(Line):
+class SshLine(SerialLine):
     """The host's end of the line."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._reader = FrameReader()
         self._window = Window()
-        self._open: dict[int, DoorClient] = {}
+        self._open: dict[int, SshClient] = {}
         self._closing: set[int] = set()  # channels whose sshd has not ended yet
-        self._early: dict[DoorClient, bytes] = {}  # they came before the guest's side
+        self._early: dict[SshClient, bytes] = {}  # they came before the guest's side
 
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
@@ -169,7 +169,7 @@ class DoorLine(Line):
             if self.connect(client) and said:
                 self.send(client, said)
 
-    def connect(self, client: "DoorClient") -> bool:
+    def connect(self, client: "SshClient") -> bool:
         """Open a channel for a client; False if there is none left or the node is gone."""
         if self.transport is None or self.transport.is_closing():
             return False
@@ -186,7 +186,7 @@ class DoorLine(Line):
         self._send()
         return True
 
-    def send(self, client: "DoorClient", data: bytes) -> None:
+    def send(self, client: "SshClient", data: bytes) -> None:
         """Pass on what a client says."""
         if client in self._early:
             self._early[client] += data
@@ -201,7 +201,7 @@ class DoorLine(Line):
         if self._window.waiting_bytes > _WAITING_BYTES:
             client.pause_reading()
 
-    def disconnect(self, client: "DoorClient") -> None:
+    def disconnect(self, client: "SshClient") -> None:
         self._early.pop(client, None)
         if self._open.get(client.channel) is client:
             del self._open[client.channel]
@@ -218,25 +218,25 @@ class DoorLine(Line):
                 client.resume_reading()
 
 
-class DoorClient(asyncio.Protocol):
+class SshClient(asyncio.Protocol):
     """A connection to door-N.sock."""
 
-    def __init__(self, door: DoorLine) -> None:
+    def __init__(self, line: SshLine) -> None:
         self.channel = 0
-        self._door = door
+        self._line = line
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
         self._transport = transport
-        if not self._door.connect(self):
+        if not self._line.connect(self):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._door.send(self, data)
+        self._line.send(self, data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._door.disconnect(self)
+        self._line.disconnect(self)
 
     def write(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ssiuml.cluster.paths import ClusterFolder
-from ssiuml.cluster.process import ProcessId, boot_id, end, is_alive, orphans_of
+from ssiuml.cluster.process import ProcessId, boot_id, is_alive, kill_processes, orphans_of
 from ssiuml.errors import SsiumlError
 
 SCHEMA: Final = 1
@@ -96,7 +96,7 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
             left += [node.process] if is_alive(node.process) else []
             left += orphans_of(node.process, state.kernel)
         left = sorted(set(left))
-        remaining = end(left, END_LIMIT_S)
+        remaining = kill_processes(left, END_LIMIT_S)
         if remaining:
             pids = " ".join(str(process.pid) for process in remaining)
             raise StateError(

@@ -12,15 +12,15 @@ import time
 from typing import Final
 
 from ssiuml.cluster import command_lines, ssh
-from ssiuml.cluster.launch_plan import ClusterPlan
-from ssiuml.cluster.membership import Admission, Conversation, Fencing
-from ssiuml.cluster.memexp import stop_historic
-from ssiuml.cluster.node import Member, kill_all
+from ssiuml.cluster.launch_plan import LaunchPlan
+from ssiuml.cluster.membership import Fencing, Membership, MembershipQueue
+from ssiuml.cluster.memexp import stop_historic_cluster
+from ssiuml.cluster.node import Node, kill_all
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
-from ssiuml.cluster.root_copy import take_root
-from ssiuml.cluster.running import Emit, Running, SupervisorError, until
-from ssiuml.cluster.starting import Starting
+from ssiuml.cluster.root_copy import lock_root
+from ssiuml.cluster.running import Emit, RunningCluster, SupervisorError, wait_until
+from ssiuml.cluster.starting import NodeStarter
 from ssiuml.cluster.stopping import kill_nodes, stop_cluster
 from ssiuml.errors import SsiumlError
 from ssiuml.host.leash import kill_group
@@ -33,20 +33,20 @@ SWITCH_LIMIT_S: Final = 10.0
 class Supervisor:
     """One cluster, from the switch's start to its end."""
 
-    def __init__(self, folder: ClusterFolder, plan: ClusterPlan) -> None:
-        self.running = Running(folder, plan)
+    def __init__(self, folder: ClusterFolder, plan: LaunchPlan) -> None:
+        self.running = RunningCluster(folder, plan)
         self.ended = asyncio.Event()
-        admission = Admission(self.running)
-        conversation = Conversation(self.running, Fencing(self.running.members), admission)
-        self._starting = Starting(self.running, conversation.on_message, admission)
+        admission = MembershipQueue(self.running)
+        conversation = Membership(self.running, Fencing(self.running.nodes), admission)
+        self._starting = NodeStarter(self.running, conversation.on_message, admission)
         self._stopping: asyncio.Task[Values] | None = None
 
     async def begin(self) -> None:
         """Take the root, start the switch."""
         running = self.running
-        running.root = take_root(running.plan.root_fs)
+        running.root = lock_root(running.plan.root_fs)
         running.write_state()
-        argv = command_lines.dying_with_us(command_lines.switch_command(running.folder))
+        argv = command_lines.killed_with_parent(command_lines.switch_command(running.folder))
         running.switch = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
@@ -56,7 +56,7 @@ class Supervisor:
             start_new_session=True,
         )
         running.write_state()
-        await until(
+        await wait_until(
             lambda: running.folder.switch.exists() or not running.switch_runs,
             time.monotonic() + SWITCH_LIMIT_S,
         )
@@ -70,8 +70,8 @@ class Supervisor:
     async def close(self) -> None:
         """End what still runs, leave nothing behind but the root and the logs."""
         running = self.running
-        rest = [*running.members.values(), *([running.lock_server] if running.lock_server else [])]
-        await kill_all([one for one in rest if not one.gone.is_set()], "killed: its supervisor ended")
+        rest = [*running.nodes.values(), *([running.lock_server] if running.lock_server else [])]
+        await kill_all([one for one in rest if not one.ended.is_set()], "killed: its supervisor ended")
         if running.switch is not None and running.switch.returncode is None:
             kill_group(running.switch.pid)
             await running.switch.wait()
@@ -109,7 +109,7 @@ class Supervisor:
     async def _stop(self, limit_s: float) -> Values:
         try:
             if self.running.plan.has_lock_server:
-                return await stop_historic(self.running)
+                return await stop_historic_cluster(self.running)
             return await stop_cluster(self.running, limit_s)
         finally:
             self.ended.set()
@@ -117,14 +117,14 @@ class Supervisor:
     async def status(self) -> Values:
         """What runs."""
         running = self.running
-        members = dict(running.members)
-        nodes = await asyncio.to_thread(lambda: {str(n): one.describe() for n, one in members.items()})
+        running_nodes = dict(running.nodes)
+        nodes = await asyncio.to_thread(lambda: {str(n): one.describe() for n, one in running_nodes.items()})
         return {
             "ok": True,
             "cluster": running.folder.name,
             "supervisor": os.getpid(),
             "switch": running.switch_runs,
-            "lock_server": None if running.lock_server is None else not running.lock_server.gone.is_set(),
+            "lock_server": None if running.lock_server is None else not running.lock_server.ended.is_set(),
             "image": str(running.plan.image),
             "root_fs": str(running.plan.root_fs),
             "node_limit": running.plan.node_limit,
@@ -134,11 +134,11 @@ class Supervisor:
             "past": {str(number): how for number, how in running.past.items()},
         }
 
-    async def door(self, number: int) -> Values:
+    async def open_ssh(self, number: int) -> Values:
         """Make sure that a node can be entered."""
-        member = self.running.member(number)
+        node = self.running.node(number)
         try:
-            await open_door(member)
+            await _open_ssh(node)
         finally:
             self.running.write_state()
         return {"ok": True}
@@ -157,50 +157,50 @@ class DoorError(SsiumlError):
     """A node cannot be entered."""
 
 
-async def open_door(member: Member) -> None:
+async def _open_ssh(node: Node) -> None:
     """Make sure that ssh's master connection stands. DoorError, with what ssh said, if it does not within the
     limit.
     """
-    async with member.opening:
-        path = member.folder.ssh(member.number)
+    async with node.ssh_lock:
+        path = node.folder.ssh_control_path(node.number)
         deadline = time.monotonic() + OPEN_LIMIT_S
         said = "nothing"
-        while not ssh.is_open(path):
-            if time.monotonic() > deadline or member.gone.is_set():
+        while not ssh.is_connected(path):
+            if time.monotonic() > deadline or node.ended.is_set():
                 raise DoorError(
-                    f"node {member.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s, "
+                    f"node {node.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s, "
                     f"ssh's last words: {said}",
-                    hint=f"ssi-console {member.number} shows what it does",
+                    hint=f"ssi-console {node.number} shows what it does",
                 )
-            said = await _attempt(member, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
+            said = await _attempt(node, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
 
 
-async def _attempt(member: Member, deadline: float) -> str:
+async def _attempt(node: Node, deadline: float) -> str:
     """Start ssh and wait until it is through, has ended, or the time is over. Return what it said if it
     failed.
     """
-    path = member.folder.ssh(member.number)
+    path = node.folder.ssh_control_path(node.number)
     path.unlink(missing_ok=True)
-    if member.master is not None and member.master.returncode is None:
-        member.master.kill()
-        await member.master.wait()
-    log_path = member.folder.door(member.number).with_suffix(".log")
+    if node.ssh_master is not None and node.ssh_master.returncode is None:
+        node.ssh_master.kill()
+        await node.ssh_master.wait()
+    log_path = node.folder.ssh_socket(node.number).with_suffix(".log")
     with log_path.open("wb") as errors:
-        member.master = await asyncio.create_subprocess_exec(
-            *command_lines.dying_with_us(ssh.master_command(member.folder, member.number)),
+        node.ssh_master = await asyncio.create_subprocess_exec(
+            *command_lines.killed_with_parent(ssh.master_command(node.folder, node.number)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
         )
-    while member.master.returncode is None and time.monotonic() < deadline and not member.gone.is_set():
-        if ssh.is_open(path):
+    while node.ssh_master.returncode is None and time.monotonic() < deadline and not node.ended.is_set():
+        if ssh.is_connected(path):
             return ""
         await asyncio.sleep(_POLL_S)
-    if member.master.returncode is None:
-        member.master.kill()
-        await member.master.wait()
+    if node.ssh_master.returncode is None:
+        node.ssh_master.kill()
+        await node.ssh_master.wait()
     said = log_path.read_text(errors="replace").strip()
-    log.warning("node %d: ssh did not come through: %s", member.number, said)
+    log.warning("node %d: ssh did not come through: %s", node.number, said)
     await asyncio.sleep(_RETRY_S)
     return said

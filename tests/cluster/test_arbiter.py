@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster.arbiter import NodeView, is_forming, judge_fence, may_change_membership, strangers
+from ssiuml.cluster.arbiter import (
+    NodeView,
+    is_forming,
+    judge_fence,
+    may_change_membership,
+    unseen_root_holders,
+)
 
 HOLDS = NodeView(holds_root=True)
 STARTS = NodeView()
@@ -156,12 +162,12 @@ def test_a_node_may_mount_when_it_sees_everybody_who_holds_the_root() -> None:
     for members in subsets((1, 2, 3, 4)):
         for holders in subsets((1, 2, 3, 4)):
             running = {node: NodeView(holds_root=node in holders) for node in (1, 2, 3, 4)}
-            assert (not strangers(1, members, running)) == (holders <= members | {1})
-            assert strangers(1, members, running) == holders - members - {1}
+            assert (not unseen_root_holders(1, members, running)) == (holders <= members | {1})
+            assert unseen_root_holders(1, members, running) == holders - members - {1}
 
 
 def test_members_that_do_not_run_hinder_nobody_from_mounting() -> None:
-    assert not strangers(1, [1, 7], {1: STARTS, 2: STARTS})
+    assert not unseen_root_holders(1, [1, 7], {1: STARTS, 2: STARTS})
 
 
 def test_no_two_sides_of_a_cut_may_mount_one_after_the_other() -> None:
@@ -169,7 +175,7 @@ def test_no_two_sides_of_a_cut_may_mount_one_after_the_other() -> None:
         running = {node: NodeView() for node in left | right}
         for asker in (*sorted(left), *sorted(right)):
             side = left if asker in left else right
-            if not strangers(asker, side, running):
+            if not unseen_root_holders(asker, side, running):
                 running[asker] = NodeView(holds_root=True, members=side)
         holders = {node for node, view in running.items() if view.holds_root}
         assert holders == set(left)

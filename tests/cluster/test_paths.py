@@ -23,8 +23,10 @@ def test_sockets_fit_in_the_longest_folder_and_one_byte_more_is_refused() -> Non
     fixed = len("//ssiuml/c") + len("/ssh-15.0123456789abcdef")
     fitting = SUN_PATH_BYTES - 1 - fixed
     folder = cluster_folder("c", {"XDG_STATE_HOME": "/" + "x" * fitting})
-    names = [folder.switch, folder.socket, folder.door(15), folder.uml / "node15" / "mconsole"]
-    longest = max(len(os.fsencode(path)) for path in [*names, Path(f"{folder.ssh(15)}.0123456789abcdef")])
+    names = [folder.switch, folder.socket, folder.ssh_socket(15), folder.uml / "node15" / "mconsole"]
+    longest = max(
+        len(os.fsencode(path)) for path in [*names, Path(f"{folder.ssh_control_path(15)}.0123456789abcdef")]
+    )
     assert longest == SUN_PATH_BYTES - 1
     with pytest.raises(UsageError, match="too long for the sockets"):
         cluster_folder("c", {"XDG_STATE_HOME": "/" + "x" * (fitting + 1)})

@@ -13,7 +13,7 @@ from checkouts import wait_until
 from clusters import Cluster
 
 from ssiuml.cli.completion import write_completions
-from ssiuml.cluster.launch import network_namespace
+from ssiuml.cluster.launch import network_namespace_prefix
 
 pytestmark = pytest.mark.cluster
 FULL_LIMIT_S = 480.0  # until a node whose memory is full answers
@@ -154,7 +154,7 @@ def test_no_process_of_the_cluster_has_a_port(three: Cluster) -> None:
         assert not sockets_of(process) & ports, (process / "cmdline").read_bytes()
 
 
-@pytest.mark.skipif(not network_namespace(), reason="this machine gives nobody a network namespace")
+@pytest.mark.skipif(not network_namespace_prefix(), reason="this machine gives nobody a network namespace")
 def test_nobody_else_on_the_machine_sees_a_socket_of_the_interconnect(three: Cluster) -> None:
     unix = [line.split() for line in Path("/proc/self/net/unix").read_text().splitlines()[1:]]
     reachable = {fields[6] for fields in unix if len(fields) > 7 and fields[7].startswith("@")}

@@ -19,11 +19,11 @@ from checkouts import wait_until
 
 from ssiuml.cluster import process, state
 from ssiuml.cluster.client import ClientError, ask, connect
-from ssiuml.cluster.launch import LaunchError, launch
-from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
+from ssiuml.cluster.launch import LaunchError, launch_supervisor
+from ssiuml.cluster.launch_plan import LaunchPlan, write_launch_plan
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values, encode
-from ssiuml.cluster.root_copy import RootError, take_root
+from ssiuml.cluster.root_copy import RootError, lock_root
 from ssiuml.errors import UsageError
 
 FAKE = Path(__file__).with_name("fake_node.py")
@@ -42,7 +42,7 @@ class FakeCluster:
         shutil.copy2(FAKE, self.program)
         self.folder.root_fs.write_bytes(b"root")
         self.folder.initrd.write_bytes(b"initrd")
-        self.plan = ClusterPlan(
+        self.plan = LaunchPlan(
             image=path,
             kernel=self.program,
             initrd=self.folder.initrd,
@@ -53,13 +53,13 @@ class FakeCluster:
             planned_nodes=3,
             ready_limit_s=LIMIT_S,
         )
-        write_plan(self.folder.plan, self.plan)
+        write_launch_plan(self.folder.plan, self.plan)
 
     def boot_script(self, text: str, node: int | None = None) -> None:
         (self.path / (f"boot-{node}" if node else "boot")).write_text(text)
 
     def launch(self) -> None:
-        launch(self.folder)
+        launch_supervisor(self.folder)
 
     def ask(self, do: str, **more: object) -> tuple[Values, list[Values]]:
         events: list[Values] = []
@@ -130,7 +130,7 @@ def test_nodes_are_ready_then_stopped_in_order_and_nothing_is_left(three: FakeCl
     assert [process.group_members(pid) for pid in pids] == [[], [], []]
     left = {path.name for path in three.folder.path.iterdir()}
     assert left.isdisjoint({"state.json", "supervisor.sock", "switch.ctl", "uml", "door-1.sock"})
-    os.close(take_root(three.folder.root_fs))
+    os.close(lock_root(three.folder.root_fs))
 
 
 def test_events_tell_how_far_each_node_is_in_order(fake: FakeCluster) -> None:
@@ -158,7 +158,7 @@ def test_a_node_that_says_why_it_failed_is_named_with_that(fake: FakeCluster) ->
 
 
 def test_a_node_that_hangs_is_named_and_killed_after_the_limit(fake: FakeCluster) -> None:
-    write_plan(fake.folder.plan, replace(fake.plan, ready_limit_s=1.0))
+    write_launch_plan(fake.folder.plan, replace(fake.plan, ready_limit_s=1.0))
     fake.boot_script("members 1\nhang\n")
     fake.launch()
     answer, events = fake.ask("start", nodes=[1])
@@ -168,7 +168,7 @@ def test_a_node_that_hangs_is_named_and_killed_after_the_limit(fake: FakeCluster
 
 
 def test_a_kernel_that_is_no_program_is_named(fake: FakeCluster) -> None:
-    write_plan(fake.folder.plan, replace(fake.plan, kernel=fake.path / "absent"))
+    write_launch_plan(fake.folder.plan, replace(fake.plan, kernel=fake.path / "absent"))
     fake.launch()
     answer, events = fake.ask("start", nodes=[1])
     assert (answer["ok"], events[-1]["phase"]) == (False, "failed")
@@ -336,9 +336,9 @@ def test_a_supervisor_that_is_terminated_stops_its_nodes_in_order(three: FakeClu
 
 def test_no_second_cluster_gets_a_root_that_is_in_use(three: FakeCluster) -> None:
     with pytest.raises(RootError, match="is in use"):
-        take_root(three.folder.root_fs)
+        lock_root(three.folder.root_fs)
     other = FakeCluster(three.path / "other")
-    write_plan(other.folder.plan, replace(other.plan, root_fs=three.folder.root_fs))
+    write_launch_plan(other.folder.plan, replace(other.plan, root_fs=three.folder.root_fs))
     with pytest.raises(LaunchError, match="is in use"):
         other.launch()
 
