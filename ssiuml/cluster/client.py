@@ -10,10 +10,6 @@ from ssiuml.errors import SsiumlError, UsageError
 CONNECT_LIMIT_S = 10.0
 
 
-class ClientError(SsiumlError):
-    """The supervisor refused, or went away."""
-
-
 def connect(folder: ClusterFolder) -> socket.socket:
     """A connection to the supervisor of a cluster. UsageError if the cluster does not run; stale rests are
     cleared.
@@ -52,10 +48,10 @@ def ask(
                     else:
                         return checked_answer(values)
         except TimeoutError:
-            raise ClientError(f"{folder.socket}: no answer within {limit_s:.0f} s") from None
+            raise SsiumlError(f"{folder.socket}: no answer within {limit_s:.0f} s") from None
         except ConnectionError:
             pass
-    raise ClientError(
+    raise SsiumlError(
         f"the supervisor of cluster '{folder.name}' ended before it answered", hint=f"see {folder.log}"
     )
 
@@ -63,6 +59,6 @@ def ask(
 def checked_answer(values: Values) -> Values:
     """The answer, or the error that it is."""
     if not values.get("ok") and "error" in values:
-        kind = UsageError if values.get("is_usage") else ClientError
+        kind = UsageError if values.get("is_usage") else SsiumlError
         raise kind(str(values["error"]), hint=values.get("hint"))
     return values

@@ -17,18 +17,14 @@ MEMINFO: Final = Path("/proc/meminfo")
 SHM: Final = Path("/dev/shm")  # noqa: S108 - where User-Mode Linux keeps a node's memory, in unlinked files
 
 
-class MemoryShortage(SsiumlError):  # noqa: N818 - what it is
-    """The host has too little memory."""
-
-
 def require_memory(nodes: int, each_mib: int) -> None:
-    """MemoryShortage, with need and limit, if the nodes' memory would not fit into what is available now."""
+    """SsiumlError, with need and limit, if the nodes' memory would not fit into what is available now."""
     needed = nodes * each_mib
     available = {"memory of this machine": _available_mib(), f"{SHM}": _free_mib(SHM)}
     for what, free in available.items():
         if free is not None and free < needed:
             fitting = free // each_mib
-            raise MemoryShortage(
+            raise SsiumlError(
                 f"{nodes} nodes of {each_mib} MiB need {needed} MiB, {free} MiB are free: {what}",
                 hint=f"start {fitting} nodes, or give each less with --memory"
                 if fitting
@@ -82,10 +78,6 @@ def network_namespace_prefix() -> tuple[str, ...]:
 START_LIMIT_S: Final = 30.0
 
 
-class LaunchError(SsiumlError):
-    """The supervisor did not start."""
-
-
 def supervisor_command(folder: Path, ready: int | str) -> list[str]:
     return [sys.executable, "-m", "ssiuml.cluster", str(folder), str(ready)]
 
@@ -93,7 +85,7 @@ def supervisor_command(folder: Path, ready: int | str) -> list[str]:
 def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
     """Start the supervisor, with *prefix* before its command; return when it serves.
 
-    LaunchError with what it said otherwise.
+    SsiumlError with what it said otherwise.
     """
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8") as answer:  # noqa: PTH123 - a descriptor
@@ -120,7 +112,7 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
         if process.poll() is None:
             process.wait(START_LIMIT_S)
         message, _, hint = (said or "it died").partition("\n")
-        raise LaunchError(
+        raise SsiumlError(
             f"the supervisor of cluster '{folder.name}' did not start: {message}",
             hint=hint.strip() or f"see {folder.log}",
         )

@@ -15,10 +15,6 @@ NODES_PER_CORE: Final = 4
 _PATHS: Final = ("kernel", "initrd", "root_fs", "image", "root_cidev", "initrd_memexp")
 
 
-class PlanError(SsiumlError):
-    """plan.json is missing or damaged."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:
     """How all nodes of a cluster are started."""
@@ -51,7 +47,7 @@ def write_launch_plan(path: Path, plan: LaunchPlan) -> None:
 
 
 def read_launch_plan(path: Path) -> LaunchPlan:
-    """Read plan.json; PlanError if that cannot be done."""
+    """Read plan.json; SsiumlError if that cannot be done."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         known = {field.name for field in fields(LaunchPlan)}
@@ -61,7 +57,7 @@ def read_launch_plan(path: Path) -> LaunchPlan:
         values.update(paths, parameters=tuple(values["parameters"]))
         return LaunchPlan(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise PlanError(f"{path}: cannot be read: {error}", hint="ssi-start writes it anew") from error
+        raise SsiumlError(f"{path}: cannot be read: {error}", hint="ssi-start writes it anew") from error
 
 
 def token_ms(image_token_ms: int, nodes: int, cores: int) -> int:

@@ -14,7 +14,8 @@ from typing import Final
 from ssiuml.cluster import command_lines
 from ssiuml.cluster.node import Node, Phase, kill_all
 from ssiuml.cluster.protocol import Values
-from ssiuml.cluster.running import RunningCluster, SupervisorError
+from ssiuml.cluster.running import RunningCluster
+from ssiuml.errors import SsiumlError
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def on_console_text(running: RunningCluster, node: Node, text: bytes) -> None:
 
 
 async def ensure_lock_server(running: RunningCluster) -> None:
-    """Start the lock server, unless it runs; SupervisorError, with its console, if it does not start."""
+    """Start the lock server, unless it runs; SsiumlError, with its console, if it does not start."""
     if running.lock_server is not None and not running.lock_server.ended.is_set():
         return
     server = running.lock_server = Node(LOCK_SERVER, running.folder)
@@ -62,7 +63,7 @@ async def ensure_lock_server(running: RunningCluster) -> None:
     if not is_running:
         tail = server.tail()
         await kill_all([server], "killed: it does not start")
-        raise SupervisorError(f"the lock server does not start; the end of its console:\n{tail}")
+        raise SsiumlError(f"the lock server does not start; the end of its console:\n{tail}")
 
 
 async def _watch(server: Node) -> None:

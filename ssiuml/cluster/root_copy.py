@@ -16,10 +16,6 @@ from ssiuml.host.atomic import write_text
 from ssiuml.units import format_size
 
 
-class RootError(SsiumlError):
-    """The root is in use."""
-
-
 def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool) -> str | None:
     """Make the cluster's copy if there is none or *fresh*; return a line about it, None if nothing was done.
 
@@ -57,7 +53,7 @@ def lock_root(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise RootError(
+        raise SsiumlError(
             f"{path}: is in use by another cluster, or by what is left of one",
             hint="ssi-stop ends a cluster and clears up behind one that was killed",
         ) from None

@@ -13,17 +13,13 @@ from ssiuml.cluster.launch_plan import LaunchPlan
 from ssiuml.cluster.node import Node, Phase
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
-from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.errors import UsageError
 
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.02
 
 Emit = Callable[[Values], None]
-
-
-class SupervisorError(SsiumlError):
-    """The supervisor cannot do what it is asked."""
 
 
 class RunningCluster:

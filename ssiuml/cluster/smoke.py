@@ -29,10 +29,6 @@ PASSWORD: Final = re.compile(r"[Pp]assword: ?$")
 _PROMPT: Final = "ssiuml-check> "
 
 
-class ConsoleError(SsiumlError):
-    """The console did not say what was waited for."""
-
-
 class Console:
     """The console of one node, read and written over *stream*; all that it prints is copied to *log*."""
 
@@ -43,7 +39,7 @@ class Console:
         self._spawn.logfile_read = log
 
     def expect(self, pattern: str | re.Pattern[str], what: str, limit_s: float) -> "re.Match[str]":
-        """Wait until the console prints *pattern*; ConsoleError names *what* did not come, and the limit."""
+        """Wait until the console prints *pattern*; SsiumlError names *what* did not come, and the limit."""
         expected = [pattern, re.compile(r"ssi: .*FAILED: .*"), pexpect.EOF, pexpect.TIMEOUT]
         found = self._spawn.expect(expected, timeout=limit_s)
         if found == 0:
@@ -54,12 +50,12 @@ class Console:
             2: f"the node ended before {what}",
             3: f"no {what} within {limit_s:.0f} s",
         }
-        raise ConsoleError(f"{reasons[found]}; its console's end:\n{self.tail()}")
+        raise SsiumlError(f"{reasons[found]}; its console's end:\n{self.tail()}")
 
     def expect_end(self, limit_s: float) -> None:
         """Wait until the node has closed its console."""
         if self._spawn.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=limit_s) != 0:
-            raise ConsoleError(
+            raise SsiumlError(
                 f"the node did not end within {limit_s:.0f} s; its console's end:\n{self.tail()}"
             )
 
@@ -100,10 +96,6 @@ class Console:
 
 
 END_LIMIT_S: Final = 30.0
-
-
-class NodeError(SsiumlError):
-    """A node did not do what it should; the message ends with what its console said last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +162,8 @@ CHECK_PASSWORD: Final = "Check-2002-uml"  # noqa: S105
 def check_images(folder: Path) -> None:
     """Boot node 1 of the images in *folder*, log in, run commands, shut down, check the root with fsck.
 
-    The images stay as they are. Raises ConsoleError, with the end of the console, if the node does not get
-    that far, NodeError if it does something else than it should, Gfs2Error if the root is not clean then.
+    The images stay as they are. Raises SsiumlError, with the end of the console, if the node does not get
+    that far, SsiumlError if it does something else than it should, Gfs2Error if the root is not clean then.
     """
     images = manifest.read(folder)
     with scratch_folder(folder / "work", "check") as scratch, stages("check") as show:
@@ -187,7 +179,7 @@ def check_images(folder: Path) -> None:
             for command, answer in wanted.items():
                 status, output = console.run(command, LIMIT_S)
                 if status != 0 or output.strip() != answer:
-                    raise NodeError(
+                    raise SsiumlError(
                         f"'{command}' on the node gave status {status} and '{output.strip()}', not '{answer}'"
                     )
             show("shutting down")
@@ -196,7 +188,7 @@ def check_images(folder: Path) -> None:
             console.expect_end(LIMIT_S)
             status = process.wait(timeout=LIMIT_S)
         if status != 0:
-            raise NodeError(f"the node's kernel ended with exit status {status}\n{console.tail()}")
+            raise SsiumlError(f"the node's kernel ended with exit status {status}\n{console.tail()}")
         show("checking the root")
         gfs2_tools.check_image(root_fs)
         show(f"the images boot: login, shell, orderly end, clean root ({time.monotonic() - started:.0f} s)")

@@ -18,10 +18,6 @@ from ssiuml.errors import SsiumlError, UsageError
 _REMOTE: Final = re.compile(r"([0-9]+):(.*)", re.DOTALL)
 
 
-class CopyError(SsiumlError):
-    """A file could not be copied."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """A path on a node, or on this machine (node 0)."""
@@ -121,4 +117,4 @@ def _pipe(source: list[str], target: list[str]) -> None:
         reading.stdout.close()
         reading.wait()
     if reading.returncode != 0 or writing.returncode != 0:
-        raise CopyError("not everything was copied; the programs' own words are above")
+        raise SsiumlError("not everything was copied; the programs' own words are above")

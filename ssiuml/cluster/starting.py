@@ -12,7 +12,7 @@ from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.membership import MembershipQueue
 from ssiuml.cluster.node import Node, Phase
 from ssiuml.cluster.protocol import Values
-from ssiuml.cluster.running import Emit, RunningCluster, SupervisorError
+from ssiuml.cluster.running import Emit, RunningCluster
 from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 
@@ -36,7 +36,7 @@ class NodeStarter:
         """Start nodes; ends when each is ready or is not going to be."""
         running = self._running
         if not running.switch_runs:
-            raise SupervisorError("the switch of this cluster has ended", hint="ssi-stop, then ssi-start")
+            raise SsiumlError("the switch of this cluster has ended", hint="ssi-stop, then ssi-start")
         for number in numbers:
             running.check_number(number)
         if running.plan.has_lock_server:

@@ -15,10 +15,6 @@ SCHEMA: Final = 1
 END_LIMIT_S: Final = 20.0
 
 
-class StateError(SsiumlError):
-    """What is left of a cluster cannot be cleared up."""
-
-
 @dataclass(frozen=True, slots=True)
 class NodeState:
     """A node as the state file has it."""
@@ -99,7 +95,7 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
         remaining = kill_processes(left, END_LIMIT_S)
         if remaining:
             pids = " ".join(str(process.pid) for process in remaining)
-            raise StateError(
+            raise SsiumlError(
                 f"{folder.path}: processes {pids} of a cluster without supervisor do not end within "
                 f"{END_LIMIT_S:.0f} s"
             )

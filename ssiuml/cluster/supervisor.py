@@ -19,7 +19,7 @@ from ssiuml.cluster.node import Node, kill_all
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.root_copy import lock_root
-from ssiuml.cluster.running import Emit, RunningCluster, SupervisorError, wait_until
+from ssiuml.cluster.running import Emit, RunningCluster, wait_until
 from ssiuml.cluster.starting import NodeStarter
 from ssiuml.cluster.stopping import kill_nodes, stop_cluster
 from ssiuml.errors import SsiumlError
@@ -61,7 +61,7 @@ class Supervisor:
             time.monotonic() + SWITCH_LIMIT_S,
         )
         if not running.folder.switch.exists():
-            raise SupervisorError(
+            raise SsiumlError(
                 f"the switch has made no {running.folder.switch} within {SWITCH_LIMIT_S:.0f} s",
                 hint="try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
             )
@@ -92,7 +92,7 @@ class Supervisor:
     async def start(self, numbers: list[int], emit: Emit) -> Values:
         """Start nodes; ends when each is ready or is not going to be."""
         if self._stopping is not None:
-            raise SupervisorError("the cluster is being stopped", hint="wait for ssi-stop, then ssi-start")
+            raise SsiumlError("the cluster is being stopped", hint="wait for ssi-stop, then ssi-start")
         return await self._starting.start(numbers, emit)
 
     async def kill(self, numbers: list[int], emit: Emit) -> Values:
@@ -153,13 +153,10 @@ _POLL_S: Final = 0.01
 _RETRY_S: Final = 0.5
 
 
-class DoorError(SsiumlError):
-    """A node cannot be entered."""
-
-
 async def _open_ssh(node: Node) -> None:
-    """Make sure that ssh's master connection stands. DoorError, with what ssh said, if it does not within the
-    limit.
+    """Open ssh's master connection to a node, unless it is open.
+
+    Raise SsiumlError, with what ssh said, if it is not open within the limit.
     """
     async with node.ssh_lock:
         path = node.folder.ssh_control_path(node.number)
@@ -167,7 +164,7 @@ async def _open_ssh(node: Node) -> None:
         said = "nothing"
         while not ssh.is_connected(path):
             if time.monotonic() > deadline or node.ended.is_set():
-                raise DoorError(
+                raise SsiumlError(
                     f"node {node.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s, "
                     f"ssh's last words: {said}",
                     hint=f"ssi-console {node.number} shows what it does",

@@ -7,7 +7,8 @@ import pytest
 from checkouts import Checkout, processes_of, wait_until
 
 from ssiuml.cluster import smoke
-from ssiuml.cluster.smoke import ConsoleError, check_images
+from ssiuml.cluster.smoke import check_images
+from ssiuml.errors import SsiumlError
 from ssiuml.manifest import ManifestError
 
 pytestmark = pytest.mark.cluster
@@ -34,7 +35,7 @@ def test_built_images_boot_to_login_and_end_in_order(built: Checkout) -> None:
 
 def test_initrd_without_boot_scripts_fails_with_the_consoles_end(images: Path) -> None:
     (images / "initrd-ssi.img").write_bytes(b"")
-    with pytest.raises(ConsoleError, match=r"(?s)the node ended before login prompt.*Kernel panic"):
+    with pytest.raises(SsiumlError, match=r"(?s)the node ended before login prompt.*Kernel panic"):
         check_images(images)
     wait_until(lambda: processes_of(str(images)) == [], "the node's processes end")
 
@@ -43,14 +44,14 @@ def test_root_that_is_no_file_system_fails_with_the_nodes_own_words(images: Path
     (images / "root_fs").unlink()
     with (images / "root_fs").open("wb") as stream:
         stream.truncate(64 << 20)
-    with pytest.raises(ConsoleError, match=r"(?s)the node gave up before login prompt.*FAILED: "):
+    with pytest.raises(SsiumlError, match=r"(?s)the node gave up before login prompt.*FAILED: "):
         check_images(images)
     wait_until(lambda: processes_of(str(images)) == [], "the node's processes end")
 
 
 def test_node_that_hangs_is_ended_at_the_limit(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smoke, "LIMIT_S", 1.0)
-    with pytest.raises(ConsoleError, match=r"no login prompt within 1 s"):
+    with pytest.raises(SsiumlError, match=r"no login prompt within 1 s"):
         check_images(images)
     wait_until(lambda: processes_of(str(images)) == [], "the node's processes end")
 
