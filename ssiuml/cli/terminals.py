@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from ssiuml.cluster.command_lines import MissingProgramError, xterm_command
+from ssiuml.cluster.command_lines import MissingProgramError, find_program
 from ssiuml.cluster.paths import ClusterFolder
 
 
@@ -26,7 +26,9 @@ class Terminals:
         self._is_missing = False
 
     def command(self, node: int) -> list[str]:
-        return xterm_command(self._folder, node)
+        name = self._folder.name
+        console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", name, str(node)]
+        return [find_program("xterm", "xterm"), "-T", f"{name}: node {node}", "-e", *console]
 
     def open(self, node: int) -> None:
         """Open the window of a node; without xterm say so, once."""

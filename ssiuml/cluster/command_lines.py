@@ -1,6 +1,5 @@
-"""Command lines of the programs that a supervisor runs: the switch, the nodes, their terminals."""
+"""Command lines of the programs that a supervisor runs: the switch, the nodes, the lock server."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -111,8 +110,3 @@ def _historic(
     )
     # Linux 2.4 has no initramfs: the RAM disk is its root, until linuxrc changes that.
     return [*words, "con0=fd:0,fd:1", "root=/dev/ram0", "rw", "init=/linuxrc"]
-
-
-def xterm_command(folder: ClusterFolder, node: int) -> list[str]:
-    console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", folder.name, str(node)]
-    return [find_program("xterm", "xterm"), "-T", f"{folder.name}: node {node}", "-e", *console]
