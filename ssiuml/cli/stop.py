@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> int:
     if state is None or not state.is_current:
         remarks = clear_stale(folder) if folder.path.exists() else []
         if not remarks:
-            raise UsageError(f"cluster '{folder.name}' does not run", hint="ssi-start starts it")
+            raise UsageError(f"cluster '{folder.name}' does not run", hint="Run ssi-start to start it")
         for line in remarks:
             show.say(line)
         show.say("the root's journals are replayed at the next start")

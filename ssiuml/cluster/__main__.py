@@ -18,15 +18,18 @@ log = logging.getLogger(__name__)
 
 
 async def supervise(folder: ClusterFolder, ready: int) -> int:
-    """Run a cluster until it is stopped; *ready* takes a line as soon as commands are served, or why not."""
+    """Run a cluster until it is stopped. Return the exit status.
+
+    Write one line to the descriptor *ready*: ``ok`` when the supervisor serves commands, else the error.
+    """
     supervisor: Supervisor | None = None
     try:
         supervisor = Supervisor(folder, read_launch_plan(folder.plan))
         await supervisor.begin()
-        reception = CommandServer(supervisor)
-        await reception.open()
+        server = CommandServer(supervisor)
+        await server.open()
     except (SsiumlError, OSError) as error:
-        # Without the root it is another supervisor's folder: nothing in it is ours to remove.
+        # Another supervisor holds the root, and the files in the folder are that one's: leave them alone.
         if supervisor is not None and supervisor.running.root >= 0:
             await supervisor.close()
         os.write(ready, f"{error}\n".encode())
@@ -41,7 +44,7 @@ async def supervise(folder: ClusterFolder, ready: int) -> int:
     log.info("supervisor %d of cluster '%s' serves", os.getpid(), folder.name)
     await supervisor.ended.wait()
     await supervisor.close()
-    await reception.close()
+    await server.close()
     log.info("the cluster has ended")
     return 0
 
@@ -52,7 +55,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s.%(msecs)03d %(message)s", datefmt="%F %T"
     )
-    logging.raiseExceptions = False  # a full disk ends no cluster
+    logging.raiseExceptions = False  # a full disk must not end the cluster
     return asyncio.run(supervise(folder, int(sys.argv[2])))
 
 

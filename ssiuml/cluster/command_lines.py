@@ -10,35 +10,42 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host import uml
 from ssiuml.host.run import find_tool
 
-# Locally administered; the last byte is the node's number.
+# A locally administered address; the last byte is the node's number.
 MAC: Final = "fe:fd:00:00:00:{:02x}"
-LOCK_SERVER_MAC_BYTE: Final = 101  # as in its address, see recipes/rh72.yaml
+LOCK_SERVER_MAC_BYTE: Final = 101  # the last byte of its IP address too, see recipes/rh72.yaml
 
 
 class MissingProgramError(SsiumlError):
-    """A program of the host is missing."""
+    """A program is not installed on the host."""
 
 
 def find_program(name: str, package: str) -> str:
+    """Return the path of a program. Raise MissingProgramError if it is not installed.
+
+    *package* is the Debian package that has it.
+    """
     path = find_tool(name)
     if path is None:
         raise MissingProgramError(
             f"the program '{name}' is not on this machine",
-            hint=f"sudo apt-get install --no-install-recommends {package}",
+            hint=f"Run sudo apt-get install --no-install-recommends {package}",
         )
     return path
 
 
 def killed_with_parent(argv: list[str]) -> list[str]:
-    """The command, killed by the kernel when the process that started it dies, however that dies.
+    """Return the command line under setpriv: the kernel kills the program when its parent dies.
 
-    For single processes; of a node, which has many, the leash takes care.
+    This reaches a single process only. A node has many; its leash ends those.
     """
     return [find_program("setpriv", "util-linux"), "--pdeathsig", "KILL", "--", *argv]
 
 
 def switch_command(folder: ClusterFolder) -> list[str]:
-    """A switch, no hub: a frame wakes up only the node that it is for, which counts with fifteen of them."""
+    """Return the command line of the switch.
+
+    It is not run as a hub: a frame then wakes up only the node it is sent to, which matters with 15 nodes.
+    """
     return [find_program("uml_switch", "uml-utilities"), "-unix", str(folder.switch)]
 
 
@@ -51,8 +58,10 @@ def node_command(
     ssh_fd: int | str,
     control_fd: int | str,
 ) -> list[str]:
-    """A node; *door* and *control* are descriptors that it inherits, console is its standard input and
-    output.
+    """Return the command line of a node. Its console is its standard input and output.
+
+    It inherits *ssh_fd* and *control_fd*, the ends of its serial lines. It waits until *expect* nodes are
+    members.
     """
     return [
         *uml.command_line(
@@ -76,7 +85,10 @@ def node_command(
 
 
 def historic_node_command(folder: ClusterFolder, plan: LaunchPlan, node: int) -> list[str]:
-    """A node of Linux 2.4 on a GFS1 root (HOWTO 2.4, 4.9); console is its standard input and output."""
+    """Return the command line of a node of Linux 2.4 on a GFS1 root (HOWTO 2.4, 4.9).
+
+    Its console is its standard input and output.
+    """
     return [
         *_historic(folder, plan, plan.initrd, {"ubd0": plan.root_fs, "ubd1": plan.root_cidev}),
         f"umid=node{node}",
@@ -87,9 +99,9 @@ def historic_node_command(folder: ClusterFolder, plan: LaunchPlan, node: int) ->
 
 
 def lock_server_command(folder: ClusterFolder, plan: LaunchPlan) -> list[str]:
-    """The node that keeps a GFS1 root's locks: memexp, without a root and a login.
+    """Return the command line of the lock server of a GFS1 root: a node with memexp, no root and no login.
 
-    ValueError if the plan has no such node.
+    Raise ValueError if the plan has no lock server.
     """
     if plan.initrd_memexp is None:
         raise ValueError("the plan has no lock server")
@@ -108,5 +120,5 @@ def _historic(
     words = uml.command_line(
         plan.kernel, memory_mib=plan.memory_mib, initrd=initrd, disks=files, folder=folder.uml
     )
-    # Linux 2.4 has no initramfs: the RAM disk is its root, until linuxrc changes that.
+    # Linux 2.4 has no initramfs: the RAM disk is its root until linuxrc changes that.
     return [*words, "con0=fd:0,fd:1", "root=/dev/ram0", "rw", "init=/linuxrc"]

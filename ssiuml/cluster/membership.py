@@ -1,9 +1,12 @@
-"""What nodes say on their control lines, and what the supervisor answers (cluster-tools/README.md)."""
+"""The supervisor's side of the control lines: answers what nodes ask and report (cluster-tools/README.md).
+
+Nodes ask for three things: to join or leave the membership, to mount the root, to fence a lost node.
+``ssiuml.cluster.arbiter`` decides; this module asks which nodes live, kills and answers.
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from typing import Final
 
 from ssiuml.cluster import arbiter, control_line
@@ -14,25 +17,28 @@ from ssiuml.cluster.running import RunningCluster
 log = logging.getLogger(__name__)
 
 MOUNT_WAIT_LIMIT_S: Final = 30.0
-# A node that has not joined by then does it later, and the others go on without it.
+# A node that has not joined by then joins later. The others mount without it.
 FORMING_LIMIT_S: Final = 150.0
 
 
 class MembershipQueue:
-    """The nodes that wait for leave to start corosync, or to end it."""
+    """Nodes that have asked to join or leave the membership, in the order in which they asked.
+
+    Once a node holds the root, they join and leave one at a time.
+    """
 
     def __init__(self, running: RunningCluster) -> None:
         self._running = running
         self._waiting: list[Node] = []
 
-    def ask(self, node: Node) -> None:
-        """Take a node's question; it is answered when the node may join, or leave if it has joined."""
+    def add(self, node: Node) -> None:
+        """Take a node's question. It gets its answer as soon as it may join, or leave if it has joined."""
         if node not in self._waiting:
             self._waiting.append(node)
-        self.look()
+        self.answer()
 
-    def look(self) -> None:
-        """Answer those whose turn it is; to be called whenever a membership may have became_ready."""
+    def answer(self) -> None:
+        """Answer the nodes that may go on now. Call this whenever all members may have come to agree."""
         for node in list(self._waiting):
             if self._running.nodes.get(node.number) is not node or node.is_killed:
                 self._waiting.remove(node)
@@ -45,47 +51,51 @@ class MembershipQueue:
 
 
 class Fencing:
-    """One verdict after the other: the nodes that one has killed are dead when the next is found."""
+    """Fences nodes, one request at a time: the next is judged when the nodes killed for this one are dead."""
 
-    def __init__(self, running: Mapping[int, Node]) -> None:
+    def __init__(self, running: RunningCluster) -> None:
         self._running = running
         self._lock = asyncio.Lock()
 
     async def fence(self, asker: Node, message: Message) -> None:
-        """Answer a node's `fence`, once everybody who has to go is dead for certain."""
+        """Answer a node's ``fence`` when every node that must die is dead for certain."""
         async with self._lock:
             is_dead = await self._judge(asker, message)
         log.info("node %d: fence %d: %s", asker.number, message.node, "ok" if is_dead else "failed")
         asker.control.write(control_line.fenced(message.token, is_dead=is_dead))
 
     async def _judge(self, asker: Node, message: Message) -> bool:
-        if self._running.get(asker.number) is not asker:
+        """Judge a request and kill the nodes that lose. Return whether the victim is dead then."""
+        nodes = self._running.nodes
+        if nodes.get(asker.number) is not asker:
             return False
-        alive: set[int] = set()
-        if message.node in self._running:
-            alive = await answering(list(self._running.values()))
-        views = {number: node.view for number, node in self._running.items()}
+        alive = await answering(nodes.values()) if message.node in nodes else set()
+        views = self._running.views()
         verdict = arbiter.judge_fence(asker.number, message.node, message.members, views, alive)
         log.info(
             "node %d (members %s) wants node %d dead; running %s, alive %s: kill %s, %s",
             *(asker.number, message.members, message.node, sorted(views), sorted(alive)),
             *(sorted(verdict.kill), verdict.reason),
         )
-        doomed = [self._running[number] for number in verdict.kill if number in self._running]
-        are_dead = await kill_all(doomed, f"killed by the supervisor: {verdict.reason}")
+        losers = [nodes[number] for number in verdict.kill if number in nodes]
+        are_dead = await kill_all(losers, f"killed by the supervisor: {verdict.reason}")
         return verdict.victim_dies and are_dead
 
 
 class Membership:
-    """The supervisor's half of the control lines."""
+    """Follows what the nodes report and answers their questions."""
 
-    def __init__(self, running: RunningCluster, fencing: Fencing, admission: MembershipQueue) -> None:
+    def __init__(self, running: RunningCluster) -> None:
         self._running = running
-        self._fencing = fencing
-        self._admission = admission
+        self._fencing = Fencing(running)
+        self._queue = MembershipQueue(running)
+
+    def on_end(self) -> None:
+        """Call this when a node has ended: others may join or leave now."""
+        self._queue.answer()
 
     def on_message(self, node: Node, message: Message) -> None:
-        """Take what a node said. It never waits."""
+        """Take a node's message. This never waits."""
         if self._running.nodes.get(node.number) is not node or node.is_killed:
             return
         if message.word == "pong":
@@ -97,18 +107,17 @@ class Membership:
             case "hello":
                 self._on_hello(node, message)
             case "join" | "leave":
-                self._admission.ask(node)
+                self._queue.add(node)
             case "members":
                 self._on_members(node, message)
-                self._admission.look()
+                self._queue.answer()
             case "mount":
                 self._on_mount(node, message)
             case "mounted":
                 self._running.set_phase(node, Phase.MOUNTED)
             case "ready":
                 self._running.set_phase(node, Phase.READY)
-                if not node.became_ready.done():
-                    node.became_ready.set_result(True)
+                node.set_became_ready(True)
             case "fence":
                 self._running.spawn(self._fencing.fence(node, message))
             case "leaving":
@@ -136,11 +145,12 @@ class Membership:
         if node.phase is Phase.STARTED:
             self._running.set_phase(node, Phase.MEMBER)
         elif node.phase is Phase.MOUNTING:
-            # It was told that it may, for a membership that has broken since: better none of it.
+            # It was allowed to mount with a membership that has broken since.
             unseen = arbiter.unseen_root_holders(node.number, message.members, self._running.views())
             if unseen:
                 node.kill(
-                    f"killed: while it mounted it lost sight of {sorted(unseen)}, which have the root mounted"
+                    f"killed: while it mounted, it lost sight of nodes {_names(unseen)}, which have the root "
+                    "mounted"
                 )
         else:
             self._running.emit(node, event="members")
@@ -159,11 +169,14 @@ class Membership:
         now = time.monotonic()
         node.waiting_since = node.waiting_since or now
         if unseen and now - node.waiting_since > MOUNT_WAIT_LIMIT_S:
-            names = " ".join(map(str, sorted(unseen)))
             node.kill(
-                f"killed: for {MOUNT_WAIT_LIMIT_S:.0f} s it has not seen nodes {names}, which have the "
-                "root mounted"
+                f"killed: for {MOUNT_WAIT_LIMIT_S:.0f} s it has not seen nodes {_names(unseen)}, which have "
+                "the root mounted"
             )
             return
         self._running.set_phase(node, Phase.WAITING)
         node.control.write(control_line.WAIT)
+
+
+def _names(numbers: frozenset[int]) -> str:
+    return " ".join(map(str, sorted(numbers)))

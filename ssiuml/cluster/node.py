@@ -1,4 +1,4 @@
-"""One running node as the supervisor has it: its process, its lines, what it has said."""
+"""A running node as its supervisor sees it: the process, its serial lines, what it has reported."""
 
 import asyncio
 import contextlib
@@ -31,21 +31,21 @@ _tokens = itertools.count(1)
 
 
 class Phase(StrEnum):
-    """How far a node is, in the order of its life."""
+    """How far a node has come, in the order of its life."""
 
     STARTED = "started"  # its process runs
-    MEMBER = "member"  # it sees a membership
-    WAITING = "waiting"  # it wants to mount and may not yet
-    MOUNTING = "mounting"  # it may
+    MEMBER = "member"  # it has reported a membership
+    WAITING = "waiting"  # it has asked to mount and must wait
+    MOUNTING = "mounting"  # it was allowed to mount
     MOUNTED = "mounted"
-    READY = "ready"  # login reached
-    LEAVING = "leaving"  # its own world has ended in order
+    READY = "ready"  # it has reached the login
+    LEAVING = "leaving"  # its own world has shut down in order
     UNMOUNTED = "unmounted"
-    LEFT = "left"
+    LEFT = "left"  # it has left the membership in order
 
 
 class Node:
-    """A node whose process runs, from its start until nothing of it is alive."""
+    """One node, from the start of its process until all its processes have ended."""
 
     def __init__(self, number: int, folder: ClusterFolder) -> None:
         self.number = number
@@ -56,21 +56,20 @@ class Node:
         self.holds_root = False
         self.waiting_since: float | None = None
         self.started = time.monotonic()
-        self.failure: str | None = None  # said by the node, or why it was killed
-        self.is_killed = False  # killed: what it said before and is read now counts no more
+        self.failure: str | None = None  # what the node reported, or why it was killed
+        self.is_killed = False  # messages that are read from now on are ignored
         self.process_id = ProcessId(0, 0)
-        self.first_membership = asyncio.Event()  # it has said anything of a membership, or is gone
+        self.first_membership = asyncio.Event()  # set when it first reports a membership, or ends
         self.became_ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
-        self.ping: tuple[str, asyncio.Event] | None = None  # the one that is not answered yet
+        self.ping: tuple[str, asyncio.Event] | None = None  # the ping that has no answer yet
         self.process: asyncio.subprocess.Process | None = None
-        self.ssh_master: asyncio.subprocess.Process | None = None  # ssh's
-        self.ssh_lock = asyncio.Lock()
+        self.ssh_master: asyncio.subprocess.Process | None = None
+        self.ssh_lock = asyncio.Lock()  # held while ssh_master is started
         self.console: ConsoleLine
         self.control: ControlLine
         self.ssh_line: SshLine
         self._ssh_server: asyncio.Server | None = None
-        # Nothing to clean up for a node that is killed: no time of grace.
         self._held = contextlib.ExitStack()
 
     async def start(
@@ -79,8 +78,10 @@ class Node:
         on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
-        """Start the process that *make_command* names for the descriptors of door and control line.
-        *inherited* are more descriptors that it keeps open.
+        """Start the process and open its lines.
+
+        *make_command* makes the command line; it gets the descriptors of the line for ssh and of the control
+        line. The process also inherits the descriptors *inherited*.
         """
         loop = asyncio.get_running_loop()
         name = f"node {self.number}"
@@ -90,7 +91,7 @@ class Node:
             argv = make_command(theirs[1].fileno(), theirs[2].fileno())
             self.console = ConsoleLine(f"{name}: console", self.folder.console_log(self.number))
             self.control = ControlLine(f"{name}: control line", lambda message: on_message(self, message))
-            self.ssh_line = SshLine(f"{name}: door")
+            self.ssh_line = SshLine(f"{name}: line for ssh")
             for line, (ours, _) in zip((self.console, self.ssh_line, self.control), pairs, strict=True):
                 ours.setblocking(False)
                 await loop.create_connection(lambda line=line: line, sock=ours)  # type: ignore[misc]
@@ -98,6 +99,7 @@ class Node:
             path.unlink(missing_ok=True)
             self._ssh_server = await loop.create_unix_server(lambda: SshClient(self.ssh_line), path)
             self.started = time.monotonic()
+            # A node that is killed has nothing to clean up, so it gets no time for that.
             held = self._held.enter_context(leash(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
                 *held.prefix,
@@ -115,6 +117,7 @@ class Node:
 
     @property
     def view(self) -> NodeView:
+        """What the arbiter looks at."""
         return NodeView(
             holds_root=self.holds_root,
             members=frozenset(self.members),
@@ -123,22 +126,23 @@ class Node:
 
     @property
     def seconds(self) -> float:
+        """The time since the start of its process."""
         return time.monotonic() - self.started
 
     def set_membership(self, members: tuple[int, ...]) -> None:
-        """Take the membership that the node sees."""
+        """Record the membership that the node has reported."""
         self.members = members
         self.has_joined = True
         self.first_membership.set()
 
     def allow_membership_change(self) -> None:
-        """It may join, or leave if it has joined."""
+        """Record that the node was allowed to join, or to leave if it has joined."""
         if self.has_joined:
             self.has_left = True
         self.has_joined = True
 
     def reset(self) -> None:
-        """It begins a new life in the same process: it has been restarted."""
+        """Forget what the node reported: its kernel has been restarted in the same process."""
         self.phase = Phase.STARTED
         self.members = ()
         self.has_joined = self.has_left = False
@@ -147,15 +151,21 @@ class Node:
         self.ping = None
         self.ssh_line.restart()
 
+    def set_became_ready(self, is_ready: bool) -> None:
+        """Record that the node is ready, or never will be. Only the first call counts."""
+        if not self.became_ready.done():
+            self.became_ready.set_result(is_ready)
+
     def answer_ping(self, message: Message) -> None:
+        """Take the node's ``pong``."""
         if self.ping is not None and self.ping[0] == message.token:
             self.ping[1].set()
             self.ping = None
 
     async def answers_ping(self, limit_s: float) -> bool:
-        """Whether its kernel answers within the limit.
+        """Return whether the node's kernel answers a ping within *limit_s* seconds.
 
-        There is one ping at a time: a node that hangs must not find its line full when it wakes up.
+        There is only one ping at a time: the line of a node that hangs must not fill up.
         """
         if self.ping is None:
             token = f"p{next(_tokens)}"
@@ -168,16 +178,16 @@ class Node:
         return True
 
     def kill(self, reason: str) -> None:
-        """Kill all its processes; `gone` says when that is done."""
+        """Kill the process and its children. ``ended`` is set when all of them are dead."""
         self.failure = self.failure or reason
         self.is_killed = True
         kill_group(self.process_id.pid)
 
     async def wait_for_end(self) -> int:
-        """Wait until the process has ended, end what it left, and be sure. Return the exit status."""
+        """Wait until the process has ended, then kill what it left behind. Return the exit status."""
         assert self.process is not None  # noqa: S101 - start was called
         status = await self.process.wait()
-        # A User-Mode Linux that dies leaves its guest's processes, which hold the root open.
+        # A User-Mode Linux that dies leaves the processes of its guest behind, and they hold the root open.
         kill_group(self.process_id.pid)
         deadline = time.monotonic() + END_LIMIT_S
         while process.group_members(self.process_id.pid) and time.monotonic() < deadline:
@@ -185,7 +195,7 @@ class Node:
         return status
 
     async def close(self) -> None:
-        """Close the lines and end ssh; nothing of the node's process may be alive any more."""
+        """Close the lines and end ssh. Call this only when all processes of the node have ended."""
         self._held.close()
         if self._ssh_server is not None:
             self._ssh_server.close()
@@ -198,13 +208,14 @@ class Node:
             await self.ssh_master.wait()
         self.folder.ssh_control_path(self.number).unlink(missing_ok=True)
 
-    def tail(self) -> str:
-        """The end of its console."""
+    def console_tail(self) -> str:
+        """Return the last lines of the console, "" if its log cannot be read."""
         with contextlib.suppress(OSError), self.folder.console_log(self.number).open(errors="replace") as log:
             return uml.console_tail(log)
         return ""
 
     def describe(self) -> dict[str, Any]:
+        """Return what ssi-status shows of the node (see ssiuml.cluster.protocol)."""
         return {
             "phase": str(self.phase),
             "members": list(self.members),
@@ -216,15 +227,15 @@ class Node:
 
 
 async def answering(nodes: Iterable[Node], limit_s: float = PING_LIMIT_S) -> set[int]:
-    """The nodes whose kernels answer a ping within the limit."""
+    """Return the numbers of the nodes whose kernels answer a ping within *limit_s* seconds."""
     asked = list(nodes)
     answers = await asyncio.gather(*(node.answers_ping(limit_s) for node in asked))
     return {node.number for node, is_alive in zip(asked, answers, strict=True) if is_alive}
 
 
-async def kill_all(doomed: Iterable[Node], reason: str) -> bool:
-    """Kill nodes, all at once; whether they are dead for certain within the limit."""
-    nodes = list(doomed)
+async def kill_all(nodes: Iterable[Node], reason: str) -> bool:
+    """Kill nodes, all at the same time. Return whether all of them are dead within KILL_LIMIT_S."""
+    nodes = list(nodes)
     for node in nodes:
         node.kill(reason)
     try:

@@ -1,11 +1,11 @@
-"""What a supervisor knows of its cluster: the nodes that run, how others ended, who listens."""
+"""The state of a running cluster in its supervisor: nodes, how others ended, commands that get events."""
 
 import asyncio
 import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from ssiuml.cluster import arbiter, process, state
@@ -23,38 +23,39 @@ Emit = Callable[[Values], None]
 
 
 class RunningCluster:
-    """The nodes of one cluster as its supervisor has them, and everything that has to be told of them."""
+    """One cluster: its nodes, and the reports about them to commands and to the state file."""
 
     def __init__(self, folder: ClusterFolder, plan: LaunchPlan) -> None:
         self.folder = folder
         self.plan = plan
         self.nodes: dict[int, Node] = {}
-        self.past: dict[int, str] = {}  # how nodes that do not run any more have ended
-        self.root = -1  # a descriptor; every node inherits it
+        self.past: dict[int, str] = {}  # how each node that does not run any more has ended
+        self.root = -1  # descriptor of the locked root, -1 if not open; every node inherits it
         self.switch: asyncio.subprocess.Process | None = None
         self.lock_server: Node | None = None  # of a GFS1 root
         self._listeners: set[Emit] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def check_number(self, number: int) -> None:
-        """UsageError unless the image has a node of this number."""
+        """Raise UsageError if the image has no node with this number."""
         if not 1 <= number <= self.plan.node_limit:
             raise UsageError(
                 f"node {number}: is not one of 1 to {self.plan.node_limit}, the nodes of this image"
             )
 
     def node(self, number: int) -> Node:
-        """A running node; UsageError if it is none."""
+        """Return a running node. Raise UsageError if it does not run or the image does not have it."""
         self.check_number(number)
         if number not in self.nodes:
             how = f" ({self.past[number]})" if number in self.past else ""
             raise UsageError(
                 f"node {number} of cluster '{self.folder.name}' does not run{how}",
-                hint=f"ssi-add {number} starts it",
+                hint=f"Run ssi-add {number} to start it",
             )
         return self.nodes[number]
 
     def views(self) -> dict[int, arbiter.NodeView]:
+        """Return what the arbiter looks at, for all nodes that run."""
         return {number: node.view for number, node in self.nodes.items()}
 
     @property
@@ -62,23 +63,23 @@ class RunningCluster:
         return self.switch is not None and self.switch.returncode is None
 
     def set_phase(self, node: Node, phase: Phase) -> None:
-        """Record how far a node is."""
+        """Record how far a node has come. Tell the state file and the commands if that is new."""
         if node.phase is not phase:
             node.phase = phase
             self.write_state()
             self.emit(node)
 
     def record_crash(self) -> None:
-        """Remember, beyond the supervisor's end, that a node which had the root mounted has crashed."""
+        """Record on disk that a node crashed while it had the root mounted; ssi-stop then checks the root."""
         try:
             self.folder.crashed.touch(mode=0o600)
-        except OSError as error:  # a full disk ends no cluster
+        except OSError as error:  # a full disk must not end the cluster
             log.error("%s: cannot be made: %s", self.folder.crashed, error)
 
-    # --- told to commands and to the state file
+    # --- reports to commands and to the state file
 
     def emit(self, node: Node, **more: Any) -> None:
-        """Tell every command that listens how far a node is."""
+        """Send an event about a node to every command that listens. *more* are further fields of it."""
         values = {
             "event": "node",
             "node": node.number,
@@ -92,6 +93,7 @@ class RunningCluster:
 
     @contextlib.contextmanager
     def listening(self, emit: Emit) -> Iterator[None]:
+        """Send all events to *emit* until the block ends."""
         self._listeners.add(emit)
         try:
             yield
@@ -99,6 +101,7 @@ class RunningCluster:
             self._listeners.discard(emit)
 
     def write_state(self) -> None:
+        """Write the state file. An error is only logged."""
         helpers = [self.switch, *(node.ssh_master for node in self.nodes.values())]
         current = state.ClusterState(
             boot=process.boot_id(),
@@ -112,13 +115,13 @@ class RunningCluster:
         )
         try:
             state.write_state(self.folder, current)
-        except OSError as error:  # a full disk ends no cluster
+        except OSError as error:  # a full disk must not end the cluster
             log.error("%s: cannot be written: %s", self.folder.state, error)
 
-    # --- beside everything else
+    # --- tasks
 
-    def spawn(self, work: Any) -> None:
-        """Run beside everything else; what goes wrong is logged."""
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine as a task. An exception in it is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -130,7 +133,7 @@ class RunningCluster:
 
 
 async def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
-    """Wait for a condition until *deadline* (time.monotonic); whether it holds then."""
+    """Wait until a condition holds, at most until *deadline* (time.monotonic). Return whether it holds."""
     while not condition():
         if time.monotonic() >= deadline:
             return False

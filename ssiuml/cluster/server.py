@@ -1,4 +1,4 @@
-"""The supervisor's unix socket: takes requests, gives events and answers (see ssiuml.cluster.protocol)."""
+"""The supervisor's unix socket: takes requests, sends events and answers (see ssiuml.cluster.protocol)."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class CommandServer:
-    """Serves the commands until the supervisor ends."""
+    """Serves the ssi-* commands until the supervisor ends."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -22,12 +22,13 @@ class CommandServer:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
+        """Listen on the socket."""
         path = self._supervisor.running.folder.socket
         path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT_BYTES)
 
     async def close(self) -> None:
-        """Close; what was answered is delivered before."""
+        """Close the socket when the answers that were given are delivered."""
         if self._server is not None:
             self._server.close()
         for writer in list(self._writers):

@@ -1,4 +1,4 @@
-"""Prove built images by booting them: one node, from a copy of the root, to the login and down again."""
+"""Tests built images by booting one node: from a copy of the root to the login, and down again."""
 
 import contextlib
 import re
@@ -6,7 +6,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -23,14 +22,56 @@ from ssiuml.host.uml import console_tail
 from ssiuml.images import gfs2_tools
 from ssiuml.manifest import Manifest
 
+# A quiet machine reaches the login after 8 s. A shared one may take twenty times as long.
+LIMIT_S: Final = 300.0
+FIRST_PASSWORD: Final = "root"  # noqa: S105 - public, it stands in the recipe
+# This password is only in the copy of the root, which is deleted after the check.
+CHECK_PASSWORD: Final = "Check-2002-uml"  # noqa: S105
+END_LIMIT_S: Final = 30.0
 LOGIN: Final = re.compile(r"\w login: ?$")
 PASSWORD: Final = re.compile(r"[Pp]assword: ?$")
-# A prompt that no program prints by chance; set after logging in.
+# A prompt that no program prints by chance. It is set after the login.
 _PROMPT: Final = "ssiuml-check> "
 
 
+def check_images(folder: Path) -> None:
+    """Boot node 1 of the images in *folder*, log in, run commands, shut down, check the root with fsck.
+
+    The images are not written to. Raise SsiumlError, with the end of the console, if the node does not boot,
+    answer the commands or shut down as it should. Raise it, too, if the root is not clean afterwards.
+    """
+    images = manifest.read(folder)
+    with scratch_folder(folder / "work", "check") as scratch, stages("check") as show:
+        root_fs = scratch / "root_fs"
+        files.copy(images.root_fs, root_fs)
+        command_line = _node_command(images, root_fs, scratch / "uml")
+        started = time.monotonic()
+        with _running_node(command_line, scratch / "console.log") as (process, console):
+            show("booting node 1")
+            console.log_in(FIRST_PASSWORD, CHECK_PASSWORD, LIMIT_S)
+            show(f"logged in after {time.monotonic() - started:.1f} s, first password changed")
+            wanted = {"hostname": "node1", "findmnt -n -o FSTYPE /": "gfs2", "cat /proc/1/comm": "init"}
+            for command, answer in wanted.items():
+                status, output = console.run(command, LIMIT_S)
+                if status != 0 or output.strip() != answer:
+                    raise SsiumlError(
+                        f"'{command}' on the node ended with status {status} and printed '{output.strip()}', "
+                        f"not '{answer}'"
+                    )
+            show("shutting down")
+            console.send("poweroff")
+            console.expect("left the cluster", "message that the node left the cluster", LIMIT_S)
+            console.expect_end(LIMIT_S)
+            status = process.wait(timeout=LIMIT_S)
+        if status != 0:
+            raise SsiumlError(f"the node's kernel ended with exit status {status}\n{console.tail()}")
+        show("checking the root")
+        gfs2_tools.check_image(root_fs)
+        show(f"the images boot: login, shell, orderly end, clean root ({time.monotonic() - started:.0f} s)")
+
+
 class Console:
-    """The console of one node, read and written over *stream*; all that it prints is copied to *log*."""
+    """The console of one node, read and written over *stream*. Everything it prints is copied to *log*."""
 
     def __init__(self, stream: socket.socket, log: TextIO) -> None:
         self._stream = stream
@@ -39,7 +80,10 @@ class Console:
         self._spawn.logfile_read = log
 
     def expect(self, pattern: str | re.Pattern[str], what: str, limit_s: float) -> "re.Match[str]":
-        """Wait until the console prints *pattern*; SsiumlError names *what* did not come, and the limit."""
+        """Wait until the console prints *pattern*. Return the match.
+
+        Raise SsiumlError, with *what* did not come, the limit and the end of the console, if it does not.
+        """
         expected = [pattern, re.compile(r"ssi: .*FAILED: .*"), pexpect.EOF, pexpect.TIMEOUT]
         found = self._spawn.expect(expected, timeout=limit_s)
         if found == 0:
@@ -50,23 +94,23 @@ class Console:
             2: f"the node ended before {what}",
             3: f"no {what} within {limit_s:.0f} s",
         }
-        raise SsiumlError(f"{reasons[found]}; its console's end:\n{self.tail()}")
+        raise SsiumlError(f"{reasons[found]}; the end of its console:\n{self.tail()}")
 
     def expect_end(self, limit_s: float) -> None:
-        """Wait until the node has closed its console."""
+        """Wait until the node has closed its console. Raise SsiumlError if it does not within the limit."""
         if self._spawn.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=limit_s) != 0:
             raise SsiumlError(
-                f"the node did not end within {limit_s:.0f} s; its console's end:\n{self.tail()}"
+                f"the node did not end within {limit_s:.0f} s; the end of its console:\n{self.tail()}"
             )
 
     def tail(self) -> str:
-        """The last lines that the console printed."""
+        """Return the last lines that the console printed."""
         self._log.flush()
         with open(self._log.name, encoding="utf-8") as log:  # noqa: PTH123 - a stream's own name
             return console_tail(log)
 
     def log_in(self, password: str, new_password: str, limit_s: float) -> None:
-        """Log in as root for the first time: the password has to be changed, then the shell is there."""
+        """Log in as root for the first time, change the password, and wait for the shell."""
         self.expect(LOGIN, "login prompt", limit_s)
         self.send("root")
         self.expect(PASSWORD, "question for the password", limit_s)
@@ -76,14 +120,14 @@ class Console:
             self.expect(PASSWORD, "question for a password", limit_s)
             self.send(answer)
         self.expect(r"[#$] $", "prompt of the shell", limit_s)
-        # The quotes keep the prompt from being found in the echo of this line.
+        # The prompt is quoted in two parts, so that the echo of this line does not match it.
         self.send(
             f"stty -echo cols 200; bind 'set enable-bracketed-paste off'; PS1='{_PROMPT[:6]}''{_PROMPT[6:]}'"
         )
         self.expect(re.escape(_PROMPT), "prompt of the shell", limit_s)
 
     def run(self, command: str, limit_s: float) -> tuple[int, str]:
-        """Run a command in the shell; return its exit status and what it printed."""
+        """Run a command in the shell. Return its exit status and what it printed."""
         self.send(f'{command}; echo "ssiuml-status=$?"')
         match = self.expect(r"ssiuml-status=(\d+)\r?\n", f"end of the command '{command}'", limit_s)
         output: str = self._spawn.before
@@ -91,50 +135,36 @@ class Console:
         return int(match[1]), output.replace("\r", "")
 
     def send(self, line: str) -> None:
-        """Type a line without waiting for anything."""
+        """Type a line. Do not wait for an answer."""
         self._stream.sendall(f"{line}\n".encode())
 
 
-END_LIMIT_S: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """What decides a node's command line. ``root_fs`` is private to it: User-Mode Linux locks the file."""
-
-    number: int
-    root_fs: Path
-    folder: Path  # for the management socket of User-Mode Linux
-    interconnect: str = "lo"
-    memory_mib: int = uml.NODE_MEMORY_MIB
-
-
-def node_command_line(manifest: Manifest, settings: NodeSettings) -> list[str]:
-    """The node's program with its kernel parameters; the console is standard input and output."""
+def _node_command(images: Manifest, root_fs: Path, uml_folder: Path) -> list[str]:
+    """Return the command line of a node 1 that is alone. Its console is its standard input and output."""
     return [
         *uml.command_line(
-            manifest.require_kernel(),
-            memory_mib=settings.memory_mib,
-            initrd=manifest.initrd,
-            disks={"ubd0": settings.root_fs},
-            folder=settings.folder,
+            images.require_kernel(),
+            memory_mib=uml.NODE_MEMORY_MIB,
+            initrd=images.initrd,
+            disks={"ubd0": root_fs},
+            folder=uml_folder,
         ),
         "con0=fd:0,fd:1",
-        f"ssi.node={settings.number}",
-        f"ssi.interconnect={settings.interconnect}",
-        *manifest.kernel_parameters,
+        "ssi.node=1",
+        "ssi.interconnect=lo",
+        *images.kernel_parameters,
     ]
 
 
 @contextlib.contextmanager
-def running_node(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
-    """Start a node; yield its process and its console, whose log goes to *log*. On leaving it is ended.
+def _running_node(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
+    """Start a node. Yield its process and its console, which is copied to *log*. Kill it when the block ends.
 
-    The console is a socket, not a terminal: User-Mode Linux would leave a helper process behind that
-    watches the terminal's size. If this process dies, so does the node.
+    The console is a socket. With a terminal User-Mode Linux would leave a helper process behind that watches
+    the terminal's size. If this process dies, the node dies too.
     """
     ours, theirs = socket.socketpair()
-    # Nothing to clean up for a node whose root is about to be thrown away: no time of grace.
+    # The node's root is deleted afterwards, so it gets no time to clean up.
     with ours, log.open("w", encoding="utf-8") as log_stream, leash(grace_s=0) as held:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - an argument list of ours
@@ -150,45 +180,3 @@ def running_node(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen
         finally:
             kill_group(process.pid)
             process.wait(timeout=END_LIMIT_S)
-
-
-# On a quiet machine the login is there after 8 s; a shared one may take twenty times as long.
-LIMIT_S: Final = 300.0
-FIRST_PASSWORD: Final = "root"  # noqa: S105 - public by design, see the recipe
-# Only for the copy of the root that the check throws away.
-CHECK_PASSWORD: Final = "Check-2002-uml"  # noqa: S105
-
-
-def check_images(folder: Path) -> None:
-    """Boot node 1 of the images in *folder*, log in, run commands, shut down, check the root with fsck.
-
-    The images stay as they are. Raises SsiumlError, with the end of the console, if the node does not get
-    that far, SsiumlError if it does something else than it should, Gfs2Error if the root is not clean then.
-    """
-    images = manifest.read(folder)
-    with scratch_folder(folder / "work", "check") as scratch, stages("check") as show:
-        root_fs = scratch / "root_fs"
-        files.copy(images.root_fs, root_fs)
-        settings = NodeSettings(number=1, root_fs=root_fs, folder=scratch / "uml")
-        started = time.monotonic()
-        with running_node(node_command_line(images, settings), scratch / "console.log") as (process, console):
-            show("booting node 1")
-            console.log_in(FIRST_PASSWORD, CHECK_PASSWORD, LIMIT_S)
-            show(f"logged in after {time.monotonic() - started:.1f} s, first password changed")
-            wanted = {"hostname": "node1", "findmnt -n -o FSTYPE /": "gfs2", "cat /proc/1/comm": "init"}
-            for command, answer in wanted.items():
-                status, output = console.run(command, LIMIT_S)
-                if status != 0 or output.strip() != answer:
-                    raise SsiumlError(
-                        f"'{command}' on the node gave status {status} and '{output.strip()}', not '{answer}'"
-                    )
-            show("shutting down")
-            console.send("poweroff")
-            console.expect("left the cluster", "leaving of the cluster", LIMIT_S)
-            console.expect_end(LIMIT_S)
-            status = process.wait(timeout=LIMIT_S)
-        if status != 0:
-            raise SsiumlError(f"the node's kernel ended with exit status {status}\n{console.tail()}")
-        show("checking the root")
-        gfs2_tools.check_image(root_fs)
-        show(f"the images boot: login, shell, orderly end, clean root ({time.monotonic() - started:.0f} s)")

@@ -1,5 +1,9 @@
-"""The door's line in the supervisor: every connection to door-N.sock is a channel with an sshd of its own in
-the guest.
+"""Carries many ssh connections over one serial line of a node.
+
+Every connection to the node's socket, door-N.sock, is a channel on the line; the guest starts an sshd for it.
+The frames and the flow control are described in cluster-tools/README.md, "The door". User-Mode Linux never
+reads a serial line again once its input buffer has been full. So at most WINDOW_BYTES are sent before the
+guest has acknowledged them.
 """
 
 import asyncio
@@ -10,10 +14,18 @@ from typing import Final, NamedTuple
 
 from ssiuml.cluster.serial_lines import SerialLine
 
+log = logging.getLogger(__name__)
+
 WINDOW_BYTES: Final = 3072
-# Small enough that several frames fit into the window: sessions take turns.
+# Several frames fit into the window, so that sessions take turns.
 PAYLOAD_BYTES: Final = 1020
 CHANNELS: Final = 256
+# If a client sends faster than the line, so many bytes wait here; then the client is not read any more.
+_WAITING_BYTES: Final = 1 << 14
+# A client that does not read must not hold up the others. It is disconnected when so many bytes wait for it.
+_UNREAD_BYTES: Final = 1 << 23
+# An ssh client sends hardly anything before the guest's side has started.
+_BACKLOG_BYTES: Final = 1 << 12
 _HEADER: Final = struct.Struct(">cBH")
 _HELLO: Final = b"H"
 _HELLO_BYTES: Final = 16
@@ -22,7 +34,7 @@ _HELLO_START: Final = _HEADER.pack(_HELLO, 0, _HELLO_BYTES)
 
 
 class Frame(NamedTuple):
-    """One frame."""
+    """One frame. ``kind`` is H (hello), A (acknowledge), O (open), D (data) or C (close)."""
 
     kind: bytes
     channel: int
@@ -33,15 +45,17 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Cuts what the node sends into frames; after rubbish it goes on when the guest's side starts again."""
+    """Cuts what the node sends into frames. After bytes that are no frame it goes on with the next hello."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def clear(self) -> None:
+        """Forget an unfinished frame."""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[Frame]:
+        """Take bytes of the line. Return the frames that they complete."""
         self._rest += data
         frames = []
         while len(self._rest) >= _HEADER.size:
@@ -59,24 +73,24 @@ class FrameReader:
         return frames
 
 
-class Window:
-    """What waits to be sent, and what has been sent and not yet acknowledged."""
+class SendWindow:
+    """The frames that wait to be sent, and how many bytes were sent and are not acknowledged yet."""
 
     def __init__(self) -> None:
         self._waiting: deque[bytes] = deque()
-        self._on_the_way = 0
+        self._unacknowledged = 0  # bytes
         self._is_open = False
 
     def begin(self, hello: Frame) -> bytes:
-        """The guest's side has started: nothing is on the way. Returns what to send."""
+        """Start again, since the guest's side has started. Return the answer to its hello."""
         self._waiting.clear()
         answer = hello.encode()
-        self._on_the_way = len(answer)
+        self._unacknowledged = len(answer)
         self._is_open = True
         return answer
 
     def close(self) -> None:
-        """The guest's side is gone: nothing may be sent until it begins again."""
+        """Send nothing until the guest's side starts again."""
         self._is_open = False
         self._waiting.clear()
 
@@ -85,45 +99,40 @@ class Window:
         return self._is_open
 
     def put(self, frame: Frame) -> None:
+        """Queue a frame."""
         self._waiting.append(frame.encode())
 
     def acknowledge(self, frame: Frame) -> None:
-        self._on_the_way = max(0, self._on_the_way - int.from_bytes(frame.payload[:2], "big"))
+        """Take the guest's acknowledgement of bytes that it has read."""
+        self._unacknowledged = max(0, self._unacknowledged - int.from_bytes(frame.payload[:2], "big"))
 
     def take(self) -> bytes:
-        """What may be sent now."""
+        """Return the bytes that may be sent now, and count them as sent."""
         taken = []
-        while self._is_open and self._waiting and self._on_the_way + len(self._waiting[0]) <= WINDOW_BYTES:
+        while (
+            self._is_open and self._waiting and self._unacknowledged + len(self._waiting[0]) <= WINDOW_BYTES
+        ):
             frame = self._waiting.popleft()
-            self._on_the_way += len(frame)
+            self._unacknowledged += len(frame)
             taken.append(frame)
         return b"".join(taken)
 
     @property
     def waiting_bytes(self) -> int:
+        """Size of the queued frames."""
         return sum(map(len, self._waiting))
 
 
-log = logging.getLogger(__name__)
-
-# What a client sends faster than the line takes it waits here; then the client has to wait itself.
-_WAITING_BYTES: Final = 1 << 14
-# A client that does not read what the node sends must not hold up the others: it is let go.
-_UNREAD_BYTES: Final = 1 << 23
-# Before the guest's side has begun an SSH client says hardly anything.
-_BACKLOG_BYTES: Final = 1 << 12
-
-
 class SshLine(SerialLine):
-    """The host's end of the line."""
+    """The host's end of the line that carries ssh."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._reader = FrameReader()
-        self._window = Window()
+        self._window = SendWindow()
         self._open: dict[int, SshClient] = {}
-        self._closing: set[int] = set()  # channels whose sshd has not ended yet
-        self._early: dict[SshClient, bytes] = {}  # they came before the guest's side
+        self._closing: set[int] = set()  # channels whose client is gone and whose sshd has not ended yet
+        self._early: dict[SshClient, bytes] = {}  # before the guest's side has started
 
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
@@ -149,7 +158,7 @@ class SshLine(SerialLine):
         super().close()
 
     def restart(self) -> None:
-        """The guest's side is gone, and with it all its servers."""
+        """Disconnect all clients: the guest's side is gone, and all its servers with it."""
         self._reader.clear()
         self._window.close()
         self._closing.clear()
@@ -170,7 +179,7 @@ class SshLine(SerialLine):
                 self.send(client, said)
 
     def connect(self, client: "SshClient") -> bool:
-        """Open a channel for a client; False if there is none left or the node is gone."""
+        """Open a channel for a client. Return False if no channel is free or the node is gone."""
         if self.transport is None or self.transport.is_closing():
             return False
         if not self._window.is_open:
@@ -187,7 +196,7 @@ class SshLine(SerialLine):
         return True
 
     def send(self, client: "SshClient", data: bytes) -> None:
-        """Pass on what a client says."""
+        """Send a client's bytes to its sshd."""
         if client in self._early:
             self._early[client] += data
             if len(self._early[client]) > _BACKLOG_BYTES:
@@ -202,6 +211,7 @@ class SshLine(SerialLine):
             client.pause_reading()
 
     def disconnect(self, client: "SshClient") -> None:
+        """Close the channel of a client that has gone."""
         self._early.pop(client, None)
         if self._open.get(client.channel) is client:
             del self._open[client.channel]
@@ -219,7 +229,7 @@ class SshLine(SerialLine):
 
 
 class SshClient(asyncio.Protocol):
-    """A connection to door-N.sock."""
+    """A connection of ssh to door-N.sock."""
 
     def __init__(self, line: SshLine) -> None:
         self.channel = 0
@@ -246,7 +256,7 @@ class SshClient(asyncio.Protocol):
             self._transport.abort()
 
     def end(self) -> None:
-        """The server has ended; what it said is delivered first."""
+        """Close the connection when everything the server sent is delivered."""
         if self._transport is not None:
             self._transport.close()
 

@@ -1,15 +1,13 @@
-"""Starts nodes and follows each until it is ready, or is not going to be."""
+"""Starts nodes and follows each of them until it is ready or has ended."""
 
 import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
 from typing import Final
 
 from ssiuml.cluster import command_lines, memexp
-from ssiuml.cluster.control_line import Message
-from ssiuml.cluster.membership import MembershipQueue
+from ssiuml.cluster.membership import Membership
 from ssiuml.cluster.node import Node, Phase
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.running import Emit, RunningCluster
@@ -18,25 +16,26 @@ from ssiuml.host import files
 
 log = logging.getLogger(__name__)
 
-STAGGER_ABOVE: Final = 4
+STAGGER_ABOVE: Final = 4  # so many nodes, or fewer, start at the same time
 
 
 class NodeStarter:
-    """The supervisor's ``start``."""
+    """Starts the nodes of one cluster."""
 
-    def __init__(
-        self, running: RunningCluster, on_message: Callable[[Node, Message], None], admission: MembershipQueue
-    ) -> None:
+    def __init__(self, running: RunningCluster, membership: Membership) -> None:
         self._running = running
-        self._on_message = on_message
-        self._admission = admission
+        self._membership = membership
         self._lock_server = asyncio.Lock()
 
     async def start(self, numbers: list[int], emit: Emit) -> Values:
-        """Start nodes; ends when each is ready or is not going to be."""
+        """Start nodes. Return the answer when each of them is ready or has failed.
+
+        Raise SsiumlError if the switch or the lock server does not run, UsageError if the image does not have
+        one of the nodes.
+        """
         running = self._running
         if not running.switch_runs:
-            raise SsiumlError("the switch of this cluster has ended", hint="ssi-stop, then ssi-start")
+            raise SsiumlError("the switch of this cluster has ended", hint="Run ssi-stop, then ssi-start")
         for number in numbers:
             running.check_number(number)
         if running.plan.has_lock_server:
@@ -48,13 +47,14 @@ class NodeStarter:
         expect = expected_members(len(running.nodes), len(new))
         slots = asyncio.Semaphore(starting_at_once(len(new), os.cpu_count() or 1))
         with running.listening(emit):
-            # Reserved at once: a second command does not start the same nodes.
+            # There is no await since `new` was made: a second command must not start the same nodes.
             nodes = [running.nodes.setdefault(number, Node(number, running.folder)) for number in new]
             are_ready = await asyncio.gather(*(self._start(node, expect, slots) for node in nodes))
         failed = [node.number for node, is_ready in zip(nodes, are_ready, strict=True) if not is_ready]
         return {"ok": not failed, "started": new, "failed": failed}
 
     async def _start(self, node: Node, expect: int, slots: asyncio.Semaphore) -> bool:
+        """Start a node when one of *slots* is free, and follow it. Return whether it is ready."""
         running = self._running
 
         def command(ssh_fd: int, control_fd: int) -> list[str]:
@@ -66,7 +66,7 @@ class NodeStarter:
 
         async with slots:
             try:
-                await node.start(command, self._on_message, (running.root,))
+                await node.start(command, self._membership.on_message, (running.root,))
             except (OSError, SsiumlError) as error:
                 running.nodes.pop(node.number, None)
                 node.first_membership.set()
@@ -81,19 +81,20 @@ class NodeStarter:
             running.spawn(self._watch(node))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(node.first_membership.wait(), running.plan.ready_limit_s)
-        is_ready = await self._become_ready(node)
+        is_ready = await self._wait_until_ready(node)
         if not is_ready:
             reason = running.past.get(node.number, "ended")
-            running.emit(node, phase="failed", reason=reason, tail=node.tail())
+            running.emit(node, phase="failed", reason=reason, tail=node.console_tail())
         return is_ready
 
-    async def _become_ready(self, node: Node) -> bool:
+    async def _wait_until_ready(self, node: Node) -> bool:
+        """Wait until a node is ready or has ended. Kill it after the limit. Return whether it is ready."""
         limit_s = self._running.plan.ready_limit_s
         try:
             return await asyncio.wait_for(asyncio.shield(node.became_ready), max(0.0, limit_s - node.seconds))
         except TimeoutError:
             reached = node.phase
-            node.kill(f"hangs: not ready within {limit_s:.0f} s, it got as far as '{reached}'")
+            node.kill(f"hangs: not ready within {limit_s:.0f} s; the last phase it reached is '{reached}'")
             await node.ended.wait()
             return False
 
@@ -111,22 +112,21 @@ class NodeStarter:
         log.info("node %d: is dead: %s", node.number, how)
         if running.nodes.get(node.number) is node:
             del running.nodes[node.number]
-        # Said at once: who has waited for the end listens no longer than until the next pause.
+        # Before any await: a command that waits for the end of the node stops listening at the next one.
         running.emit(node, phase="ended", reason=how, in_order=left)
         node.ended.set()
         node.first_membership.set()
         await node.close()
-        if not node.became_ready.done():
-            node.became_ready.set_result(False)
-        self._admission.look()
+        node.set_became_ready(False)
+        self._membership.on_end()
         running.write_state()
 
 
 def starting_at_once(nodes: int, cores: int) -> int:
-    """How many nodes may be between the start of their process and their first membership."""
+    """Return how many nodes may be between the start of their process and their first membership."""
     return nodes if nodes <= STAGGER_ABOVE else max(2, cores)
 
 
 def expected_members(others_up: int, starting: int) -> int:
-    """``ssi.expect`` of a node: members that it waits for before it goes on."""
+    """Return ``ssi.expect`` for *starting* new nodes: the number of members that each of them waits for."""
     return 2 if others_up else starting

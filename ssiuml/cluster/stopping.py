@@ -1,4 +1,4 @@
-"""Ends nodes: at once, as a crash would, or the whole cluster in order."""
+"""Ends nodes: some at once, as a crash would, or all in order; then checks the root if a node has crashed."""
 
 import asyncio
 import logging
@@ -14,34 +14,37 @@ from ssiuml.cluster.running import Emit, RunningCluster, wait_until
 from ssiuml.errors import SsiumlError
 from ssiuml.images import fsck
 
-# What a token timeout takes until the survivors have agreed on a membership: consensus is 1.2 of it.
+log = logging.getLogger(__name__)
+
+# Token timeouts until the survivors have agreed on a membership. The consensus timeout alone is 1.2 of them.
 EXPELLED_TOKENS: Final = 3.0
 
 
 async def kill_nodes(running: RunningCluster, numbers: list[int], emit: Emit) -> Values:
-    """Kill nodes as a crash would: nobody in the cluster is told."""
+    """Kill nodes as a crash would: the other nodes get no notice. Return the answer to ``kill``."""
     for number in numbers:
         running.check_number(number)
-    doomed = [running.nodes[number] for number in numbers if number in running.nodes]
+    chosen = [running.nodes[number] for number in numbers if number in running.nodes]
     for number in numbers:
         if number not in running.nodes:
             emit({"event": "skipped", "node": number, "phase": running.past.get(number, "not started")})
     with running.listening(emit):
-        are_dead = await kill_all(doomed, "killed by ssi-rm")
-    return {"ok": are_dead, "killed": [node.number for node in doomed]}
+        are_dead = await kill_all(chosen, "killed by ssi-rm")
+    return {"ok": are_dead, "killed": [node.number for node in chosen]}
 
 
 async def stop_cluster(running: RunningCluster, limit_s: float) -> Values:
-    """Take every node down in order, kill what hangs or takes longer than *limit_s*, and look after the root.
+    """Shut every node down in order, then check the root. Return the answer to ``stop``.
 
-    ``ok`` in the answer: all have left in order and the root is clean. ``failed`` says of each node that has
-    not how it ended, ``root`` what there is to say of the root.
+    A node that hangs, or takes longer than *limit_s* seconds, is killed. ``ok`` in the answer is true if all
+    nodes have left in order and the root is clean. ``failed`` has how each of the other nodes has ended,
+    ``root`` the result of the check.
     """
     nodes = list(running.nodes.values())
     alive = await answering(nodes)
     hung = [node for node in nodes if node.number not in alive]
     await kill_all(hung, "killed: it does not answer")
-    # The others take over what the dead ones had locked before they leave themselves.
+    # The others first take over what the dead nodes had locked, then leave.
     dead = {node.number for node in hung}
     await wait_until(
         lambda: not any(dead & set(node.members) for node in running.nodes.values()),
@@ -52,7 +55,7 @@ async def stop_cluster(running: RunningCluster, limit_s: float) -> Values:
         if node.holds_root:
             node.control.write(control_line.POWEROFF)
         else:
-            # Not in the cluster's root: nothing to do in order. It may not even listen yet.
+            # It does not use the root, so it need not end in order. It may not even listen yet.
             node.kill("killed before it had mounted")
     await wait_until(lambda: not running.nodes, deadline)
     late = list(running.nodes.values())
@@ -73,14 +76,10 @@ async def stop_cluster(running: RunningCluster, limit_s: float) -> Values:
     }
 
 
-log = logging.getLogger(__name__)
-
-
 def check_root_after_crash(folder: ClusterFolder, root_fs: Path) -> tuple[bool, str]:
-    """Check the root if a node has crashed since fsck.gfs2 last found it clean; mend what crashes leave.
+    """Check the root with fsck.gfs2 if a node has crashed since the last check. Correct what crashes leave.
 
-    Returns whether the root is clean, and what there is to say of it; without a crash nothing is done and
-    nothing said.
+    Return whether the root is clean, and the result in words. Without a crash do nothing; the words are "".
     """
     if not folder.crashed.exists():
         return True, ""
@@ -90,6 +89,7 @@ def check_root_after_crash(folder: ClusterFolder, root_fs: Path) -> tuple[bool, 
         return False, "its journals are replayed at the next start"
     except SsiumlError as error:
         log.error("%s", error)
-        return False, f"{error}\n  fsck.gfs2 -y {root_fs} repairs it, ssi-start --fresh makes a new one"
+        hint = f"Run fsck.gfs2 -y {root_fs} to repair it, or ssi-start --fresh to make a new copy"
+        return False, f"{error}\n  {hint}"
     folder.crashed.unlink()
     return True, f"checked after a crash{': corrected ' if mended else ''}{', '.join(mended)}"

@@ -1,7 +1,6 @@
-"""The supervisor of a cluster: owns switch and nodes, does what the commands ask for.
+"""The supervisor of a cluster: owns the switch and the nodes, and carries out the requests of the commands.
 
-It holds everything in one thread and never waits for a node: whatever a node does or does not do, the others
-are served.
+It runs in one thread and never blocks on a node: if one node hangs, the others are still served.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from typing import Final
 
 from ssiuml.cluster import command_lines, ssh
 from ssiuml.cluster.launch_plan import LaunchPlan
-from ssiuml.cluster.membership import Fencing, Membership, MembershipQueue
+from ssiuml.cluster.membership import Membership
 from ssiuml.cluster.memexp import stop_historic_cluster
 from ssiuml.cluster.node import Node, kill_all
 from ssiuml.cluster.paths import ClusterFolder
@@ -28,21 +27,27 @@ from ssiuml.host.leash import kill_group
 log = logging.getLogger(__name__)
 
 SWITCH_LIMIT_S: Final = 10.0
+OPEN_LIMIT_S: Final = 30.0
+# An attempt fails if the guest's sshd gives up on an earlier client just when this one connects.
+_ATTEMPT_LIMIT_S: Final = 20.0
+_POLL_S: Final = 0.01
+_RETRY_S: Final = 0.5
 
 
 class Supervisor:
-    """One cluster, from the switch's start to its end."""
+    """One cluster, from the start of its switch to its end."""
 
     def __init__(self, folder: ClusterFolder, plan: LaunchPlan) -> None:
         self.running = RunningCluster(folder, plan)
         self.ended = asyncio.Event()
-        admission = MembershipQueue(self.running)
-        conversation = Membership(self.running, Fencing(self.running.nodes), admission)
-        self._starting = NodeStarter(self.running, conversation.on_message, admission)
+        self._starter = NodeStarter(self.running, Membership(self.running))
         self._stopping: asyncio.Task[Values] | None = None
 
     async def begin(self) -> None:
-        """Take the root, start the switch."""
+        """Lock the root and start the switch.
+
+        Raise SsiumlError if the root is in use or the switch does not start.
+        """
         running = self.running
         running.root = lock_root(running.plan.root_fs)
         running.write_state()
@@ -50,7 +55,7 @@ class Supervisor:
         running.switch = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
-            # It remarks on every frame to a node that has said nothing yet, and would fill the disk.
+            # It prints a line for every frame to a node that has sent none yet. That would fill the disk.
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
@@ -62,13 +67,13 @@ class Supervisor:
         )
         if not running.folder.switch.exists():
             raise SsiumlError(
-                f"the switch has made no {running.folder.switch} within {SWITCH_LIMIT_S:.0f} s",
-                hint="try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
+                f"{running.folder.switch}: the switch has not made this socket within {SWITCH_LIMIT_S:.0f} s",
+                hint="Try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
             )
         running.spawn(self._watch_switch(running.switch))
 
     async def close(self) -> None:
-        """End what still runs, leave nothing behind but the root and the logs."""
+        """End what still runs and remove its files. The root, the keys and the logs stay."""
         running = self.running
         rest = [*running.nodes.values(), *([running.lock_server] if running.lock_server else [])]
         await kill_all([one for one in rest if not one.ended.is_set()], "killed: its supervisor ended")
@@ -90,17 +95,17 @@ class Supervisor:
     # --- requests
 
     async def start(self, numbers: list[int], emit: Emit) -> Values:
-        """Start nodes; ends when each is ready or is not going to be."""
+        """Start nodes. Return when each of them is ready or has failed."""
         if self._stopping is not None:
-            raise SsiumlError("the cluster is being stopped", hint="wait for ssi-stop, then ssi-start")
-        return await self._starting.start(numbers, emit)
+            raise SsiumlError("the cluster is being stopped", hint="Wait for ssi-stop, then run ssi-start")
+        return await self._starter.start(numbers, emit)
 
     async def kill(self, numbers: list[int], emit: Emit) -> Values:
-        """Kill nodes as a crash would."""
+        """Kill nodes as a crash would. Return when they are dead."""
         return await kill_nodes(self.running, numbers, emit)
 
     async def stop(self, limit_s: float, emit: Emit) -> Values:
-        """Take the cluster down in order; ends with the supervisor's own end."""
+        """Shut the cluster down in order. Afterwards the supervisor ends."""
         if self._stopping is None:
             self._stopping = asyncio.get_running_loop().create_task(self._stop(limit_s))
         with self.running.listening(emit):
@@ -115,7 +120,7 @@ class Supervisor:
             self.ended.set()
 
     async def status(self) -> Values:
-        """What runs."""
+        """Return the state of the switch, of the nodes that run, and how others have ended."""
         running = self.running
         running_nodes = dict(running.nodes)
         nodes = await asyncio.to_thread(lambda: {str(n): one.describe() for n, one in running_nodes.items()})
@@ -135,7 +140,7 @@ class Supervisor:
         }
 
     async def open_ssh(self, number: int) -> Values:
-        """Make sure that a node can be entered."""
+        """Open the ssh connection to a node, unless it is open."""
         node = self.running.node(number)
         try:
             await _open_ssh(node)
@@ -144,19 +149,10 @@ class Supervisor:
         return {"ok": True}
 
 
-log = logging.getLogger(__name__)
-
-OPEN_LIMIT_S: Final = 30.0
-# An sshd that gave up on a client just as this one came costs an attempt.
-_ATTEMPT_LIMIT_S: Final = 20.0
-_POLL_S: Final = 0.01
-_RETRY_S: Final = 0.5
-
-
 async def _open_ssh(node: Node) -> None:
     """Open ssh's master connection to a node, unless it is open.
 
-    Raise SsiumlError, with what ssh said, if it is not open within the limit.
+    Raise SsiumlError, with what ssh said, if it is not open within OPEN_LIMIT_S.
     """
     async with node.ssh_lock:
         path = node.folder.ssh_control_path(node.number)
@@ -165,16 +161,17 @@ async def _open_ssh(node: Node) -> None:
         while not ssh.is_connected(path):
             if time.monotonic() > deadline or node.ended.is_set():
                 raise SsiumlError(
-                    f"node {node.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s, "
-                    f"ssh's last words: {said}",
-                    hint=f"ssi-console {node.number} shows what it does",
+                    f"node {node.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s; "
+                    f"ssh said: {said}",
+                    hint=f"Run ssi-console {node.number} to see what it does",
                 )
             said = await _attempt(node, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
 
 
 async def _attempt(node: Node, deadline: float) -> str:
-    """Start ssh and wait until it is through, has ended, or the time is over. Return what it said if it
-    failed.
+    """Start ssh and wait until it is connected, has ended, or *deadline* (time.monotonic) is over.
+
+    Return what ssh said if it is not connected, else "".
     """
     path = node.folder.ssh_control_path(node.number)
     path.unlink(missing_ok=True)
@@ -198,6 +195,6 @@ async def _attempt(node: Node, deadline: float) -> str:
         node.ssh_master.kill()
         await node.ssh_master.wait()
     said = log_path.read_text(errors="replace").strip()
-    log.warning("node %d: ssh did not come through: %s", node.number, said)
+    log.warning("node %d: ssh did not connect: %s", node.number, said)
     await asyncio.sleep(_RETRY_S)
     return said

@@ -11,7 +11,7 @@ from ssiuml.errors import UsageError
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".x", "-x", "x" * 33, "ä", "a b"])
 def test_a_wrong_cluster_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="is no name of a cluster"):
+    with pytest.raises(UsageError, match="is not a valid name of a cluster"):
         cluster_folder(name, {"XDG_STATE_HOME": "/s"})
 
 

@@ -9,7 +9,7 @@ from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.ssh_keys import make_initrd, make_keys
 
 
-def test_keys_are_made_once_and_only_the_owner_reads_them(folder: ClusterFolder) -> None:
+def test_keys_are_made_once_and_only_the_owner_can_read_them(folder: ClusterFolder) -> None:
     make_keys(folder)
     before = (folder.keys / "user_key").read_bytes()
     make_keys(folder)
@@ -18,7 +18,7 @@ def test_keys_are_made_once_and_only_the_owner_reads_them(folder: ClusterFolder)
         assert (folder.keys / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_initrd_has_the_images_segments_and_the_keys(folder: ClusterFolder, image: Image) -> None:
+def test_the_initrd_has_the_segments_of_the_image_and_the_keys(folder: ClusterFolder, image: Image) -> None:
     make_keys(folder)
     make_initrd(folder, image.initrd)
     assert folder.initrd.stat().st_mode & 0o777 == 0o600

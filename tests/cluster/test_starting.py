@@ -46,7 +46,7 @@ def test_a_node_that_hangs_while_it_boots_is_killed_after_the_limit(fake: FakeCl
     fake.launch()
     answer, events = fake.ask("start", nodes=[1])
     assert answer["failed"] == [1]
-    assert "not ready within 1 s, it got as far as 'member'" in events[-1]["reason"]
+    assert "not ready within 1 s; the last phase it reached is 'member'" in events[-1]["reason"]
     assert fake.nodes() == {}
 
 
