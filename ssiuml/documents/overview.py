@@ -3,7 +3,7 @@
 from typing import Final
 
 from ssiuml.cli.registry import COMMANDS
-from ssiuml.cluster.configuration import KEYS
+from ssiuml.cluster.image_choice import CONFIGURATION_KEYS
 from ssiuml.documents.command_page import OTHER_PAGES, references
 from ssiuml.documents.facts import CONFIGURATION, FACTS, FORMATS, OVERVIEWS, POOL_FILES, STATE_FOLDER
 from ssiuml.documents.roff import Marker, Page, bold, escaped, sentence
@@ -79,7 +79,7 @@ def configuration_page(*, version: str, epoch: int) -> str:
             "there twice, or names no file is an error."
         )
     )
-    for key in KEYS:
+    for key in CONFIGURATION_KEYS:
         page.term(bold(key), escaped(_KEYS[key]))
     page.paragraph(
         _MARK(

@@ -1,4 +1,4 @@
-"""Windows for the consoles. A program that stands for xterm runs what xterm would, and keeps the output."""
+"""Windows for the consoles. A stand-in for xterm runs the same command and keeps its output."""
 
 import os
 from pathlib import Path

@@ -1,5 +1,6 @@
-"""Files in and out of nodes: tar over the door, so that modes, links and times stay and the guest needs
-nothing more.
+"""Copies files in and out of nodes: tar over ssh.
+
+tar keeps modes, links and times, and every guest has it.
 """
 
 import os
@@ -11,27 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from ssiuml.cluster import door
+from ssiuml.cluster import ssh
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError, UsageError
 
 _REMOTE: Final = re.compile(r"([0-9]+):(.*)", re.DOTALL)
 
 
-class CopyError(SsiumlError):
-    """A file could not be copied."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path on a node, or on this machine (node 0)."""
+    """A path on a node, or on this machine if ``node`` is 0."""
 
     node: int
     path: str
 
 
 def parse_place(text: str) -> Place:
-    """``N:PATH`` is on node N; what begins otherwise, or with ``./`` or ``/``, is on this machine."""
+    """Read ``N:PATH``, a path on node N. Any other text is a path on this machine, such as ``./1:x``."""
     match = _REMOTE.fullmatch(text)
     if match is None:
         return Place(0, text)
@@ -39,21 +36,23 @@ def parse_place(text: str) -> Place:
 
 
 def copy_in(folder: ClusterFolder, sources: list[str], target: Place) -> None:
-    """Copy files and folders of this machine to a node. A target that is a folder takes them under their
-    names.
+    """Copy files and folders of this machine to a node. If the target is a folder, copy them into it.
+
+    Raise UsageError if a source does not exist, or if there are several and the target is not a folder. Raise
+    SsiumlError if not everything was copied.
     """
     for source in sources:
         if not os.path.lexists(source):
             raise UsageError(f"{source}: there is no such file")
     is_folder = _session(folder, target.node, ["test", "-d", target.path]) == 0
     if not is_folder and (len(sources) > 1 or target.path.endswith("/")):
-        raise UsageError(f"{target.node}:{target.path}: is no folder")
+        raise UsageError(f"{target.node}:{target.path}: is not a folder")
     for source in sources:
         real = Path(source).absolute()
         where, name = target.path, real.name
         if not is_folder:
             where, name = str(PurePosixPath(target.path).parent), PurePosixPath(target.path).name
-        # A name is given to tar as a replacement of the first component, taken literally.
+        # tar renames by replacing the first component of each name.
         pack = [
             "tar",
             "-C",
@@ -67,25 +66,29 @@ def copy_in(folder: ClusterFolder, sources: list[str], target: Place) -> None:
             real.name,
         ]
         _pipe(
-            pack, door.session_command(folder, target.node, ["tar", "-C", where, "-xf", "-"], terminal=False)
+            pack, ssh.session_command(folder, target.node, ["tar", "-C", where, "-xf", "-"], terminal=False)
         )
 
 
 def copy_out(folder: ClusterFolder, sources: list[Place], target: str) -> None:
-    """Copy files and folders of nodes to this machine."""
+    """Copy files and folders of nodes to this machine. If the target is a folder, copy them into it.
+
+    Raise UsageError if a source has no name, or if there are several and the target is not a folder. Raise
+    SsiumlError if not everything was copied.
+    """
     is_folder = Path(target).is_dir()
     if not is_folder and (len(sources) > 1 or target.endswith("/")):
-        raise UsageError(f"{target}: is no folder")
+        raise UsageError(f"{target}: is not a folder")
     for source in sources:
         path = PurePosixPath(source.path)
         if not path.name or path.name == "..":
             raise UsageError(
-                f"{source.node}:{source.path}: has no name of its own", hint="name a file or a folder"
+                f"{source.node}:{source.path}: has no name of its own", hint="Name a file or a folder"
             )
         into = Path(target) if is_folder else Path(target).absolute().parent
-        # Unpacked beside its place first: a copy that breaks off leaves what was there.
+        # Unpack beside the target first: if the copy breaks off, the old file is still whole.
         with tempfile.TemporaryDirectory(prefix=".ssi-cp.", dir=into) as scratch:
-            pack = door.session_command(
+            pack = ssh.session_command(
                 folder,
                 source.node,
                 ["tar", "-C", str(path.parent), "-cf", "-", "--", path.name],
@@ -100,16 +103,17 @@ def copy_out(folder: ClusterFolder, sources: list[Place], target: str) -> None:
 
 
 def _renaming(old: str, new: str) -> list[str]:
+    """Return tar's options that rename *old* to *new*, both taken literally."""
     if old == new:
         return []
     pattern = re.sub(r"([\\.*\[\]^$,])", r"\\\1", old)
     replacement = re.sub(r"([\\&,])", r"\\\1", new)
-    # Flags rSH: names only, not what links lead to.
+    # Flags rSH: rename members, not the targets of symbolic and hard links.
     return ["--transform", f"flags=rSH;s,^{pattern},{replacement},"]
 
 
 def _session(folder: ClusterFolder, node: int, command: list[str]) -> int:
-    argv = door.session_command(folder, node, command, terminal=False)
+    argv = ssh.session_command(folder, node, command, terminal=False)
     return subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - ours
 
 
@@ -121,4 +125,4 @@ def _pipe(source: list[str], target: list[str]) -> None:
         reading.stdout.close()
         reading.wait()
     if reading.returncode != 0 or writing.returncode != 0:
-        raise CopyError("not everything was copied; the programs' own words are above")
+        raise SsiumlError("not everything was copied; the errors of tar and ssh stand above")

@@ -1,9 +1,9 @@
-"""Frames on the door's line: whole however they come, never more on the way than the guest can take."""
+"""Frames on the line that carries ssh, and the window that keeps the guest's input buffer from filling."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster.frames import PAYLOAD_BYTES, WINDOW_BYTES, Frame, FrameReader, Window
+from ssiuml.cluster.ssh_mux import PAYLOAD_BYTES, WINDOW_BYTES, Frame, FrameReader, SendWindow
 
 HELLO = Frame(b"H", 0, b"abcdefghijklmnop")
 frames = st.builds(
@@ -21,42 +21,42 @@ def test_a_frame_has_the_layout_of_the_guests_program() -> None:
 
 
 @given(st.lists(frames, max_size=20), st.integers(1, 9))
-def test_frames_are_cut_alike_however_they_come(sent: list[Frame], piece: int) -> None:
+def test_frames_are_the_same_however_the_stream_is_cut(sent: list[Frame], piece: int) -> None:
     data = b"".join(frame.encode() for frame in sent)
     reader = FrameReader()
     assert [f for i in range(0, len(data), piece) for f in reader.feed(data[i : i + piece])] == sent
 
 
-def test_after_rubbish_it_goes_on_with_the_next_start() -> None:
+def test_after_bytes_that_are_no_frame_reading_goes_on_with_the_next_hello() -> None:
     reader = FrameReader()
     assert reader.feed(b"Kernel panic - not syncing\r\n") == []
     assert reader.feed(HELLO.encode() + Frame(b"C", 1).encode()) == [HELLO, Frame(b"C", 1)]
 
 
-def test_nothing_is_sent_before_the_guest_has_begun() -> None:
-    window = Window()
+def test_nothing_is_sent_before_the_guests_side_has_started() -> None:
+    window = SendWindow()
     window.put(Frame(b"O", 1))
     assert window.take() == b""
     assert window.begin(HELLO) == HELLO.encode()
-    assert window.take() == b"", "what was meant for the side before is not sent"
+    assert window.take() == b"", "frames from before the start are not sent"
 
 
 @given(st.lists(st.integers(0, PAYLOAD_BYTES), max_size=30), st.lists(st.integers(1, 4096), max_size=60))
-def test_never_more_is_on_the_way_than_the_window(sizes: list[int], reads: list[int]) -> None:
-    window = Window()
-    on_the_way = len(window.begin(HELLO))
+def test_never_more_bytes_are_unacknowledged_than_the_window(sizes: list[int], reads: list[int]) -> None:
+    window = SendWindow()
+    unacknowledged = len(window.begin(HELLO))
     for size in sizes:
         window.put(Frame(b"D", 1, bytes(size)))
     for read in reads:
-        on_the_way += len(window.take())
-        assert on_the_way <= WINDOW_BYTES
-        count = min(read, on_the_way)
+        unacknowledged += len(window.take())
+        assert unacknowledged <= WINDOW_BYTES
+        count = min(read, unacknowledged)
         window.acknowledge(acknowledged(count))
-        on_the_way -= count
+        unacknowledged -= count
 
 
-def test_all_is_sent_in_order_when_everything_is_acknowledged() -> None:
-    window = Window()
+def test_all_frames_are_sent_in_order_when_all_bytes_are_acknowledged() -> None:
+    window = SendWindow()
     window.acknowledge(acknowledged(len(window.begin(HELLO))))
     sent = b"".join(Frame(b"D", 1, bytes([n]) * PAYLOAD_BYTES).encode() for n in range(40))
     for n in range(40):

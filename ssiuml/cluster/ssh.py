@@ -1,8 +1,8 @@
-"""The door: ssh into a node over its serial line. One master connection per node carries every session.
+"""Command lines of ssh into a node. One master connection per node carries all its sessions (ControlMaster).
 
-The supervisor runs the master, so that two commands at once cannot both open the line, and so that it ends
-with the node. The commands only multiplex over its ControlPath. Imported on the fast path of ssi-exec:
-nothing heavy here.
+The supervisor runs the master: two commands cannot open the line at the same time, and the master ends with
+its node. The commands only use its ControlPath. ssi-exec imports this module before its session begins: keep
+heavy imports out.
 """
 
 import os
@@ -12,26 +12,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster import relay
+from ssiuml.cluster import ssh_proxy
 from ssiuml.cluster.paths import ClusterFolder
 
 HOST_ALIAS: Final = "ssiuml-node"
-# A paused node may come back; it is the cluster that decides whether it is dead. This only ends a session
-# with a node that does not.
+# ssh ends the sessions of a node that has not answered for a minute. Only the cluster decides whether it
+# is dead: a paused node may come back.
 _ALIVE_INTERVAL_S: Final = 10
 _ALIVE_COUNT: Final = 6
 
 
 def _options(folder: ClusterFolder, node: int) -> list[str]:
-    # -F none: no user's or system's configuration decides what happens here.
-    return ["-F", "none", "-o", f"ControlPath={folder.ssh(node)}", "-o", "LogLevel=ERROR"]
+    # -F none: the configuration of the user and of the system must not change anything here.
+    return ["-F", "none", "-o", f"ControlPath={folder.ssh_control_path(node)}", "-o", "LogLevel=ERROR"]
 
 
 def master_command(folder: ClusterFolder, node: int) -> list[str]:
-    """The connection that all sessions share; it runs in the foreground until the node's end."""
-    # ssh expands % in this line and gives it to a shell, with exec before it. -I -S: no site packages, it
-    # starts in some milliseconds.
-    words = [sys.executable, "-I", "-S", relay.__file__, str(folder.door(node))]
+    """Return the command line of the master connection. It runs in the foreground until the node ends."""
+    # ssh expands % in this line and runs it in a shell, with exec before it. With -I -S Python does not look
+    # for site packages and starts in a few milliseconds.
+    words = [sys.executable, "-I", "-S", ssh_proxy.__file__, str(folder.ssh_socket(node))]
     proxy = " ".join("'" + word.replace("'", "'\\''").replace("%", "%%") + "'" for word in words)
     settings = {
         "ControlMaster": "yes",
@@ -63,7 +63,10 @@ def master_command(folder: ClusterFolder, node: int) -> list[str]:
 
 
 def session_command(folder: ClusterFolder, node: int, command: Sequence[str], *, terminal: bool) -> list[str]:
-    """A session over the master. One word is a line for the node's shell, several are passed on unchanged."""
+    """Return the command line of a session over the master connection.
+
+    One word in *command* is a line for the node's shell. Several words reach the program unchanged.
+    """
     import shlex
 
     line = [command[0] if len(command) == 1 else shlex.join(command)] if command else []
@@ -71,7 +74,7 @@ def session_command(folder: ClusterFolder, node: int, command: Sequence[str], *,
         "ssh",
         *_options(folder, node),
         *("-o", "ControlMaster=no"),
-        # Without a master ssh would look for a host of this name on the network.
+        # If there is no master, ssh must not look for a host of this name on the network.
         *("-o", "ProxyCommand=false"),
         *("-e", "none"),
         "-tt" if terminal else "-T",
@@ -80,8 +83,8 @@ def session_command(folder: ClusterFolder, node: int, command: Sequence[str], *,
     ]
 
 
-def is_open(path: Path) -> bool:
-    """Whether a master listens on the ControlPath *path*."""
+def is_connected(path: Path) -> bool:
+    """Return whether a master listens on the ControlPath *path*."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(os.fspath(path))

@@ -1,12 +1,11 @@
-"""~/.ssiuml/ssiuml.conf, and which image a cluster runs on."""
+"""The image of a cluster, chosen by the command line or ~/.ssiuml/ssiuml.conf."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ssiuml.cluster.configuration import configuration_file, read_configuration
-from ssiuml.cluster.image_choice import choose_image
+from ssiuml.cluster.image_choice import choose_image, configuration_file, read_configuration
 from ssiuml.errors import UsageError
 
 
@@ -27,7 +26,7 @@ def configure(home: Path, text: str) -> None:
     configuration_file(home).write_text(text)
 
 
-def test_no_file_is_an_empty_one(tmp_path: Path) -> None:
+def test_a_missing_configuration_sets_nothing(tmp_path: Path) -> None:
     assert read_configuration(tmp_path / "absent", tmp_path) == {}
 
 
@@ -50,7 +49,7 @@ def test_keys_comments_and_quotes_are_read(home: Path) -> None:
         ("ROOT=/etc/passwd\nROOT=/etc/passwd\n", r":2: ROOT is set a second time"),
     ],
 )
-def test_a_wrong_line_is_named_with_number_and_value(home: Path, text: str, said: str) -> None:
+def test_a_wrong_line_is_refused_with_its_number_and_value(home: Path, text: str, said: str) -> None:
     configure(home, text)
     with pytest.raises(UsageError, match=said):
         read_configuration(configuration_file(home), home)
@@ -77,12 +76,12 @@ def test_a_configured_root_brings_the_limits_of_its_image(
     assert choose_image(None, None, home, [checkout / "images"]).described.values["recipe"] == "mine"
 
 
-def test_the_command_line_goes_before_the_configuration_and_says_so(home: Path, checkout: Path) -> None:
+def test_the_command_line_takes_precedence_and_a_remark_says_so(home: Path, checkout: Path) -> None:
     (home / "k").touch()
     configure(home, "KERNEL=~/k\n")
     image = choose_image("bookworm", None, home, [checkout / "images"])
     assert image.kernel == checkout / "images/bookworm/k"
-    assert "KERNEL is not used, --recipe goes before it" in image.remarks[0]
+    assert "KERNEL is not used, --recipe takes precedence" in image.remarks[0]
 
 
 def test_recipe_and_image_together_are_refused(home: Path, checkout: Path) -> None:
@@ -90,9 +89,7 @@ def test_recipe_and_image_together_are_refused(home: Path, checkout: Path) -> No
         choose_image("bookworm", checkout, home, [checkout / "images"])
 
 
-def test_images_that_are_not_built_are_named_with_the_command_that_builds_them(
-    home: Path, checkout: Path
-) -> None:
+def test_a_missing_image_is_reported_with_the_command_that_builds_it(home: Path, checkout: Path) -> None:
     with pytest.raises(UsageError, match=r"images/mine: no image(.|\n)*recipe=mine build-root"):
         choose_image("mine", None, home, [checkout / "images"])
     (checkout / "images/bookworm/k").unlink()

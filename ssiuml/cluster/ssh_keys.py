@@ -1,11 +1,11 @@
-"""Keys of a cluster's door, made at its first start, and the initrd that carries them to the nodes."""
+"""The ssh keys of a cluster, made at its first start, and the initrd that takes them to the nodes."""
 
 import shutil
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster.door import HOST_ALIAS
 from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.cluster.ssh import HOST_ALIAS
 from ssiuml.host.atomic import replacing, write_text
 from ssiuml.host.run import run
 from ssiuml.tree.segment import write_segment
@@ -17,11 +17,12 @@ _CPIO_ALIGN: Final = 4
 
 
 def keygen_command(path: Path, comment: str) -> list[str]:
+    """Return the command line that makes a key without a passphrase."""
     return ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
 
 
 def make_keys(folder: ClusterFolder) -> None:
-    """Make the host key of all nodes and the user's key, if they are not there, and known_hosts."""
+    """Make the host key of all nodes and the user's key, unless they exist, and write known_hosts."""
     for name in ("host_key", "user_key"):
         path = folder.keys / name
         if not (path.is_file() and path.with_suffix(".pub").is_file()):
@@ -33,15 +34,15 @@ def make_keys(folder: ClusterFolder) -> None:
 
 
 def make_initrd(folder: ClusterFolder, image_initrd: Path) -> None:
-    """Write the image's initrd with one more segment, the keys; its owner alone may read it."""
+    """Write the image's initrd with one more segment that holds the keys. Only its owner may read it."""
     segment = folder.keys / "segment.cpio.gz"
     write_segment(segment, _keys_tree(folder))
     with replacing(folder.initrd) as part:
         part.touch(mode=0o600)
         with part.open("wb") as target:
             for source in (image_initrd, segment):
-                # The kernel finds a compressed segment at any offset, an uncompressed header only at
-                # multiples of four.
+                # The kernel finds an uncompressed header only at multiples of four, a compressed segment
+                # anywhere.
                 target.write(bytes(-target.tell() % _CPIO_ALIGN))
                 with source.open("rb") as stream:
                     shutil.copyfileobj(stream, target)

@@ -1,4 +1,4 @@
-"""The control line: what a node may say, whatever comes over the line."""
+"""Messages on the control line, and any other bytes that may come over it."""
 
 import contextlib
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster import control
-from ssiuml.cluster.control import LINE_LIMIT_BYTES, ControlError, LineBuffer, Message, parse
+from ssiuml.cluster import control_line
+from ssiuml.cluster.control_line import LINE_LIMIT_BYTES, ControlError, LineBuffer, Message, parse_message
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ from ssiuml.cluster.control import LINE_LIMIT_BYTES, ControlError, LineBuffer, M
         *((word.encode(), Message(word)) for word in ("leaving", "unmounted", "left")),
     ],
 )
-def test_what_a_node_says_is_understood(line: bytes, message: Message) -> None:
-    assert parse(line) == message
+def test_each_message_of_a_node_is_read(line: bytes, message: Message) -> None:
+    assert parse_message(line) == message
 
 
 @pytest.mark.parametrize(
@@ -39,19 +39,19 @@ def test_what_a_node_says_is_understood(line: bytes, message: Message) -> None:
         *(b"\xff\xfe", "members ²".encode(), b"hello \xd9\xa1", b"Hello 1", b" hello 1", b"members 1 "),
     ],
 )
-def test_what_is_no_message_is_refused(line: bytes) -> None:
+def test_a_line_that_is_not_a_message_is_refused(line: bytes) -> None:
     with pytest.raises(ControlError):
-        parse(line)
+        parse_message(line)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_message_or_refused(line: bytes) -> None:
+def test_any_bytes_are_a_message_or_are_refused(line: bytes) -> None:
     with contextlib.suppress(ControlError):
-        parse(line)
+        parse_message(line)
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line)), st.integers(1, 7))
-def test_lines_are_cut_alike_however_they_come(lines: list[bytes], piece: int) -> None:
+def test_lines_are_the_same_however_the_stream_is_cut(lines: list[bytes], piece: int) -> None:
     data = b"".join(line + b"\n" for line in lines)
     buffer = LineBuffer()
     found = [
@@ -67,7 +67,7 @@ def test_a_line_that_never_ends_takes_no_memory_and_the_next_one_is_read() -> No
     assert buffer.feed(b"tail\nhello 1\n") == [b"hello 1"]
 
 
-def test_what_the_host_says_is_a_line_each() -> None:
-    assert control.ping("p1") == b"ping p1\n"
-    assert control.fenced("7", is_dead=True) == b"fenced 7 ok\n"
-    assert control.fenced("7", is_dead=False) == b"fenced 7 failed\n"
+def test_each_message_of_the_supervisor_is_one_line() -> None:
+    assert control_line.ping("p1") == b"ping p1\n"
+    assert control_line.fenced("7", is_dead=True) == b"fenced 7 ok\n"
+    assert control_line.fenced("7", is_dead=False) == b"fenced 7 failed\n"

@@ -1,4 +1,7 @@
-"""The control line between a node's outer world and supervisor: ASCII lines, fields parted by one space."""
+"""Messages on the control line between a node's outer world and the supervisor (cluster-tools/README.md).
+
+They are ASCII lines with one space between fields. Pure: bytes in, messages out.
+"""
 
 import re
 from collections.abc import Callable
@@ -12,7 +15,7 @@ _TOKEN: Final = re.compile(r"[!-~]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a node said. Which fields are set depends on ``word``."""
+    """A message of a node. ``word`` decides which fields are set."""
 
     word: str
     node: int = 0  # hello, fence
@@ -22,11 +25,11 @@ class Message:
 
 
 class ControlError(ValueError):
-    """A line that is no message."""
+    """A line is not a message."""
 
 
-def parse(line: bytes) -> Message:
-    """Read one line without its newline; ControlError if it is none of the messages of a node."""
+def parse_message(line: bytes) -> Message:
+    """Read one line without its newline. Raise ControlError if it is not a message of a node."""
     try:
         word, *fields = line.rstrip(b"\r").decode("ascii").split(" ")
     except UnicodeDecodeError:
@@ -41,7 +44,7 @@ def parse(line: bytes) -> Message:
 
 def _plain(word: str, fields: list[str]) -> Message:
     if fields:
-        raise ControlError("fields behind a word that has none")
+        raise ControlError("fields after a word that takes none")
     return Message(word)
 
 
@@ -63,21 +66,21 @@ def _fence(word: str, fields: list[str]) -> Message:
 
 def _pong(word: str, fields: list[str]) -> Message:
     if len(fields) != 1:
-        raise ControlError("not one field")
+        raise ControlError("not exactly 1 field")
     return Message(word, token=_token(fields[0]))
 
 
 def _numbers(fields: list[str], exactly: int | None = None) -> tuple[int, ...]:
     if exactly is not None and len(fields) != exactly:
-        raise ControlError(f"not {exactly} field")
+        raise ControlError(f"not exactly {exactly} field")
     if not all(_NUMBER.fullmatch(field) for field in fields):
-        raise ControlError("a field is no node number")
+        raise ControlError("a field is not a node number")
     return tuple(int(field) for field in fields)
 
 
 def _token(text: str) -> str:
     if not _TOKEN.fullmatch(text):
-        raise ControlError("no token")
+        raise ControlError("not a token")
     return text
 
 
@@ -98,15 +101,14 @@ _READERS: Final[dict[str, Callable[[str, list[str]], Message]]] = {
 
 
 class LineBuffer:
-    """Cuts a stream into lines. A line over the limit is dropped up to its end: the node may be broken, we
-    are not.
-    """
+    """Cuts a stream into lines. A line over the limit is dropped: a broken node must not fill our memory."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._skipping = False
 
     def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes of the stream. Return the lines that they complete, without newlines."""
         *lines, rest = (self._rest + data).split(b"\n")
         if self._skipping and lines:
             lines = lines[1:]
@@ -118,15 +120,17 @@ class LineBuffer:
         return [line for line in lines if len(line) <= LINE_LIMIT_BYTES]
 
 
-# What the host says.
+# Messages of the supervisor.
 GO: Final = b"go\n"
 WAIT: Final = b"wait\n"
 POWEROFF: Final = b"poweroff\n"
 
 
 def ping(token: str) -> bytes:
+    """Return the message that asks a node for ``pong`` with the same token."""
     return f"ping {token}\n".encode("ascii")
 
 
 def fenced(token: str, *, is_dead: bool) -> bytes:
+    """Return the answer to ``fence`` with the same token."""
     return f"fenced {token} {'ok' if is_dead else 'failed'}\n".encode("ascii")
