@@ -3,7 +3,12 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ssiuml.historic import linuxrc, mkinitrd
+from ssiuml.historic.initrd import (
+    LINUXRC_TEMPLATE,
+    linuxrc_tree,
+    run_cluster_mkinitrd,
+    write_linuxrc_initrd,
+)
 from ssiuml.host.digests import Values, file_sha256, merged
 from ssiuml.layers import cluster_config, initrd
 from ssiuml.pipeline.graph import StepGraph
@@ -89,12 +94,12 @@ def _add_written(
             "initrd": chosen.model_dump(mode="json"),
             "version": kernel_version(graph),
             "variables": cluster_config.variables(graph.recipe),
-            "template": file_sha256(plan.places.templates / linuxrc.TEMPLATE),
+            "template": file_sha256(plan.places.templates / LINUXRC_TEMPLATE),
             "time_ns": plan.mtime_ns,
         }
 
     def written() -> Values:
-        small = linuxrc.linuxrc_tree(
+        small = linuxrc_tree(
             graph.tree(*after),
             plan.places.templates,
             cluster_config.variables(graph.recipe),
@@ -104,9 +109,7 @@ def _add_written(
             mtime_ns=plan.mtime_ns,
             server=server,
         )
-        disk_bytes = linuxrc.write_linuxrc_initrd(
-            target, small, plan.epoch, chosen.limit_bytes, plan.places.work
-        )
+        disk_bytes = write_linuxrc_initrd(target, small, plan.epoch, chosen.limit_bytes, plan.places.work)
         return {
             "sha256": file_sha256(target),
             "size_bytes": target.stat().st_size,
@@ -127,7 +130,7 @@ def _add_historic(graph: StepGraph, chosen: HistoricInitrd) -> None:
 
     def made() -> Values:
         appliance = foreign_appliance(plan, chosen.appliance)
-        mkinitrd.run_cluster_mkinitrd(appliance, graph.tree(*after), kernel_version(graph), plan.initrd)
+        run_cluster_mkinitrd(appliance, graph.tree(*after), kernel_version(graph), plan.initrd)
         size = plan.initrd.stat().st_size
         if size > chosen.limit_bytes:
             plan.initrd.unlink()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from parts import Parts
 
-from ssiuml.historic.mkinitrd import MkinitrdError, run_cluster_mkinitrd
+from ssiuml.errors import SsiumlError
+from ssiuml.historic.initrd import run_cluster_mkinitrd
 from ssiuml.host import run as running
 from ssiuml.host.run import find_tool
 from ssiuml.images.appliance import Appliance, ApplianceError
@@ -140,5 +141,5 @@ def test_missing_emulator_is_an_error_that_says_how_to_get_it(
 def test_tree_without_the_program_is_an_error(chrooting: Appliance, tmp_path: Path) -> None:
     tree = Tree()
     tree.add("bin/sh", symlink("ash"))
-    with pytest.raises(MkinitrdError, match=r"cluster_mkinitrd: is not in the tree \(in /sbin"):
+    with pytest.raises(SsiumlError, match=r"cluster_mkinitrd: is not in the tree \(in /sbin"):
         run_cluster_mkinitrd(chrooting, tree, VERSION, tmp_path / "initrd-ssi.img")
