@@ -17,7 +17,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from project import PROJECT
 from redhat.serving import SMALL, sources
-from released import Stranger, compare, tarballs_in
+from releases import Stranger, compare, tarballs_in
 
 from ssiuml.host import files
 from ssiuml.host.digests import file_sha256

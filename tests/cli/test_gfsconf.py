@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from project import GOLDEN
 
 from ssiuml.cli import gfsconf, passemble, ptool
@@ -19,15 +19,15 @@ def cidev(tmp_path: Path) -> Path:
 
 
 def call(folder: Path, *words: str | Path) -> Outcome:
-    return outcome(gfsconf.main, "--state", folder / "pools.json", *words)
+    return call_command(gfsconf.main, "--state", folder / "pools.json", *words)
 
 
 def test_the_howtos_three_commands_write_behind_the_pools_label(tmp_path: Path, cidev: Path) -> None:
     state = ("--state", tmp_path / "pools.json")
-    labelled = outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}")
+    labelled = call_command(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}")
     assert labelled.status == 0
     label = cidev.read_bytes()[:8192]
-    assert outcome(passemble.main, *state).status == 0
+    assert call_command(passemble.main, *state).status == 0
     ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf")
     assert (ended.status, ended.err) == (0, "")
     assert "lock table of 15 nodes, lock server 192.168.50.101:15697" in ended.out
@@ -83,7 +83,8 @@ def test_file_that_holds_something_else_is_only_overwritten_by_force(tmp_path: P
 def test_label_of_a_pool_stays_when_its_file_is_named(tmp_path: Path, cidev: Path) -> None:
     state = ("--state", tmp_path / "pools.json")
     assert (
-        outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}").status == 0
+        call_command(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}").status
+        == 0
     )
     label = cidev.read_bytes()[:8192]
     assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", cidev).status == 0

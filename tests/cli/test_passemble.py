@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from filelock import FileLock
 
 from ssiuml.cli import passemble, ptool
@@ -38,10 +38,10 @@ class Bench:
             words = [f"--device=/dev/{device}={folder / device}" for device in devices]
             for device in devices:
                 files.create(folder / device, MIB)
-            assert outcome(ptool.main, "--state", self.state, config, *words).status == 0
+            assert call_command(ptool.main, "--state", self.state, config, *words).status == 0
 
     def passemble(self, *words: str | Path) -> Outcome:
-        return outcome(passemble.main, "--state", self.state, *words)
+        return call_command(passemble.main, "--state", self.state, *words)
 
     def pools(self) -> dict[str, Pool]:
         return read_state(self.state).pools
@@ -56,7 +56,7 @@ def test_a_state_file_that_cannot_be_written_or_is_held_by_another_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (bench.folder / "file").touch()
-    ended = outcome(passemble.main, "--state", bench.folder / "file" / "pools.json", "-r", "all")
+    ended = call_command(passemble.main, "--state", bench.folder / "file" / "pools.json", "-r", "all")
     assert ended.status == 1
     assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
     monkeypatch.setattr("ssiuml.formats.pool.assembly.LOCK_LIMIT_S", 0.1)
@@ -128,7 +128,7 @@ def test_a_pool_that_is_labelled_anew_has_to_be_assembled_anew(bench: Bench) -> 
     bench.passemble()
     config = bench.folder / "one.cf"
     words = ("--state", bench.state, config, f"--device=/dev/loop1={bench.folder / 'loop1'}")
-    assert "one was assembled; passemble assembles it anew" in outcome(ptool.main, *words).out
+    assert "one was assembled; passemble assembles it anew" in call_command(ptool.main, *words).out
     assert list(bench.pools()) == ["many"]
 
 
@@ -153,7 +153,9 @@ def test_different_pools_of_one_name_are_an_error(bench: Bench) -> None:
     other.write_text(ONE.replace("loop1", "x"))
     files.create(bench.folder / "x", MIB)
     assert (
-        outcome(ptool.main, "--state", bench.state, other, f"--device=/dev/x={bench.folder / 'x'}").status
+        call_command(
+            ptool.main, "--state", bench.state, other, f"--device=/dev/x={bench.folder / 'x'}"
+        ).status
         == 0
     )
     ended = bench.passemble()
@@ -214,7 +216,7 @@ def test_files_that_are_gone_are_forgotten(bench: Bench) -> None:
 
 
 def test_nothing_to_assemble_is_an_error(tmp_path: Path) -> None:
-    ended = outcome(passemble.main, "--state", tmp_path / "pools.json")
+    ended = call_command(passemble.main, "--state", tmp_path / "pools.json")
     assert ended.status == 1
     assert ended.err == "error: no pool found\n  ptool FILE.cf makes one\n"
 

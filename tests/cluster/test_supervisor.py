@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
+from processes import wait_until
 
 from ssiuml.cluster import process, state
 from ssiuml.cluster.client import ClientError, ask, connect

@@ -5,10 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import wait_until
 
 from ssiuml.historic.fakeroot import fakeroot
 from ssiuml.host.run import CommandError, run
@@ -18,34 +18,25 @@ def _queues() -> set[str]:
     return set(subprocess.run(["ipcs", "-q"], capture_output=True, text=True).stdout.splitlines())
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds: inotify does not report the end of a process."""
-    subprocess.run(["true"])
-    for _ in range(600):
-        if condition():
-            return
-        subprocess.run(["sleep", "0.05"])
-    raise AssertionError("the condition does not hold after 30 s")
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_build_leaves_neither_processes_nor_message_queues(tmp_path: Path, number: int) -> None:
+    pid = tmp_path / "pid"
     code = (
         "from ssiuml.historic.fakeroot import fakeroot\n"
         "from ssiuml.host.run import run\n"
         "with fakeroot() as environ:\n"
         "    print(environ['FAKEROOTKEY'], flush=True)\n"
-        f"    run(['sh', '-c', 'echo $$ >{tmp_path}/pid; exec sleep 300'], timeout_s=300, env=environ)\n"
+        f"    run(['sh', '-c', 'echo $$ >{pid}; exec sleep 300'], timeout_s=300, env=environ)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as build:
         assert build.stdout is not None
         key = f"{int(build.stdout.readline()):#010x}"
-        _until(lambda: (tmp_path / "pid").is_file() and bool((tmp_path / "pid").read_text().strip()))
+        wait_until(lambda: pid.is_file() and bool(pid.read_text().strip()), "the program runs", 30)
         assert any(key in line for line in _queues())
         build.send_signal(number)
-    sleeper = Path("/proc", (tmp_path / "pid").read_text().strip())
-    _until(lambda: not sleeper.exists())
-    _until(lambda: not any(key in line for line in _queues()))
+    sleeper = Path("/proc", pid.read_text().strip())
+    wait_until(lambda: not sleeper.exists(), "the program has ended", 30)
+    wait_until(lambda: not any(key in line for line in _queues()), "the queues are removed", 30)
 
 
 def test_programs_of_one_block_share_their_changes_and_those_of_later_blocks_do_not_see_them(
@@ -85,7 +76,7 @@ def test_a_watching_shell_that_starts_late_makes_no_message_queues(
         key = f"{int(environ['FAKEROOTKEY']):#010x}"
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         run(["sh", "-c", waits], timeout_s=60, env=environ)
-    _until((tmp_path / "looked").exists)
+    wait_until((tmp_path / "looked").exists, "the shell has looked at a file", 30)
     assert not [line for line in _queues() if line.startswith(key)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gfs_tools import tool
+from programs import tool
 from project import PROJECT
 
 from ssiuml.errors import SsiumlError

@@ -9,8 +9,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, copy_sources, wait_until
+from checkouts import Checkout, copy_sources
 from http_server import Web
+from processes import wait_until
 from redhat.recording import RecordingTools, make_recording_tools
 from redhat.serving import sources
 

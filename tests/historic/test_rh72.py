@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import yaml
 from checkouts import Checkout
-from gfs1_tools import converted
-from gfs_tools import assert_clean, tool
+from gfs_judges import assert_clean, convert_to_gfs2
 from http_server import Web
+from programs import tool
 from project import GOLDEN
 from redhat import cluster_tools, opengfs, root_image
 from redhat.busybox import fetch_busybox
@@ -129,7 +129,7 @@ def test_the_lock_server_table_lies_behind_the_label_of_its_pool(historic: Check
 
 def test_gfs2_convert_accepts_the_root_and_fsck_finds_it_clean(historic: Checkout, tmp_path: Path) -> None:
     image = data_area(historic, tmp_path / "root")
-    assert_clean(converted(image))
+    assert_clean(convert_to_gfs2(image))
 
 
 def test_our_reader_finds_no_damage_and_the_new_device_numbers(historic: Checkout) -> None:
@@ -143,7 +143,7 @@ def test_our_reader_finds_no_damage_and_the_new_device_numbers(historic: Checkou
 def test_a_kernel_sees_exactly_the_tree_of_the_merged_layers(
     historic: Checkout, appliance: Appliance, tmp_path: Path
 ) -> None:
-    image = converted(data_area(historic, tmp_path / "root"))
+    image = convert_to_gfs2(data_area(historic, tmp_path / "root"))
     expected = take_census(wanted_tree(historic)).in_whole_seconds()
     assert appliance.read_back(image, expected).names == len(expected.facts)
 
@@ -201,7 +201,7 @@ def address_of(image: Path, path: str) -> int:
 
 
 def test_gfs2_edit_reads_the_device_numbers(historic: Checkout, tmp_path: Path) -> None:
-    image = converted(data_area(historic, tmp_path / "root"))
+    image = convert_to_gfs2(data_area(historic, tmp_path / "root"))
     for path, numbers in {
         "dev/ubd/7": ("98", "112"),
         "dev/console": ("5", "1"),

@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gfs1_tools import assert_holds, blkid
-from gfs_tools import tool
+from gfs_judges import assert_holds, blkid
+from programs import tool
 from redhat import cluster_tools, demo, inittab, modules, older_root, opengfs
 from redhat.busybox import fetch_busybox
 from redhat.foreign import run_foreign

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
-from gfs_tools import tool
+from programs import tool
 from redhat.busybox import fetch_busybox
 from redhat.elf32 import PROGRAM_CODE, PROGRAM_SOURCE, module, program
 from redhat.foreign import run_foreign

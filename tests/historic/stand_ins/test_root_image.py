@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gfs_tools import tool
+from programs import tool
 from redhat.busybox import fetch_busybox
 from redhat.root_image import RED_HAT_NAME, make_root_fs
 from redhat.root_tree import CALDERA, RED_HAT, make_tree

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from parts import Parts
+from checkouts import KernelAndBase
 
 from ssiuml.errors import SsiumlError
 from ssiuml.historic.initrd import run_cluster_mkinitrd
@@ -41,9 +41,12 @@ VERSION = "2.4.16-21um"
 
 
 @pytest.fixture
-def chrooting(parts: Parts, tmp_path: Path) -> Appliance:
+def chrooting(kernel_and_base: KernelAndBase, tmp_path: Path) -> Appliance:
     return Appliance(
-        kernel=parts.kernel, modules_version=parts.version, programs=parts.tree(), work=tmp_path / "work"
+        kernel=kernel_and_base.kernel,
+        modules_version=kernel_and_base.version,
+        programs=kernel_and_base.tree(),
+        work=tmp_path / "work",
     )
 
 
