@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from checkouts import Checkout, KernelAndBase, copy_sources, kernel_and_base_of
 from http_server import Web, web_server
-from redhat.serving import NAMES, SMALL, serve_sources, sources
-from redhat.sources import make_sources
+from redhat.sources import NAMES, SMALL_RECIPE, make_sources, serve_sources, sources_section
 
 from ssiuml.host.places import cache_root
 from ssiuml.images.appliance import Appliance
@@ -60,7 +59,7 @@ def ssi(built: Checkout) -> Checkout:
 
 @pytest.fixture(scope="session")
 def redhat_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with stand-ins for the downloads of 2002 (redhat.downloads). A test may not change it."""
+    """A folder with stand-ins for the downloads of 2002 (redhat.sources). A test may not change it."""
     return make_sources(tmp_path_factory.mktemp("redhat") / "sources")
 
 
@@ -81,7 +80,7 @@ def historic(tmp_path_factory: pytest.TempPathFactory, redhat_web: Web) -> Check
     checkout = Checkout(folder / "ssiuml", folder / "cache")
     checkout.folder.mkdir()
     copy_sources(checkout.folder)
-    checkout = checkout.write_recipe("small", SMALL + sources(redhat_web.url("/")))
+    checkout = checkout.write_recipe("small", SMALL_RECIPE + sources_section(redhat_web.url("/")))
     checkout.build()
     return checkout
 

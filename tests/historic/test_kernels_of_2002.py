@@ -7,7 +7,7 @@ import pytest
 from checkouts import Checkout, copy_sources
 from http_server import Web, web_server
 from redhat import linux24
-from redhat.serving import serve_sources, sources
+from redhat.sources import serve_sources, sources_section
 
 from ssiuml.tree.elf import is_i386
 from ssiuml.tree.layer import merge, read_layer
@@ -45,7 +45,9 @@ def old_web(redhat_sources: Path) -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def release(checkout: Checkout, old_web: Web) -> Checkout:
     """The recipe rh72, unchanged but for the compiler, which is this machine's."""
-    made = _recipe(checkout, "release", "rh72", sources(old_web.url("/")) + "kernel: {toolchain: host}\n")
+    made = _recipe(
+        checkout, "release", "rh72", sources_section(old_web.url("/")) + "kernel: {toolchain: host}\n"
+    )
     made.build()
     return made
 
@@ -72,7 +74,7 @@ def test_a_second_build_makes_nothing(release: Checkout) -> None:
 
 
 def test_the_compiler_of_the_base_image_builds_the_same_kernel(release: Checkout, old_web: Web) -> None:
-    own = _recipe(release, "own", "rh72", sources(old_web.url("/")))
+    own = _recipe(release, "own", "rh72", sources_section(old_web.url("/")))
     assert "kernel" in own.build("kernel").made
     assert "dep linux modules , on i686" in (own.images / "kernel.log").read_text()
     assert (own.images / "linux-ssi").read_bytes() == (release.images / "linux-ssi").read_bytes()
@@ -100,7 +102,7 @@ def test_a_changed_configuration_builds_the_kernel_again_without_unpacking_its_s
 def cvs(checkout: Checkout, old_web: Web, tmp_path: Path) -> Checkout:
     """The recipe rh72-cvs, with checkouts in the folder of the test."""
     linux24.make_checkouts(tmp_path)
-    more = sources(old_web.url("/"))
+    more = sources_section(old_web.url("/"))
     more += f"  linux-cvs: {{urls: ['{old_web.url(f'/{linux24.CVS_BASE_NAME}')}']}}\n"
     more += "kernel:\n  toolchain: host\n"
     more += f"  ssi: {{folder: '{tmp_path}/ssic-linux'}}\n  ci: {{folder: '{tmp_path}/ci-linux'}}\n"

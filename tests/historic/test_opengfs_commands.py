@@ -12,8 +12,8 @@ import pytest
 from checkouts import Checkout, copy_sources
 from http_server import Web
 from processes import wait_until
-from redhat.recording import RecordingTools, make_recording_tools
-from redhat.serving import sources
+from redhat.recording_tools import RecordingTools, make_recording_tools
+from redhat.sources import sources_section
 
 RECIPE = """\
 extends: rh72-old-root
@@ -51,7 +51,8 @@ def checkout(folder: Path, web: Web, tools: RecordingTools, *names: str) -> Chec
     made = Checkout(folder / "ssiuml", folder / "cache", environ={"PATH": path})
     lines = "\n".join(f"  {name}: {{host: {tools.program(name)}}}" for name in names)
     return made.write_recipe(
-        f"host-{'-'.join(names)}".replace("_", "-"), RECIPE.format(tools=lines, sources=sources(web.url("/")))
+        f"host-{'-'.join(names)}".replace("_", "-"),
+        RECIPE.format(tools=lines, sources=sources_section(web.url("/"))),
     )
 
 
@@ -172,7 +173,7 @@ def test_after_any_failure_all_is_taken_down_in_reverse_order_and_no_image_appea
     tools.fail(name, at=number)
     outcome = made.doit("mkfs")
     assert outcome.status != 0
-    assert f"{name}: told to fail" in outcome.output
+    assert f"{name}: fails as the test asks" in outcome.output
     assert "Traceback" not in outcome.output
     calls = short(tools.calls(), made.images)
     assert len(calls) == len(wanted), calls

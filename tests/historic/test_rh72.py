@@ -27,7 +27,7 @@ from redhat.busybox import fetch_busybox
 from redhat.inittab import inittab_ssi_for_uml
 from redhat.older_root import old_tree
 from redhat.root_tree import make_tree
-from redhat.serving import NAMES, SMALL, sources
+from redhat.sources import NAMES, SMALL_RECIPE, sources_section
 
 from ssiuml.formats.gfs_reader.device import opened
 from ssiuml.formats.gfs_reader.directories import read_directory
@@ -52,7 +52,7 @@ def web(redhat_web: Web) -> Web:
 def variant(historic: Checkout, web: Web, request: pytest.FixtureRequest) -> Iterator[Checkout]:
     """A recipe of the test's own, in the checkout of the built one and with the same cache."""
     name = request.node.originalname.replace("_", "-").lower()[:60]
-    checkout = historic.write_recipe(name, SMALL + sources(web.url("/")))
+    checkout = historic.write_recipe(name, SMALL_RECIPE + sources_section(web.url("/")))
     yield checkout
     shutil.rmtree(checkout.images, ignore_errors=True)
     (checkout.folder / "recipes" / f"{name}.yaml").unlink(missing_ok=True)
@@ -312,7 +312,7 @@ def test_a_build_that_stops_after_each_step_gives_the_same_bytes(
 
 
 def test_steps_after_ptool_are_made_again_when_the_labels_change(historic: Checkout) -> None:
-    made = historic.write_recipe("relabelled", SMALL + "sources: {}\n")
+    made = historic.write_recipe("relabelled", SMALL_RECIPE + "sources: {}\n")
     recipe = historic.folder / "recipes" / "relabelled.yaml"
     recipe.write_text((historic.folder / "recipes" / "small.yaml").read_text())
     made.build()
