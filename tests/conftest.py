@@ -50,7 +50,7 @@ def ssi(built: Checkout) -> Checkout:
     cache = built.cache.parent / "cache-ssi"
     cache.mkdir()
     (cache / "kernel").symlink_to(kept)
-    for name in ("base", "downloads"):  # copies, so that nothing is added to those of the fixture built
+    for name in ("base", "downloads"):  # folders of its own, so that nothing is added to the other cache
         shutil.copytree(built.cache / name, cache / name, copy_function=os.link)
     checkout = Checkout(built.folder, cache).write_recipe("ssi", SSI)
     checkout.build()
