@@ -207,7 +207,7 @@ while [ $# -gt 1 ]; do [ "$1" != -o ] || : >"$2"; shift; done
 
 
 def _add_compiler(root: TreeBuilder) -> None:
-    """Add as much of make and gcc as the stand-in of Linux 2.4 calls. They run only on a 32-bit PC."""
+    """Add as much of make and gcc as the stand-in of Linux 2.4 calls. gcc insists on a 32-bit PC."""
     root.script("usr/bin/make", '#!/bin/sh\nexec sh ./stand-in "$@"\n')
     root.script("usr/bin/gcc", _GCC)
 
