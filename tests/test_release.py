@@ -16,8 +16,8 @@ from checkouts import Checkout, copy_sources
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from project import PROJECT
-from redhat.serving import SMALL, sources
-from released import Stranger, compare, tarballs_in
+from redhat.sources import SMALL_RECIPE, sources_section
+from releases import Stranger, compare, tarballs_in
 
 from ssiuml.host import files
 from ssiuml.host.digests import file_sha256
@@ -102,7 +102,7 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
     for name in ("run", "README.md"):
         shutil.copy2(PROJECT / name, checkout / name)
     shutil.copytree(redhat_sources, checkout.parent / "2002")
-    recipe = SMALL + sources(f"file://{checkout.parent}/2002/")
+    recipe = SMALL_RECIPE + sources_section(f"file://{checkout.parent}/2002/")
     (checkout / "recipes" / "small.yaml").write_text(recipe)
     stranger.own(checkout.parent)
 

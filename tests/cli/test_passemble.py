@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from filelock import FileLock
 
 from ssiuml.cli import passemble, ptool
@@ -38,10 +38,10 @@ class Workspace:
             words = [f"--device=/dev/{device}={folder / device}" for device in devices]
             for device in devices:
                 files.create(folder / device, MIB)
-            assert outcome(ptool.main, "--state", self.state, config, *words).status == 0
+            assert call_command(ptool.main, "--state", self.state, config, *words).status == 0
 
     def passemble(self, *words: str | Path) -> Outcome:
-        return outcome(passemble.main, "--state", self.state, *words)
+        return call_command(passemble.main, "--state", self.state, *words)
 
     def pools(self) -> dict[str, Pool]:
         return read_state(self.state).pools
@@ -56,7 +56,7 @@ def test_a_state_file_that_cannot_be_written_or_is_locked_by_another_process_is_
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace.folder / "file").touch()
-    ended = outcome(passemble.main, "--state", workspace.folder / "file" / "pools.json", "-r", "all")
+    ended = call_command(passemble.main, "--state", workspace.folder / "file" / "pools.json", "-r", "all")
     assert ended.status == 1
     assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
     monkeypatch.setattr("ssiuml.formats.pool.assembly.LOCK_LIMIT_S", 0.1)
@@ -131,7 +131,10 @@ def test_a_pool_that_is_labelled_again_is_no_longer_assembled(workspace: Workspa
     workspace.passemble()
     config = workspace.folder / "one.cf"
     words = ("--state", workspace.state, config, f"--device=/dev/loop1={workspace.folder / 'loop1'}")
-    assert "one is no longer assembled; run passemble to assemble it again" in outcome(ptool.main, *words).out
+    assert (
+        "one is no longer assembled; run passemble to assemble it again"
+        in call_command(ptool.main, *words).out
+    )
     assert list(workspace.pools()) == ["many"]
 
 
@@ -156,7 +159,7 @@ def test_different_pools_of_one_name_are_an_error(workspace: Workspace) -> None:
     other.write_text(ONE.replace("loop1", "x"))
     files.create(workspace.folder / "x", MIB)
     assert (
-        outcome(
+        call_command(
             ptool.main, "--state", workspace.state, other, f"--device=/dev/x={workspace.folder / 'x'}"
         ).status
         == 0
@@ -219,7 +222,7 @@ def test_files_that_are_gone_are_forgotten(workspace: Workspace) -> None:
 
 
 def test_nothing_to_assemble_is_an_error(tmp_path: Path) -> None:
-    ended = outcome(passemble.main, "--state", tmp_path / "pools.json")
+    ended = call_command(passemble.main, "--state", tmp_path / "pools.json")
     assert ended.status == 1
     assert ended.err == "error: no pool found\n  run ptool FILE.cf to make one\n"
 

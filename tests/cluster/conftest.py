@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, wait_until
+from checkouts import Checkout
 from clusters import Cluster, made_cluster
 from fake_clusters import TOGETHER, FakeCluster
+from processes import wait_until
 
 from ssiuml.cluster import state
 from ssiuml.cluster.image_choice import Image, choose_image
@@ -54,7 +55,7 @@ def image(tmp_path: Path, make_image: Callable[..., Path]) -> Image:
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A folder with a short name, for sockets: the name of one has at most 107 bytes, tmp_path is too long."""
+    """A folder with a short name: that of a socket has at most 107 bytes, for which tmp_path is too long."""
     folder = Path(tempfile.mkdtemp(prefix="ssi."))
     yield folder
     shutil.rmtree(folder)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import LIMIT_S, RECOVERY_LIMIT_S, TOKEN_S, Cluster
+from processes import wait_until
 
 from ssiuml.cluster import process
 

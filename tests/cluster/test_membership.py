@@ -4,8 +4,8 @@ import os
 import signal
 import threading
 
-from checkouts import wait_until
 from fake_clusters import LIMIT_S, FakeCluster
+from processes import wait_until
 
 from ssiuml.cluster import process
 from ssiuml.cluster.protocol import Values

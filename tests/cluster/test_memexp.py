@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkouts import processes_of, wait_until
+from processes import processes_of, wait_until
 from project import PROJECT
 
 from ssiuml import manifest

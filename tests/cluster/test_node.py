@@ -1,7 +1,7 @@
 """A node and its processes. fake_node.py stands in for the nodes."""
 
-from checkouts import wait_until
 from fake_clusters import FakeCluster
+from processes import wait_until
 
 from ssiuml.cluster import process
 

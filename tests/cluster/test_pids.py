@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout
+from checkouts import Checkout, kernel_and_base_of
 from clusters import Cluster, made_cluster
-from parts import parts_of
 
 from ssiuml.host import uml
 from ssiuml.host.run import run
@@ -78,7 +77,7 @@ def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_p
 
 def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(ssi: Checkout, tmp_path: Path) -> None:
     """A script in the place of init: it runs in the first pid namespace, which shows the kernel's threads."""
-    small = tools_tree(parts_of(ssi).tree(), ["/bin/busybox"], mtime_ns=0)
+    small = tools_tree(kernel_and_base_of(ssi).tree(), ["/bin/busybox"], mtime_ns=0)
     small.add("init", file(Literal(LIST_TASKS.encode()), Meta(mode=0o755)))
     initrd = tmp_path / "initrd"
     write_segment(initrd, small)

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import Cluster
+from processes import wait_until
 
 from ssiuml.cli.completion import write_completions
 from ssiuml.cluster.launch import network_namespace_prefix

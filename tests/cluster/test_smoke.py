@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, processes_of, wait_until
+from checkouts import Checkout
+from processes import processes_of, wait_until
 
 from ssiuml.cluster import smoke
 from ssiuml.cluster.smoke import check_images

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from checkouts import wait_until
 from fake_clusters import LIMIT_S, FakeCluster
+from processes import wait_until
 
 from ssiuml.cluster import process, state
 from ssiuml.errors import UsageError

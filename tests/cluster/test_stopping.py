@@ -3,8 +3,8 @@
 import os
 import signal
 
-from checkouts import wait_until
 from fake_clusters import LIMIT_S, FakeCluster
+from processes import wait_until
 
 from ssiuml.cluster import process, state
 from ssiuml.cluster.root_copy import lock_root

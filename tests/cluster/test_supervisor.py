@@ -5,8 +5,8 @@ import signal
 from dataclasses import replace
 
 import pytest
-from checkouts import wait_until
 from fake_clusters import FakeCluster
+from processes import wait_until
 
 from ssiuml.cluster import state
 from ssiuml.cluster.launch_plan import write_launch_plan

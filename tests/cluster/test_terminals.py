@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import Cluster
+from processes import wait_until
 
 XTERM = """\
 #!/bin/sh

@@ -11,7 +11,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
-from release_tools import LIMIT_S
+from programs import LIMIT_S
 
 import ssiuml
 from ssiuml.host import code

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gfs1_tools import made
+from gfs_images import write_gfs1_image
 from PIL import Image, ImageFont
 
 from ssiuml.errors import SsiumlError
@@ -213,6 +213,6 @@ def test_same_drawing_gives_the_same_bytes(drawn: Drawing) -> None:
 
 
 def test_folder_that_is_not_there_is_an_error_without_traceback(drawn: Drawing, tmp_path: Path) -> None:
-    made(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16)
+    write_gfs1_image(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16)
     with pytest.raises(SsiumlError, match="cannot be written"):
         write_picture(tmp_path / "image" / "a.svg", drawn)

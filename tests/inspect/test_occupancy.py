@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gfs1_tools import converted, fitted, made
-from gfs_tools import tool
-from reading_tools import Bytes, filesystem_of, gfs1_image, gfs2_image, small_tree
+from gfs_images import (
+    Bytes,
+    filesystem_of,
+    fit_for_gfs1,
+    gfs1_image,
+    gfs2_image,
+    small_tree,
+    write_gfs1_image,
+)
+from gfs_judges import convert_to_gfs2
+from programs import tool
 
 from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.device import opened
@@ -67,9 +75,9 @@ def test_counts_of_a_written_tree_are_those_of_gfs2_edit_after_conversion(tmp_pa
     for number in range(500):
         tree.add(f"d/{number}", file(Literal(bytes(number * 30)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
-    before, after = occupancy_of(image), occupancy_of(converted(image))
-    said = statfs(converted(image))
+    write_gfs1_image(image, tree, size_mib=64)
+    before, after = occupancy_of(image), occupancy_of(convert_to_gfs2(image))
+    said = statfs(convert_to_gfs2(image))
     assert blocks(after, Use.FREE) == said["sc_free"]
     # Stuffed up to 3864 bytes: number * 30 > 3864 begins with 129; none has more than four blocks.
     data = sum(-(-number * 30 // 4096) for number in range(129, 500))
@@ -94,7 +102,7 @@ def test_holes_are_what_the_host_has_not_allocated(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("f", file(Literal(os.urandom(3 * MIB)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
+    write_gfs1_image(image, tree, size_mib=64)
     found = occupancy_of(image)
     holes = sum(found.total(use)[1] for use in Use)
     assert (found.blocks - holes) * 4096 == image.stat().st_blocks * 512
@@ -105,7 +113,7 @@ def test_blocks_that_nothing_leads_to_are_told_from_free_ones(tmp_path: Path) ->
     tree = Tree(Meta(mode=0o755))
     tree.add("lost", file(Literal(bytes(100_000)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
+    write_gfs1_image(image, tree, size_mib=64)
     whole = occupancy_of(image)
     data = bytearray(image.read_bytes())
     at = data.index(b"lost")
@@ -140,7 +148,7 @@ def test_every_block_is_where_its_header_says_and_a_hole_where_the_host_says(tmp
     ]:
         tree.remove(path)
     image = tmp_path / "image"
-    made(image, fitted(tree), size_mib=16, journal_mib=1)
+    write_gfs1_image(image, fit_for_gfs1(tree), size_mib=16, journal_mib=1)
     found = occupancy_of(image)
     assert found.cell_blocks == 1
     seen = set()
@@ -177,7 +185,7 @@ class Vast(Bytes):
 
 @pytest.mark.parametrize("which", ["journal", "bitmap", "group"])
 def test_absurd_lengths_cost_neither_time_nor_memory(tmp_path: Path, which: str) -> None:
-    made(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16, journal_mib=1)
+    write_gfs1_image(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16, journal_mib=1)
     data = bytearray((tmp_path / "image").read_bytes())
     jindex, rindex = (struct.unpack_from(">Q", data, 65536 + at)[0] * 4096 + 232 for at in (56, 72))
     last = rindex + 96
@@ -214,7 +222,7 @@ def test_what_is_claimed_in_a_group_whose_bitmap_is_unreadable_keeps_its_use(tmp
     tree = Tree(Meta(mode=0o755))
     tree.add("f", file(Literal(bytes(MIB)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
+    write_gfs1_image(image, tree, size_mib=64)
     whole = occupancy_of(image)
     data = bytearray(image.read_bytes())
     first = whole.groups[0][0] * 4096

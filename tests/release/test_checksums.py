@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from release_tools import output_of, sha256sum, write_files
+from files_on_disk import sha256sum, write_files
+from programs import output_of
 
 from ssiuml.release import ReleaseError
 from ssiuml.release.checksums import NAME, digests_below, read_checksums, write_checksums

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from release_tools import LIMIT_S, listing
+from files_on_disk import listing
+from programs import LIMIT_S
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.host.places import cache_root

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from release_tools import output_of
+from programs import output_of
 
 from ssiuml.release import ReleaseError
 from ssiuml.release.hygiene import MOST_SHOWN, check_hygiene, set_id_programs

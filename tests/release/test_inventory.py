@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from release_tools import MIB, sha256sum
-from sparse_files import write_sparse
+from files_on_disk import sha256sum, write_sparse
 
 from ssiuml.release.inventory import images_section, parts_section, root_section, write_inventory
 from ssiuml.release.part import Part
+from ssiuml.units import MIB
 
 
 def _part(name: str, version: str, *licences: str, patches: tuple[tuple[str, str], ...] = ()) -> Part:

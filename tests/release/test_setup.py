@@ -12,29 +12,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from files_on_disk import du_bytes, listing, same_files, sha256sum, write_files, write_sparse
+from programs import AS_NOBODY, LIMIT_S, output_of
 from project import PROJECT
-from release_tools import (
-    AS_NOBODY,
-    LIMIT_S,
-    MIB,
-    du_bytes,
-    gpg_home,
-    gpg_key,
-    listing,
-    output_of,
-    same_files,
-    sha256sum,
-    signers_file,
-    ssh_key,
-    write_files,
-)
-from sparse_files import write_sparse
+from signing_keys import gpg_home, gpg_key, signers_file, ssh_key
 
 from ssiuml.release.checksums import NAME as SUMS
 from ssiuml.release.checksums import write_checksums
 from ssiuml.release.signing import sign
 from ssiuml.release.staging import Staging
 from ssiuml.release.tarball import compressor, write_tarball
+from ssiuml.units import MIB
 
 TEMPLATES = PROJECT / "templates" / "release"
 ROOT, KERNEL, UTILS = "ssiuml-root-0.1-1", "linux-ssi-6.1-0.1-1", "ssiuml-utils-0.1-1"

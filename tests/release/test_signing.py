@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from release_tools import gpg_home, gpg_key, output_of, signers_file, ssh_key
+from programs import output_of
+from signing_keys import gpg_home, gpg_key, signers_file, ssh_key
 
 from ssiuml.release import ReleaseError, signing
 from ssiuml.release.signing import NAMESPACE, remove_signatures, sign, signature_of, verify

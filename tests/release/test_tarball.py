@@ -12,22 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from release_tools import (
-    LIMIT_S,
-    MIB,
-    NOBODY,
-    du_bytes,
-    listing,
-    output_of,
-    same_files,
-    sha256sum,
-    write_files,
-)
-from sparse_files import write_sparse
+from files_on_disk import du_bytes, listing, same_files, sha256sum, write_files, write_sparse
+from programs import LIMIT_S, NOBODY, output_of
 
 from ssiuml.host.atomic import part_of
 from ssiuml.host.run import CommandError
 from ssiuml.release.tarball import compressor, write_tarball
+from ssiuml.units import MIB
 
 EPOCH = 1_700_000_000
 NAMES = ("bz2", "xz", "zst")

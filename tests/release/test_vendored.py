@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from release_tools import LIMIT_S, listing, sha256sum
+from files_on_disk import listing, sha256sum
+from programs import LIMIT_S
 
 from ssiuml.host.places import cache_root
 from ssiuml.release import ReleaseError

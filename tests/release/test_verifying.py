@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from release_tools import output_of, signers_file, ssh_key, write_files
+from files_on_disk import write_files
+from programs import output_of
+from signing_keys import signers_file, ssh_key
 
 from ssiuml.release import ReleaseError
 from ssiuml.release.checksums import NAME, digests_below, write_checksums

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from release_tools import NOBODY, output_of
+from programs import NOBODY, output_of
 
 import ssiuml
 from ssiuml.release import ReleaseError

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from checkouts import wait_until
+from processes import wait_until
 from project import PROJECT
 
 WORKLOAD: Final = PROJECT / "tests" / "cluster" / "workload.pl"
@@ -103,7 +103,7 @@ class Cluster:
         end = time.monotonic() + pause_s
         try:
             yield process
-            wait_until(lambda: time.monotonic() >= end, "the pause is over", pause_s + 1)
+            wait_until(lambda: time.monotonic() >= end, "the pause ends", pause_s + 1)
         finally:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGCONT)
@@ -134,9 +134,9 @@ class Cluster:
             check=False,
             timeout=LIMIT_S,
         )
-        said = judged.stdout + judged.stderr
-        assert judged.returncode == 0, said
-        return said
+        output = judged.stdout + judged.stderr
+        assert judged.returncode == 0, output
+        return output
 
 
 class Load:

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from checkouts import wait_until
+from processes import wait_until
 from project import PROJECT
 
 from ssiuml.cluster.client import ask, connect

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ext2_tools import ask, change, is_damaged, make_image
-from gfs_tools import tool
+from ext2_images import ask, change, is_damaged, make_image
 from odd_trees import pattern
+from programs import tool
 
 from ssiuml.formats.ext2.damage import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2

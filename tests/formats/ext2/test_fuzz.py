@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ext2_tools import HoledFile, change, make_image, some_tree
+from ext2_images import HoledFile, change, make_image, some_tree
 from odd_trees import pattern
 
 from ssiuml.formats.ext2.damage import Ext2Error

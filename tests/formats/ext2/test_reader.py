@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ext2_tools import MIB, NS, HoledFile, ask, change, is_damaged, make_image, pieces_of, some_tree
-from gfs_tools import tool
+from ext2_images import NS, HoledFile, ask, change, is_damaged, make_image, pieces_of, some_tree
 from odd_trees import ACL, CAPABILITY, pattern
+from programs import tool
 
 from ssiuml.formats.ext2.damage import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
@@ -16,6 +16,7 @@ from ssiuml.tree.extents import Extents
 from ssiuml.tree.folders import scan_folder
 from ssiuml.tree.layer import merge, read_layer, write_tree
 from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Tree, directory, file, symlink
+from ssiuml.units import MIB
 
 # By name, what mke2fs is told.
 KINDS = {

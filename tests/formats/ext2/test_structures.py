@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from ext2_tools import make_image
-from gfs_tools import tool
+from ext2_images import make_image
+from programs import tool
 
 from ssiuml.formats.ext2 import structures
 from ssiuml.formats.ext2.structures import (

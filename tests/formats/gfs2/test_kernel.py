@@ -7,9 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from gfs_tools import assert_clean, tool
+from gfs_images import findings
+from gfs_judges import assert_clean
 from odd_trees import odd_tree, pattern
-from reading_tools import findings
+from programs import tool
 
 from ssiuml.formats.gfs.contents import Pieces
 from ssiuml.formats.gfs.writing import Written

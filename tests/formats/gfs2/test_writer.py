@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gfs2_reading import Blocks, ImageReader
-from gfs_tools import assert_clean, assert_device_numbers, tool
+from gfs2_image_reader import Blocks, ImageReader
+from gfs_judges import assert_clean, assert_device_numbers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import odd_tree, pattern, trees
+from programs import tool
 
 from ssiuml.formats.gfs.contents import Pieces
 from ssiuml.formats.gfs.inodes import UnstorableError

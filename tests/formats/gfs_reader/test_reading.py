@@ -6,12 +6,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from gfs1_tools import converted, fitted, made, odd_gfs1_tree
-from gfs_tools import tool
+from gfs_images import Bytes, findings, fit_for_gfs1, odd_gfs1_tree, write_gfs1_image
+from gfs_judges import convert_to_gfs2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import odd_tree, trees
-from reading_tools import Bytes, findings
+from programs import tool
 
 from ssiuml.formats.gfs.contents import Pieces
 from ssiuml.formats.gfs1 import structures as gfs1
@@ -53,7 +53,7 @@ def gfs2(
 @pytest.mark.parametrize("block_size", [*SIZES, 8192, 16384])
 def test_one_of_everything_on_gfs1_comes_back(tmp_path: Path, block_size: int) -> None:
     tree = odd_gfs1_tree(block_size)
-    written = made(tmp_path / "image", tree, block_size=block_size)
+    written = write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
     verified = assert_holds(tmp_path / "image", tree)
     assert (verified.inodes, verified.free_blocks) == (written.inodes, written.free_blocks)
 
@@ -68,8 +68,8 @@ def test_one_of_everything_on_gfs2_comes_back(tmp_path: Path, block_size: int) -
 @pytest.mark.parametrize("block_size", SIZES)
 def test_what_gfs2_convert_made_is_read_as_gfs2(tmp_path: Path, block_size: int) -> None:
     tree = odd_gfs1_tree(block_size)
-    made(tmp_path / "image", tree, block_size=block_size)
-    assert_holds(converted(tmp_path / "image"), tree)
+    write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
+    assert_holds(convert_to_gfs2(tmp_path / "image"), tree)
 
 
 def test_an_empty_file_system_of_mkfs_gfs2_is_clean(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_an_empty_file_system_of_mkfs_gfs2_is_clean(tmp_path: Path) -> None:
 @given(tree=trees(), block_size=st.sampled_from(SIZES), old=st.booleans())
 def test_any_tree_comes_back(tmp_path: Path, tree: Tree, block_size: int, old: bool) -> None:
     if old:
-        tree = fitted(tree)
-        made(tmp_path / "image", tree, size_mib=48, block_size=block_size)
+        tree = fit_for_gfs1(tree)
+        write_gfs1_image(tmp_path / "image", tree, size_mib=48, block_size=block_size)
     else:
         gfs2(tmp_path / "image", tree, block_size, 48 * MIB)
     assert_holds(tmp_path / "image", tree)
@@ -102,7 +102,7 @@ def test_full_journals_are_clean_too(tmp_path: Path) -> None:
 def test_a_sparse_file_is_extracted_with_its_holes(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("sparse", file(Pieces(8 * GIB, [(0, b"begin"), (8 * GIB - 3, b"end")]), Meta(mode=0o644)))
-    made(tmp_path / "image", tree)
+    write_gfs1_image(tmp_path / "image", tree)
     with opened(tmp_path / "image") as source:
         found: list[Damaged] = []
         extract(read_tree(read_filesystem(source), found.append), tmp_path / "out", found.append)
@@ -117,7 +117,7 @@ def test_a_sparse_file_is_extracted_with_its_holes(tmp_path: Path) -> None:
 
 
 def test_what_is_extracted_is_what_was_put_in_as_far_as_the_host_has_a_place_for_it(tmp_path: Path) -> None:
-    tree = fitted(odd_tree())
+    tree = fit_for_gfs1(odd_tree())
     for name in ("attributes", "times", "special"):  # not every host takes them all
         tree.remove(name)
     gfs2(tmp_path / "image", tree)
@@ -138,7 +138,7 @@ def test_a_folder_with_something_in_it_is_not_extracted_to(tmp_path: Path) -> No
 
 
 def test_a_block_size_of_an_absurd_power_is_refused_at_once(tmp_path: Path) -> None:
-    made(tmp_path / "image", Tree(), size_mib=32)
+    write_gfs1_image(tmp_path / "image", Tree(), size_mib=32)
     data = bytearray((tmp_path / "image").read_bytes())
     struct.pack_into(">I", data, 65536 + gfs1.Superblock.offset_of("sb_bsize_shift"), 2**32 - 1)
     tracemalloc.start()
@@ -152,7 +152,7 @@ def test_a_block_size_of_an_absurd_power_is_refused_at_once(tmp_path: Path) -> N
 
 def test_nothing_is_written_to_an_image_that_is_read(tmp_path: Path) -> None:
     image = tmp_path / "image"
-    made(image, odd_gfs1_tree(4096))
+    write_gfs1_image(image, odd_gfs1_tree(4096))
     image.chmod(0o444)
     before = image.read_bytes()
     assert findings(before) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from reading_tools import filesystem_of, findings, gfs1_image, gfs2_image
+from gfs_images import filesystem_of, findings, gfs1_image, gfs2_image
 
 from ssiuml.formats.gfs.structures import Dirent, EaHeader, Flag, Inum, Leaf, MetaHeader, Quota, RindexEntry
 from ssiuml.formats.gfs1 import structures as gfs1

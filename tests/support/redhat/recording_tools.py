@@ -1,4 +1,4 @@
-"""Programs that do nothing but write down how they were called: stand-ins for an OpenGFS installation's."""
+"""Programs that only record how they were called: stand-ins for the programs of an OpenGFS installation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Final
 NAMES: Final = ("ptool", "passemble", "gfsconf", "mkfs_gfs", "losetup", "mount", "umount")
 _ANY: Final = "any"
 _SCRIPT: Final = """#!/bin/sh
-# Writes down its arguments; fails when it is told to.
+# Records its arguments. Fails if the file fail.NAME names this call.
 here=$(dirname "$0")
 name=$(basename "$0")
 printf '%s\\0' "$(($# + 1))" "$name" "$@" >>"$here/calls"
@@ -15,7 +15,7 @@ for key in "$name" any; do
     echo >>"$here/count.$key"
     [ -f "$here/fail.$key" ] || continue
     if [ "$(wc -l <"$here/count.$key")" -eq "$(cat "$here/fail.$key")" ]; then
-        echo "$name: told to fail" >&2
+        echo "$name: fails as the test asks" >&2
         exit 1
     fi
 done
@@ -24,16 +24,16 @@ done
 
 @dataclass(frozen=True)
 class RecordingTools:
-    """The programs in one folder."""
+    """The recording programs, all in one folder."""
 
     folder: Path
 
     def program(self, name: str) -> Path:
-        """The absolute path of a program."""
+        """Return the absolute path of a program."""
         return self.folder.absolute() / name
 
     def calls(self) -> list[list[str]]:
-        """What was called, in order: name and arguments."""
+        """Return the calls in order, each with name and arguments."""
         log = self.folder / "calls"
         words = log.read_text().split("\0")[:-1] if log.exists() else []
         found = []
@@ -44,7 +44,7 @@ class RecordingTools:
         return found
 
     def fail(self, name: str = _ANY, *, at: int = 1) -> None:
-        """From now on call number *at* of the program, or of all together, fails with status 1."""
+        """Let call number *at* from now on fail with status 1, of the program *name* or of all together."""
         for key in (name, _ANY):
             (self.folder / f"count.{key}").unlink(missing_ok=True)
         (self.folder / f"fail.{name}").write_text(f"{at}\n")

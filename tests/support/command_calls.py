@@ -1,4 +1,4 @@
-"""Calls a command's main the way its console script does."""
+"""Calls of a command's main, as its console script makes them."""
 
 import io
 import sys
@@ -13,15 +13,15 @@ from ssiuml.cli.exit_status import run_command
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """Exit status and output of a command."""
 
     status: int
     out: str
     err: str
 
 
-def outcome(main: Callable[[Sequence[str]], int], *words: str | Path) -> Outcome:
-    """Run a command in this process; argparse's own exit counts as its status."""
+def call_command(main: Callable[[Sequence[str]], int], *words: str | Path) -> Outcome:
+    """Run a command in this process. The exit of argparse counts as its status."""
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.object(sys, "argv", ["command", *map(str, words)]),

@@ -1,4 +1,4 @@
-"""The fenced blocks of the documents, and what a reader does with them: type, save, or only read them."""
+"""The fenced blocks of the documents: a reader types them, saves them as a file, or only reads them."""
 
 import os
 import re
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Final
 
 _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE: Final = re.compile(r"# ([\w./-]+)")  # the first line of a block that is a file
-# What a block's language means.
-TYPED: Final = "sh"  # all of it is typed
-SESSION: Final = "console"  # what stands behind "$ " is typed, the rest is what comes of it
-SAVED: Final = ("yaml", "conf")  # a file, named in its first line
-SHOWN: Final = "text"
+_FILE: Final = re.compile(r"# ([\w./-]+)")  # the first line of a block to be saved
+# The languages of blocks, and what the reader does.
+TYPED: Final = "sh"  # types the whole block
+SESSION: Final = "console"  # types the text behind "$ "; the other lines are the output
+SAVED: Final = ("yaml", "conf")  # saves it as the file that its first line names
+SHOWN: Final = "text"  # reads it
 # "…" stands for lines, or for a part of a line, that are left out.
 LEFT_OUT: Final = "…"
-# These only look. What they say may come true a moment later.
-_LOOKS: Final = "./run ssi-status"
-COMES_TRUE_LIMIT_S: Final = 60.0
+# These commands change nothing and can be repeated until they print the state that the document shows.
+_SHOWS_STATE: Final = "./run ssi-status"
+STATE_LIMIT_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Block:
 
     @property
     def name(self) -> str:
-        """The document, and the first line without what explains it."""
+        """The document and the first line, without an explanation behind it."""
         first = re.split(r"\n|  ", self.text, maxsplit=1)[0]
         return f"{self.document}: {first.removeprefix('$ ')}"
 
     @property
     def file(self) -> str | None:
-        """Under which name the block is saved."""
+        """The path under which the reader saves the block; None for other blocks."""
         match = _FILE.match(self.text)
         return match[1] if match else None
 
@@ -51,14 +51,14 @@ def blocks_of(project: Path, document: str) -> list[Block]:
 
 @dataclass(frozen=True)
 class Shell:
-    """Where a reader types: a folder, and the environment."""
+    """The shell of a reader: its folder and environment, and the time limit of a command."""
 
     folder: Path
     environ: Mapping[str, str]
     limit_s: float
 
     def type(self, line: str) -> str:
-        """Type lines at the shell; what was printed. The test fails unless all of them succeed."""
+        """Type lines at the shell. Return the output. The test fails unless all lines succeed."""
         done = subprocess.run(
             ["bash", "-e", "-c", line],
             cwd=self.folder,
@@ -74,19 +74,19 @@ class Shell:
         return done.stdout
 
     def play(self, session: str) -> None:
-        """Type what the session types; the lines it shows have to come, whatever numbers are in them."""
+        """Type the commands of a session. The test fails unless the shown lines come; numbers may differ."""
         for part in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
             line, *shown = part.splitlines()
-            end = time.monotonic() + COMES_TRUE_LIMIT_S
-            while missing := lines_missing(shown, said := self.type(line)):
-                may_come = line.startswith(_LOOKS) and time.monotonic() < end
-                assert may_come, f"{line}\n{said}\nlacks: {missing}"
+            end = time.monotonic() + STATE_LIMIT_S
+            while missing := lines_missing(shown, output := self.type(line)):
+                may_come = line.startswith(_SHOWS_STATE) and time.monotonic() < end
+                assert may_come, f"{line}\n{output}\nlacks: {missing}"
                 time.sleep(0.5)
 
 
-def lines_missing(shown: list[str], said: str) -> list[str]:
-    """Those of the lines that a document shows that no line of *said* has the shape of."""
-    lines = [" ".join(line.split()) for line in said.splitlines()]
+def lines_missing(shown: list[str], output: str) -> list[str]:
+    """Return the lines of *shown*, from a document, whose shape no line of *output* has."""
+    lines = [" ".join(line.split()) for line in output.splitlines()]
     return [
         each
         for each in shown
@@ -95,7 +95,7 @@ def lines_missing(shown: list[str], said: str) -> list[str]:
 
 
 def _shape(shown: str) -> str:
-    """The pattern of a line: any numbers, any unit of a size, anything for what is left out."""
+    """Return the pattern of a line: any numbers, any unit of a size, any text for "…"."""
     pattern = re.escape(" ".join(shown.split()))
     pattern = re.sub(r"(?<![a-z])\d+(?:\\\.\d+)?", r"[\\d.,]+", pattern)
     return re.sub(r"\b[KMG]iB\b", "[KMG]iB", pattern).replace(LEFT_OUT, ".*")

@@ -1,4 +1,4 @@
-"""ext2 images made by mke2fs and changed by debugfs, both of them programs that we did not write."""
+"""ext2 images that mke2fs makes and debugfs changes, both foreign programs."""
 
 import os
 import stat
@@ -6,18 +6,18 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gfs_tools import tool
 from odd_trees import pattern
+from programs import tool
 
 from ssiuml.host import files
 from ssiuml.host.run import find_tool
 from ssiuml.tree.extents import Extents
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Node, Tree, directory, file, symlink
+from ssiuml.units import MIB
 
 NS = 1_000_000_000
-MIB = 1 << 20
-# tar and mke2fs in one fakeroot, so that owners and devices reach the image without root.
+# tar and mke2fs run in one fakeroot, so that owners and devices reach the image without root.
 FILL = """
 set -eu
 tar -xpf "$1" -C "$2"
@@ -29,7 +29,7 @@ shift 3
 
 @dataclass(frozen=True)
 class HoledFile:
-    """A file with data of 1 KiB at some of its bytes, and holes elsewhere."""
+    """A file with 1 KiB of data at each of *places*, in bytes, and holes elsewhere."""
 
     name: str
     size_bytes: int
@@ -52,9 +52,10 @@ class HoledFile:
 def make_image(
     image: Path, tree: Tree, *options: str, size_mib: int = 16, holed: tuple[HoledFile, ...] = ()
 ) -> Path:
-    """Make *image* with *tree* in it, and the files *holed* in its root; *tree* gets those and its own time.
+    """Make *image* with *tree* in it, and the files *holed* in its root. Add these files to *tree*.
 
-    debugfs sets the root's time, which mke2fs does not, and modes with which an ordinary user could not read.
+    debugfs sets the time of the root, which mke2fs does not set, and the modes that would keep an ordinary
+    user from reading a file. Return *image*.
     """
     folder, archive = image.with_name(f"{image.name}.d"), image.with_name(f"{image.name}.tar")
     folder.mkdir()
@@ -71,7 +72,7 @@ def make_image(
             node = Node(node.kind, replace(node.meta, mode=0o600), node.content)
         plain.add(path, node)
     write_tree(archive, plain)
-    for path in sockets:  # which no archive holds; tar gives the folders their times afterwards
+    for path in sockets:  # an archive holds none; tar sets the times of the folders afterwards
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         os.mknod(folder / path, stat.S_IFSOCK)
         (folder / path).chmod(tree.lookup(path).meta.mode)
@@ -96,26 +97,26 @@ def make_image(
 
 
 def change(image: Path, *requests: str) -> str:
-    """Have debugfs write to *image*; the test fails if it complains."""
+    """Have debugfs change *image*. Return its output. The test fails if debugfs reports an error."""
     commands = image.with_name(f"{image.name}.debugfs")
     commands.write_text("".join(f"{request}\n" for request in requests))
     output = tool("debugfs", "-w", "-f", commands, image)
-    said = [
+    errors = [
         line
         for line in output.splitlines()
         if not line.startswith(("debugfs 1", "debugfs: ", "Allocated inode", "Filesystem features"))
     ]
-    assert [line for line in said if line.strip()] == [], output
+    assert [line for line in errors if line.strip()] == [], output
     return output
 
 
 def ask(image: Path, request: str) -> str:
-    """What debugfs answers."""
+    """Return the answer of debugfs to *request*."""
     return tool("debugfs", "-R", request, image)
 
 
 def is_damaged(image: Path) -> bool:
-    """What e2fsck thinks of it."""
+    """Return whether e2fsck finds *image* damaged."""
     program = find_tool("e2fsck")
     assert program is not None
     done = subprocess.run([program, "-f", "-n", image], capture_output=True, check=False)
@@ -123,7 +124,7 @@ def is_damaged(image: Path) -> bool:
 
 
 def some_tree(block_size: int) -> Tree:
-    """One of everything that Red Hat 7.2's file system could hold; times in whole seconds, within 32 bits."""
+    """Return one of everything that Red Hat 7.2's file system could hold. Times are seconds of 32 bits."""
     tree = Tree(Meta(mode=0o755, mtime_ns=1_003_000_000 * NS))
 
     def put(name: str, node: Node) -> None:
@@ -163,5 +164,5 @@ def some_tree(block_size: int) -> Tree:
 
 
 def pieces_of(node: Node) -> int:
-    """In how many pieces a file lies in its image."""
+    """Return in how many pieces the contents of a file lie in its image."""
     return len(node.content.pieces) if isinstance(node.content, Extents) else 1

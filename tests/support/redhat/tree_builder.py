@@ -1,4 +1,4 @@
-"""Trees written down name by name, with times of their era."""
+"""Builds trees of root images name by name, with times of their era."""
 
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -9,8 +9,8 @@ from ssiuml.tree.tree import Content, Kind, Literal, Meta, Node, Tree, directory
 
 
 @dataclass(frozen=True)
-class Draft:
-    """A tree that grows; parents that are missing are made, 0755 and root's."""
+class TreeBuilder:
+    """A tree that grows by one name a call. Missing folders are added with mode 0755; they belong to root."""
 
     newest_s: int = RED_HAT_S
     tree: Tree = field(default_factory=Tree)
@@ -30,18 +30,16 @@ class Draft:
         self._put(path, file(content, self._meta(path, mode, uid, gid)))
 
     def program(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
-        """A program of its own for 32-bit PCs."""
+        """Add a program for 32-bit PCs, with bytes of its own."""
         self.file(path, program(path), mode, uid, gid)
 
     def script(self, path: str, text: str, mode: int = 0o755) -> None:
         self.file(path, text, mode)
 
-    def link(self, path: str, target: str) -> None:
-        """A symbolic link."""
+    def symlink(self, path: str, target: str) -> None:
         self._put(path, symlink(target, self._meta(path, 0o777, 0, 0)))
 
-    def same(self, path: str, existing: str) -> None:
-        """A further name of a file."""
+    def hard_link(self, path: str, existing: str) -> None:
         self._put(path, self.tree.lookup(existing, follow=False))
 
     def device(
@@ -50,7 +48,7 @@ class Draft:
         self._put(path, Node(Kind(kind), self._meta(path, mode, uid, gid), device=(major, minor)))
 
     def special(self, path: str, kind: Kind, mode: int) -> None:
-        """A FIFO or a socket."""
+        """Add a FIFO or a socket."""
         self._put(path, Node(kind, self._meta(path, mode, 0, 0)))
 
     def _put(self, path: str, node: Node) -> None:

@@ -1,6 +1,6 @@
-"""Programs of a host's OpenGFS: the HOWTO's command lines in its order, and what is taken down in the end.
+"""Builds with OpenGFS's programs on the host: the HOWTO's command lines in its order, and all of it undone.
 
-The programs, losetup and mount are stand-ins that write down how they were called.
+The programs, losetup and mount are stand-ins that record how they were called.
 """
 
 import os
@@ -9,10 +9,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, copy_sources, wait_until
+from checkouts import Checkout, copy_sources
 from http_server import Web
-from redhat.recording import RecordingTools, make_recording_tools
-from redhat.serving import SMALL, sources
+from processes import wait_until
+from redhat.recording_tools import RecordingTools, make_recording_tools
+from redhat.sources import sources_section
 
 RECIPE = """\
 extends: rh72-old-root
@@ -45,17 +46,18 @@ def tools(tmp_path: Path) -> RecordingTools:
 
 
 def checkout(folder: Path, web: Web, tools: RecordingTools, *names: str) -> Checkout:
-    """A checkout whose recipe uses the host's programs *names*."""
+    """Return a checkout whose recipe uses the host's programs *names*."""
     path = os.pathsep.join([str(tools.folder), os.environ["PATH"]])
     made = Checkout(folder / "ssiuml", folder / "cache", environ={"PATH": path})
     lines = "\n".join(f"  {name}: {{host: {tools.program(name)}}}" for name in names)
     return made.write_recipe(
-        f"host-{'-'.join(names)}".replace("_", "-"), RECIPE.format(tools=lines, sources=sources(web.url("/")))
+        f"host-{'-'.join(names)}".replace("_", "-"),
+        RECIPE.format(tools=lines, sources=sources_section(web.url("/"))),
     )
 
 
 def short(calls: list[list[str]], images: Path) -> list[str]:
-    """The calls as lines, without the folder of the images and names of temporary files."""
+    """Return the calls as lines, without the folder of the images and without names of temporary files."""
     lines = [" ".join(words).replace(f"{images}/", "") for words in calls]
     return [
         line.replace("/.root_fs.part", "/root_fs").replace("/.root_cidev.part", "/root_cidev")
@@ -63,9 +65,9 @@ def short(calls: list[list[str]], images: Path) -> list[str]:
     ]
 
 
-def test_pool_labels_by_ptool_on_loop_devices(folder: Path, web: Web, tools: RecordingTools) -> None:
+def test_ptool_labels_the_pools_on_loop_devices(folder: Path, web: Web, tools: RecordingTools) -> None:
     made = checkout(folder, web, tools, "ptool")
-    # The recording ptool labels nothing, so passemble finds nothing; the calls are what counts.
+    # The recording ptool writes no labels: only the calls can be compared.
     made.build("ptool")
     assert short(tools.calls(), made.images) == [
         "losetup /dev/loop1 labelled/root_cidev",
@@ -77,7 +79,9 @@ def test_pool_labels_by_ptool_on_loop_devices(folder: Path, web: Web, tools: Rec
     ]
 
 
-def test_file_system_by_mkfs_gfs_as_the_howto_has_it(folder: Path, web: Web, tools: RecordingTools) -> None:
+def test_mkfs_gfs_makes_the_file_system_with_the_commands_of_the_howto(
+    folder: Path, web: Web, tools: RecordingTools
+) -> None:
     made = checkout(folder, web, tools, "passemble", "gfsconf", "mkfs_gfs")
     made.build("copy-root")
     calls = short(tools.calls(), made.images)
@@ -97,11 +101,11 @@ def test_file_system_by_mkfs_gfs_as_the_howto_has_it(folder: Path, web: Web, too
     assert "gfsconf -c config/gfscf.cf" in calls
 
 
-def test_gfsconf_alone_runs_on_a_file_with_the_data_space(
+def test_gfsconf_without_passemble_runs_on_a_file_with_the_data_space_of_the_pool(
     folder: Path, web: Web, tools: RecordingTools
 ) -> None:
     made = checkout(folder, web, tools, "gfsconf")
-    # In place of the recording one: writes what it was told into the device that the file names.
+    # Not the recording program: this one writes to the device that the configuration file names.
     script = tools.program("gfsconf")
     script.write_text(
         "#!/bin/sh\n"
@@ -159,7 +163,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("name", "number", "wanted"), FAILURES, ids=[name for name, _, _ in FAILURES])
-def test_whatever_fails_everything_is_taken_down_in_order_and_no_image_appears(
+def test_after_any_failure_all_is_taken_down_in_reverse_order_and_no_image_appears(
     folder: Path, web: Web, tools: RecordingTools, name: str, number: int, wanted: list[str]
 ) -> None:
     made = checkout(folder, web, tools, "passemble", "mkfs_gfs")
@@ -169,7 +173,7 @@ def test_whatever_fails_everything_is_taken_down_in_order_and_no_image_appears(
     tools.fail(name, at=number)
     outcome = made.doit("mkfs")
     assert outcome.status != 0
-    assert f"{name}: told to fail" in outcome.output
+    assert f"{name}: fails as the test asks" in outcome.output
     assert "Traceback" not in outcome.output
     calls = short(tools.calls(), made.images)
     assert len(calls) == len(wanted), calls
@@ -204,7 +208,7 @@ def test_show_prints_the_commands_in_the_order_of_the_howto(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_build_leaves_no_loop_device_attached(
+def test_an_interrupted_build_leaves_no_loop_device_attached(
     folder: Path, web: Web, tools: RecordingTools, number: signal.Signals
 ) -> None:
     made = checkout(folder, web, tools, "ptool")
@@ -212,7 +216,7 @@ def test_interrupted_build_leaves_no_loop_device_attached(
     (made.images / "steps" / "ptool.json").unlink(missing_ok=True)
     shutil.rmtree(made.images / "labelled", ignore_errors=True)
     (tools.folder / "calls").unlink(missing_ok=True)
-    # ptool hangs; losetup takes its time, longer than the rest of the build takes to end.
+    # ptool never ends; losetup takes longer to end than the rest of the build.
     tools.program("ptool").write_text('#!/bin/sh\ntouch "$(dirname "$0")/hangs"\nexec sleep 300\n')
     slow = tools.program("losetup")
     slow.write_text(slow.read_text().replace("here=", "sleep 0.5\nhere=", 1))
@@ -222,15 +226,3 @@ def test_interrupted_build_leaves_no_loop_device_attached(
     process.communicate(timeout=120)
     assert short(tools.calls(), made.images)[-2:] == ["losetup -d /dev/loop2", "losetup -d /dev/loop1"]
     assert not (made.images / "labelled" / "root_fs").exists()
-
-
-def test_steps_behind_ptool_are_made_again_when_its_labels_change(historic: Checkout) -> None:
-    made = historic.write_recipe("relabelled", SMALL + "sources: {}\n")
-    recipe = historic.folder / "recipes" / "relabelled.yaml"
-    recipe.write_text((historic.folder / "recipes" / "small.yaml").read_text())
-    made.build()
-    pools = "filesystem: {journals: 3, pools: {root: {name: other}}}"
-    recipe.write_text(recipe.read_text().replace("filesystem: {journals: 3}", pools))
-    assert {"ptool", "passemble", "gfsconf", "copy-root", "build-root"} <= made.build().made
-    label = (made.images / "root_fs").read_bytes()[:512]
-    assert b"other" in label

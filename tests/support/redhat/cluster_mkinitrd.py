@@ -1,4 +1,4 @@
-"""cluster_mkinitrd, in the manner of Red Hat's mkinitrd 3.2: an ext2 image, filled in a loop mount."""
+"""cluster_mkinitrd, a script like Red Hat's mkinitrd 3.2: it fills an ext2 image in a loop mount."""
 
 from typing import Final
 

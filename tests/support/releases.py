@@ -1,4 +1,4 @@
-"""Tarballs of a release as a stranger has them: unpacked, installed, compared."""
+"""Tarballs of a release: found, compared, and used by an ordinary user who has only them."""
 
 import os
 import shutil
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from release_tools import AS_NOBODY, NOBODY
+from programs import AS_NOBODY, NOBODY
 
 LIMIT_S: Final = 1800.0
 
 
 class Stranger:
-    """An ordinary user of the machine, with a home of his own and nothing of this project.
+    """An ordinary user with a new home, who has nothing of this project.
 
-    When the tests run as root he is somebody else, else whoever runs them.
+    This is the user nobody if root runs the tests, otherwise the user who runs them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +25,7 @@ class Stranger:
 
     @staticmethod
     def own(folder: Path) -> None:
-        """Give what is below *folder* to him."""
+        """Make the stranger the owner of everything in *folder*."""
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", folder], check=True)
 
@@ -41,7 +41,10 @@ class Stranger:
         umask: int = 0o022,
         status: int = 0,
     ) -> str:
-        """Run a program as he would, with no variables of ours; what it printed."""
+        """Run a program as the stranger, without our environment. Return its output.
+
+        The test fails unless the exit status is *status*.
+        """
         done = subprocess.run(
             [*self.prefix, *words],
             cwd=cwd or self.home,
@@ -59,23 +62,23 @@ class Stranger:
 
 
 def tarballs_in(folder: Path, recipe: str = "") -> list[Path]:
-    """The tarballs of a release, utils first; of several recipes those whose root is *recipe*'s."""
+    """Return the tarballs of a release, utils first. With *recipe*, leave out the roots of other recipes."""
     found = sorted(folder.glob("*.tar.*"), key=lambda path: path.name, reverse=True)
     return [path for path in found if recipe in path.name or "-root-" not in path.name]
 
 
 def compare(one: Path, other: Path) -> str:
-    """How two files differ, by diffoscope; empty if they do not."""
+    """Return how two files differ, as diffoscope reports it; empty if they do not."""
     if subprocess.run(["cmp", "-s", one, other], check=False).returncode == 0:
         return ""
     program = shutil.which("diffoscope")
     if program is None:
-        return f"{one} and {other} differ; diffoscope would say how"
-    told = subprocess.run(
+        return f"{one} and {other} differ; install diffoscope to see how"
+    report = subprocess.run(
         [program, "--text", "-", "--max-report-size", "20000", one, other],
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
         check=False,
     )
-    return told.stdout or f"{one} and {other} differ; diffoscope says: {told.stderr}"
+    return report.stdout or f"{one} and {other} differ; diffoscope says: {report.stderr}"

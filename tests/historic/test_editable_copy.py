@@ -1,20 +1,17 @@
-"""Trees as folders that programs edit; GNU tar, run in the folder by itself, says what they left."""
+"""Copies of trees that programs edit. GNU tar, run in the copy, is the judge of what they have changed."""
 
 import os
-import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from odd_trees import CAPABILITY
 
-from ssiuml.historic.edited_tree import CHANGES, MaterialiseError, materialised
-from ssiuml.historic.fakeroot import fakeroot
-from ssiuml.host.run import CommandError, run
+from ssiuml.errors import SsiumlError
+from ssiuml.historic.editable_copy import CHANGES, editable_copy
+from ssiuml.host.run import CommandError
 from ssiuml.tree.compare import Census, differences, take_census
 from ssiuml.tree.layer import Layer, merge, read_layer, write_layer
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
@@ -29,7 +26,7 @@ def _meta(mode: int = 0o644, **more: int) -> Meta:
 
 
 def _tree() -> Tree:
-    """Red Hat's links, and one of every kind."""
+    """Return a tree with Red Hat's links and a node of every kind."""
     tree = Tree(_meta(0o755))
     for path in ("etc/rc.d/rc3.d", "etc/rc.d/init.d", "dev/ubd", "usr/lib", "home/user"):
         names = path.split("/")
@@ -59,16 +56,16 @@ def _tree() -> Tree:
 
 
 def _comparable(tree: Tree) -> Census:
-    """Without times, of which the layer knows better, and attributes, which tar does not see in fakeroot."""
+    """Return the census without times, which the layer corrects, and attributes, which tar skips here."""
     census = take_census(tree)
     facts = {path: replace(fact, mtime_ns=0, xattrs=()) for path, fact in census.facts.items()}
     return Census(facts, census.inodes, census.content_bytes)
 
 
 def _change(tmp_path: Path, script: str, tree: Tree | None = None) -> Layer:
-    """Run *script* in a copy of the tree; the layer has to give what GNU tar finds there afterwards."""
+    """Run *script* in a copy of the tree. Return the layer; it must give the tree that GNU tar then finds."""
     before = tree or _tree()
-    with materialised(before, tmp_path / "work") as copy:
+    with editable_copy(before, tmp_path / "work") as copy:
         copy.run(["sh", "-e", "-c", script], timeout_s=60, cwd=copy.root)
         found = tmp_path / "found.tar"
         pack = ["tar", "--format=posix", "-cf", str(found), "."]
@@ -77,7 +74,7 @@ def _change(tmp_path: Path, script: str, tree: Tree | None = None) -> Layer:
     changed = merge([Layer(entries=list(before.walk())), layer])
     expected = merge([read_layer(found)])
     for path, node in expected.walk():
-        if node.kind is Kind.SYMLINK and path.endswith("etc/init.d"):  # the copy holds a relative one
+        if node.kind is Kind.SYMLINK and path.endswith("etc/init.d"):  # the copy holds a relative link
             node.target = before.lookup(path, follow=False).target
     assert differences(_comparable(expected), _comparable(changed)) == []
     return layer
@@ -87,16 +84,16 @@ def _names(layer: Layer) -> list[str]:
     return [path for path, _ in layer.entries]
 
 
-def test_program_that_changes_nothing_leaves_an_empty_layer(tmp_path: Path) -> None:
+def test_a_program_that_changes_nothing_gives_an_empty_layer(tmp_path: Path) -> None:
     assert _change(tmp_path, "cat etc/shadow; touch x; rm x; ls -lR >/dev/null") == Layer()
 
 
-# What a program does in a folder of its own, and which names have to be in the layer for it.
+# What a program does in the root of a tree; the names that the layer then has; the names that it removes.
 CASES = [
     ("echo new >etc/new", ["etc/new"], []),
     ("mkdir -p a/b && echo x >a/b/c", ["a", "a/b", "a/b/c"], []),
     ("echo 'id:5:initdefault:' >etc/inittab", ["etc/inittab"], []),
-    # The same size, and the old time given back.
+    # The same size, and the old time again.
     ("cp -p etc/inittab x; tr 3 5 <x >etc/inittab; touch -r x etc/inittab; rm x", ["etc/inittab"], []),
     ("echo x >>etc/shadow", ["etc/shadow"], []),
     ("chmod 600 etc/inittab", ["etc/inittab"], []),
@@ -131,7 +128,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def layer_of_all(tmp_path_factory: pytest.TempPathFactory) -> Layer:
-    """All cases in one go, each in a tree of its own within the tree."""
+    """The layer of all cases together, each run in a folder of its own that holds the whole tree."""
     tree, script = Tree(), []
     for number, (line, _, _) in enumerate(CASES):
         top = f"case{number}"
@@ -142,7 +139,7 @@ def layer_of_all(tmp_path_factory: pytest.TempPathFactory) -> Layer:
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[script for script, _, _ in CASES])
-def test_layer_holds_what_was_changed_and_nothing_else(layer_of_all: Layer, number: int) -> None:
+def test_the_layer_holds_the_changed_names_and_no_others(layer_of_all: Layer, number: int) -> None:
     _, added, removed = CASES[number]
     top = f"case{number}"
     inside = [path for path in _names(layer_of_all) if path.split("/")[0] == top]
@@ -151,7 +148,7 @@ def test_layer_holds_what_was_changed_and_nothing_else(layer_of_all: Layer, numb
     assert gone == [f"{top}/{path}" for path in removed]
 
 
-def test_attributes_that_a_program_sets_come_back(tmp_path: Path) -> None:
+def test_attributes_that_a_program_sets_are_in_the_layer(tmp_path: Path) -> None:
     set_it = "import os; os.setxattr('bin/su', 'security.capability', b'\\1\\0')"
     layer = _change(tmp_path, f'{sys.executable} -I -c "{set_it}"')
     assert [(path, dict(node.meta.xattrs)) for path, node in layer.entries] == [
@@ -159,12 +156,12 @@ def test_attributes_that_a_program_sets_come_back(tmp_path: Path) -> None:
     ]
 
 
-def test_program_sees_owners_modes_and_devices_of_the_tree(tmp_path: Path) -> None:
-    with materialised(_tree(), tmp_path / "work") as copy:
+def test_a_program_sees_the_owners_modes_and_devices_of_the_tree(tmp_path: Path) -> None:
+    with editable_copy(_tree(), tmp_path / "work") as copy:
         paths = ["home/user", "bin/su", "bin/wall", "etc/shadow", "dev/ubd/0", "dev/console", "etc/inittab"]
-        said = copy.run(["stat", "-c", "%a %u:%g %F %t,%T %Y", *paths], timeout_s=60, cwd=copy.root)
+        output = copy.run(["stat", "-c", "%a %u:%g %F %t,%T %Y", *paths], timeout_s=60, cwd=copy.root)
         assert copy.run(["id", "-u"], timeout_s=60) == "0\n"
-    assert said.splitlines() == [
+    assert output.splitlines() == [
         "700 500:501 directory 0,0 1000000000",
         "4755 0:0 regular file 0,0 1000000000",
         "2555 0:5 regular file 0,0 1000000000",
@@ -184,7 +181,7 @@ def test_program_sees_owners_modes_and_devices_of_the_tree(tmp_path: Path) -> No
         ("up/../../../../../../../../../../../../../../..{outside}", "x/l"),
     ],
 )
-def test_no_link_of_the_tree_leads_a_program_to_files_of_the_host(
+def test_no_link_of_the_tree_leads_a_program_to_a_file_of_the_host(
     tmp_path: Path, target: str, place: str
 ) -> None:
     outside = tmp_path / "outside"
@@ -195,23 +192,23 @@ def test_no_link_of_the_tree_leads_a_program_to_files_of_the_host(
     tree.add(place, symlink(target.format(outside=outside)))
     inside = str(outside)[1:]
     tree.add(inside, file(Literal(b"the tree's"), Meta(mode=0o644)))
-    with materialised(tree, tmp_path / "work") as copy:
+    with editable_copy(tree, tmp_path / "work") as copy:
         copy.run(["sh", "-c", f"cat {place}; echo changed >{place}"], timeout_s=60, cwd=copy.root)
         layer = copy.changes(LATEST_NS)
     assert outside.read_text() == "mine"
     assert _names(layer) == [inside]
 
 
-def test_links_that_stay_inside_are_seen_as_they_are(tmp_path: Path) -> None:
+def test_links_that_stay_inside_keep_their_targets(tmp_path: Path) -> None:
     tree = _tree()
     tree.add("etc/gone", symlink("../no/where", _meta(0o777)))
-    with materialised(tree, tmp_path / "work") as copy:
+    with editable_copy(tree, tmp_path / "work") as copy:
         for path in ("etc/rc3.d", "etc/rc.d/rc3.d/S55sshd", "etc/gone", "lib"):
             assert str((copy.root / path).readlink()) == tree.lookup(path, follow=False).target
         assert (copy.root / "etc/init.d/sshd").read_bytes() == b"#!/bin/sh\n"
 
 
-def test_same_program_gives_the_same_bytes_whatever_the_users_umask(tmp_path: Path) -> None:
+def test_the_same_program_gives_the_same_bytes_whatever_the_umask_of_the_user(tmp_path: Path) -> None:
     script = "echo x >etc/new; mkdir d; touch -d 2000-01-01 old; touch -d 2090-01-01 late; touch etc/inittab"
     layers = []
     for name, mask in (("one", 0o022), ("two", 0o077)):
@@ -234,7 +231,9 @@ def test_same_program_gives_the_same_bytes_whatever_the_users_umask(tmp_path: Pa
     }
 
 
-def test_work_folder_holds_the_changes_alone_and_the_layer_can_be_written_from_it(tmp_path: Path) -> None:
+def test_the_work_folder_then_holds_only_the_changes_and_the_layer_can_be_written_from_it(
+    tmp_path: Path,
+) -> None:
     layer = _change(tmp_path, "echo new >etc/new")
     assert [path.name for path in (tmp_path / "work").iterdir()] == [CHANGES]
     write_layer(tmp_path / "layer.tar", layer)
@@ -242,109 +241,29 @@ def test_work_folder_holds_the_changes_alone_and_the_layer_can_be_written_from_i
     assert text == b"new\n"
 
 
-def test_socket_is_an_error(tmp_path: Path) -> None:
+def test_a_socket_that_a_program_leaves_is_an_error(tmp_path: Path) -> None:
     bind = "import socket; socket.socket(socket.AF_UNIX).bind('s')"
-    with materialised(_tree(), tmp_path / "work") as copy:
+    with editable_copy(_tree(), tmp_path / "work") as copy:
         copy.run([sys.executable, "-I", "-c", bind], timeout_s=60, cwd=copy.root)
-        with pytest.raises(MaterialiseError, match=r"^/s: a program has left a socket there"):
+        with pytest.raises(SsiumlError, match=r"^/s: a program has left a socket there"):
             copy.changes(LATEST_NS)
     assert not (tmp_path / "work" / "root").exists()
 
 
 @pytest.mark.parametrize(
-    ("script", "why"),
+    ("script", "message"),
     [
         ("echo first; echo last; exit 3", r"exit status 3\n.*first\n.*last"),
         ("sleep 50", "not finished after"),
     ],
 )
-def test_failure_and_limit_are_errors_and_nothing_stays(tmp_path: Path, script: str, why: str) -> None:
+def test_a_program_that_fails_or_runs_too_long_is_an_error_and_leaves_nothing(
+    tmp_path: Path, script: str, message: str
+) -> None:
     def fail() -> None:
-        with materialised(_tree(), tmp_path / "work") as copy:
+        with editable_copy(_tree(), tmp_path / "work") as copy:
             copy.run(["sh", "-c", script], timeout_s=0.5)
 
-    with pytest.raises(CommandError, match=f"(?s){why}"):
+    with pytest.raises(CommandError, match=f"(?s){message}"):
         fail()
     assert list((tmp_path / "work").iterdir()) == []
-
-
-# fakeroot alone.
-
-
-def _queues() -> set[str]:
-    return set(subprocess.run(["ipcs", "-q"], capture_output=True, text=True).stdout.splitlines())
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    """Wait for the end of what a process has left; inotify has nothing for that."""
-    subprocess.run(["true"])
-    for _ in range(600):
-        if condition():
-            return
-        subprocess.run(["sleep", "0.05"])
-    raise AssertionError("it has not happened after 30 s")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_killed_build_leaves_neither_processes_nor_message_queues(tmp_path: Path, number: int) -> None:
-    code = (
-        "from ssiuml.historic.fakeroot import fakeroot\n"
-        "from ssiuml.host.run import run\n"
-        "with fakeroot() as world:\n"
-        "    print(world['FAKEROOTKEY'], flush=True)\n"
-        f"    run(['sh', '-c', 'echo $$ >{tmp_path}/pid; exec sleep 300'], timeout_s=300, env=world)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as build:
-        assert build.stdout is not None
-        key = f"{int(build.stdout.readline()):#010x}"
-        _until(lambda: (tmp_path / "pid").is_file() and bool((tmp_path / "pid").read_text().strip()))
-        assert any(key in line for line in _queues())
-        build.send_signal(number)
-    sleeper = Path("/proc", (tmp_path / "pid").read_text().strip())
-    _until(lambda: not sleeper.exists())
-    _until(lambda: not any(key in line for line in _queues()))
-
-
-def test_programs_of_one_block_share_what_they_changed_and_later_ones_do_not(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.touch()
-    with fakeroot() as world:
-        run(["chown", "12:34", path], timeout_s=60, env=world)
-        assert run(["stat", "-c", "%u:%g", path], timeout_s=60, env=world) == "12:34\n"
-    with fakeroot() as world:
-        assert run(["stat", "-c", "%u:%g", path], timeout_s=60, env=world) == "0:0\n"
-    assert path.stat().st_uid == os.getuid()
-
-
-def test_short_blocks_leave_no_message_queues() -> None:
-    ours = set()
-    for _ in range(5):
-        with fakeroot() as world:
-            ours.add(f"{int(world['FAKEROOTKEY']):#010x}")
-            assert run(["stat", "-c", "%u", "/"], timeout_s=60, env=world) == "0\n"
-    assert len(ours) == 5
-    assert not [line for line in _queues() if line.split() and line.split()[0] in ours]
-
-
-def test_what_watches_a_program_makes_no_message_queues_when_it_comes_late(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The library makes the queues anew that the daemon has removed, with the first file that is looked at.
-    setsid = shutil.which("setsid")
-    late = tmp_path / "setsid"
-    script = "touch begun; sleep 1; stat / >/dev/null; touch looked"
-    late.write_text(f"#!/bin/sh\ncd '{tmp_path}' && exec {setsid} sh -c '{script}'\n")
-    late.chmod(0o755)
-    waits = f"until [ -e '{tmp_path}/begun' ]; do sleep 0.05; done"
-    with fakeroot() as world:
-        key = f"{int(world['FAKEROOTKEY']):#010x}"
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        run(["sh", "-c", waits], timeout_s=60, env=world)
-    _until((tmp_path / "looked").exists)
-    assert not [line for line in _queues() if line.startswith(key)]
-
-
-def test_fakeroot_in_fakeroot_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKEROOTKEY", "1")
-    with pytest.raises(CommandError, match="nested operation not yet supported"), fakeroot():
-        pass

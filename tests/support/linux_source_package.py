@@ -1,4 +1,4 @@
-"""A stand-in for Debian's linux-source-6.1: its form, and make's goals, with two files to compile."""
+"""A stand-in for Debian's package linux-source-6.1: its layout, make's goals, two files to compile."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ GOOD: Final = {
     "Kbuild": "",
     "fs/inode.c": "int inode;\n",
     "fs/super.c": "int super;\n",
-    # As much of Kconfig as: options of the fragments are taken over, but for one that depends on another.
+    # This much of Kconfig: it takes the options of the fragments, but drops one that depends on another.
     "scripts/kconfig/merge_config.sh": '#!/bin/sh\nset -e\n[ "$1 $2" = "-m -O" ]\nshift 3\n'
     'cat "$@" >.config.new\nmv .config.new .config\n',
 }
@@ -44,7 +44,7 @@ modules_install:
 
 
 def make_package(folder: Path, files: dict[str, str] | None = None) -> Path:
-    """Make the .deb, as dpkg-deb does, in the new *folder*."""
+    """Make the .deb in the new *folder* with dpkg-deb. *files* replace or add sources. Return its path."""
     root, source = folder / "root", folder / "linux-source-6.1"
     for name, text in {"Makefile": _MAKEFILE, **GOOD, **(files or {})}.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)

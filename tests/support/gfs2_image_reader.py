@@ -1,6 +1,6 @@
-"""A reader of GFS2 images for tests, from the header's offsets alone: it shares no code with the writer.
+"""A reader of GFS2 images for tests, written from the offsets in linux/gfs2_ondisk.h.
 
-It trusts the image, which fsck.gfs2 has seen before.
+It shares no code with the writer. It checks little: run fsck.gfs2 on the image first.
 """
 
 import mmap
@@ -26,7 +26,7 @@ EXHASH, EA_INDIRECT = 2, 8
 
 @dataclass(frozen=True)
 class Blocks:
-    """Contents as blocks: the addresses of those that are no hole."""
+    """Contents in blocks. *addresses* has the address of each block, by its number, that is no hole."""
 
     image: "ImageReader"
     size_bytes: int
@@ -56,10 +56,10 @@ class Stuffed:
 
 
 class ImageReader:
-    """Reads the tree below the root directory."""
+    """A GFS2 image, whose tree below the root directory is read."""
 
     def __init__(self, path: Path, *, owned_leaves: bool = True) -> None:
-        self.owned_leaves = owned_leaves  # gfs2_convert does not say in a leaf whose it is
+        self.owned_leaves = owned_leaves  # gfs2_convert does not write into a leaf to which dinode it belongs
         with path.open("rb") as stream:
             self.data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         superblock = self.data[65536 : 65536 + 512]
@@ -82,7 +82,7 @@ class ImageReader:
             return self.nodes[address]
         block = self.block(address)
         magic, kind = struct.unpack_from(">II", block)
-        assert (magic, kind) == (0x01161970, 4), f"block {address} is no dinode"
+        assert (magic, kind) == (0x01161970, 4), f"block {address} is not a dinode"
         mode, uid, gid, self.links[address], size = struct.unpack_from(">IIIIQ", block, 40)
         _, mtime, _, major, minor = struct.unpack_from(">qqqII", block, 72)
         flags, _, _, height, _, _, depth, entries = struct.unpack_from(">IIHHIHHI", block, 128)
