@@ -25,7 +25,7 @@ from ssiuml.inspect.captioned import draw_filesystem
 from ssiuml.inspect.occupancy import survey_occupancy
 from ssiuml.inspect.write import PICTURES, write_picture
 from ssiuml.tree.compare import differences, take_census
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import LayerError, read_tree_archive, write_tree
 from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 from ssiuml.units import format_size
@@ -255,7 +255,7 @@ def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Fi
 
 
 def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> None:
-    expected = scan_folder(source) if source.is_dir() else read_tree_archive(source)
+    expected = read_folder_tree(source) if source.is_dir() else read_tree_archive(source)
     census = take_census(expected)
     try:
         seen = take_census(tree)

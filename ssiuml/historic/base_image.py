@@ -28,7 +28,7 @@ def key(sha256: str) -> Key:
 def get_or_make(cache: Cache, source: Path, sha256: str) -> Entry:
     """Return the base layer's entry, made of the image *source*, which may be compressed.
 
-    Raises UnpackError and Ext2Error if the image is damaged, SpaceError if the disk is too full.
+    Raises SsiumlError if the image is damaged, SpaceError if the disk is too full.
     """
     return cache.get_or_make(key(sha256), lambda path: _make(path, source))
 

@@ -65,7 +65,7 @@ def linuxrc_tree(
     """The contents of the RAM disk: *tools* and what linuxrc calls, *modules*, and what all of these need.
 
     *variables* are those of the configuration's templates. Raises LinuxrcError for a program that the root
-    does not have, LibraryError and KernelError for libraries and modules.
+    does not have, SsiumlError and KernelError for libraries and modules.
     """
     meta = Meta(mode=0o755, mtime_ns=mtime_ns)
     small = Tree(meta)

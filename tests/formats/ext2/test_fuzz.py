@@ -13,7 +13,7 @@ from odd_trees import pattern
 
 from ssiuml.formats.ext2.damage import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
-from ssiuml.tree.extents import Extents, segments
+from ssiuml.tree.extents import Extents, pieces_between
 from ssiuml.tree.tree import Extent, Tree, TreeError
 
 # Reading takes 0.02 s; the limit is for a busy machine, and far below what a loop would take.
@@ -58,7 +58,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[in
         for _, node in read_ext2(image).walk():
             if not isinstance(node.content, Extent | Extents):
                 continue
-            for _, source, length in segments(node.content, 0, node.size_bytes):
+            for _, source, length in pieces_between(node.content, 0, node.size_bytes):
                 contents.update(range(source // SECTOR, -(-(source + length) // SECTOR)))
         starts = [
             start

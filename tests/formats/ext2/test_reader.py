@@ -13,7 +13,7 @@ from ssiuml.formats.ext2.damage import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.tree.compare import Census, differences, take_census
 from ssiuml.tree.extents import Extents
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import merge, read_layer, write_tree
 from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Tree, directory, file, symlink
 
@@ -72,7 +72,7 @@ def test_debugfs_finds_the_same_contents(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     tool("debugfs", "-R", f"rdump / {out}", image)
-    foreign = scan_folder(out)
+    foreign = read_folder_tree(out)
     foreign.remove("lost+found")
     seen = read_ext2(image)
 
@@ -270,7 +270,7 @@ def test_a_layer_of_an_image_is_unpacked_by_tar_to_the_same_files(tmp_path: Path
     out = tmp_path / "out"
     out.mkdir()
     subprocess.run(["tar", "-xf", tmp_path / "layer.tar", "--no-same-owner", "-C", out], check=True)
-    unpacked = take_census(scan_folder(out)).facts
+    unpacked = take_census(read_folder_tree(out)).facts
     wanted = take_census(tree).facts
     assert {path: (one.kind, one.sha256, one.target, one.first_name) for path, one in unpacked.items()} == {
         path: (one.kind, one.sha256, one.target, one.first_name) for path, one in wanted.items()
