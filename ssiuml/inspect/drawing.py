@@ -310,7 +310,7 @@ def png(drawing: Drawing) -> bytes:
     except ImportError as error:
         raise SsiumlError(
             f"a PNG needs the Python package Pillow: {error}",
-            hint="Install it (pip install pillow), or give -o FILE.svg",
+            hint="install it (pip install pillow), or give -o FILE.svg",
         ) from error
     image = Image.new("RGB", (drawing.width * PNG_SCALE, drawing.height * PNG_SCALE))
     pen = ImageDraw.Draw(image)

@@ -20,7 +20,7 @@ from ssiuml.tree.tarheader import Header
 from ssiuml.tree.tree import CHUNK_BYTES
 from ssiuml.units import format_size
 
-_HINT: Final = "Check that it is the right archive; nothing was unpacked"
+_HINT: Final = "check that it is the right archive; nothing was unpacked"
 
 
 def unpack(archive: Path, target: Path, limit_bytes: int) -> None:

@@ -73,7 +73,7 @@ def open_compressed(path: Path) -> Iterator[IO[bytes]]:
             raise  # an error of the host's, from any file in the caller's block
         raise SsiumlError(
             f"{path}: is damaged or not complete: {error}",
-            hint="Remove it, and its entry in recipes/NAME.lock if it is pinned there, to fetch it again",
+            hint="remove it, and its entry in recipes/NAME.lock if it is pinned there, to fetch it again",
         ) from error
 
 

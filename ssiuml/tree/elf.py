@@ -101,7 +101,7 @@ def _libraries(tree: Tree, path: str, dynamic: DynamicSegment, kind: bytes) -> I
         if place is None:
             raise SsiumlError(
                 f"/{path}: needs the library {library}, which is not in the tree",
-                hint="Add the package that has it to the recipe's packages",
+                hint="add the package that has it to the recipe's packages",
             )
         yield place
 

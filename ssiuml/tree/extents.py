@@ -37,7 +37,7 @@ class Extents:
             raise TreeError(
                 f"{self.path}: a file in it has {self.size_bytes} bytes, {holes} of them are holes, too many "
                 f"to be written as zeros (at most {MAX_HOLES_BYTES})",
-                hint="Write it to a file system that keeps holes, or leave it out",
+                hint="write it to a file system that keeps holes, or leave it out",
             )
         done = 0
         with open(self.path, "rb", buffering=0) as stream:  # noqa: PTH123 - as in Extent

@@ -138,7 +138,7 @@ def test_a_pool_that_is_labelled_again_is_no_longer_assembled(workspace: Workspa
 def test_a_pool_with_a_missing_device_is_an_error_and_the_others_are_assembled(workspace: Workspace) -> None:
     ended = workspace.passemble(*(workspace.folder / name for name in ("a", "c", "loop1")))
     assert ended.status == 1
-    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  Give its file" in ended.err
+    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  give its file" in ended.err
     assert list(workspace.pools()) == ["one"]
     ended = workspace.passemble(workspace.folder / "c")
     assert "pool many: all devices of subpool 0 are missing" in ended.err
@@ -198,7 +198,7 @@ def test_a_file_that_was_cut_off_is_an_error(workspace: Workspace) -> None:
         stream.truncate(MIB // 2)
     ended = workspace.passemble(workspace.folder / "loop1")
     assert ended.status == 1
-    assert "has 524288 bytes, its label requires 1048576\n  Get the file again if it was cut off" in ended.err
+    assert "has 524288 bytes, its label requires 1048576\n  get the file again if it was cut off" in ended.err
 
 
 def test_a_file_without_label_is_an_error_and_a_missing_file_a_usage_error(workspace: Workspace) -> None:

@@ -188,7 +188,7 @@ def test_missing_library_is_an_error_with_the_program_and_a_hint(host: Tree, com
         with_libraries(compile_c.tree(host), ["bin/program"])
     assert str(error.value) == (
         "/bin/program: needs the library libown.so.1, which is not in the tree\n"
-        "  Add the package that has it to the recipe's packages"
+        "  add the package that has it to the recipe's packages"
     )
 
 

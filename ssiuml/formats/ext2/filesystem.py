@@ -97,7 +97,7 @@ class Filesystem:
         """Return the error for *structure* in *where* ("block 7", "inode 12"), which breaks the format."""
         return Ext2Error(
             f"{self.image}: {where}: {structure}: {problem}",
-            hint=f"Repair a copy and use that: cp {self.image} COPY && e2fsck -fy COPY",
+            hint=f"repair a copy and use that: cp {self.image} COPY && e2fsck -fy COPY",
         )
 
     def claim(self, first: int, count: int, where: str, structure: str) -> None:
@@ -188,14 +188,14 @@ def read_filesystem(image: Path, device: Device) -> Filesystem:
     if len(data) < Superblock.size_bytes():
         raise Ext2Error(
             f"{image}: has {device.size_bytes} bytes, an ext2 superblock lies at byte {SUPERBLOCK_BYTE}",
-            hint="Get the image again if it is cut off",
+            hint="get the image again if it is cut off",
         )
     superblock = Superblock.unpack(data)
     if superblock.s_magic != MAGIC:
         raise Ext2Error(
             f"{image}: has no ext2 superblock at byte {SUPERBLOCK_BYTE}: 0x{superblock.s_magic:04x} instead "
             f"of the magic 0x{MAGIC:04x}",
-            hint="Give the plain file system, not a whole disk with partitions or a compressed image",
+            hint="give the plain file system, not a whole disk with partitions or a compressed image",
         )
     _require_known_features(image, superblock)
     blocks = superblock.s_blocks_count_lo
@@ -231,7 +231,7 @@ def _require_known_features(image: Path, superblock: Superblock) -> None:
     if features & _RECOVER:
         raise Ext2Error(
             f"{image}: has the feature needs_recovery: its journal holds changes that are not in place yet",
-            hint=f"Replay it in a copy and use that: cp {image} COPY && e2fsck -fy COPY",
+            hint=f"replay it in a copy and use that: cp {image} COPY && e2fsck -fy COPY",
         )
     unknown = features & ~sum(_READ)
     names = [_REFUSED.get(1 << bit, f"incompat 0x{1 << bit:x}") for bit in range(32) if unknown & 1 << bit]
@@ -240,7 +240,7 @@ def _require_known_features(image: Path, superblock: Superblock) -> None:
         raise Ext2Error(
             f"{image}: has the feature {', '.join(names)}, with which it cannot be read (readable features: "
             f"{', '.join(_READ.values())})",
-            hint="Make the image without it: mke2fs -O ^FEATURE",
+            hint="make the image without it: mke2fs -O ^FEATURE",
         )
 
 
@@ -260,13 +260,13 @@ def _check(filesystem: Filesystem) -> None:
         raise Ext2Error(
             f"{filesystem.image}: is cut off: has {have} of the {blocks * size} bytes in its superblock "
             f"(s_blocks_count {blocks}, {size} bytes each)",
-            hint="Get the image again",
+            hint="get the image again",
         )
     if blocks > _BLOCKS_MAX:
         raise Ext2Error(
             f"{filesystem.image}: s_blocks_count {blocks} is too large for a base, at most {_BLOCKS_MAX} "
             f"are read ({format_size(_BLOCKS_MAX * size)} with blocks of {size} bytes)",
-            hint="Make it smaller: resize2fs -M",
+            hint="make it smaller: resize2fs -M",
         )
     per_group, inodes = superblock.s_blocks_per_group, superblock.s_inodes_per_group
     require(

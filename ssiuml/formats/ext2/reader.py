@@ -33,7 +33,7 @@ def read_ext2(image: Path, *, keep_lost_found: bool = False) -> Tree:
     except Ext2Error:
         raise
     except SsiumlError as error:  # from open_device, whose hints are for writers
-        raise Ext2Error(error.message, hint="Give the file or device that has the file system") from error
+        raise Ext2Error(error.message, hint="give the file or device that has the file system") from error
     except OSError as error:
         raise Ext2Error(f"{image}: cannot be read: {error.strerror}") from error
 

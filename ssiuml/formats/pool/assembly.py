@@ -164,7 +164,7 @@ def find_label(path: Path) -> PoolLabel:
     with open_device(path) as device:
         label = read_label(device.read(0, SECTOR_BYTES))
     if label is None:
-        raise AssemblyError(f"{path}: has no pool label", hint="Write it with ptool FILE.cf")
+        raise AssemblyError(f"{path}: has no pool label", hint="write it with ptool FILE.cf")
     return label
 
 
@@ -188,14 +188,14 @@ def assemble(name: str, members: Sequence[Labelled]) -> Pool:
         if label.pl_pool_id != first.pl_pool_id:
             raise AssemblyError(
                 f"{first_path} and {path} belong to different pools with the same name, {name}",
-                hint="Leave one of them out, or label it again with another poolname",
+                hint="leave one of them out, or label it again with another poolname",
             )
         place = (label.pl_sp_id, label.pl_sp_devid)
         if place in places:
             raise AssemblyError(
                 f"pool {name}: {places[place][0]} and {path} are both "
                 f"device {place[1]} of subpool {place[0]}",
-                hint="Leave one of them out: it is a copy of the other",
+                hint="leave one of them out: it is a copy of the other",
             )
         if label.pl_subpools != first.pl_subpools:
             raise _contradiction(name, f"the labels of {first_path} and {path} have different pl_subpools")
@@ -207,7 +207,7 @@ def assemble(name: str, members: Sequence[Labelled]) -> Pool:
 
 
 def _contradiction(name: str, problem: str) -> AssemblyError:
-    return AssemblyError(f"pool {name}: {problem}", hint="Label all devices of the pool again: ptool FILE.cf")
+    return AssemblyError(f"pool {name}: {problem}", hint="label all devices of the pool again: ptool FILE.cf")
 
 
 def _part(name: str, subpool: int, places: Mapping[tuple[int, int], Labelled]) -> Part:
@@ -238,7 +238,7 @@ def _part(name: str, subpool: int, places: Mapping[tuple[int, int], Labelled]) -
     return Part(stripe, first.pl_sp_type, tuple(members))
 
 
-_MISSING: Final = "Give its file: passemble FILE…, or --device /dev/loop1=FILE"
+_MISSING: Final = "give its file: passemble FILE…, or --device /dev/loop1=FILE"
 
 
 def _check_size(name: str, path: Path, label: PoolLabel) -> None:
@@ -248,7 +248,7 @@ def _check_size(name: str, path: Path, label: PoolLabel) -> None:
     if have < needed:
         raise AssemblyError(
             f"pool {name}: {path} has {have} bytes, its label requires {needed}",
-            hint="Get the file again if it was cut off",
+            hint="get the file again if it was cut off",
         )
 
 

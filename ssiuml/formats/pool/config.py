@@ -94,7 +94,7 @@ def load_config(path: Path) -> PoolConfig:
     return parse_config(text, path)
 
 
-_SHAPE: Final = "Give a pool configuration file, which has lines such as: poolname pool0"
+_SHAPE: Final = "give a pool configuration file, which has lines such as: poolname pool0"
 
 
 def parse_config(text: str, path: Path) -> PoolConfig:
@@ -126,28 +126,28 @@ class _Parser:
         }
         statement = statements.get(words[0])
         if statement is None:
-            self._fail(line, f"'{words[0]}' is no statement", f"Write one of: {', '.join(statements)}")
+            self._fail(line, f"'{words[0]}' is no statement", f"write one of: {', '.join(statements)}")
         shape, least, most, handler = statement
         if not least <= len(words) - 1 <= most:
             expected = str(least) if least == most else f"{least} or {most}"
             self._fail(
-                line, f"{words[0]}: {len(words) - 1} values, expected {expected}", f"Write it as: {shape}"
+                line, f"{words[0]}: {len(words) - 1} values, expected {expected}", f"write it as: {shape}"
             )
         handler(line, words[1:])
 
     def finish(self) -> PoolConfig:
         """Check the file as a whole, and return the pool."""
         if self._name is None:
-            self._fail(None, "poolname is missing", "Add a line: poolname NAME")
+            self._fail(None, "poolname is missing", "add a line: poolname NAME")
         if self._count is None:
-            self._fail(None, "subpools is missing", f"Add a line: subpools {len(self._subpools) or 1}")
+            self._fail(None, "subpools is missing", f"add a line: subpools {len(self._subpools) or 1}")
         count, line = self._count
         if sorted(self._subpools) != list(range(count)):
             there = ", ".join(map(str, sorted(self._subpools))) or "none"
             self._fail(
                 line,
                 f"subpools {count}: the subpools described are: {there}",
-                f"Describe the subpools 0 to {count - 1}, each in a subpool line",
+                f"describe the subpools 0 to {count - 1}, each in a subpool line",
             )
         for number, subpool in self._subpools.items():
             if sorted(subpool.devices) != list(range(subpool.count)):
@@ -155,15 +155,15 @@ class _Parser:
                 self._fail(
                     subpool.line,
                     f"subpool {number}: {_devices(subpool.count)} announced, the ids listed are: {there}",
-                    f"List the ids 0 to {subpool.count - 1}, each in a pooldevice line, or change the number",
+                    f"list the ids 0 to {subpool.count - 1}, each in a pooldevice line, or change the number",
                 )
         if len(self._device_lines) > MAX_DEVICES:
-            self._fail(None, f"{len(self._device_lines)} devices", f"Give a pool at most {MAX_DEVICES}")
+            self._fail(None, f"{len(self._device_lines)} devices", f"give a pool at most {MAX_DEVICES}")
         if self._subpools[0].type is not SubpoolType.DATA:
             self._fail(
                 self._subpools[0].line,
                 "subpool 0: gfs_journal, but the superblock must lie in the first subpool",
-                "Give subpool 0 the type gfs_data",
+                "give subpool 0 the type gfs_data",
             )
         return PoolConfig(
             self._path, self._name, self._minor or 0, tuple(self._closed(number) for number in range(count))
@@ -179,13 +179,13 @@ class _Parser:
             self._fail(
                 line,
                 f"poolname {words[0]}: the pool has a name already, {self._name}",
-                "Keep one of the lines",
+                "keep one of the lines",
             )
         if not _NAME.fullmatch(words[0]) or len(words[0]) > MAX_NAME_BYTES:
             self._fail(
                 line,
                 f"poolname '{words[0]}'",
-                f"Write at most {MAX_NAME_BYTES} letters, digits and _ . + -, without /dev/pool/ before them",
+                f"write at most {MAX_NAME_BYTES} letters, digits and _ . + -, without /dev/pool/ before them",
             )
         self._name = words[0]
 
@@ -194,14 +194,14 @@ class _Parser:
             self._fail(
                 line,
                 f"minor {words[0]}: the pool has a minor already, {self._minor}",
-                "Keep one of the lines",
+                "keep one of the lines",
             )
         self._minor = self._number(line, "minor", words[0], 0, MAX_MINOR)
 
     def _take_count(self, line: int, words: Sequence[str]) -> None:
         if self._count is not None:
             self._fail(
-                line, f"subpools {words[0]}: line {self._count[1]} has it already", "Keep one of the lines"
+                line, f"subpools {words[0]}: line {self._count[1]} has it already", "keep one of the lines"
             )
         self._count = (self._number(line, "subpools", words[0], 1, MAX_DEVICES), line)
 
@@ -209,20 +209,20 @@ class _Parser:
         number = self._number(line, "subpool ID", words[0], 0, MAX_DEVICES - 1)
         if number in self._subpools:
             there = self._subpools[number].line
-            self._fail(line, f"subpool {number}: line {there} describes it already", "Give each its own id")
+            self._fail(line, f"subpool {number}: line {there} describes it already", "give each its own id")
         stripe = self._number(line, f"subpool {number}: STRIPE", words[1], 0, MAX_STRIPE_SECTORS)
         if stripe & (stripe - 1):
             self._fail(
                 line,
                 f"subpool {number}: a stripe of {stripe} sectors",
-                "Give a power of two (128 is 64 KiB), or 0 to concatenate the devices",
+                "give a power of two (128 is 64 KiB), or 0 to concatenate the devices",
             )
         count = self._number(line, f"subpool {number}: DEVICES", words[2], 1, MAX_DEVICES)
         try:
             kind = SubpoolType(words[3] if len(words) > 3 else SubpoolType.DATA.value)
         except ValueError:
             types = " or ".join(each.value for each in SubpoolType)
-            self._fail(line, f"subpool {number}: type '{words[3]}'", f"Write {types}")
+            self._fail(line, f"subpool {number}: type '{words[3]}'", f"write {types}")
         self._subpools[number] = _OpenSubpool(line, stripe, count, kind, {})
 
     def _take_device(self, line: int, words: Sequence[str]) -> None:
@@ -232,22 +232,22 @@ class _Parser:
             self._fail(
                 line,
                 f"pooldevice: there is no subpool {number} above this line",
-                f"Put the line 'subpool {number} STRIPE DEVICES TYPE' before its devices",
+                f"put the line 'subpool {number} STRIPE DEVICES TYPE' before its devices",
             )
         index = self._number(line, "pooldevice ID", words[1], 0, MAX_DEVICES - 1)
         if index in subpool.devices:
             there = subpool.devices[index].line
             self._fail(
-                line, f"pooldevice {number} {index}: line {there} has it already", "Give each its own id"
+                line, f"pooldevice {number} {index}: line {there} has it already", "give each its own id"
             )
         name = words[2]
         if not name.startswith("/"):
-            self._fail(line, f"pooldevice {number} {index}: '{name}'", "Write an absolute path: /dev/loop1")
+            self._fail(line, f"pooldevice {number} {index}: '{name}'", "write an absolute path: /dev/loop1")
         if first := self._device_lines.get(name):
             self._fail(
                 line,
                 f"pooldevice {number} {index}: {name} is listed twice, first in line {first}",
-                "Use a device in one place of one pool",
+                "use a device in one place of one pool",
             )
         self._device_lines[name] = line
         weight = self._number(line, "WEIGHT", words[3] if len(words) > 3 else "0", 0, 2**32 - 1)
@@ -255,7 +255,7 @@ class _Parser:
 
     def _number(self, line: int, what: str, text: str, least: int, most: int) -> int:
         if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-            self._fail(line, f"{what}: '{text}'", f"Write a whole number from {least} to {most}")
+            self._fail(line, f"{what}: '{text}'", f"write a whole number from {least} to {most}")
         return int(text)
 
     def _fail(self, line: int | None, problem: str, hint: str) -> NoReturn:

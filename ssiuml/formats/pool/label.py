@@ -123,11 +123,11 @@ def _usable(config: PoolConfig, subpool: Subpool, device_bytes: dict[str, int]) 
             least = RESERVED_BYTES + max(subpool.stripe_sectors * SECTOR_BYTES, RESERVED_BYTES)
             raise UsageError(
                 f"{where}, a member needs {format_size(least, exact=True)} or more",
-                hint=f"Check its file, or give another one: --device {device.name}=FILE",
+                hint=f"check its file, or give another one: --device {device.name}=FILE",
             )
         if subpool.stripe_sectors and sectors < usable[0]:
             raise UsageError(
                 f"{where}, less than {first.name}, whose size counts for all devices of a striped subpool",
-                hint="Give the smallest device the number 0, or make them equally large",
+                hint="give the smallest device the number 0, or make them equally large",
             )
     return usable
