@@ -8,7 +8,7 @@ from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.ssh import HOST_ALIAS
 from ssiuml.host.atomic import replacing, write_text
 from ssiuml.host.run import run
-from ssiuml.tree.segment import write_segment
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file
 
 KEYGEN_LIMIT_S: Final = 60.0

@@ -6,7 +6,7 @@ The HOWTO mounts the image. Here it is read without a mount, and its tree become
 from pathlib import Path
 from typing import Final
 
-from ssiuml.formats.ext2.damage import Ext2Error
+from ssiuml.formats.ext2.filesystem import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.digests import Values

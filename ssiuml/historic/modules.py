@@ -13,8 +13,8 @@ from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesys
 from ssiuml.formats.gfs_reader.survey import read_tree
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.tree.archives import unpack
-from ssiuml.tree.compressed import decompress, is_compressed, reading
-from ssiuml.tree.folder import read_folder
+from ssiuml.tree.compressed import decompress, is_compressed, open_compressed
+from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Kind, Tree
 from ssiuml.units import GIB
@@ -55,7 +55,7 @@ def modules_of_image(image: Path, version: str, work: Path, paths: Sequence[str]
 
 
 def _root_fs(image: Path, scratch: Path) -> Path:
-    with reading(image) as stream:
+    with open_compressed(image) as stream:
         is_archive = stream.read(512)[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == _TAR_MAGIC
     if not is_archive and not is_compressed(image):
         return image
@@ -106,7 +106,7 @@ def modules_of_folder(folder: Path, version: str, mtime_ns: int, name: str | Non
             f"it has modules of {there}",
             hint=_HINT,
         )
-    made = read_folder(found[0], mtime_ns, Tree())
+    made = read_folder_layer(found[0], mtime_ns, Tree())
     made.entries = [(f"{MODULES}/{version}/{path}", node) for path, node in made.entries]
     return made
 

@@ -10,7 +10,7 @@ from typing import Final
 from ssiuml.errors import SsiumlError
 from ssiuml.kernel.toolchain import Toolchain
 from ssiuml.tree.archives import unpack
-from ssiuml.tree.folder import read_folder
+from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Tree
 from ssiuml.units import GIB
@@ -53,7 +53,7 @@ def opengfs_layer(
         configure = [f"./{script}", f"--with-linux_srcdir={tools.seen(linux)}"]
         for words in (configure, ["make"], ["make", "install", f"DESTDIR={tools.seen(root)}"]):
             tools.run(words, folder=source, timeout_s=TIMEOUT_S)
-        yield read_folder(root, mtime_ns, below)
+        yield read_folder_layer(root, mtime_ns, below)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -10,9 +10,8 @@ from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.device import opened
 from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesystem
 from ssiuml.host import files
-from ssiuml.inspect.captioned import draw_filesystem
+from ssiuml.inspect.drawing import draw_filesystem, svg
 from ssiuml.inspect.occupancy import survey_occupancy
-from ssiuml.inspect.svg import svg
 from ssiuml.pipeline.explain import State
 from ssiuml.pipeline.plan import Plan
 from ssiuml.report.timeline import Bar

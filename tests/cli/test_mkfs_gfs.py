@@ -25,7 +25,7 @@ from ssiuml.formats.pool.assembly import read_state
 from ssiuml.formats.pool.mapping import PoolMap, SubpoolMap
 from ssiuml.host import files
 from ssiuml.host.run import find_tool
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Literal, Meta, Tree, file
 
@@ -262,11 +262,11 @@ def test_a_file_removed_during_the_call_is_named_and_the_target_stays_unchanged(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scan_and_remove(top: Path) -> Tree:
-        tree = scan_folder(top)
+        tree = read_folder_tree(top)
         (top / "sub" / "file").unlink()
         return tree
 
-    monkeypatch.setattr(mkfs_gfs, "scan_folder", scan_and_remove)
+    monkeypatch.setattr(mkfs_gfs, "read_folder_tree", scan_and_remove)
     image = blank(tmp_path / "image")
     ended = mkfs(*ONE_JOURNAL, "-d", folder, image)
     assert ended.status == 1

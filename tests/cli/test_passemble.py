@@ -141,10 +141,10 @@ def test_a_pool_that_is_labelled_again_is_no_longer_assembled(workspace: Workspa
 def test_a_pool_with_a_missing_device_is_an_error_and_the_others_are_assembled(workspace: Workspace) -> None:
     ended = workspace.passemble(*(workspace.folder / name for name in ("a", "c", "loop1")))
     assert ended.status == 1
-    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  name its file" in ended.err
+    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  give its file" in ended.err
     assert list(workspace.pools()) == ["one"]
     ended = workspace.passemble(workspace.folder / "c")
-    assert "pool many: no device of subpool 0 is there" in ended.err
+    assert "pool many: all devices of subpool 0 are missing" in ended.err
 
 
 def test_two_copies_of_one_device_are_an_error(workspace: Workspace) -> None:
@@ -173,13 +173,13 @@ def test_different_pools_of_one_name_are_an_error(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("name", "offset", "value", "message"),
     [
-        ("b", 279, 3, "tell different numbers of subpools"),
-        ("b", 307, 32, "describes subpool 0 unlike its other devices"),
-        ("b", 287, 9, "describes subpool 0 unlike its other devices"),
+        ("b", 279, 3, "have different pl_subpools"),
+        ("b", 307, 32, "differs from that of another device of subpool 0"),
+        ("b", 287, 9, "differs from that of another device of subpool 0"),
         ("b", 283, 1, "device 1 of subpool 0 is missing"),
         ("a", 291, 7, "device 0 of subpool 0 is missing"),
         ("c", 291, 1, "device 0 of subpool 1 is missing"),
-        ("c", 300, 9, "has 1048576 bytes, by its label it needs"),
+        ("c", 300, 9, "has 1048576 bytes, its label requires"),
         ("b", 303, 0, "stripes of 16 sectors do not fit"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_file_that_was_cut_off_is_an_error(workspace: Workspace) -> None:
         stream.truncate(MIB // 2)
     ended = workspace.passemble(workspace.folder / "loop1")
     assert ended.status == 1
-    assert "has 524288 bytes, by its label it needs 1048576\n  was it cut off?" in ended.err
+    assert "has 524288 bytes, its label requires 1048576\n  get the file again if it was cut off" in ended.err
 
 
 def test_a_file_without_label_is_an_error_and_a_missing_file_a_usage_error(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from clusters import Cluster, made_cluster
 from ssiuml.host import uml
 from ssiuml.host.run import run
 from ssiuml.layers.initrd import tools_tree
-from ssiuml.tree.segment import write_segment
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, file
 
 pytestmark = pytest.mark.cluster

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from ssiuml.formats.gfs.contents import Sources, changed, unreadable
-from ssiuml.tree.extents import Extents, Segment, segments
+from ssiuml.tree.extents import Extents, Piece, pieces_between
 from ssiuml.tree.tree import Content, Extent
 
 # Small enough for a processor's cache: what is gathered is read again at once.
@@ -107,7 +107,7 @@ class Output:
         """Copy a part of a file of the host to the blocks from *address* on; TreeError if it is shorter."""
         if size_bytes >= _DIRECT_BYTES:
             # What no segment covers, and what follows the last byte, is part of the hole that the image was.
-            parts = segments(content, skip_bytes, skip_bytes + size_bytes)
+            parts = pieces_between(content, skip_bytes, skip_bytes + size_bytes)
             self._copier.copy(content, parts, self._position(address) - skip_bytes)
             return
         blocks = -(-size_bytes // self.block_size)
@@ -128,7 +128,7 @@ class Output:
                 view[offset:end] = bytes(end - offset)
             # Where in the stage the contents would begin.
             origin = offset - skip_bytes
-            for start, source, length in segments(content, skip_bytes, end - origin):
+            for start, source, length in pieces_between(content, skip_bytes, end - origin):
                 place, behind = origin + start, origin + start + length
                 while place < behind:
                     try:
@@ -152,7 +152,7 @@ class _Copier:
         self._thread = Thread(target=self._run, name="copier")
         self._thread.start()
 
-    def copy(self, content: Extent | Extents, parts: Sequence[Segment], position: int) -> None:
+    def copy(self, content: Extent | Extents, parts: Sequence[Piece], position: int) -> None:
         """Copy parts of *content* to the image; byte *position* is where the contents would begin there."""
         self._complain()
         self._jobs.put(partial(self._copy, content, parts, position))
@@ -185,7 +185,7 @@ class _Copier:
                 except BaseException as error:
                     self._error = error
 
-    def _copy(self, content: Extent | Extents, parts: Sequence[Segment], position: int) -> None:
+    def _copy(self, content: Extent | Extents, parts: Sequence[Piece], position: int) -> None:
         number = self._sources.descriptor(content.path)
         for offset, source, length in parts:
             place = position + offset

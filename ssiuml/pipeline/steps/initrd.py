@@ -77,9 +77,9 @@ def _add_segment(
     path = graph.plan.segment(name)
 
     def write() -> Values:
-        from ssiuml.tree import segment
+        from ssiuml.tree import cpio
 
-        segment.write_segment(path, make())
+        cpio.write_segment(path, make())
         return {"sha256": file_sha256(path)}
 
     def inputs() -> Values:

@@ -21,7 +21,7 @@ from ssiuml.host import files
 from ssiuml.host.uml import command_line
 from ssiuml.images.appliance import Appliance
 from ssiuml.tree.compare import take_census
-from ssiuml.tree.segment import write_segment
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file, symlink, whole_file
 from ssiuml.units import GIB, MIB
 

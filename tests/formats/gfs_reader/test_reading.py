@@ -26,7 +26,7 @@ from ssiuml.formats.gfs_reader.survey import read_tree
 from ssiuml.formats.gfs_reader.verify import Verified, verify
 from ssiuml.host import files
 from ssiuml.tree.compare import differences, take_census
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.tree import Meta, Tree, file
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -125,7 +125,7 @@ def test_what_is_extracted_is_what_was_put_in_as_far_as_the_host_has_a_place_for
         found: list[Damaged] = []
         left_out = extract(read_tree(read_filesystem(source), found.append), tmp_path / "out", found.append)
     assert (found, left_out) == ([], [])
-    seen = scan_folder(tmp_path / "out")
+    seen = read_folder_tree(tmp_path / "out")
     if os.geteuid() == 0:
         assert differences(take_census(tree), take_census(seen)) == []
     assert seen.lookup("linked/0") is seen.lookup("links/elsewhere")
