@@ -46,7 +46,8 @@ def add_steps(graph: StepGraph) -> None:
         tested = ["cluster-test"] if graph.recipe.can_boot else []
         _add_tarball(graph, tarballs, "release-kernel", [*kernel, *tested], tarballs.stage_kernel)
     commands = (*COMMANDS.values(), *PROGRAMS)
-    _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils, commands)
+    pandoc = [tools.PANDOC]
+    _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils, commands, pandoc)
     _add_sums(graph, tarballs, [name for name in TARBALLS if name in graph.steps])
 
 
@@ -73,6 +74,7 @@ def _add_tarball(
     after: Sequence[str],
     stage: Callable[[Path], Staging],
     modules: tuple[str, ...] = (),
+    programs: Sequence[tools.HostTool] = (),
 ) -> None:
     plan = graph.plan
     chosen = compressor(graph.recipe.release.compression)
@@ -93,7 +95,7 @@ def _add_tarball(
         cached=lambda results: [Path(results["file"])],
         modules=modules,
         prepare=lambda: tools.require(
-            [chosen.tool, *([tools.GIT] if is_repository(plan.places.project) else [])]
+            [chosen.tool, *programs, *([tools.GIT] if is_repository(plan.places.project) else [])]
         ),
     )
 

@@ -146,10 +146,10 @@ class Tarballs:
     def _write_documents(self, staging: Staging) -> None:
         """Manual pages and completion."""
         from ssiuml.cli.completion import write_completions  # late, as below
-        from ssiuml.documents.manual import write_man_pages
+        from ssiuml.release.manual import write_man_pages
 
         share = staging.folder / "share"
-        write_man_pages(share / "man", version=self.release, epoch=staging.epoch)
+        write_man_pages(share / "man", self._templates / "manual", version=self.release, epoch=staging.epoch)
         write_completions(share)
 
     def _begin(self, scratch: Path, name: str, where: str, epoch: int) -> Staging:
