@@ -23,7 +23,7 @@ from ssiuml.pipeline.explain import explanation
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.pipeline.states import states_of
 from ssiuml.recipe.unverified import unverified
-from ssiuml.release.verifying import verify_release
+from ssiuml.release.signing import verify_release
 
 PROJECT = Path(__file__).parent
 RECIPES = PROJECT / "recipes"

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import os
 import shutil
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +14,19 @@ from ssiuml.host.code import code_of, foreign_packages
 from ssiuml.host.installation import HOME
 from ssiuml.kernel import packed
 from ssiuml.release import ReleaseError
+from ssiuml.release.component import Component
 from ssiuml.release.vendored import Wheel
 from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Kind, Node, Tree
+from ssiuml.units import format_size
 
 # What the commands run is known; what ssi-image map needs for a PNG it asks for.
 OPTIONAL: Final = frozenset({"PIL"})
 MODULES: Final = "lib/ssiuml/python"
 DOCUMENTS: Final = "share/doc/ssiuml-utils"
+MANIFEST_TEXT: Final = "manifest.txt"
+_LICENCE_COLUMNS: Final = 60
+_FILESYSTEM: Final = ("type", "block_size", "journals", "journal_size_bytes", "lock_protocol", "lock_table")
 _LAUNCHER: Final = '''\
 #!/usr/bin/env python3
 """{command}, see its manual page."""
@@ -50,6 +56,46 @@ def write_manifest(folder: Path, values: Mapping[str, Any], kernel: str | None) 
     if kernel is not None:
         changed["kernel"] = {**values["kernel"], "file": f"../{kernel}/{values['kernel']['file']}"}
     manifest.write(folder, changed)
+
+
+def write_manifest_text(path: Path, head: Sequence[str], sections: Mapping[str, Sequence[str]]) -> None:
+    """Write *head*, a line each, and sections with their titles; empty ones are left out."""
+    lines = list(head)
+    for title, body in sections.items():
+        if body:
+            lines += ["", title, *body]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def images_section(folder: Path, digests: Mapping[str, str]) -> list[str]:
+    """Size and SHA-256 of each image."""
+    return [
+        f"  {name:20} {format_size((folder / name).stat().st_size):>10}  {digest}"
+        for name, digest in digests.items()
+    ]
+
+
+def root_section(values: Mapping[str, Any]) -> list[str]:
+    """File system and cluster, from an image's manifest."""
+    filesystem = values["filesystem"]
+    return [
+        *(f"  {key:20} {filesystem[key]}" for key in _FILESYSTEM if key in filesystem),
+        f"  {'nodes at most':20} {values['cluster']['node_limit']}",
+        f"  {'network':20} {values['cluster']['network']}",
+    ]
+
+
+def components_section(components: Sequence[Component]) -> list[str]:
+    """Return a line for each component with version and licences, its patches below it."""
+    names = max((len(one.name) for one in components), default=0)
+    versions = max((len(one.version) for one in components), default=0)
+    lines = []
+    for one in sorted(components, key=lambda one: one.name):
+        head = f"  {one.name:{names}}  {one.version:{versions}}  "
+        shown = textwrap.wrap(", ".join(one.licences), _LICENCE_COLUMNS, break_on_hyphens=False) or [""]
+        lines += [(head + shown[0]).rstrip(), *(" " * len(head) + more for more in shown[1:])]
+        lines += [f"      patch {name}" for name, _ in one.patches]
+    return lines
 
 
 def write_kernel(folder: Path, program: Path, packed_kernel: Path, version: str) -> None:

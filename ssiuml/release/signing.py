@@ -1,14 +1,16 @@
 """Signatures over SHA256SUMS, by ssh-keygen(1) or gpg(1), with a key of the user's."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from ssiuml.host.atomic import replacing
+from ssiuml.host.digests import file_sha256
 from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.host.tools import GPG, HostTool
-from ssiuml.release import ReleaseError
+from ssiuml.release import ReleaseError, checksums
 
 NAMESPACE: Final = "ssiuml-release"  # ssh-keygen: what a signature is for, so that it serves for nothing else
 LIMIT_S: Final = 300.0  # an agent may ask for a password, or for a touch
@@ -67,7 +69,7 @@ def remove_signatures(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def verify(path: Path, signers: Path | None) -> str:
+def verify_signature(path: Path, signers: Path | None) -> str:
     """Say in a line who signed *path*, as far as that is known.
 
     *signers* names those whom the user trusts, in ssh-keygen's form (ALLOWED SIGNERS); gpg goes by its own
@@ -98,6 +100,28 @@ def verify(path: Path, signers: Path | None) -> str:
     words = ["ssh-keygen", "-Y", "verify", "-I", who_signed, "-n", NAMESPACE, *common]
     _call(words, wrong, content)
     return f"signed by {who_signed}"
+
+
+def verify_release(folder: Path, signers: Path | None) -> Iterator[str]:
+    """Yield a line for each thing that is as it should be; *signers* as for verify_signature.
+
+    ReleaseError for the first that is not: a tarball that is missing, changed or not listed, a bad signature.
+    """
+    digests = checksums.read_checksums(folder)
+    path = folder / checksums.NAME
+    yield f"{path}: {verify_signature(path, signers)}"
+    for name, digest in digests.items():
+        if not (folder / name).is_file():
+            raise ReleaseError(f"{folder / name}: is missing, {path} lists it")
+        if (found := file_sha256(folder / name)) != digest:
+            raise ReleaseError(
+                f"{folder / name}: was changed: its SHA-256 is {found}, in {path} {digest}",
+                hint="fetch it again, or make it again: ./run release",
+            )
+        yield f"{folder / name}: as in {checksums.NAME}"
+    unlisted = [tarball.name for tarball in sorted(folder.glob("*.tar.*")) if tarball.name not in digests]
+    if unlisted:
+        raise ReleaseError(f"{folder / unlisted[0]}: is not listed in {path}", hint="remove it")
 
 
 def _call(words: list[str], problem: str, stdin: bytes | None = None) -> str:

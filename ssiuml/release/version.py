@@ -11,6 +11,8 @@ from ssiuml.release import ReleaseError
 GIT_LIMIT_S: Final = 60.0
 NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, what recipes have unless they say otherwise
 HASH_DIGITS: Final = 12  # given, since git would choose by the size of the repository
+# VERSION-REL of a commit that has no tag, and the end of a tarball's name.
+_SNAPSHOT: Final = r"[0-9][0-9A-Za-z.]*-[0-9]+\.g[0-9a-f]+(\.dirty)?\.tar\.(bz2|xz|zst)"
 # Not GIT_DIR and its like: a hook that starts a release sets them for a repository that may be another.
 _PASSED_ON: Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_*")
 
@@ -41,6 +43,16 @@ def commit_time(project: Path) -> int | None:
 def is_repository(project: Path) -> bool:
     """Whether *project* is checked out with git, or in another way and called 0."""
     return (project / ".git").exists()
+
+
+def other_snapshots(made: Path, release: str) -> list[Path]:
+    """Return the tarballs beside *made* that differ from it in VERSION-REL only, and have no tag.
+
+    *release* is the VERSION-REL of *made*. The next state replaces one that has no tag; a tagged one stays.
+    """
+    stem, _, _ = made.name.rpartition(f"-{release}.tar.")
+    pattern = re.compile(rf"{re.escape(stem)}-{_SNAPSHOT}")
+    return [path for path in sorted(made.parent.iterdir()) if path != made and pattern.fullmatch(path.name)]
 
 
 def _rel(project: Path, tag: str) -> str:

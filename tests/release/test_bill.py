@@ -13,39 +13,41 @@ from packageurl import PackageURL
 
 from ssiuml.release import ReleaseError
 from ssiuml.release.bill import NAME, write_bill
-from ssiuml.release.packages import debian_part
-from ssiuml.release.part import Part
+from ssiuml.release.component import Component
+from ssiuml.release.packages import debian_component
 
 EPOCH = 1_700_000_000
 SHA = "ab" * 32
 
 
-def _part(name: str, version: str = "1", **more: Any) -> Part:
-    return Part(
-        name=name, version=version, url=PackageURL("generic", None, name, version).to_string(), **more
+def _component(name: str, version: str = "1", **more: Any) -> Component:
+    return Component(
+        name=name, version=version, purl=PackageURL("generic", None, name, version).to_string(), **more
     )
 
 
-WHOLE = _part("ssiuml-root-0.1-1", kind="operating-system")
+WHOLE = _component("ssiuml-root-0.1-1", kind="operating-system")
 PARTS = {
-    "plain": _part("plain"),
-    "no version": Part(name="x", version="", url="pkg:generic/x", kind="file"),
-    "licences": _part("l", licences=["MIT", "GPL-2.0-or-later", "GPL-2+ with OpenSSL exception", "GPL"]),
-    "an expression": _part("e", licences=["MPL-2.0 AND MIT"]),
-    "odd licences": _part("o", licences=["unknown", "\u00fc \"<>'", "x" * 300]),
-    "digest": _part("d", sha256=SHA),
-    "a source on the web": _part("w", source="https://example.org/a b/%20?x=1&y=[2]#z"),
-    "a source elsewhere": _part("s", source="file:///srv/x and more"),
-    "patches": _part("p", kind="operating-system", patches=[("0001 a b#c%.patch", SHA), ("0002.patch", SHA)]),
-    "odd name": _part("g++-12/lib@x \u00fc", "1:2.3~rc1+b1-4"),
-    "a package": debian_part(
+    "plain": _component("plain"),
+    "no version": Component(name="x", version="", purl="pkg:generic/x", kind="file"),
+    "licences": _component("l", licences=["MIT", "GPL-2.0-or-later", "GPL-2+ with OpenSSL exception", "GPL"]),
+    "an expression": _component("e", licences=["MPL-2.0 AND MIT"]),
+    "odd licences": _component("o", licences=["unknown", "\u00fc \"<>'", "x" * 300]),
+    "digest": _component("d", sha256=SHA),
+    "a source on the web": _component("w", source="https://example.org/a b/%20?x=1&y=[2]#z"),
+    "a source elsewhere": _component("s", source="file:///srv/x and more"),
+    "patches": _component(
+        "p", kind="operating-system", patches=[("0001 a b#c%.patch", SHA), ("0002.patch", SHA)]
+    ),
+    "odd name": _component("g++-12/lib@x \u00fc", "1:2.3~rc1+b1-4"),
+    "a package": debian_component(
         "debian", "bookworm", "libstdc++6", "12.2.0-14+deb12u1", "amd64", "gcc-12 (12.2.0~x)", sha256=SHA
     ),
-    "an epoch": debian_part("debian", "bookworm", "x", "1:2.3~rc1-4", "all"),
+    "an epoch": debian_component("debian", "bookworm", "x", "1:2.3~rc1-4", "all"),
 }
 
 
-def _written(path: Path, whole: Part, parts: list[Part]) -> dict[str, Any]:
+def _written(path: Path, whole: Component, parts: list[Component]) -> dict[str, Any]:
     write_bill(path, whole, parts, EPOCH)
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(path.read_text(encoding="utf-8"))
     assert error is None, error
@@ -59,7 +61,7 @@ def test_a_bill_with_any_part_is_valid(tmp_path: Path, name: str) -> None:
     (component,) = _written(tmp_path / NAME, WHOLE, [part])["components"]
     assert component["name"] == part.name
     assert component.get("version", "") == part.version
-    assert PackageURL.from_string(component["purl"]) == PackageURL.from_string(part.url)
+    assert PackageURL.from_string(component["purl"]) == PackageURL.from_string(part.purl)
 
 
 def test_a_bill_of_all_parts_is_valid_and_depends_on_each(tmp_path: Path) -> None:
@@ -109,12 +111,12 @@ def test_no_time_but_the_epoch_is_in_it(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_two_builds_of_one_package_are_two_parts(tmp_path: Path) -> None:
-    both = [debian_part("debian", "bookworm", "libc6", "2.36-9", each) for each in ("amd64", "i386")]
+    both = [debian_component("debian", "bookworm", "libc6", "2.36-9", each) for each in ("amd64", "i386")]
     assert len(_written(tmp_path / NAME, WHOLE, both)["components"]) == 2
 
 
-def test_one_name_for_two_things_is_refused_and_one_thing_twice_is_one_part(tmp_path: Path) -> None:
-    twice = [_part("x", licences=["MIT"]), _part("x", licences=["MIT"])]
+def test_one_name_for_two_things_is_refused_and_one_thing_twice_is_one_component(tmp_path: Path) -> None:
+    twice = [_component("x", licences=["MIT"]), _component("x", licences=["MIT"])]
     assert len(_written(tmp_path / NAME, WHOLE, twice)["components"]) == 1
     with pytest.raises(ReleaseError, match="pkg:generic/x@1"):
-        write_bill(tmp_path / NAME, WHOLE, [_part("x", licences=["MIT"]), _part("x")], EPOCH)
+        write_bill(tmp_path / NAME, WHOLE, [_component("x", licences=["MIT"]), _component("x")], EPOCH)

@@ -8,18 +8,24 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from release_tools import LIMIT_S, listing
+from release_tools import LIMIT_S, MIB, listing, sha256sum
+from sparse_files import write_sparse
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.host.places import cache_root
 from ssiuml.release import ReleaseError
+from ssiuml.release.component import Component
 from ssiuml.release.contents import (
     MODULES,
+    components_section,
     copy_patches,
+    images_section,
     link_images,
+    root_section,
     write_commands,
     write_kernel,
     write_manifest,
+    write_manifest_text,
 )
 from ssiuml.release.vendored import get_wheels
 from ssiuml.tree.layer import Layer, write_layer
@@ -136,3 +142,71 @@ def test_two_patches_of_one_name_are_refused_with_both(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"one/a\.patch, .*two/a\.patch: "):
         copy_patches(tmp_path, patches)
     assert listing(tmp_path) == []
+
+
+# manifest.txt
+
+
+def _component(
+    name: str, version: str, *licences: str, patches: tuple[tuple[str, str], ...] = ()
+) -> Component:
+    return Component(
+        name=name, version=version, purl=f"pkg:generic/{name}", licences=licences, patches=patches
+    )
+
+
+def test_titles_stand_over_their_sections_and_empty_ones_are_left_out(tmp_path: Path) -> None:
+    sections = {"One": ["  1", "  \u00fc"], "None": [], "Two": ["  2"]}
+    write_manifest_text(tmp_path / "m", ["name", "by whom"], sections)
+    text = (tmp_path / "m").read_bytes().decode("utf-8")
+    assert text == "name\nby whom\n\nOne\n  1\n  \u00fc\n\nTwo\n  2\n"
+
+
+def test_parts_are_in_columns_by_name() -> None:
+    parts = [
+        _component("zlib1g", "1:1.2.13", "Zlib"),
+        _component("a", "1"),
+        _component("libc6", "2.36-9", "GPL-2", "MIT"),
+    ]
+    assert components_section(parts) == [
+        "  a       1",
+        "  libc6   2.36-9    GPL-2, MIT",
+        "  zlib1g  1:1.2.13  Zlib",
+    ]
+    assert components_section([]) == []
+
+
+def test_many_licences_are_wrapped_below_each_other_and_none_is_lost() -> None:
+    licences = [f"Licence-{number}.0-or-later" for number in range(20)]
+    lines = components_section([_component("name", "1.0", *licences)])
+    assert len(lines) > 3
+    assert {line[:13].strip() for line in lines[1:]} == {""}
+    assert " ".join(line[13:] for line in lines).split(", ") == licences
+    assert max(map(len, lines)) <= 13 + 60
+
+
+def test_patches_stand_below_their_component() -> None:
+    lines = components_section(
+        [_component("linux", "6.1", "GPL-2.0-only", patches=(("a.patch", "0"), ("b.patch", "0")))]
+    )
+    assert lines == ["  linux  6.1  GPL-2.0-only", "      patch a.patch", "      patch b.patch"]
+
+
+def test_images_have_size_and_digest(tmp_path: Path) -> None:
+    image = write_sparse(tmp_path / "root_fs", 5 * MIB, (0, b"x"))
+    (line,) = images_section(tmp_path, {"root_fs": sha256sum(image)})
+    assert line.split() == ["root_fs", "5", "MiB", sha256sum(image)]
+
+
+def test_file_system_and_cluster_are_told_as_far_as_they_are_known() -> None:
+    values = {
+        "filesystem": {"type": "gfs2", "journals": 3, "lock_table": "c:t", "uuid": "left out"},
+        "cluster": {"node_limit": 3, "network": "192.168.50.0/24"},
+    }
+    assert root_section(values) == [
+        "  type                 gfs2",
+        "  journals             3",
+        "  lock_table           c:t",
+        "  nodes at most        3",
+        "  network              192.168.50.0/24",
+    ]

@@ -147,7 +147,7 @@ def test_every_page_that_another_refers_to_exists(pages: dict[str, Path]) -> Non
             assert pages[name].suffix == f".{section}"
 
 
-@settings(max_examples=20)  # pandoc runs once for each; there are many words in one
+@settings(max_examples=20, deadline=None)  # pandoc runs once for each; there are many words in one
 @given(
     st.lists(
         st.text(st.characters(codec="utf-8", min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=80),

@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from release_tools import gpg_home, gpg_key, output_of, signers_file, ssh_key
+from release_tools import gpg_home, gpg_key, output_of, signers_file, ssh_key, write_files
 
 from ssiuml.release import ReleaseError, signing
-from ssiuml.release.signing import NAMESPACE, remove_signatures, sign, signature_of, verify
+from ssiuml.release.checksums import NAME, digests_below, write_checksums
+from ssiuml.release.signing import (
+    NAMESPACE,
+    remove_signatures,
+    sign,
+    signature_of,
+    verify_release,
+    verify_signature,
+)
 
 WHO = "Someone <someone@example.org>"
 
@@ -80,7 +88,7 @@ def test_signing_again_replaces_the_signature(tmp_path: Path, sums: Path, key: P
     sign(sums, str(key))
     sums.write_text("1" * 64 + "  x\n")
     sign(sums, str(key))
-    assert "signed by me@example.org" in verify(sums, signers_file(tmp_path / "signers", me=key))
+    assert "signed by me@example.org" in verify_signature(sums, signers_file(tmp_path / "signers", me=key))
 
 
 def test_gpg_signs_again_without_a_question(sums: Path, ring: dict[str, str]) -> None:
@@ -88,13 +96,14 @@ def test_gpg_signs_again_without_a_question(sums: Path, ring: dict[str, str]) ->
     sign(sums, f"gpg:{WHO}")
     sums.write_text("1" * 64 + "  x\n")
     sign(sums, f"gpg:{WHO}")
-    assert verify(sums, None) == f"signed by {WHO}"
+    assert verify_signature(sums, None) == f"signed by {WHO}"
 
 
 def test_one_of_several_signers_is_named(tmp_path: Path, sums: Path, key: Path, other_key: Path) -> None:
     sign(sums, str(key))
     assert (
-        verify(sums, signers_file(tmp_path / "signers", them=other_key, me=key)) == "signed by me@example.org"
+        verify_signature(sums, signers_file(tmp_path / "signers", them=other_key, me=key))
+        == "signed by me@example.org"
     )
 
 
@@ -104,13 +113,13 @@ def test_lines_of_the_signers_file_that_are_no_keys_are_not_taken_for_names(
     sign(sums, str(key))
     signers = signers_file(tmp_path / "signers", me=key)
     signers.write_text(f"someone@example.org junk\n# comment\n\n{signers.read_text()}")
-    assert verify(sums, signers) == "signed by me@example.org"
+    assert verify_signature(sums, signers) == "signed by me@example.org"
 
 
 def test_another_signer_is_refused(tmp_path: Path, sums: Path, key: Path, other_key: Path) -> None:
     sign(sums, str(key))
     with pytest.raises(ReleaseError, match="by nobody in"):
-        verify(sums, signers_file(tmp_path / "signers", them=other_key))
+        verify_signature(sums, signers_file(tmp_path / "signers", them=other_key))
 
 
 def test_a_signer_for_another_purpose_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
@@ -118,19 +127,19 @@ def test_a_signer_for_another_purpose_is_refused(tmp_path: Path, sums: Path, key
     signers = tmp_path / "signers"
     signers.write_text(f'me@example.org namespaces="git" {key.with_suffix(".pub").read_text()}')
     with pytest.raises(ReleaseError, match="is no good signature"):
-        verify(sums, signers)
+        verify_signature(sums, signers)
 
 
 def test_a_signature_made_for_another_purpose_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
     output_of("ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", "git", sums)
     for signers in (None, signers_file(tmp_path / "signers", me=key)):
         with pytest.raises(ReleaseError, match="is no good signature"):
-            verify(sums, signers)
+            verify_signature(sums, signers)
 
 
 def test_without_signers_it_is_said_that_the_signer_is_not_known(sums: Path, key: Path) -> None:
     sign(sums, str(key))
-    said = verify(sums, None)
+    said = verify_signature(sums, None)
     assert "by whom is not verified" in said
     fingerprint = output_of("ssh-keygen", "-l", "-f", key.with_suffix(".pub")).split()[1]
     assert fingerprint in said
@@ -141,14 +150,14 @@ def test_a_changed_file_is_refused(tmp_path: Path, sums: Path, key: Path, known:
     sign(sums, str(key))
     sums.write_text(sums.read_text().replace("0", "1", 1))
     with pytest.raises(ReleaseError, match="is no good signature"):
-        verify(sums, signers_file(tmp_path / "signers", me=key) if known else None)
+        verify_signature(sums, signers_file(tmp_path / "signers", me=key) if known else None)
 
 
 def test_a_damaged_signature_is_refused(sums: Path, key: Path) -> None:
     signature = sign(sums, str(key))
     signature.write_text(signature.read_text()[:100])
     with pytest.raises(ReleaseError, match="is no good signature"):
-        verify(sums, None)
+        verify_signature(sums, None)
 
 
 def test_no_signature_is_said_and_refused_where_signers_are_known(
@@ -157,15 +166,15 @@ def test_no_signature_is_said_and_refused_where_signers_are_known(
     sign(sums, str(key))
     remove_signatures(sums)
     assert signature_of(sums) is None
-    assert verify(sums, None) == "not signed"
+    assert verify_signature(sums, None) == "not signed"
     with pytest.raises(ReleaseError, match="is not signed"):
-        verify(sums, signers_file(tmp_path / "signers", me=key))
+        verify_signature(sums, signers_file(tmp_path / "signers", me=key))
 
 
 def test_a_signers_file_that_is_not_there_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
     sign(sums, str(key))
     with pytest.raises(ReleaseError, match=r"signers: .*No such file|no-signers"):
-        verify(sums, tmp_path / "no-signers")
+        verify_signature(sums, tmp_path / "no-signers")
 
 
 def test_a_file_changed_after_gpg_signed_it_is_refused(sums: Path, ring: dict[str, str]) -> None:
@@ -173,7 +182,7 @@ def test_a_file_changed_after_gpg_signed_it_is_refused(sums: Path, ring: dict[st
     sign(sums, f"gpg:{WHO}")
     sums.write_text("changed")
     with pytest.raises(ReleaseError, match="BAD signature"):
-        verify(sums, None)
+        verify_signature(sums, None)
 
 
 def test_a_key_that_gpg_does_not_know_is_refused(
@@ -184,7 +193,7 @@ def test_a_key_that_gpg_does_not_know_is_refused(
     with gpg_home(tmp_path / "empty") as environ:
         monkeypatch.setenv("GNUPGHOME", environ["GNUPGHOME"])
         with pytest.raises(ReleaseError, match="No public key"):
-            verify(sums, None)
+            verify_signature(sums, None)
 
 
 def test_a_revoked_key_is_refused(sums: Path, ring: dict[str, str], tmp_path: Path) -> None:
@@ -195,7 +204,7 @@ def test_a_revoked_key_is_refused(sums: Path, ring: dict[str, str], tmp_path: Pa
     (tmp_path / "revocation").write_text(revocation.replace("\n:-----", "\n-----"))
     output_of("gpg", "--batch", "--import", tmp_path / "revocation")
     with pytest.raises(ReleaseError, match="revoked"):
-        verify(sums, None)
+        verify_signature(sums, None)
 
 
 def test_gpgs_language_does_not_matter(
@@ -205,7 +214,7 @@ def test_gpgs_language_does_not_matter(
     sign(sums, f"gpg:{WHO}")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("LANGUAGE", "de")
-    assert verify(sums, None) == f"signed by {WHO}"
+    assert verify_signature(sums, None) == f"signed by {WHO}"
 
 
 def test_a_key_file_that_is_not_there_is_named(sums: Path, tmp_path: Path) -> None:
@@ -258,3 +267,88 @@ def test_a_password_that_gpg_cannot_ask_for_is_an_error_in_time(sums: Path, ring
         sign(sums, f"gpg:{WHO}")
     assert "not finished" not in str(caught.value)
     assert _names(sums) == ["SHA256SUMS"]
+
+
+# verify_release
+
+FILES = {"root-1.tar.bz2": b"root", "utils-1.tar.xz": b"utils"}
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    folder = write_files(tmp_path / "release", FILES)
+    write_checksums(folder, digests_below(folder, {}))
+    return folder
+
+
+@pytest.fixture
+def signers(tmp_path: Path, release: Path) -> Path:
+    """Who has signed the release."""
+    key = ssh_key(tmp_path / "key")
+    sign(release / NAME, str(key))
+    return signers_file(tmp_path / "signers", me=key)
+
+
+def _lines(folder: Path, signers: Path | None = None) -> list[str]:
+    return list(verify_release(folder, signers))
+
+
+def test_each_thing_that_is_as_it_should_be_is_said(release: Path, signers: Path) -> None:
+    assert _lines(release, signers) == [
+        f"{release / NAME}: signed by me@example.org",
+        *(f"{release / name}: as in {NAME}" for name in sorted(FILES)),
+    ]
+
+
+def test_without_a_signature_that_is_said_first(release: Path) -> None:
+    assert _lines(release)[0] == f"{release / NAME}: not signed"
+
+
+def test_a_changed_tarball_is_named_with_both_digests(release: Path) -> None:
+    path = release / "root-1.tar.bz2"
+    before, after = output_of("sha256sum", path).split()[0], ""
+    path.write_bytes(b"Root")
+    after = output_of("sha256sum", path).split()[0]
+    with pytest.raises(ReleaseError, match=re.escape(f"{path}: was changed")) as caught:
+        _lines(release)
+    assert before in caught.value.message
+    assert after in caught.value.message
+
+
+def test_a_missing_tarball_is_named(release: Path) -> None:
+    (release / "utils-1.tar.xz").unlink()
+    with pytest.raises(ReleaseError, match=re.escape(f"{release / 'utils-1.tar.xz'}: is missing")):
+        _lines(release)
+
+
+def test_a_tarball_that_is_not_listed_is_named(release: Path) -> None:
+    (release / "other-1.tar.zst").write_bytes(b"x")
+    with pytest.raises(ReleaseError, match=re.escape(f"{release / 'other-1.tar.zst'}: is not listed")):
+        _lines(release)
+
+
+def test_changed_digests_are_no_good_signature(release: Path, signers: Path) -> None:
+    (release / "root-1.tar.bz2").write_bytes(b"another root")
+    write_checksums(release, digests_below(release, {}))
+    for given in (signers, None):
+        with pytest.raises(ReleaseError, match="is no good signature"):
+            _lines(release, given)
+
+
+def test_a_signature_that_was_taken_away_is_missed(release: Path, signers: Path) -> None:
+    (release / f"{NAME}.sig").unlink()
+    with pytest.raises(ReleaseError, match="is not signed"):
+        _lines(release, signers)
+
+
+def test_a_list_that_names_what_lies_elsewhere_is_refused(release: Path) -> None:
+    (release.parent / "elsewhere").write_bytes(b"x")
+    digest = output_of("sha256sum", release.parent / "elsewhere").split()[0]
+    (release / NAME).write_text(f"{digest}  ../elsewhere\n")
+    with pytest.raises(ReleaseError, match="is no line"):
+        _lines(release)
+
+
+def test_without_a_list_nothing_is_verified(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="no such file"):
+        _lines(tmp_path)

@@ -11,7 +11,7 @@ from release_tools import NOBODY, output_of
 
 import ssiuml
 from ssiuml.release import ReleaseError
-from ssiuml.release.version import known_release, release_of
+from ssiuml.release.version import known_release, other_snapshots, release_of
 
 TAG = f"v{ssiuml.__version__}"
 Git = Callable[..., str]
@@ -169,3 +169,42 @@ def test_a_repository_of_another_user_is_an_error_until_it_is_named_safe(
     assert "safe.directory" in str(caught.value.hint)
     (tmp_path / "gitconfig").write_text(f"[safe]\n\tdirectory = {project}\n")
     assert _rel(project).startswith("2.g")
+
+
+# other_snapshots
+
+RELEASE = "0.1.0-12.g0123456789ab"
+MADE = f"ssiuml-root-bookworm-{RELEASE}.tar.bz2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.dirty.tar.xz",
+        "ssiuml-root-bookworm-0.0.9-3.gfedcba987654.tar.zst",
+    ],
+)
+def test_an_untagged_state_of_the_same_root_is_superfluous(tmp_path: Path, name: str) -> None:
+    for each in (MADE, name):
+        (tmp_path / each).touch()
+    assert other_snapshots(tmp_path / MADE, RELEASE) == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        MADE,
+        "ssiuml-root-bookworm-0.1.0-1.tar.bz2",
+        "ssiuml-root-bookworm-0.1.0-0.tar.bz2",
+        "ssiuml-root-bookworm-min-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-utils-0.1.0-11.gfedcba987654.tar.bz2",
+        "my-ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2.part",
+        "SHA256SUMS",
+    ],
+)
+def test_releases_other_recipes_and_all_else_stay(tmp_path: Path, name: str) -> None:
+    for each in (MADE, name):
+        (tmp_path / each).touch()
+    assert other_snapshots(tmp_path / MADE, RELEASE) == []

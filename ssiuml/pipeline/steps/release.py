@@ -18,9 +18,8 @@ from ssiuml.pipeline.steps.trials import add_trial
 from ssiuml.release import checksums, signing
 from ssiuml.release.hygiene import check_hygiene, set_id_programs
 from ssiuml.release.staging import Staging
-from ssiuml.release.superseded import other_snapshots
 from ssiuml.release.tarball import compressor, write_tarball
-from ssiuml.release.version import is_repository
+from ssiuml.release.version import is_repository, other_snapshots
 from ssiuml.units import format_size
 
 TARBALLS: Final = ("release-root", "release-kernel", "release-utils")

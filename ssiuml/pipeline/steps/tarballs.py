@@ -22,8 +22,8 @@ from ssiuml.pipeline.steps.parts import (
     whole_part,
 )
 from ssiuml.recipe.unverified import unverified
-from ssiuml.release import ReleaseError, contents, inventory
-from ssiuml.release.part import Part
+from ssiuml.release import ReleaseError, contents
+from ssiuml.release.component import Component
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
 from ssiuml.release.version import NO_COMMIT_EPOCH, commit_time, release_of
@@ -94,8 +94,8 @@ class Tarballs:
             parts,
             "operating-system",
             {
-                "Images": inventory.images_section(staging.folder, digests),
-                "File system and cluster": inventory.root_section(values),
+                "Images": contents.images_section(staging.folder, digests),
+                "File system and cluster": contents.root_section(values),
                 "Test": [f"  {self._tested}"],
                 "Not verified": [f"  {line}" for line in unverified(recipe)],
                 "Set-id programs": [f"  {path}" for path in graph.results("hygiene")["set_id"]],
@@ -160,7 +160,7 @@ class Tarballs:
     def _describe(
         self,
         staging: Staging,
-        parts: Sequence[Part],
+        parts: Sequence[Component],
         kind: str,
         sections: Mapping[str, Sequence[str]],
         where: str = ".",
@@ -172,8 +172,8 @@ class Tarballs:
         whole = whole_part(staging.name, self.release, kind)
         bill.write_bill(target / bill.NAME, whole, parts, staging.epoch)
         head = [staging.name, f"made by ssiuml {self.release}, SOURCE_DATE_EPOCH {staging.epoch}"]
-        listed = {f"Parts ({len(parts)})": inventory.parts_section(parts)}
-        inventory.write_inventory(target / inventory.NAME, head, {**sections, **listed})
+        listed = {f"Parts ({len(parts)})": contents.components_section(parts)}
+        contents.write_manifest_text(target / contents.MANIFEST_TEXT, head, {**sections, **listed})
 
     def _manifest(self, digests: Mapping[str, str]) -> Values:
         """The images' manifest, with what a release adds to it."""
