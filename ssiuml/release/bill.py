@@ -16,9 +16,9 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.spdx import fixup_id
 from packageurl import PackageURL
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.atomic import write_text
 from ssiuml.host.digests import digest_of
-from ssiuml.release import ReleaseError
 from ssiuml.release.component import Component
 
 NAME: Final = "bill.cdx.json"
@@ -30,13 +30,13 @@ def write_bill(path: Path, whole: Component, components: Sequence[Component], ep
     """Write the bill of *whole*, which consists of *components*, as CycloneDX 1.6 JSON.
 
     Its time is *epoch*, in seconds since 1970. Its serial number is a digest of the contents. Raise
-    ReleaseError if two components that differ have the same package URL.
+    SsiumlError if two components that differ have the same package URL.
     """
     known: dict[str, Component] = {}
     for one in (whole, *components):
         # The library would give the second one a random name.
         if known.setdefault(one.purl, one) != one:
-            raise ReleaseError(f"{path.name}: two components are called {one.purl}, and are not the same")
+            raise SsiumlError(f"{path.name}: two components are called {one.purl}, and are not the same")
     contents = digest_of([asdict(one) for one in (whole, *components)])
     bom = Bom(
         components=[_component(one) for one in components],

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.atomic import write_text
 from ssiuml.host.digests import file_sha256
-from ssiuml.release import ReleaseError
 
 NAME: Final = "SHA256SUMS"
 _REPAIR: Final = "fetch it again, or remove it and make it again: ./run release"
@@ -22,24 +22,24 @@ def write_checksums(folder: Path, digests: Mapping[str, str]) -> Path:
 
 
 def read_checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 by name; ReleaseError if there is no such file, or it is not as we write it."""
+    """SHA-256 by name; SsiumlError if there is no such file, or it is not as we write it."""
     path = folder / NAME
     try:
         # Bytes: a line ends where sha256sum has it end, and nowhere else.
         lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
-        raise ReleaseError(f"{path}: there is no such file", hint="./run release") from None
+        raise SsiumlError(f"{path}: there is no such file", hint="./run release") from None
     except UnicodeDecodeError as error:
-        raise ReleaseError(f"{path}: is damaged: {error}", hint=_REPAIR) from error
+        raise SsiumlError(f"{path}: is damaged: {error}", hint=_REPAIR) from error
     found = [_LINE.fullmatch(line) for line in lines]
     for number, line in enumerate(found, start=1):
         if line is None:
-            raise ReleaseError(
+            raise SsiumlError(
                 f"{path}:{number}: is no line of sha256sum: '{lines[number - 1][:80]}'", hint=_REPAIR
             )
     digests = {line[2]: line[1] for line in found if line is not None}
     if len(digests) != len(lines):
-        raise ReleaseError(f"{path}: has a name twice", hint=_REPAIR)
+        raise SsiumlError(f"{path}: has a name twice", hint=_REPAIR)
     return digests
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml import manifest
+from ssiuml.errors import SsiumlError
 from ssiuml.host.code import code_of, foreign_packages
 from ssiuml.host.installation import HOME
 from ssiuml.kernel import packed
-from ssiuml.release import ReleaseError
 from ssiuml.release.component import Component
 from ssiuml.release.vendored import Wheel
 from ssiuml.tree.layer import merge, read_layer
@@ -139,13 +139,13 @@ def _write(path: Path, node: Node) -> None:
 def copy_patches(folder: Path, patches: Sequence[Path]) -> None:
     """Put the patches that the kernel was built with into *folder*/patches, with quilt's series.
 
-    ReleaseError if two have the same name.
+    SsiumlError if two have the same name.
     """
     if not patches:
         return
     alike = next((two for two in itertools.combinations(patches, 2) if two[0].name == two[1].name), None)
     if alike:
-        raise ReleaseError(f"{alike[0]}, {alike[1]}: a release cannot have both patches under one name")
+        raise SsiumlError(f"{alike[0]}, {alike[1]}: a release cannot have both patches under one name")
     target = folder / "patches"
     target.mkdir()
     for patch in patches:
@@ -158,7 +158,7 @@ def write_commands(
 ) -> None:
     """Put the *commands* (modules by name) into *folder*, with all modules that they and *programs* need.
 
-    ReleaseError if they need a foreign package that none of *wheels* is.
+    SsiumlError if they need a foreign package that none of *wheels* is.
     """
     modules = [*commands.values(), *programs]
     _require_vendored(foreign_packages(*modules), wheels)
@@ -184,7 +184,7 @@ def _require_vendored(foreign: Mapping[str, set[str]], wheels: Sequence[Wheel]) 
     }
     if missing:
         lines = "; ".join(f"{name} (by {', '.join(sorted(by))})" for name, by in sorted(missing.items()))
-        raise ReleaseError(
+        raise SsiumlError(
             f"the commands need packages that are not brought along: {lines}",
             hint="pure Python goes into ssiuml/release/vendored.txt, all else may not be needed",
         )

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from ssiuml.release import ReleaseError
+from ssiuml.errors import SsiumlError
 from ssiuml.tree.tree import Kind, Node, Tree
 
 MOST_SHOWN: Final = 20
@@ -42,7 +42,7 @@ def set_id_programs(tree: Tree) -> list[str]:
 
 
 def check_hygiene(tree: Tree, allowed_set_id: Sequence[str] | None, builder: Sequence[str]) -> None:
-    """ReleaseError, naming each, if the root holds what does not belong into a release.
+    """SsiumlError, naming each, if the root holds what does not belong into a release.
 
     *allowed_set_id* are the programs that may have a set-id bit, None if that is not looked at. *builder* are
     paths of the machine that built it, which no file may contain.
@@ -57,7 +57,7 @@ def check_hygiene(tree: Tree, allowed_set_id: Sequence[str] | None, builder: Seq
     if problems:
         shown = "\n".join(f"    {line}" for line in problems[:MOST_SHOWN])
         more = f"\n    and {len(problems) - MOST_SHOWN} more" if len(problems) > MOST_SHOWN else ""
-        raise ReleaseError(
+        raise SsiumlError(
             f"the root holds what does not belong into a release:\n{shown}{more}",
             hint="a step of the recipe has to remove it, or the recipe's release.set_id to name it",
         )

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.atomic import replacing
 from ssiuml.host.digests import file_sha256
 from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.host.tools import GPG, HostTool
-from ssiuml.release import ReleaseError, checksums
+from ssiuml.release import checksums
 
 NAMESPACE: Final = "ssiuml-release"  # ssh-keygen: what a signature is for, so that it serves for nothing else
 LIMIT_S: Final = 300.0  # an agent may ask for a password, or for a touch
@@ -21,7 +22,7 @@ _GPG: Final = "gpg:"
 def sign(path: Path, key: str) -> Path:
     """Sign *path* with *key*: the file of an ssh key, or gpg:KEY; return the signature's file beside it.
 
-    ReleaseError if that cannot be done.
+    SsiumlError if that cannot be done.
     """
     if key.startswith(_GPG):
         target = path.with_name(path.name + GPG_SUFFIX)
@@ -38,7 +39,7 @@ def sign(path: Path, key: str) -> Path:
             _call([*words, "--output", str(part), str(path)], f"{path} cannot be signed with {key}")
         return target
     if not Path(key).is_file():
-        raise ReleaseError(
+        raise SsiumlError(
             f"SSIUML_SIGNING_KEY: '{key}' is no file", hint="the file of an ssh key, or gpg:FINGERPRINT"
         )
     target = path.with_name(path.name + SSH_SUFFIX)
@@ -74,12 +75,12 @@ def verify_signature(path: Path, signers: Path | None) -> str:
 
     *signers* names those whom the user trusts, in ssh-keygen's form (ALLOWED SIGNERS); gpg goes by its own
     key ring. Without *signers* an ssh signature proves only that its key has made it, which is said.
-    ReleaseError if there is no signature although there are *signers*, or it is not good.
+    SsiumlError if there is no signature although there are *signers*, or it is not good.
     """
     signature = signature_of(path)
     if signature is None:
         if signers is not None:
-            raise ReleaseError(f"{path}: is not signed, no {path.name}{SSH_SUFFIX} is beside it")
+            raise SsiumlError(f"{path}: is not signed, no {path.name}{SSH_SUFFIX} is beside it")
         return "not signed"
     wrong = f"{signature}: is no good signature of {path.name}"
     if signature.suffix == GPG_SUFFIX:
@@ -87,7 +88,7 @@ def verify_signature(path: Path, signers: Path | None) -> str:
         # gpg accepts keys that are revoked or expired, too; only of others it says GOODSIG.
         who = re.search(r"^\[GNUPG:\] GOODSIG [0-9A-F]+ (.*)$", said, re.MULTILINE)
         if who is None:
-            raise ReleaseError(f"{wrong}: its key is expired or revoked", hint="gpg --verify says more")
+            raise SsiumlError(f"{wrong}: its key is expired or revoked", hint="gpg --verify says more")
         return f"signed by {who[1]}"
     content = path.read_bytes()
     if signers is None:
@@ -105,23 +106,23 @@ def verify_signature(path: Path, signers: Path | None) -> str:
 def verify_release(folder: Path, signers: Path | None) -> Iterator[str]:
     """Yield a line for each thing that is as it should be; *signers* as for verify_signature.
 
-    ReleaseError for the first that is not: a tarball that is missing, changed or not listed, a bad signature.
+    SsiumlError for the first that is not: a tarball that is missing, changed or not listed, a bad signature.
     """
     digests = checksums.read_checksums(folder)
     path = folder / checksums.NAME
     yield f"{path}: {verify_signature(path, signers)}"
     for name, digest in digests.items():
         if not (folder / name).is_file():
-            raise ReleaseError(f"{folder / name}: is missing, {path} lists it")
+            raise SsiumlError(f"{folder / name}: is missing, {path} lists it")
         if (found := file_sha256(folder / name)) != digest:
-            raise ReleaseError(
+            raise SsiumlError(
                 f"{folder / name}: was changed: its SHA-256 is {found}, in {path} {digest}",
                 hint="fetch it again, or make it again: ./run release",
             )
         yield f"{folder / name}: as in {checksums.NAME}"
     unlisted = [tarball.name for tarball in sorted(folder.glob("*.tar.*")) if tarball.name not in digests]
     if unlisted:
-        raise ReleaseError(f"{folder / unlisted[0]}: is not listed in {path}", hint="remove it")
+        raise SsiumlError(f"{folder / unlisted[0]}: is not listed in {path}", hint="remove it")
 
 
 def _call(words: list[str], problem: str, stdin: bytes | None = None) -> str:
@@ -129,4 +130,4 @@ def _call(words: list[str], problem: str, stdin: bytes | None = None) -> str:
         # What is returned is read: no warnings between.
         return run(words, timeout_s=LIMIT_S, stdin=stdin, env=PLAIN_LANGUAGE, merge_stderr=False)
     except CommandError as error:
-        raise ReleaseError(f"{problem}: {error}") from error
+        raise SsiumlError(f"{problem}: {error}") from error

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import file_sha256
 from ssiuml.host.progress import say
 from ssiuml.host.run import CommandError, run
-from ssiuml.release import ReleaseError
 
 REQUIREMENTS: Final = Path(__file__).with_name("vendored.txt")
 LIMIT_S: Final = 1800.0
@@ -44,7 +44,7 @@ class Wheel:
             for name in archive.namelist():
                 parts = PurePosixPath(name).parts
                 if ".." in parts or name.startswith("/"):
-                    raise ReleaseError(f"{self.path}: holds '{name}', a path out of it")
+                    raise SsiumlError(f"{self.path}: holds '{name}', a path out of it")
                 if name.endswith(".py"):
                     self._write(archive, name, target / name)
                 elif parts[0].endswith(".dist-info") and parts[-1].upper().startswith(("LICEN", "COPYING")):
@@ -56,14 +56,14 @@ class Wheel:
 
 
 def pinned(requirements: Path = REQUIREMENTS) -> list[Pinned]:
-    """What is pinned; ReleaseError, with the line, for anything else."""
+    """What is pinned; SsiumlError, with the line, for anything else."""
     found = []
     for number, line in enumerate(requirements.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line.strip())
         if match is None:
-            raise ReleaseError(
+            raise SsiumlError(
                 f"{requirements}:{number}: '{line}' is no pin", hint="NAME==VERSION --hash=sha256:DIGEST"
             )
         found.append(Pinned(*match.groups()))
@@ -73,14 +73,14 @@ def pinned(requirements: Path = REQUIREMENTS) -> list[Pinned]:
 def get_wheels(folder: Path, *, offline: bool, requirements: Path = REQUIREMENTS) -> list[Wheel]:
     """The pinned wheels, from *folder* or fetched into it by pip, which holds them against their digests.
 
-    ReleaseError if one cannot be had, or is not pure Python.
+    SsiumlError if one cannot be had, or is not pure Python.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = pinned(requirements)
     there = _by_sha256(folder.glob("*.whl"))
     if any(one.sha256 not in there for one in wanted):
         if offline:
-            raise ReleaseError(
+            raise SsiumlError(
                 f"{folder}: not all of the packages in {requirements.name} are there, and offline is set",
                 hint="once without: ./run release",
             )
@@ -88,7 +88,7 @@ def get_wheels(folder: Path, *, offline: bool, requirements: Path = REQUIREMENTS
         there = _by_sha256(folder.glob("*.whl"))
     absent = [one.name for one in wanted if one.sha256 not in there]
     if absent:
-        raise ReleaseError(f"pip left no wheel of {', '.join(absent)} with the digest of {requirements}")
+        raise SsiumlError(f"pip left no wheel of {', '.join(absent)} with the digest of {requirements}")
     return [_read(there[one.sha256], one) for one in wanted]
 
 
@@ -103,7 +103,7 @@ def _download(folder: Path, requirements: Path) -> None:
     try:
         run([sys.executable, "-m", "pip", *words], timeout_s=LIMIT_S)
     except CommandError as error:
-        raise ReleaseError(
+        raise SsiumlError(
             f"the packages in {requirements.name} cannot be fetched: {error}", hint="is there a network?"
         ) from error
 
@@ -114,6 +114,6 @@ def _read(path: Path, wanted: Pinned) -> Wheel:
         about = email.message_from_bytes(archive.read(f"{info}/METADATA"))
         wheel = email.message_from_bytes(archive.read(f"{info}/WHEEL"))
     if wheel["Root-Is-Purelib"] != "true":
-        raise ReleaseError(f"{path}: is not pure Python")
+        raise SsiumlError(f"{path}: is not pure Python")
     licence = about["License-Expression"] or about["License"] or "unknown"
     return Wheel(path, wanted.name, wanted.version, licence, wanted.sha256)

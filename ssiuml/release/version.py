@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 import ssiuml
+from ssiuml.errors import SsiumlError
 from ssiuml.host.run import CommandError, run
-from ssiuml.release import ReleaseError
 
 GIT_LIMIT_S: Final = 60.0
 NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, what recipes have unless they say otherwise
@@ -22,7 +22,7 @@ def release_of(project: Path) -> str:
 
     REL is 1 where the tag vVERSION stands, else COMMITS.gHASH (the number of commits up to here), with .dirty
     behind it where tracked files differ from that commit; 0 for sources that are no git repository.
-    ReleaseError if git cannot tell, as in a shallow clone.
+    SsiumlError if git cannot tell, as in a shallow clone.
     """
     return f"{ssiuml.__version__}-{_rel(project, f'v{ssiuml.__version__}')}"
 
@@ -31,7 +31,7 @@ def known_release(project: Path) -> str:
     """As release_of, for people; VERSION alone where git cannot tell."""
     try:
         return release_of(project)
-    except ReleaseError:
+    except SsiumlError:
         return ssiuml.__version__
 
 
@@ -61,13 +61,13 @@ def _rel(project: Path, tag: str) -> str:
     shown = _git(project, "describe", "--always", "--dirty", "--exclude=*", f"--abbrev={HASH_DIGITS}").strip()
     found = re.fullmatch(r"([0-9a-f]+)(-dirty)?", shown)
     if found is None:
-        raise ReleaseError(f"{project}: git describes it as '{shown}', which is no commit")
+        raise SsiumlError(f"{project}: git describes it as '{shown}', which is no commit")
     dirty = found[2] is not None
     tags = _git(project, "for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/tags")
     if not dirty and f"refs/tags/{tag}" in tags.splitlines():
         return "1"
     if _git(project, "rev-parse", "--is-shallow-repository").strip() != "false":
-        raise ReleaseError(
+        raise SsiumlError(
             f"{project}: is a shallow clone, whose commits cannot be counted",
             hint="git fetch --unshallow --tags",
         )
@@ -81,7 +81,7 @@ def _git(project: Path, *words: str) -> str:
             ["git", "-C", project, *words], timeout_s=GIT_LIMIT_S, merge_stderr=False, pass_on=_PASSED_ON
         )
     except CommandError as error:
-        raise ReleaseError(
+        raise SsiumlError(
             f"{project}: git cannot tell which commit this is: {error}",
             hint="`git status` says more; for a clone of another user see git-config(1), safe.directory",
         ) from error

@@ -23,10 +23,6 @@ from ssiuml.units import format_size
 TEMPLATE: Final = "report.html.j2"
 
 
-class ReportError(SsiumlError):
-    """There is nothing to report on."""
-
-
 def write_graph(build: Build, plan: Plan) -> Path:
     """Draw all steps of the release into images/RECIPE/graph.svg; its path. CommandError."""
     target = plan.places.out / "graph.svg"
@@ -37,10 +33,10 @@ def write_graph(build: Build, plan: Plan) -> Path:
 def write_report(build: Build, plan: Plan) -> Path:
     """Write images/RECIPE/report.html; its path.
 
-    ReportError if the recipe has not been built, CommandError if graphviz fails.
+    SsiumlError if the recipe has not been built, CommandError if graphviz fails.
     """
     if not plan.manifest.is_file():
-        raise ReportError(
+        raise SsiumlError(
             f"{plan.manifest}: there is none, nothing has been built", hint="./run build-root, then report"
         )
     target = plan.places.out / "report.html"

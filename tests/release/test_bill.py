@@ -11,7 +11,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from ssiuml.release import ReleaseError
+from ssiuml.errors import SsiumlError
 from ssiuml.release.bill import NAME, write_bill
 from ssiuml.release.component import Component
 from ssiuml.release.packages import debian_component
@@ -118,5 +118,5 @@ def test_two_builds_of_one_package_are_two_parts(tmp_path: Path) -> None:
 def test_one_name_for_two_things_is_refused_and_one_thing_twice_is_one_component(tmp_path: Path) -> None:
     twice = [_component("x", licences=["MIT"]), _component("x", licences=["MIT"])]
     assert len(_written(tmp_path / NAME, WHOLE, twice)["components"]) == 1
-    with pytest.raises(ReleaseError, match="pkg:generic/x@1"):
+    with pytest.raises(SsiumlError, match="pkg:generic/x@1"):
         write_bill(tmp_path / NAME, WHOLE, [_component("x", licences=["MIT"]), _component("x")], EPOCH)

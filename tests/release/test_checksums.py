@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from release_tools import output_of, sha256sum, write_files
 
-from ssiuml.release import ReleaseError
+from ssiuml.errors import SsiumlError
 from ssiuml.release.checksums import NAME, digests_below, read_checksums, write_checksums
 
 FILES = {"b-1.tar.bz2": b"b", "a-1.tar.xz": b"a", "with blanks  in it": b"", "\u00fc": b"\0\n"}
@@ -82,13 +82,13 @@ def test_known_digests_are_not_taken_again(tmp_path: Path) -> None:
 )
 def test_another_line_is_refused_and_named(tmp_path: Path, line: str) -> None:
     _sums(tmp_path, f"{ZEROS}  good\n{line}\n".encode())
-    with pytest.raises(ReleaseError, match=rf"{NAME}:2: is no line of sha256sum"):
+    with pytest.raises(SsiumlError, match=rf"{NAME}:2: is no line of sha256sum"):
         read_checksums(tmp_path)
 
 
 def test_an_empty_file_lists_nothing_and_is_refused_as_sha256sum_does(tmp_path: Path) -> None:
     _sums(tmp_path, b"")
-    with pytest.raises(ReleaseError, match="no line"):
+    with pytest.raises(SsiumlError, match="no line"):
         read_checksums(tmp_path)
     judged = subprocess.run(["sha256sum", "--check", tmp_path / NAME], capture_output=True, check=False)
     assert judged.returncode != 0
@@ -96,18 +96,18 @@ def test_an_empty_file_lists_nothing_and_is_refused_as_sha256sum_does(tmp_path: 
 
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:
     _sums(tmp_path, f"{ZEROS}  same\n{'1' * 64}  same\n".encode())
-    with pytest.raises(ReleaseError, match="twice"):
+    with pytest.raises(SsiumlError, match="twice"):
         read_checksums(tmp_path)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     _sums(tmp_path, ZEROS.encode() + b"  \xff\n")
-    with pytest.raises(ReleaseError, match="damaged"):
+    with pytest.raises(SsiumlError, match="damaged"):
         read_checksums(tmp_path)
 
 
 def test_without_the_file_the_error_says_what_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="no such file") as caught:
+    with pytest.raises(SsiumlError, match="no such file") as caught:
         read_checksums(tmp_path)
     assert caught.value.hint == "./run release"
 

@@ -12,8 +12,8 @@ from release_tools import LIMIT_S, MIB, listing, sha256sum
 from sparse_files import write_sparse
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
+from ssiuml.errors import SsiumlError
 from ssiuml.host.places import cache_root
-from ssiuml.release import ReleaseError
 from ssiuml.release.component import Component
 from ssiuml.release.contents import (
     MODULES,
@@ -64,7 +64,7 @@ def test_nothing_of_the_build_comes_along(commands: Path) -> None:
 
 
 def test_a_foreign_package_that_is_not_brought_along_is_named_with_who_needs_it(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.host\.run\)"):
+    with pytest.raises(SsiumlError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.host\.run\)"):
         write_commands(tmp_path, COMMANDS, PROGRAMS, [])
 
 
@@ -139,7 +139,7 @@ def test_patches_come_with_the_series_that_quilt_reads(tmp_path: Path) -> None:
 
 def test_two_patches_of_one_name_are_refused_with_both(tmp_path: Path) -> None:
     patches = [tmp_path / "one" / "a.patch", tmp_path / "b.patch", tmp_path / "two" / "a.patch"]
-    with pytest.raises(ReleaseError, match=r"one/a\.patch, .*two/a\.patch: "):
+    with pytest.raises(SsiumlError, match=r"one/a\.patch, .*two/a\.patch: "):
         copy_patches(tmp_path, patches)
     assert listing(tmp_path) == []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from release_tools import output_of
 
-from ssiuml.release import ReleaseError
+from ssiuml.errors import SsiumlError
 from ssiuml.release.hygiene import MOST_SHOWN, check_hygiene, set_id_programs
 from ssiuml.tree.tree import CHUNK_BYTES, Extent, Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
@@ -48,7 +48,7 @@ def _root() -> Tree:
 
 
 def _problems(tree: Tree, allowed: list[str] | None = None) -> str:
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(SsiumlError) as caught:
         check_hygiene(tree, ["/usr/bin/su"] if allowed is None else allowed, BUILDER)
     return caught.value.message
 
@@ -187,7 +187,7 @@ def test_the_builders_path_is_found_across_the_border_of_chunks(
     stored.write_bytes(data)
     tree = _root()
     tree.add("usr/lib/x.so", file(Extent(stored, 0, len(data)), Meta(mode=0o644)))
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(SsiumlError) as caught:
         check_hygiene(tree, None, [path])
     assert f"/usr/lib/x.so: contains '{path}'" in caught.value.message
 
@@ -211,7 +211,7 @@ def test_many_problems_are_cut_and_counted() -> None:
 def test_all_kinds_of_problems_are_told_at_once_with_the_way_out() -> None:
     tree = _root()
     tree.add("tmp/x", file(Literal(b"x"), Meta(mode=0o4777)))
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(SsiumlError) as caught:
         check_hygiene(tree, [], BUILDER)
     for words in ("a temporary file", "everybody may write", "is set-id"):
         assert words in caught.value.message

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from release_tools import gpg_home, gpg_key, output_of, signers_file, ssh_key, write_files
 
-from ssiuml.release import ReleaseError, signing
+from ssiuml.errors import SsiumlError
+from ssiuml.release import signing
 from ssiuml.release.checksums import NAME, digests_below, write_checksums
 from ssiuml.release.signing import (
     NAMESPACE,
@@ -118,7 +119,7 @@ def test_lines_of_the_signers_file_that_are_no_keys_are_not_taken_for_names(
 
 def test_another_signer_is_refused(tmp_path: Path, sums: Path, key: Path, other_key: Path) -> None:
     sign(sums, str(key))
-    with pytest.raises(ReleaseError, match="by nobody in"):
+    with pytest.raises(SsiumlError, match="by nobody in"):
         verify_signature(sums, signers_file(tmp_path / "signers", them=other_key))
 
 
@@ -126,14 +127,14 @@ def test_a_signer_for_another_purpose_is_refused(tmp_path: Path, sums: Path, key
     sign(sums, str(key))
     signers = tmp_path / "signers"
     signers.write_text(f'me@example.org namespaces="git" {key.with_suffix(".pub").read_text()}')
-    with pytest.raises(ReleaseError, match="is no good signature"):
+    with pytest.raises(SsiumlError, match="is no good signature"):
         verify_signature(sums, signers)
 
 
 def test_a_signature_made_for_another_purpose_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
     output_of("ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", "git", sums)
     for signers in (None, signers_file(tmp_path / "signers", me=key)):
-        with pytest.raises(ReleaseError, match="is no good signature"):
+        with pytest.raises(SsiumlError, match="is no good signature"):
             verify_signature(sums, signers)
 
 
@@ -149,14 +150,14 @@ def test_without_signers_it_is_said_that_the_signer_is_not_known(sums: Path, key
 def test_a_changed_file_is_refused(tmp_path: Path, sums: Path, key: Path, known: bool) -> None:
     sign(sums, str(key))
     sums.write_text(sums.read_text().replace("0", "1", 1))
-    with pytest.raises(ReleaseError, match="is no good signature"):
+    with pytest.raises(SsiumlError, match="is no good signature"):
         verify_signature(sums, signers_file(tmp_path / "signers", me=key) if known else None)
 
 
 def test_a_damaged_signature_is_refused(sums: Path, key: Path) -> None:
     signature = sign(sums, str(key))
     signature.write_text(signature.read_text()[:100])
-    with pytest.raises(ReleaseError, match="is no good signature"):
+    with pytest.raises(SsiumlError, match="is no good signature"):
         verify_signature(sums, None)
 
 
@@ -167,13 +168,13 @@ def test_no_signature_is_said_and_refused_where_signers_are_known(
     remove_signatures(sums)
     assert signature_of(sums) is None
     assert verify_signature(sums, None) == "not signed"
-    with pytest.raises(ReleaseError, match="is not signed"):
+    with pytest.raises(SsiumlError, match="is not signed"):
         verify_signature(sums, signers_file(tmp_path / "signers", me=key))
 
 
 def test_a_signers_file_that_is_not_there_is_refused(tmp_path: Path, sums: Path, key: Path) -> None:
     sign(sums, str(key))
-    with pytest.raises(ReleaseError, match=r"signers: .*No such file|no-signers"):
+    with pytest.raises(SsiumlError, match=r"signers: .*No such file|no-signers"):
         verify_signature(sums, tmp_path / "no-signers")
 
 
@@ -181,7 +182,7 @@ def test_a_file_changed_after_gpg_signed_it_is_refused(sums: Path, ring: dict[st
     gpg_key(ring, WHO)
     sign(sums, f"gpg:{WHO}")
     sums.write_text("changed")
-    with pytest.raises(ReleaseError, match="BAD signature"):
+    with pytest.raises(SsiumlError, match="BAD signature"):
         verify_signature(sums, None)
 
 
@@ -192,7 +193,7 @@ def test_a_key_that_gpg_does_not_know_is_refused(
     sign(sums, f"gpg:{WHO}")
     with gpg_home(tmp_path / "empty") as environ:
         monkeypatch.setenv("GNUPGHOME", environ["GNUPGHOME"])
-        with pytest.raises(ReleaseError, match="No public key"):
+        with pytest.raises(SsiumlError, match="No public key"):
             verify_signature(sums, None)
 
 
@@ -203,7 +204,7 @@ def test_a_revoked_key_is_refused(sums: Path, ring: dict[str, str], tmp_path: Pa
     revocation = (Path(ring["GNUPGHOME"]) / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text()
     (tmp_path / "revocation").write_text(revocation.replace("\n:-----", "\n-----"))
     output_of("gpg", "--batch", "--import", tmp_path / "revocation")
-    with pytest.raises(ReleaseError, match="revoked"):
+    with pytest.raises(SsiumlError, match="revoked"):
         verify_signature(sums, None)
 
 
@@ -218,7 +219,7 @@ def test_gpgs_language_does_not_matter(
 
 
 def test_a_key_file_that_is_not_there_is_named(sums: Path, tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match=re.escape(f"'{tmp_path / 'no-key'}' is no file")) as caught:
+    with pytest.raises(SsiumlError, match=re.escape(f"'{tmp_path / 'no-key'}' is no file")) as caught:
         sign(sums, str(tmp_path / "no-key"))
     assert caught.value.hint is not None
     assert "gpg:" in caught.value.hint
@@ -226,7 +227,7 @@ def test_a_key_file_that_is_not_there_is_named(sums: Path, tmp_path: Path) -> No
 
 
 def test_a_key_that_gpg_has_not_leaves_nothing(sums: Path, ring: dict[str, str]) -> None:
-    with pytest.raises(ReleaseError, match="No secret key"):
+    with pytest.raises(SsiumlError, match="No secret key"):
         sign(sums, "gpg:nobody@example.org")
     assert _names(sums) == ["SHA256SUMS"]
 
@@ -234,7 +235,7 @@ def test_a_key_that_gpg_has_not_leaves_nothing(sums: Path, ring: dict[str, str])
 def test_a_file_that_is_no_key_leaves_nothing(sums: Path, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("no key\n")
     (tmp_path / "key").chmod(0o600)
-    with pytest.raises(ReleaseError, match="cannot be signed with"):
+    with pytest.raises(SsiumlError, match="cannot be signed with"):
         sign(sums, str(tmp_path / "key"))
     assert _names(sums) == ["SHA256SUMS"]
 
@@ -251,7 +252,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_password_that_nobody_is_there_to_give_is_an_error_in_time(sums: Path, tmp_path: Path) -> None:
     key = ssh_key(tmp_path / "locked", password="secret words")  # noqa: S106
     before = sign(sums, str(ssh_key(tmp_path / "open"))).read_bytes()
-    with pytest.raises(ReleaseError, match="cannot be signed with") as caught:
+    with pytest.raises(SsiumlError, match="cannot be signed with") as caught:
         sign(sums, str(key))
     assert "not finished" not in str(caught.value)
     assert _names(sums) == ["SHA256SUMS", "SHA256SUMS.sig"]
@@ -263,7 +264,7 @@ def test_a_password_that_nobody_is_there_to_give_is_an_error_in_time(sums: Path,
 def test_a_password_that_gpg_cannot_ask_for_is_an_error_in_time(sums: Path, ring: dict[str, str]) -> None:
     gpg_key(ring, WHO, password="secret words")  # noqa: S106
     output_of("gpgconf", "--kill", "all")  # it remembers the password
-    with pytest.raises(ReleaseError, match="cannot be signed with") as caught:
+    with pytest.raises(SsiumlError, match="cannot be signed with") as caught:
         sign(sums, f"gpg:{WHO}")
     assert "not finished" not in str(caught.value)
     assert _names(sums) == ["SHA256SUMS"]
@@ -309,7 +310,7 @@ def test_a_changed_tarball_is_named_with_both_digests(release: Path) -> None:
     before, after = output_of("sha256sum", path).split()[0], ""
     path.write_bytes(b"Root")
     after = output_of("sha256sum", path).split()[0]
-    with pytest.raises(ReleaseError, match=re.escape(f"{path}: was changed")) as caught:
+    with pytest.raises(SsiumlError, match=re.escape(f"{path}: was changed")) as caught:
         _lines(release)
     assert before in caught.value.message
     assert after in caught.value.message
@@ -317,13 +318,13 @@ def test_a_changed_tarball_is_named_with_both_digests(release: Path) -> None:
 
 def test_a_missing_tarball_is_named(release: Path) -> None:
     (release / "utils-1.tar.xz").unlink()
-    with pytest.raises(ReleaseError, match=re.escape(f"{release / 'utils-1.tar.xz'}: is missing")):
+    with pytest.raises(SsiumlError, match=re.escape(f"{release / 'utils-1.tar.xz'}: is missing")):
         _lines(release)
 
 
 def test_a_tarball_that_is_not_listed_is_named(release: Path) -> None:
     (release / "other-1.tar.zst").write_bytes(b"x")
-    with pytest.raises(ReleaseError, match=re.escape(f"{release / 'other-1.tar.zst'}: is not listed")):
+    with pytest.raises(SsiumlError, match=re.escape(f"{release / 'other-1.tar.zst'}: is not listed")):
         _lines(release)
 
 
@@ -331,13 +332,13 @@ def test_changed_digests_are_no_good_signature(release: Path, signers: Path) -> 
     (release / "root-1.tar.bz2").write_bytes(b"another root")
     write_checksums(release, digests_below(release, {}))
     for given in (signers, None):
-        with pytest.raises(ReleaseError, match="is no good signature"):
+        with pytest.raises(SsiumlError, match="is no good signature"):
             _lines(release, given)
 
 
 def test_a_signature_that_was_taken_away_is_missed(release: Path, signers: Path) -> None:
     (release / f"{NAME}.sig").unlink()
-    with pytest.raises(ReleaseError, match="is not signed"):
+    with pytest.raises(SsiumlError, match="is not signed"):
         _lines(release, signers)
 
 
@@ -345,10 +346,10 @@ def test_a_list_that_names_what_lies_elsewhere_is_refused(release: Path) -> None
     (release.parent / "elsewhere").write_bytes(b"x")
     digest = output_of("sha256sum", release.parent / "elsewhere").split()[0]
     (release / NAME).write_text(f"{digest}  ../elsewhere\n")
-    with pytest.raises(ReleaseError, match="is no line"):
+    with pytest.raises(SsiumlError, match="is no line"):
         _lines(release)
 
 
 def test_without_a_list_nothing_is_verified(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="no such file"):
+    with pytest.raises(SsiumlError, match="no such file"):
         _lines(tmp_path)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from release_tools import LIMIT_S, listing, sha256sum
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.places import cache_root
-from ssiuml.release import ReleaseError
 from ssiuml.release.vendored import Pinned, Wheel, get_wheels, pinned
 
 DIGEST = "0" * 64
@@ -68,7 +68,7 @@ def test_comments_and_empty_lines_are_left_out(tmp_path: Path) -> None:
 )
 def test_any_other_line_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
     (tmp_path / "pins").write_text(f"# comment\n{line}\n")
-    with pytest.raises(ReleaseError, match=r"pins:2: '.*' is no pin"):
+    with pytest.raises(SsiumlError, match=r"pins:2: '.*' is no pin"):
         pinned(tmp_path / "pins")
 
 
@@ -82,7 +82,7 @@ def test_a_wheel_that_is_there_is_taken_without_a_network(tmp_path: Path) -> Non
 
 
 def test_offline_without_the_files_is_an_error_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="offline is set") as caught:
+    with pytest.raises(SsiumlError, match="offline is set") as caught:
         get_wheels(tmp_path, offline=True)
     assert caught.value.hint is not None
     assert "./run release" in caught.value.hint
@@ -90,7 +90,7 @@ def test_offline_without_the_files_is_an_error_with_the_way_out(tmp_path: Path) 
 
 def test_a_wheel_with_another_digest_is_none(tmp_path: Path) -> None:
     _wheel(tmp_path / "wheels")
-    with pytest.raises(ReleaseError, match="not all of the packages in pins"):
+    with pytest.raises(SsiumlError, match="not all of the packages in pins"):
         get_wheels(tmp_path / "wheels", offline=True, requirements=_pins(tmp_path / "pins", DIGEST))
 
 
@@ -98,7 +98,7 @@ def test_pip_refuses_a_download_with_another_digest(tmp_path: Path, monkeypatch:
     _wheel(tmp_path / "index")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
-    with pytest.raises(ReleaseError, match="DO NOT MATCH THE HASHES"):
+    with pytest.raises(SsiumlError, match="DO NOT MATCH THE HASHES"):
         get_wheels(tmp_path / "wheels", offline=False, requirements=_pins(tmp_path / "pins", DIGEST))
     assert list((tmp_path / "wheels").iterdir()) == []
 
@@ -116,7 +116,7 @@ def test_what_pip_downloads_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("text", ["Root-Is-Purelib: false\n", "Wheel-Version: 1.0\n"])
 def test_a_wheel_that_is_not_pure_is_refused(tmp_path: Path, text: str) -> None:
     path = _wheel(tmp_path / "wheels", WHEEL=text)
-    with pytest.raises(ReleaseError, match="is not pure Python"):
+    with pytest.raises(SsiumlError, match="is not pure Python"):
         get_wheels(tmp_path / "wheels", offline=True, requirements=_pins(tmp_path / "pins", sha256sum(path)))
 
 
@@ -150,7 +150,7 @@ def test_a_member_out_of_the_wheel_is_refused(tmp_path: Path, name: str) -> None
     path = _wheel(tmp_path / "wheels")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, "x")
-    with pytest.raises(ReleaseError, match="a path out of it"):
+    with pytest.raises(SsiumlError, match="a path out of it"):
         Wheel(path, "made", "1.0", "MIT", DIGEST).unpack(tmp_path / "a" / "b", tmp_path / "c" / "d")
     assert not list(tmp_path.rglob("out.py"))
     assert not list(tmp_path.glob("*/LICENSE"))

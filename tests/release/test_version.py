@@ -10,7 +10,7 @@ import pytest
 from release_tools import NOBODY, output_of
 
 import ssiuml
-from ssiuml.release import ReleaseError
+from ssiuml.errors import SsiumlError
 from ssiuml.release.version import known_release, other_snapshots, release_of
 
 TAG = f"v{ssiuml.__version__}"
@@ -135,7 +135,7 @@ def test_a_shallow_clone_is_refused_but_where_the_tag_is(project: Path, git: Git
         output_of("git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth=1", tags,
                   f"file://{project}", tmp_path / name)  # fmt: skip
     assert _rel(tmp_path / "with") == "1"
-    with pytest.raises(ReleaseError, match="shallow") as caught:
+    with pytest.raises(SsiumlError, match="shallow") as caught:
         release_of(tmp_path / "without")
     assert caught.value.hint is not None
     assert "--unshallow" in caught.value.hint
@@ -148,14 +148,14 @@ def test_a_shallow_clone_is_refused_but_where_the_tag_is(project: Path, git: Git
 def test_a_damaged_repository_is_an_error_with_a_hint(project: Path, git: Git) -> None:
     head = git("rev-parse", "HEAD").strip()
     (project / ".git" / "objects" / head[:2] / head[2:]).unlink()
-    with pytest.raises(ReleaseError, match="git cannot tell") as caught:
+    with pytest.raises(SsiumlError, match="git cannot tell") as caught:
         release_of(project)
     assert caught.value.hint
 
 
 def test_a_repository_without_a_commit_is_an_error(tmp_path: Path) -> None:
     output_of("git", "init", "--quiet", tmp_path)
-    with pytest.raises(ReleaseError, match=re.escape(str(tmp_path))):
+    with pytest.raises(SsiumlError, match=re.escape(str(tmp_path))):
         release_of(tmp_path)
 
 
@@ -164,7 +164,7 @@ def test_a_repository_of_another_user_is_an_error_until_it_is_named_safe(
     project: Path, tmp_path: Path
 ) -> None:
     output_of("chown", "-R", f"{NOBODY}:{NOBODY}", project)
-    with pytest.raises(ReleaseError, match="dubious ownership") as caught:
+    with pytest.raises(SsiumlError, match="dubious ownership") as caught:
         release_of(project)
     assert "safe.directory" in str(caught.value.hint)
     (tmp_path / "gitconfig").write_text(f"[safe]\n\tdirectory = {project}\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
+from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import Values, digest_of, file_sha256, folder_digest
 from ssiuml.host.installation import PACKAGES
 from ssiuml.pipeline.graph import StepGraph
@@ -22,7 +23,7 @@ from ssiuml.pipeline.steps.parts import (
     whole_part,
 )
 from ssiuml.recipe.unverified import unverified
-from ssiuml.release import ReleaseError, contents
+from ssiuml.release import contents
 from ssiuml.release.component import Component
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import get_wheels
@@ -77,7 +78,7 @@ class Tarballs:
         return f"linux-ssi-{kernel_version(self._graph)}-{digest}-{self.release}"
 
     def stage_root(self, scratch: Path) -> Staging:
-        """The images with their manifest; ReleaseError if others were tested."""
+        """The images with their manifest; SsiumlError if others were tested."""
         graph, recipe = self._graph, self._recipe
         kernel = self._kernel_name if "kernel" in graph.steps else None
         where = f"{INSTALLED}/{self._plan.loaded.name}"
@@ -200,13 +201,13 @@ class Tarballs:
         )
 
     def _require_tested(self, digests: Mapping[str, str]) -> None:
-        """ReleaseError for a file, by its SHA-256, that is not the one that the cluster was tested with."""
+        """SsiumlError for a file, by its SHA-256, that is not the one that the cluster was tested with."""
         if not self._recipe.can_boot:
             return
         tested = self._graph.results("cluster-test")["sha256"]
         other = [name for name, digest in digests.items() if tested.get(name) != digest]
         if other:
-            raise ReleaseError(
+            raise SsiumlError(
                 f"{', '.join(other)}: was changed since the cluster was tested with it",
                 hint="./run build-root cluster-test",
             )

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
+from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import Values, file_sha256
 from ssiuml.host.progress import stages
 from ssiuml.host.run import CommandError, run
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps.build_root import images
-from ssiuml.release import ReleaseError
 
 NAME: Final = "cluster-test"
 NODES: Final = 2
@@ -49,7 +49,7 @@ def add_trial(graph: StepGraph, made: Sequence[str]) -> None:
                 )
             except CommandError as error:
                 _keep_logs(state, logs)
-                raise ReleaseError(
+                raise SsiumlError(
                     f"the cluster test failed: {error}", hint=f"what the nodes said is in {logs}"
                 ) from error
         return {**json.loads(said.splitlines()[-1]), "sha256": digests}
