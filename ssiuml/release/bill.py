@@ -1,4 +1,4 @@
-"""The bill of materials of a tarball for programs: CycloneDX 1.6 JSON."""
+"""The bill of materials of a tarball, for programs: CycloneDX 1.6 JSON."""
 
 import uuid
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ from ssiuml.host.digests import digest_of
 from ssiuml.release.component import Component
 
 NAME: Final = "bill.cdx.json"
-# The serial number has to be a UUID; one from the contents is the same for the same contents.
+# A serial number has to be a UUID. One that is made from the contents is the same for the same contents.
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://ssiuml/release")
 
 
 def write_bill(path: Path, whole: Component, components: Sequence[Component], epoch: int) -> None:
     """Write the bill of *whole*, which consists of *components*, as CycloneDX 1.6 JSON.
 
-    Its time is *epoch*, in seconds since 1970. Its serial number is a digest of the contents. Raise
-    SsiumlError if two components that differ have the same package URL.
+    Its time is *epoch*, in seconds since 1970. Its serial number is a digest of the components. Raise
+    SsiumlError if two different components have the same package URL.
     """
     known: dict[str, Component] = {}
     for one in (whole, *components):
-        # The library would give the second one a random name.
+        # The library would give the second one a random reference.
         if known.setdefault(one.purl, one) != one:
-            raise SsiumlError(f"{path.name}: two components are called {one.purl}, and are not the same")
+            raise SsiumlError(f"{path.name}: two different components have the package URL {one.purl}")
     contents = digest_of([asdict(one) for one in (whole, *components)])
     bom = Bom(
         components=[_component(one) for one in components],

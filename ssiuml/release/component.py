@@ -1,4 +1,4 @@
-"""A component of a bill of materials.
+"""A component of a tarball, for its bill of materials and its manifest.txt.
 
 A module of its own: ssiuml.release.bill imports the CycloneDX library, which takes longer than many tasks.
 """

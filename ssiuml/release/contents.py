@@ -1,4 +1,4 @@
-"""What goes into each of the tarballs: root, kernel, utils."""
+"""Write the files of the three tarballs: root, kernel and utils."""
 
 import gzip
 import itertools
@@ -20,7 +20,7 @@ from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Kind, Node, Tree
 from ssiuml.units import format_size
 
-# What the commands run is known; what ssi-image map needs for a PNG it asks for.
+# ssi-image map imports it only to write a PNG, and says so if it is missing.
 OPTIONAL: Final = frozenset({"PIL"})
 MODULES: Final = "lib/ssiuml/python"
 DOCUMENTS: Final = "share/doc/ssiuml-utils"
@@ -45,13 +45,16 @@ sys.exit(run())
 
 
 def link_images(folder: Path, images: Iterable[Path]) -> None:
-    """Put the images into *folder*, as more names of the same files."""
+    """Put the images into *folder* as hard links."""
     for image in images:
         os.link(image, folder / image.name)
 
 
 def write_manifest(folder: Path, values: Mapping[str, Any], kernel: str | None) -> None:
-    """Write the manifest of an installed image, whose kernel lies in the folder *kernel* beside its own."""
+    """Write the manifest of an image as it is installed; *kernel* is the kernel's folder beside the image's.
+
+    *values* are those of the built image. Without *kernel* they stay the same.
+    """
     changed = dict(values)
     if kernel is not None:
         changed["kernel"] = {**values["kernel"], "file": f"../{kernel}/{values['kernel']['file']}"}
@@ -59,7 +62,10 @@ def write_manifest(folder: Path, values: Mapping[str, Any], kernel: str | None) 
 
 
 def write_manifest_text(path: Path, head: Sequence[str], sections: Mapping[str, Sequence[str]]) -> None:
-    """Write *head*, a line each, and sections with their titles; empty ones are left out."""
+    """Write a manifest for people: the lines of *head*, then the sections under their titles.
+
+    Empty sections are left out.
+    """
     lines = list(head)
     for title, body in sections.items():
         if body:
@@ -68,7 +74,7 @@ def write_manifest_text(path: Path, head: Sequence[str], sections: Mapping[str, 
 
 
 def images_section(folder: Path, digests: Mapping[str, str]) -> list[str]:
-    """Size and SHA-256 of each image."""
+    """Return a line for each image with its size and its SHA-256."""
     return [
         f"  {name:20} {format_size((folder / name).stat().st_size):>10}  {digest}"
         for name, digest in digests.items()
@@ -76,7 +82,7 @@ def images_section(folder: Path, digests: Mapping[str, str]) -> list[str]:
 
 
 def root_section(values: Mapping[str, Any]) -> list[str]:
-    """File system and cluster, from an image's manifest."""
+    """Return lines about the file system and the cluster, from the values of an image's manifest."""
     filesystem = values["filesystem"]
     return [
         *(f"  {key:20} {filesystem[key]}" for key in _FILESYSTEM if key in filesystem),
@@ -86,7 +92,7 @@ def root_section(values: Mapping[str, Any]) -> list[str]:
 
 
 def components_section(components: Sequence[Component]) -> list[str]:
-    """Return a line for each component with version and licences, its patches below it."""
+    """Return a line for each component with version and licences; its patches follow it."""
     names = max((len(one.name) for one in components), default=0)
     versions = max((len(one.version) for one in components), default=0)
     lines = []
@@ -99,9 +105,9 @@ def components_section(components: Sequence[Component]) -> list[str]:
 
 
 def write_kernel(folder: Path, program: Path, packed_kernel: Path, version: str) -> None:
-    """Put the kernel into *folder*: linux-ssi, its config, its modules, and its package's copyright file.
+    """Put the kernel into *folder*: linux-ssi, its config, its modules and its package's copyright file.
 
-    *packed_kernel* is the cache's archive (ssiuml.kernel.packed).
+    *program* is linux-ssi, *packed_kernel* the cache's archive of the rest (ssiuml.kernel.packed).
     """
     os.link(program, folder / program.name)
     tree = merge([read_layer(packed_kernel)])
@@ -117,7 +123,7 @@ def write_kernel(folder: Path, program: Path, packed_kernel: Path, version: str)
 
 
 def _config_of(tree: Tree, path: str) -> bytes | None:
-    """The options it was built with: we keep them with the modules, Debian among the documents."""
+    """Return the options of the kernel's build: ours lie at *path*, Debian's among the documents."""
     node = tree.find(path)
     if node is not None:
         return node.read()
@@ -137,15 +143,15 @@ def _write(path: Path, node: Node) -> None:
 
 
 def copy_patches(folder: Path, patches: Sequence[Path]) -> None:
-    """Put the patches that the kernel was built with into *folder*/patches, with quilt's series.
+    """Put the kernel's patches into *folder*/patches, with the file ``series`` that quilt reads.
 
-    SsiumlError if two have the same name.
+    Raise SsiumlError if two patches have the same name.
     """
     if not patches:
         return
     alike = next((two for two in itertools.combinations(patches, 2) if two[0].name == two[1].name), None)
     if alike:
-        raise SsiumlError(f"{alike[0]}, {alike[1]}: a release cannot have both patches under one name")
+        raise SsiumlError(f"{alike[0]}, {alike[1]}: a release cannot hold two patches of one name")
     target = folder / "patches"
     target.mkdir()
     for patch in patches:
@@ -156,9 +162,13 @@ def copy_patches(folder: Path, patches: Sequence[Path]) -> None:
 def write_commands(
     folder: Path, commands: Mapping[str, str], programs: Sequence[str], wheels: Sequence[Wheel]
 ) -> None:
-    """Put the *commands* (modules by name) into *folder*, with all modules that they and *programs* need.
+    """Put the *commands* (modules by name) into *folder*, with the modules that they and *programs* import.
 
-    SsiumlError if they need a foreign package that none of *wheels* is.
+    *wheels* are the foreign packages that come along. Raise SsiumlError if the modules import another one.
+
+    The modules are files in a folder, not a zipapp. `ssi-exec --help` takes 40 ms so, `ssi-status --help`
+    37 ms; from a zipapp 48 and 44 ms, with shiv 57 and 56 ms (medians of 15 runs, Python 3.11). A zip never
+    keeps compiled modules. And ssiuml.cluster.door has ssh start relay.py by its path, which a zip has not.
     """
     modules = [*commands.values(), *programs]
     _require_vendored(foreign_packages(*modules), wheels)
@@ -185,6 +195,6 @@ def _require_vendored(foreign: Mapping[str, set[str]], wheels: Sequence[Wheel]) 
     if missing:
         lines = "; ".join(f"{name} (by {', '.join(sorted(by))})" for name, by in sorted(missing.items()))
         raise SsiumlError(
-            f"the commands need packages that are not brought along: {lines}",
-            hint="pure Python goes into ssiuml/release/vendored.txt, all else may not be needed",
+            f"the commands import packages that the release does not bring along: {lines}",
+            hint="Pin a package of pure Python in ssiuml/release/vendored.txt; do without any other",
         )

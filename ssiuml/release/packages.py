@@ -1,4 +1,7 @@
-"""The Debian packages of a root, as parts of a bill of materials."""
+"""The Debian packages of a root as components, with the licences that their copyright files name.
+
+Source: machine-readable debian/copyright (DEP-5), Debian Policy 12.5.
+"""
 
 import io
 import logging
@@ -14,7 +17,7 @@ from ssiuml.release.component import Component
 from ssiuml.tree.tree import Kind, Tree
 
 _COMMON: Final = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])")
-# Debian's short names that SPDX's list has under another one; `GPL-2+` and the like go by a rule.
+# Debian's short names that SPDX spells differently. `GPL-2+` and its like follow a rule, see _spdx.
 _SPDX: Final = {
     "Expat": "MIT",
     "Artistic": "Artistic-1.0-Perl",
@@ -28,16 +31,16 @@ _SPDX: Final = {
 _BETWEEN: Final = re.compile(r",? +and/or +|,? +or +|,? +and +|, *")
 _GNU: Final = re.compile(r"(A?GPL|LGPL|GFDL)-(\d)(\.\d)?(\+)?")
 
-logging.getLogger("debian.copyright").setLevel(logging.ERROR)  # it warns of fields that nobody here reads
+logging.getLogger("debian.copyright").setLevel(logging.ERROR)  # it warns of fields that are not read here
 
 
 def debian_components(
     tree: Tree, distribution: str, suite: str, digests: Mapping[str, str]
 ) -> list[Component]:
-    """The packages that are installed by dpkg's status file in *tree*.
+    """Return the packages that dpkg's status file in *tree* calls installed.
 
-    *digests* are SHA-256 of their .debs by name, where known. Where the source package is to be had for
-    ever is snapshot.debian.org.
+    *digests* are the known SHA-256 of their .debs by package name. The source of each is its source package
+    at snapshot.debian.org, which keeps every version. Raise TreeError if *tree* has no status file.
     """
     return [
         _component(fields, tree, distribution, suite, digests)
@@ -48,7 +51,7 @@ def debian_components(
 def debian_component(
     distribution: str, suite: str, name: str, version: str, architecture: str, source: str = "", **more: Any
 ) -> Component:
-    """One binary package; *source* as its field Source has it, NAME or NAME (VERSION)."""
+    """Return one binary package; *source* is its field Source, such as ``NAME`` or ``NAME (VERSION)``."""
     source_name, _, source_version = (source or name).partition(" ")
     return Component(
         name=name,
@@ -82,14 +85,14 @@ def _licences(tree: Tree, package: str) -> list[str]:
     node = tree.find(path)
     if node is None or node.kind is not Kind.FILE:
         return ["unknown"]
-    return licences_of(node.read()) or [f"see /{path}"]  # words of its own that no program reads
+    return licences_of(node.read()) or [f"see /{path}"]  # a text without names of licences
 
 
 def licences_of(copyright_file: bytes) -> list[str]:
-    """Short names of the licences that a copyright file names, SPDX's where there is one, each once.
+    """Return the licences that a copyright file names, each once, sorted, by SPDX's names where they exist.
 
-    Of a file that is no DEP-5 those that it refers to in /usr/share/common-licenses, by Debian's names: a
-    reference to GPL-2 does not say whether later versions will do.
+    If the file is not machine-readable, return those that it refers to in /usr/share/common-licenses, by
+    Debian's names: a reference to GPL-2 does not tell whether later versions are allowed.
     """
     text = copyright_file.decode("utf-8", "replace")
     try:
@@ -103,6 +106,7 @@ def licences_of(copyright_file: bytes) -> list[str]:
 
 
 def _spdx(name: str) -> str:
+    """Return SPDX's name of a licence, such as GPL-2.0-or-later for GPL-2+, else *name* itself."""
     gnu = _GNU.fullmatch(name)
     if gnu is None:
         return _SPDX.get(name, name)

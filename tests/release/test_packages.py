@@ -1,4 +1,4 @@
-"""Debian packages as parts, from dpkg's own status file."""
+"""Debian packages as components, with their licences; SPDX's list judges the licences' names."""
 
 from pathlib import Path
 
@@ -48,10 +48,10 @@ def _tree() -> Tree:
     return tree
 
 
-def test_each_package_that_is_installed_has_version_source_and_digest_as_far_as_they_are_known() -> None:
-    parts = debian_components(_tree(), "debian", "bookworm", {"base-files": "ab" * 32})
-    by_name = {part.name: part for part in parts}
-    assert {part.name: part.version for part in parts} == {
+def test_each_installed_package_has_version_source_and_the_known_digest() -> None:
+    components = debian_components(_tree(), "debian", "bookworm", {"base-files": "ab" * 32})
+    by_name = {one.name: one for one in components}
+    assert {one.name: one.version for one in components} == {
         "libstdc++6": "12.2.0-14+deb12u1",
         "base-files": "1:2.3~rc1-4",
         "libgcc-s1": "12.2.0-14",
@@ -60,22 +60,22 @@ def test_each_package_that_is_installed_has_version_source_and_digest_as_far_as_
     assert by_name["libstdc++6"].source == f"{snapshot}/gcc-12/12.2.0-14/"
     assert by_name["libgcc-s1"].source == f"{snapshot}/gcc-12/12.2.0-14/"
     assert by_name["base-files"].source == f"{snapshot}/base-files/1:2.3~rc1-4/"
-    assert {part.name: part.sha256 for part in parts if part.sha256} == {"base-files": "ab" * 32}
+    assert {one.name: one.sha256 for one in components if one.sha256} == {"base-files": "ab" * 32}
 
 
-def test_licences_are_found_through_links_between_documents() -> None:
-    parts = debian_components(_tree(), "debian", "bookworm", {})
-    found = {part.name: part.licences for part in parts if part.licences != ["unknown"]}
+def test_a_copyright_file_is_found_through_a_link_between_folders() -> None:
+    components = debian_components(_tree(), "debian", "bookworm", {})
+    found = {one.name: one.licences for one in components if one.licences != ["unknown"]}
     assert found == {"libgcc-s1": ["GPL-3"]}
 
 
-def test_a_package_url_gives_back_what_it_was_made_of() -> None:
+def test_a_package_url_is_read_back_unchanged() -> None:
     found = PackageURL.from_string(debian_component("debian", "bookworm", "g++", "1:2~3+b1", "amd64").purl)
     assert (found.type, found.namespace, found.name, found.version) == ("deb", "debian", "g++", "1:2~3+b1")
     assert found.qualifiers == {"arch": "amd64", "distro": "bookworm"}
 
 
-def test_a_root_without_dpkg_is_an_error_that_names_the_file() -> None:
+def test_a_root_without_a_status_file_is_an_error_that_names_the_file() -> None:
     with pytest.raises(TreeError, match=STATUS):
         debian_components(Tree(), "debian", "bookworm", {})
 
@@ -112,13 +112,13 @@ def _dep5(*licences: str) -> bytes:
         ("CC0-1.0", "CC0-1.0"),
     ],
 )
-def test_debians_names_become_those_of_spdx(debian: str, spdx: str) -> None:
+def test_debians_names_become_spdx_names(debian: str, spdx: str) -> None:
     assert licences_of(_dep5(debian)) == [spdx]
     assert is_supported_id(spdx)
 
 
 @pytest.mark.parametrize("name", ["public-domain", "GPL-2+ with OpenSSL exception", "permissive", "GPL"])
-def test_other_names_stay(name: str) -> None:
+def test_names_that_spdx_lacks_stay(name: str) -> None:
     assert licences_of(_dep5(name)) == [name]
 
 
@@ -133,7 +133,7 @@ def test_other_names_stay(name: str) -> None:
         ("(GPL-2+ or MIT) and ISC", ["GPL-2.0-or-later", "ISC", "MIT"]),
     ],
 )
-def test_lists_are_taken_apart(words: str, names: list[str]) -> None:
+def test_lists_of_licences_are_split(words: str, names: list[str]) -> None:
     assert licences_of(_dep5(words)) == names
 
 
@@ -145,12 +145,14 @@ def test_each_licence_of_all_files_is_named_once() -> None:
     ]
 
 
-def test_licences_of_no_files_are_left_out() -> None:
+def test_licences_that_no_files_paragraph_names_are_left_out() -> None:
     text = _dep5("MIT").decode() + "License: GPL-2\n text, which a list above may refer to\n"
     assert licences_of(text.encode()) == ["MIT"]
 
 
-def test_a_file_for_people_gives_what_it_refers_to_and_claims_no_more() -> None:
+def test_a_file_that_is_not_machine_readable_gives_the_licences_that_it_refers_to_and_no_later_versions() -> (
+    None
+):
     text = b"""This is free software; either version 2, or (at your option) any later version.
 On Debian systems see `/usr/share/common-licenses/GPL-2'. Parts: /usr/share/common-licenses/BSD,
 /usr/share/common-licenses/LGPL-2.1. And /usr/share/common-licenses/GPL-2, as said.
@@ -161,11 +163,11 @@ On Debian systems see `/usr/share/common-licenses/GPL-2'. Parts: /usr/share/comm
 @pytest.mark.parametrize(
     "text", [b"", b"\n", b"public domain\n", b"\xff\0\xfe", b"\xff/usr/share/common-licenses/"]
 )
-def test_what_names_none_gives_none(text: bytes) -> None:
+def test_a_file_without_licences_gives_an_empty_list(text: bytes) -> None:
     assert licences_of(text) == []
 
 
-def test_bytes_that_are_no_text_do_not_hide_the_rest() -> None:
+def test_bytes_that_are_not_utf_8_do_not_hide_the_rest() -> None:
     assert licences_of(_dep5("MIT").replace(b"Copyright: x", b"Copyright: \xe9ric")) == ["MIT"]
 
 
@@ -178,7 +180,7 @@ _PIECES = st.one_of(
 
 
 @given(st.lists(_PIECES, max_size=12))
-def test_no_bytes_are_an_error(pieces: list[bytes]) -> None:
+def test_no_file_raises_an_error(pieces: list[bytes]) -> None:
     assert all(licences_of(b"".join(pieces)))
 
 

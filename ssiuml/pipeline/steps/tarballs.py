@@ -26,7 +26,7 @@ from ssiuml.recipe.unverified import unverified
 from ssiuml.release import contents
 from ssiuml.release.component import Component
 from ssiuml.release.staging import TEMPLATES, Staging
-from ssiuml.release.vendored import get_wheels
+from ssiuml.release.vendored import fetch_wheels
 from ssiuml.release.version import NO_COMMIT_EPOCH, commit_time, release_of
 
 KERNEL_DIGITS: Final = 8
@@ -134,7 +134,7 @@ class Tarballs:
         """The commands, on the standard library and what they bring along."""
         name = f"{self._recipe.release.utils}-{self.release}"
         staging = self._begin(scratch, name, ".", self.common_epoch)
-        wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
+        wheels = fetch_wheels(self._plan.downloads / "python", offline=self._plan.offline)
         contents.write_commands(staging.folder, COMMANDS, PROGRAMS, wheels)
         self._write_documents(staging)
         documents = staging.folder / contents.DOCUMENTS
