@@ -166,9 +166,10 @@ def write_commands(
 
     *wheels* are the foreign packages that come along. Raise SsiumlError if the modules import another one.
 
-    The modules are files in a folder, not a zipapp. `ssi-exec --help` takes 40 ms so, `ssi-status --help`
-    37 ms; from a zipapp 48 and 44 ms, with shiv 57 and 56 ms (medians of 15 runs, Python 3.11). A zip never
-    keeps compiled modules. And ssiuml.cluster.door has ssh start relay.py by its path, which a zip has not.
+    The modules are files in a folder, since commands start more slowly from a zipapp: `ssi-exec --help` takes
+    40 ms from the folder, 48 ms from a zipapp and 57 ms with shiv; `ssi-status --help` 37, 44 and 56 ms
+    (medians of 15 runs, Python 3.11). Python keeps no compiled modules in a zip. Besides, ssiuml.cluster.door
+    gives ssh the path of relay.py, and a file in a zip has none.
     """
     modules = [*commands.values(), *programs]
     _require_vendored(foreign_packages(*modules), wheels)

@@ -108,9 +108,9 @@ def _passwords(tree: Tree) -> Iterator[str]:
 
 
 def _searched_for(tree: Tree, builder: Sequence[str]) -> list[bytes]:
-    """Return those paths of the *builder* that no file contains by chance.
+    """Return the paths of the *builder* without those that a file may contain by chance.
 
-    Paths that the image has too are left out, and short ones.
+    These are short paths, and paths that the image has too.
     """
     return [
         path.encode("utf-8", "surrogateescape")

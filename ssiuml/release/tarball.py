@@ -102,7 +102,7 @@ def _takes_less(path: Path) -> bool:
 def _pack_in_turn(
     part: Path, folder: Path, plain: Sequence[Path], sparse: Sequence[Path], epoch: int, chosen: Compressor
 ) -> None:
-    """Pack like one call of tar, but let it look for holes in the *sparse* files only; takes longer."""
+    """Have tar look for holes in the *sparse* files only: the same bytes, in more time and room."""
     with scratch_folder(part.parent, ".tar") as scratch:
         archive = scratch / "archive"
         _tar(archive, folder, plain, epoch, "--create")
