@@ -28,7 +28,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
     """
     path = folder / NAME
     try:
-        # Bytes: for sha256sum a newline alone ends a line, str.splitlines knows more line ends.
+        # For sha256sum only a newline ends a line; text mode and splitlines know other ends.
         lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise SsiumlError(f"{path}: there is no such file", hint="Run ./run release") from None

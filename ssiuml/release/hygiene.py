@@ -31,7 +31,7 @@ _UNIQUE: Final = {
     re.compile(r"var/log/(apt/.*|dpkg\.log|bootstrap\.log|alternatives\.log)"): "a log of the build",
     re.compile(r"tmp/.*|var/tmp/.*"): "a temporary file",
 }
-# Everybody may write to these in any root; so they may to folders with the sticky bit, such as /tmp.
+# Everybody may write to these in any root, and to folders with the sticky bit, such as /tmp.
 _WRITABLE_KINDS: Final = (Kind.CHARACTER, Kind.FIFO, Kind.SOCKET, Kind.BLOCK)
 _SET_ID: Final = stat.S_ISUID | stat.S_ISGID
 

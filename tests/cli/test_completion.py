@@ -1,4 +1,4 @@
-"""Completion of command lines: typed into real shells, with the key pressed."""
+"""Completion of command lines, in real shells."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from ssiuml.cli.registry import COMMANDS
 
 LIMIT_S = 30.0
 PROMPT = "ready>"
-# Whatever the key has made of the line, with a mark behind it, goes into a file instead of being run.
+# Instead of running the completed line, the shell writes it into the file {seen}.
 BEGIN = {
     "bash": """\
 PS1='{prompt} '
@@ -49,7 +49,10 @@ Press = Callable[[str], tuple[str, str]]
 
 @pytest.fixture(params=["bash", "zsh"])
 def press(request: pytest.FixtureRequest, share: Path, tmp_path: Path) -> Press:
-    """Types a line and a tabulator into a shell; the line that comes of it, and what was shown below."""
+    """Return a function that types a line and a tab into a shell.
+
+    It returns the completed line, and the text that the shell showed below it.
+    """
     shell: str = request.param
     (tmp_path / "images").mkdir()
     for name in ("root_fs", "rescue.tar"):
@@ -124,7 +127,7 @@ def test_a_line_is_completed(press: Press, line: str, completed: str) -> None:
     assert press(line)[0].rstrip() == completed.rstrip()
 
 
-def test_what_fits_is_shown_and_nothing_else(press: Press) -> None:
+def test_only_words_that_fit_are_shown(press: Press) -> None:
     shown = press("ssi-image ")[1]
     assert set(re.findall(r"\b(?:info|ls|cat|extract|map|verify)\b", shown)) == {
         "info",

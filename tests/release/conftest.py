@@ -1,4 +1,4 @@
-"""Fixtures of the tests of `setup`, the script in every tarball."""
+"""A fixture for the tests of templates/release/setup, the script in every tarball."""
 
 from pathlib import Path
 

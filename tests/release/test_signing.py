@@ -200,7 +200,7 @@ def test_a_key_that_gpg_does_not_know_is_refused(
 def test_a_revoked_key_is_refused(sums: Path, ring: dict[str, str], tmp_path: Path) -> None:
     fingerprint = gpg_key(ring, WHO)
     sign(sums, f"gpg:{WHO}")
-    # gpg writes it beside a new key, kept from use by a colon.
+    # gpg writes a revocation beside a new key; a colon keeps it from being used.
     revocation = (Path(ring["GNUPGHOME"]) / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text()
     (tmp_path / "revocation").write_text(revocation.replace("\n:-----", "\n-----"))
     output_of("gpg", "--batch", "--import", tmp_path / "revocation")
@@ -267,7 +267,7 @@ def test_a_password_that_gpg_cannot_ask_for_is_an_error_within_the_time_limit(
     sums: Path, ring: dict[str, str]
 ) -> None:
     gpg_key(ring, WHO, password="secret words")  # noqa: S106
-    output_of("gpgconf", "--kill", "all")  # it remembers the password
+    output_of("gpgconf", "--kill", "all")  # its agent remembers the password
     with pytest.raises(SsiumlError, match="cannot be signed with") as caught:
         sign(sums, f"gpg:{WHO}")
     assert "not finished" not in str(caught.value)

@@ -68,7 +68,7 @@ def test_another_place_umask_order_and_time_give_the_same_bytes(
 ) -> None:
     private = tmp_path / "another folder" / "below"
     private.mkdir(parents=True)
-    private.chmod(0o2700)  # what is made in it takes the set-group-id bit over
+    private.chmod(0o2700)  # new files in it inherit the set-group-id bit
     old = os.umask(0o077)
     try:
         other = write_files(private / "thing-1", dict(reversed(FILES.items())), 0o600)
@@ -250,8 +250,8 @@ def test_an_interrupted_run_leaves_no_tarball_and_the_next_one_is_whole(
     end = time.monotonic() + LIMIT_S
     part = part_of(target)
     while not part.exists():
-        assert time.monotonic() < end, "packing does not begin"
-        assert packing.poll() is None, "packing ended too soon to be interrupted"
+        assert time.monotonic() < end, "packing did not begin"
+        assert packing.poll() is None, "packing ended before it was interrupted"
         time.sleep(0.01)
     packing.send_signal(how)
     packing.wait(LIMIT_S)

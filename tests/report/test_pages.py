@@ -12,7 +12,7 @@ VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """Checks that tags are closed in order; collects texts, and attributes that a browser would fetch."""
+    """Check that tags are closed in order; collect texts, and addresses that a browser would fetch."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

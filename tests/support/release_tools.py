@@ -1,4 +1,4 @@
-"""What the tests of releases share: files to release, and the programs that judge them."""
+"""Files to release, and the programs that judge them, for the tests of releases."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ LIMIT_S: Final = 60.0
 
 
 def output_of(*words: str | Path, **more: str) -> str:
-    """What a program prints; it must not fail. *more* is added to the environment."""
+    """Run a program, which must succeed; return its output. *more* is added to the environment."""
     process = subprocess.run(
         words, capture_output=True, text=True, check=False, timeout=LIMIT_S, env={**os.environ, **more}
     )
@@ -27,12 +27,12 @@ def sha256sum(path: Path) -> str:
 
 
 def du_bytes(path: Path) -> int:
-    """Bytes that *path* takes up on the disk."""
+    """Return the bytes that *path* occupies on the disk."""
     return int(output_of("du", "--block-size=1", "--summarize", path).split()[0])
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], mode: int = 0o644) -> Path:
-    """Make *folder* with these files, those in bin/ executable."""
+    """Make *folder* with these files and return it; files in bin/ become executable."""
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], mode: int = 0o644) -> 
 
 
 def listing(folder: Path) -> list[str]:
-    """Everything below *folder*: kind, permissions and path of each."""
+    """Return kind, permissions and path of everything below *folder*."""
     return sorted(output_of("find", folder, "-mindepth", "1", "-printf", "%y %m %P\\n").splitlines())
 
 
@@ -51,13 +51,13 @@ def same_files(one: Path, other: Path) -> bool:
 
 
 def ssh_key(path: Path, password: str = "") -> Path:
-    """Make an ssh key; the public half lies beside it."""
+    """Make an ssh key with its public half beside it; return its path."""
     output_of("ssh-keygen", "-q", "-t", "ed25519", "-N", password, "-C", "", "-f", path)
     return path
 
 
 def signers_file(path: Path, **keys: Path) -> Path:
-    """Write an allowed-signers file (ssh-keygen(1)): who signs with which key."""
+    """Write an allowed-signers file (ssh-keygen(1)) with the signers' names and keys; return its path."""
     lines = [f"{who}@example.org {key.with_suffix('.pub').read_text()}" for who, key in keys.items()]
     path.write_text("".join(lines))
     return path
@@ -65,7 +65,7 @@ def signers_file(path: Path, **keys: Path) -> Path:
 
 @contextmanager
 def gpg_home(folder: Path) -> Iterator[dict[str, str]]:
-    """An empty key ring; give the environment that makes gpg use it. Its agent is ended with the block."""
+    """Make an empty key ring and yield the environment with which gpg uses it. End gpg's agent afterwards."""
     folder.mkdir(mode=0o700)
     environ = {"GNUPGHOME": str(folder)}
     try:
@@ -75,7 +75,7 @@ def gpg_home(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def gpg_key(environ: Mapping[str, str], who: str, password: str = "") -> str:
-    """Make a key for *who* and give its fingerprint."""
+    """Make a key for *who* and return its fingerprint."""
     quiet = ("gpg", "--quiet", "--batch", "--pinentry-mode=loopback", f"--passphrase={password}")
     output_of(*quiet, "--quick-generate-key", who, "ed25519", "sign", "never", **environ)
     found = output_of("gpg", "--batch", "--list-keys", "--with-colons", f"={who}", **environ)

@@ -1,4 +1,4 @@
-"""Tarballs of a release as a stranger has them: unpacked, installed, compared."""
+"""Tarballs of a release: a user without this project unpacks and installs them; comparing two releases."""
 
 import os
 import shutil
@@ -13,9 +13,9 @@ LIMIT_S: Final = 1800.0
 
 
 class Stranger:
-    """An ordinary user of the machine, with a home of his own and nothing of this project.
+    """An ordinary user of the machine, with a home of its own and nothing of this project.
 
-    When the tests run as root he is somebody else, else whoever runs them.
+    It is the user nobody if the tests run as root, else the user who runs them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +25,7 @@ class Stranger:
 
     @staticmethod
     def own(folder: Path) -> None:
-        """Give what is below *folder* to him."""
+        """Give *folder* and everything below it to this user."""
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", folder], check=True)
 
@@ -41,7 +41,7 @@ class Stranger:
         umask: int = 0o022,
         status: int = 0,
     ) -> str:
-        """Run a program as he would, with no variables of ours; what it printed."""
+        """Run a program as this user, without the variables of the tests; return its output."""
         done = subprocess.run(
             [*self.prefix, *words],
             cwd=cwd or self.home,
@@ -59,13 +59,13 @@ class Stranger:
 
 
 def tarballs_in(folder: Path, recipe: str = "") -> list[Path]:
-    """The tarballs of a release, utils first; of several recipes those whose root is *recipe*'s."""
+    """Return the tarballs of a release, utils first, without the roots of recipes other than *recipe*."""
     found = sorted(folder.glob("*.tar.*"), key=lambda path: path.name, reverse=True)
     return [path for path in found if recipe in path.name or "-root-" not in path.name]
 
 
 def compare(one: Path, other: Path) -> str:
-    """How two files differ, by diffoscope; empty if they do not."""
+    """Return how two files differ, as diffoscope says it. Return an empty text if they are equal."""
     if subprocess.run(["cmp", "-s", one, other], check=False).returncode == 0:
         return ""
     program = shutil.which("diffoscope")
