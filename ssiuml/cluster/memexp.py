@@ -49,7 +49,10 @@ async def ensure_lock_server(running: RunningCluster) -> None:
         return
     server = running.lock_server = Node(LOCK_SERVER_NUMBER, running.folder)
     command = command_lines.lock_server_command(running.folder, running.plan)
-    await server.start(lambda ssh_fd, control_fd: command, lambda node, message: None, (running.root,))
+    try:
+        await server.start(lambda ssh_fd, control_fd: command, lambda node, message: None, (running.root,))
+    except OSError as error:
+        raise SsiumlError(f"the lock server does not start: {error}") from error
 
     def on_text(text: bytes) -> None:
         if SERVER_RUNS in text:

@@ -69,8 +69,10 @@ class Node:
         self.console: ConsoleLine
         self.control: ControlLine
         self.ssh_line: SshLine
+        self._lines: list[ConsoleLine | ControlLine | SshLine] = []
         self._ssh_server: asyncio.Server | None = None
         self._held = contextlib.ExitStack()
+        self._is_starting = False
 
     async def start(
         self,
@@ -81,18 +83,40 @@ class Node:
         """Start the process and open its lines.
 
         *make_command* makes the command line; it gets the descriptors of the line for ssh and of the control
-        line. The process also inherits the descriptors *inherited*.
+        line. The process also inherits the descriptors *inherited*. Raise what *make_command* raises, and
+        OSError if the program cannot be run; the node has ended then.
         """
+        self._is_starting = True
+        try:
+            await self._start(make_command, on_message, inherited)
+        except BaseException:
+            self.ended.set()
+            await self.close()
+            raise
+        finally:
+            self._is_starting = False
+        if self.is_killed:  # meanwhile
+            kill_group(self.process_id.pid)
+
+    async def _start(
+        self,
+        make_command: Callable[[int, int], list[str]],
+        on_message: "Callable[[Node, Message], None]",
+        inherited: tuple[int, ...],
+    ) -> None:
         loop = asyncio.get_running_loop()
         name = f"node {self.number}"
         pairs = [socket.socketpair() for _ in range(3)]
         theirs = [pair[1] for pair in pairs]
+        without_transport = [pair[0] for pair in pairs]
         try:
             argv = make_command(theirs[1].fileno(), theirs[2].fileno())
             self.console = ConsoleLine(f"{name}: console", self.folder.console_log(self.number))
             self.control = ControlLine(f"{name}: control line", lambda message: on_message(self, message))
             self.ssh_line = SshLine(f"{name}: line for ssh")
-            for line, (ours, _) in zip((self.console, self.ssh_line, self.control), pairs, strict=True):
+            self._lines = [self.console, self.ssh_line, self.control]
+            for line in self._lines:
+                ours = without_transport.pop(0)
                 ours.setblocking(False)
                 await loop.create_connection(lambda line=line: line, sock=ours)  # type: ignore[misc]
             path = self.folder.ssh_socket(self.number)
@@ -112,8 +136,8 @@ class Node:
             )
             self.process_id = process.identify(self.process.pid)
         finally:
-            for their in theirs:
-                their.close()
+            for end in (*theirs, *without_transport):
+                end.close()
 
     @property
     def view(self) -> NodeView:
@@ -165,8 +189,11 @@ class Node:
     async def answers_ping(self, limit_s: float) -> bool:
         """Return whether the node's kernel answers a ping within *limit_s* seconds.
 
-        There is only one ping at a time: the line of a node that hangs must not fill up.
+        There is only one ping at a time: the line of a node that hangs must not fill up. A node whose process
+        does not exist yet does not answer.
         """
+        if self.process is None:
+            return False
         if self.ping is None:
             token = f"p{next(_tokens)}"
             self.ping = token, asyncio.Event()
@@ -178,10 +205,16 @@ class Node:
         return True
 
     def kill(self, reason: str) -> None:
-        """Kill the process and its children. ``ended`` is set when all of them are dead."""
+        """Kill the process and its children. ``ended`` is set when all of them are dead.
+
+        A node whose process does not exist yet does not get one: it has ended.
+        """
         self.failure = self.failure or reason
         self.is_killed = True
-        kill_group(self.process_id.pid)
+        if self.process is not None:
+            kill_group(self.process_id.pid)
+        elif not self._is_starting:
+            self.ended.set()
 
     async def wait_for_end(self) -> int:
         """Wait until the process has ended, then kill what it left behind. Return the exit status."""
@@ -195,11 +228,11 @@ class Node:
         return status
 
     async def close(self) -> None:
-        """Close the lines and end ssh. Call this only when all processes of the node have ended."""
+        """Close the lines and end ssh. Call this only when the node has no processes."""
         self._held.close()
         if self._ssh_server is not None:
             self._ssh_server.close()
-        for line in (self.console, self.control, self.ssh_line):
+        for line in self._lines:
             line.close()
         self.folder.ssh_socket(self.number).unlink(missing_ok=True)
         if self.ssh_master is not None:

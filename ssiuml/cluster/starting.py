@@ -66,6 +66,8 @@ class NodeStarter:
 
         async with slots:
             try:
+                if node.is_killed:
+                    raise SsiumlError(node.failure or "killed")
                 await node.start(command, self._membership.on_message, (running.root,))
             except (OSError, SsiumlError) as error:
                 running.nodes.pop(node.number, None)
