@@ -14,7 +14,7 @@ from typing import Any
 from doit import get_var
 from doit.tools import Interactive
 
-from ssiuml import ci, recipe
+from ssiuml import ci
 from ssiuml.host import session
 from ssiuml.host import tools as host
 from ssiuml.pipeline import doit_tasks
@@ -22,6 +22,8 @@ from ssiuml.pipeline.build import OWN_PARTS, Build
 from ssiuml.pipeline.explain import explanation
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.pipeline.states import states_of
+from ssiuml.recipe.dump import dump_recipe
+from ssiuml.recipe.load import list_recipes
 from ssiuml.recipe.unverified import unverified
 from ssiuml.release.verifying import verify_release
 
@@ -226,7 +228,7 @@ def task_recipes() -> doit_tasks.Task | None:
     """List the recipes, a line each."""
 
     def show() -> None:
-        for name, description in recipe.list_recipes(RECIPES):
+        for name, description in list_recipes(RECIPES):
             print(f"{name:20} {description}")
 
     return {"actions": [doit_tasks.reported(show)], "verbosity": 2}
@@ -236,7 +238,7 @@ def task_show() -> doit_tasks.Task | None:
     """Print the recipe with all that it extends and all defaults, and what of it is not verified."""
 
     def show() -> None:
-        print(recipe.dump_recipe(PLAN.recipe), end="")
+        print(dump_recipe(PLAN.recipe), end="")
         for line in (*BUILD.command_lines(), *unverified(PLAN.recipe)):
             print(f"# {line}")
 

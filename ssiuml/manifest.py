@@ -13,7 +13,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host.atomic import write_text
 
 if TYPE_CHECKING:  # who runs images needs nothing of recipes
-    from ssiuml.recipe import LoadedRecipe
+    from ssiuml.recipe.load import LoadedRecipe
 
 NAME: Final = "manifest.json"
 # Counts up when a reader of the version before would misunderstand.

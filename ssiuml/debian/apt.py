@@ -16,7 +16,7 @@ from ssiuml.debian.deb import Deb, Selection, paragraphs
 from ssiuml.errors import SsiumlError
 from ssiuml.host.atomic import write_text
 from ssiuml.host.run import CommandError, run
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TIMEOUT_S: Final = 3600.0

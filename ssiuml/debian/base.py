@@ -23,7 +23,7 @@ from ssiuml.host.digests import Values, digest_of
 from ssiuml.host.files import require_space
 from ssiuml.host.progress import stages
 from ssiuml.host.run import PLAIN_UMASK, CommandError, run
-from ssiuml.recipe import Recipe
+from ssiuml.recipe.model import Recipe
 from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Tree
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 from pydantic import Field, ValidationError
 
 from ssiuml.debian.deb import Deb, Debs, Exact, PackageName, Selection
-from ssiuml.recipe import PackageKernel, Recipe, SourceKernel
+from ssiuml.recipe.kernel import PackageKernel, SourceKernel
+from ssiuml.recipe.model import Recipe
 from ssiuml.sources.lock import LockFile
 
 

@@ -19,7 +19,7 @@ from ssiuml.errors import UsageError
 from ssiuml.pipeline.plan import Plan
 from ssiuml.pipeline.steps.fetch import fetch_packages
 from ssiuml.pipeline.steps.newest import Newest
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 
 def renew(plan: Plan) -> list[str]:

@@ -21,7 +21,8 @@ from ssiuml.host.digests import digest_of
 from ssiuml.host.places import Places, cache_root
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
-from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
+from ssiuml.recipe.load import LoadedRecipe, load_recipe
+from ssiuml.recipe.model import Recipe
 from ssiuml.sources import LockFile, Source
 
 NS = 1_000_000_000

@@ -1,23 +1,17 @@
 """Rules that tie keys of a recipe to each other; each check yields what breaks its rule."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ssiuml.recipe.boot import TODAY
+from ssiuml.recipe.cluster import Cluster, LockServer, Timings
+from ssiuml.recipe.distribution import Distribution
+from ssiuml.recipe.filesystem import Filesystem, Sizes, Tools
+from ssiuml.recipe.initrd import Initrd
+from ssiuml.recipe.inputs import ClusterTools, Demo, Download, OpenGfs, UserFile
+from ssiuml.recipe.kernel import TODAY, Kernel
 from ssiuml.recipe.problems import KeyPath, Problem
 from ssiuml.units import MIB, format_size
 
-if TYPE_CHECKING:
-    from ssiuml.recipe.boot import Initrd, Kernel
-    from ssiuml.recipe.filesystem import Filesystem, Sizes
-    from ssiuml.recipe.inputs import ClusterTools, Demo, Distribution, Download, OpenGfs, Tools
-    from ssiuml.recipe.model import UserFile
-    from ssiuml.recipe.nodes import Cluster, LockServer, Timings
-
-MAX_NODES = 15
 LEAST_TREE_BYTES = 64 * MIB
 
 

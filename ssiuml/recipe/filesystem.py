@@ -1,8 +1,8 @@
-"""The shared root file system and the images it lies in."""
+"""The keys `sizes`, `filesystem` and `tools`: the shared root, its images and the programs that make them."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from ssiuml.recipe import values as v
 from ssiuml.recipe.problems import Problem, all_wrong, wrong
@@ -121,3 +121,29 @@ Filesystem = Annotated[
     shaped_by("type", "gfs2"),
     one_of("type", "gfs2", "gfs2", "gfs1"),
 ]
+
+
+class HostProgram(Section):
+    """A program of the host instead of this project's own code."""
+
+    host: v.AbsolutePath = Field(description="the absolute path of the program")
+
+
+Tool = Annotated[
+    Annotated[Literal["builtin"], Tag("<builtin>")] | Annotated[HostProgram, Tag("<host>")],
+    Discriminator(lambda value: "<builtin>" if isinstance(value, str) else "<host>"),
+]
+
+
+class Tools(Section):
+    """Who makes pools, lock table and GFS1 file system: this project's own code, or OpenGFS on the host."""
+
+    ptool: Tool = Field("builtin", description="writes pool labels")
+    passemble: Tool = Field("builtin", description="finds out what /dev/pool/NAME is")
+    gfsconf: Tool = Field("builtin", description="writes the lock table")
+    mkfs_gfs: Tool = Field("builtin", description="makes the file system")
+
+    def host_path(self, name: str) -> str | None:
+        """The absolute path of the host's program to use for *name*; None for our own code."""
+        chosen = getattr(self, name)
+        return chosen.host if isinstance(chosen, HostProgram) else None

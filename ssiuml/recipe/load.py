@@ -12,8 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from ssiuml.errors import RecipeError
 from ssiuml.recipe.chain import merge, read_chain, recipe_names
 from ssiuml.recipe.checks import Parts, check_all
+from ssiuml.recipe.inputs import UserFile
 from ssiuml.recipe.messages import explain
-from ssiuml.recipe.model import Recipe, UserFile
+from ssiuml.recipe.model import Recipe
 from ssiuml.recipe.problems import KeyPath, Problem, labelled
 from ssiuml.recipe.yaml_file import Place
 

@@ -10,48 +10,15 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.boot import TODAY, Initrd, Kernel
 from ssiuml.recipe.checks import Parts, check_all, source_uses
-from ssiuml.recipe.filesystem import Filesystem, Gfs1Filesystem, Gfs2Filesystem, Sizes
-from ssiuml.recipe.inputs import (
-    ClusterTools,
-    Demo,
-    Distribution,
-    Download,
-    OpenGfs,
-    PackagesDistribution,
-    Tools,
-)
-from ssiuml.recipe.nodes import Cluster
+from ssiuml.recipe.cluster import Cluster
+from ssiuml.recipe.distribution import Distribution, PackagesDistribution
+from ssiuml.recipe.filesystem import Filesystem, Gfs1Filesystem, Gfs2Filesystem, Sizes, Tools
+from ssiuml.recipe.initrd import Initrd
+from ssiuml.recipe.inputs import ClusterTools, Demo, Download, OpenGfs, UserFile
+from ssiuml.recipe.kernel import TODAY, Kernel
 from ssiuml.recipe.problems import all_wrong, wrong
 from ssiuml.recipe.section import AS_TUPLE, Section
-
-
-class UserFile(Section):
-    """A file of the user's own that is put into the image."""
-
-    path: v.ImagePath = Field(description="where it goes in the image")
-    content: str | None = Field(None, description="its text, if it has no source")
-    source: v.SourcePath | None = Field(None, description="the file to copy, seen from the recipe")
-    mode: v.OctalMode = Field("0644", description="its permissions, in octal")
-    uid: Annotated[int, v.within(0, 2**32 - 2, "that is what a user's number can be")] = Field(
-        0, description="the number of its owner"
-    )
-    gid: Annotated[int, v.within(0, 2**32 - 2, "that is what a group's number can be")] = Field(
-        0, description="the number of its group"
-    )
-
-    @property
-    def mode_bits(self) -> int:
-        """The permissions as a number."""
-        return int(self.mode, 8)
-
-    @model_validator(mode="after")
-    def _has_one_origin(self) -> "UserFile":
-        if (self.content is None) == (self.source is None):
-            how = "neither content nor source" if self.content is None else "both content and source"
-            raise wrong(f"{self.path} has {how}", "give it content: TEXT or source: FILE, one of them")
-        return self
 
 
 class Uml(Section):

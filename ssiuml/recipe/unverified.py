@@ -4,16 +4,11 @@ The downloads of the SSI/UML HOWTO and the programs in them are out of reach of 
 use stand-ins. What is said here stands in `doit show`, in the manifest and in docs/rh72.md.
 """
 
-from ssiuml.recipe import (
-    CvsKernel,
-    Gfs1Filesystem,
-    HistoricInitrd,
-    ImageDistribution,
-    LinuxrcInitrd,
-    NoKernel,
-    Recipe,
-    ReleaseKernel,
-)
+from ssiuml.recipe.distribution import ImageDistribution
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.initrd import HistoricInitrd, LinuxrcInitrd
+from ssiuml.recipe.kernel import CvsKernel, NoKernel, ReleaseKernel
+from ssiuml.recipe.model import Recipe
 
 _MARK = "not verified against the original: "
 

@@ -15,7 +15,7 @@ from ssiuml.debian.fetch import fetch_debs, path_of
 from ssiuml.errors import RecipeError
 from ssiuml.pipeline.build import Build
 from ssiuml.pipeline.plan import make_plan
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 DEBIAN: Mapping[str, Any] = {
     "name": "debian",

@@ -20,7 +20,7 @@ from ssiuml.images.appliance import Appliance
 from ssiuml.kernel import KernelError
 from ssiuml.layers import cluster_config
 from ssiuml.layers.initrd import InitrdError
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
 VERSION = "2.4.16-21um"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssiuml.errors import RecipeError
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 COMPLETE = """\
 description: a complete recipe

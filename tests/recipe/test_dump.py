@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.recipe import Recipe, dump_recipe, load_recipe
+from ssiuml.recipe.dump import dump_recipe
+from ssiuml.recipe.load import load_recipe
+from ssiuml.recipe.model import Recipe
 
 Write = Callable[[str, str], Path]
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe, dump_recipe, load_recipe
+from ssiuml.recipe.dump import dump_recipe
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.load import LoadedRecipe, load_recipe
 
 Write = Callable[[str, str], Path]
 ErrorOf = Callable[[str], str]

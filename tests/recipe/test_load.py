@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssiuml.errors import RecipeError, UsageError
-from ssiuml.recipe import LoadedRecipe, list_recipes, load_recipe
+from ssiuml.recipe.load import LoadedRecipe, list_recipes, load_recipe
 
 Write = Callable[[str, str], Path]
 ErrorOf = Callable[[str], str]

@@ -3,7 +3,7 @@
 import pytest
 from project import PROJECT
 
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 RECIPES = PROJECT / "recipes"
 

@@ -8,7 +8,7 @@ from ssiuml.host.digests import Values
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.step import StepError
 from ssiuml.pipeline.steps import downloads, fetch
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 
 def add_steps(graph: StepGraph) -> None:

@@ -13,7 +13,8 @@ from ssiuml.pipeline.step import StepError
 from ssiuml.pipeline.steps.filesystem import PoolSteps, root_inputs
 from ssiuml.pipeline.steps.kernel import kernel_version
 from ssiuml.pipeline.steps.storage import filesystem_inputs
-from ssiuml.recipe import Gfs1Filesystem, SourceKernel
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.kernel import SourceKernel
 from ssiuml.tree import compare
 from ssiuml.tree.tree import Tree
 

@@ -23,7 +23,7 @@ from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_s
 from ssiuml.images.pools import label_devices
 from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
 from ssiuml.pipeline.graph import StepGraph
-from ssiuml.recipe import Gfs1Filesystem, Tools
+from ssiuml.recipe.filesystem import Gfs1Filesystem, Tools
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Meta, Tree
 

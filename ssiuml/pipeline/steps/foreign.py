@@ -8,7 +8,7 @@ from typing import Final
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps.base import source
-from ssiuml.recipe import FromFolder, FromSource
+from ssiuml.recipe.inputs import FromFolder, FromSource
 from ssiuml.tree.archives import unpack
 from ssiuml.units import GIB
 

@@ -9,7 +9,8 @@ from ssiuml.layers import cluster_config, initrd
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps.appliances import foreign_appliance
 from ssiuml.pipeline.steps.kernel import kernel_version
-from ssiuml.recipe import CpioInitrd, Gfs1Filesystem, HistoricInitrd, LinuxrcInitrd
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.initrd import CpioInitrd, HistoricInitrd, LinuxrcInitrd
 from ssiuml.tree import segment
 from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size

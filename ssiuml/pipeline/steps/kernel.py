@@ -16,13 +16,11 @@ from ssiuml.pipeline.step import StepError
 from ssiuml.pipeline.steps.base import source
 from ssiuml.pipeline.steps.foreign import folder_of
 from ssiuml.pipeline.steps.kernel_2002 import HistoricKernel
-from ssiuml.recipe import (
+from ssiuml.recipe.inputs import FromFolder, FromSource, OpenGfs
+from ssiuml.recipe.kernel import (
     CvsKernel,
-    FromFolder,
-    FromSource,
     ModulesOfImage,
     NoKernel,
-    OpenGfs,
     PackageKernel,
     ReleaseKernel,
     SourceKernel,

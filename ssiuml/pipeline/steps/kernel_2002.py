@@ -18,7 +18,8 @@ from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.step import StepError
 from ssiuml.pipeline.steps.base import source
 from ssiuml.pipeline.steps.foreign import folder_of, opened
-from ssiuml.recipe import CvsKernel, FromFolder, FromSource, ReleaseKernel
+from ssiuml.recipe.inputs import FromFolder, FromSource
+from ssiuml.recipe.kernel import CvsKernel, ReleaseKernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ssiuml.layers import cluster_config, cluster_tools, configure, demo, prune
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps import foreign, kernel
 from ssiuml.pipeline.steps.base import source
-from ssiuml.recipe import Demo, FromFolder, FromSource
+from ssiuml.recipe.inputs import Demo, FromFolder, FromSource
 from ssiuml.tree import tree
 from ssiuml.tree.layer import Layer
 

@@ -8,7 +8,8 @@ from ssiuml.host.digests import file_sha256
 from ssiuml.kernel.patches import read_series
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps.kernel import kernel_version
-from ssiuml.recipe import PackageKernel, PackagesDistribution, ReleaseKernel, SourceKernel
+from ssiuml.recipe.distribution import PackagesDistribution
+from ssiuml.recipe.kernel import PackageKernel, ReleaseKernel, SourceKernel
 from ssiuml.release.part import Part
 from ssiuml.release.vendored import Wheel
 from ssiuml.tree.tree import Tree

@@ -5,7 +5,7 @@ from ssiuml.host.digests import Values
 from ssiuml.images import gfs2_tools
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.steps import filesystem
-from ssiuml.recipe import Gfs1Filesystem, Gfs2Filesystem
+from ssiuml.recipe.filesystem import Gfs1Filesystem, Gfs2Filesystem
 
 
 def add_blank(graph: StepGraph) -> None:

@@ -1,14 +1,15 @@
-"""The nodes, their network and who keeps them together."""
+"""The key `cluster`: the nodes, their network, and what keeps them together."""
 
 from ipaddress import IPv4Address
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from ssiuml.errors import UsageError
 from ssiuml.recipe import values as v
-from ssiuml.recipe.checks import MAX_NODES
 from ssiuml.recipe.section import Section
+
+MAX_NODES: Final = 15
 
 _Milliseconds = Annotated[int, v.within(30, 600_000, "corosync takes no less than 30 ms")]
 _Port = Annotated[int, v.within(1, 65_535, "that is what a port can be")]

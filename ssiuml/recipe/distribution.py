@@ -1,0 +1,37 @@
+"""The key `distribution`: where the base of the image comes from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag
+
+from ssiuml.recipe import values as v
+from ssiuml.recipe.section import AS_TUPLE, Section, one_of, shaped_by
+
+
+class PackagesDistribution(Section):
+    """A distribution that is installed from its packages."""
+
+    name: Literal["debian"] = Field(description="the distribution")
+    base: Literal["packages"] = Field("packages", description="how the base is made: packages or image")
+    suite: v.Suite = Field(description="the code name of its release")
+    mirror: v.Url = Field(description="where its packages are fetched")
+    security_mirror: v.Url | None = Field(None, description="where its security updates are fetched, or null")
+    components: Annotated[v.Components, AS_TUPLE] = Field(
+        ("main",), min_length=1, description="parts of the archive"
+    )
+    snapshot: v.Timestamp | None = Field(None, description="the day of snapshot.debian.org to use, or null")
+
+
+class ImageDistribution(Section):
+    """A distribution that comes as an image of an installed system, as in the SSI/UML HOWTO, 5.1."""
+
+    name: v.DistributionName = Field(description="the distribution; cluster tools have install_ssi_NAME")
+    base: Literal["image"] = Field(description="how the base is made: packages or image")
+    source: v.SourceName = Field(description="which of the sources is its ext2 image")
+
+
+Distribution = Annotated[
+    Annotated[PackagesDistribution, Tag("<packages>")] | Annotated[ImageDistribution, Tag("<image>")],
+    shaped_by("base", "packages"),
+    one_of("base", "packages", "packages", "image"),
+]
