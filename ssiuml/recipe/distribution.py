@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.section import AS_TUPLE, Section, one_of, shaped_by
+from ssiuml.recipe.choice import ByKey
+from ssiuml.recipe.section import Section
 
 
 class PackagesDistribution(Section):
@@ -13,13 +14,13 @@ class PackagesDistribution(Section):
 
     name: Literal["debian"] = Field(description="the distribution")
     base: Literal["packages"] = Field("packages", description="how the base is made: packages or image")
-    suite: v.Suite = Field(description="the code name of its release")
-    mirror: v.Url = Field(description="where its packages are fetched")
-    security_mirror: v.Url | None = Field(None, description="where its security updates are fetched, or null")
-    components: Annotated[v.Components, AS_TUPLE] = Field(
+    suite: v.Suite = Field(description="the code name of the release")
+    mirror: v.Url = Field(description="the archive that packages are fetched from")
+    security_mirror: v.Url | None = Field(None, description="the archive of security updates, or null")
+    components: v.DistinctListOf[v.Component] = Field(
         ("main",), min_length=1, description="parts of the archive"
     )
-    snapshot: v.Timestamp | None = Field(None, description="the day of snapshot.debian.org to use, or null")
+    snapshot: v.Timestamp | None = Field(None, description="the time of snapshot.debian.org to use, or null")
 
 
 class ImageDistribution(Section):
@@ -30,8 +31,4 @@ class ImageDistribution(Section):
     source: v.SourceName = Field(description="which of the sources is its ext2 image")
 
 
-Distribution = Annotated[
-    Annotated[PackagesDistribution, Tag("<packages>")] | Annotated[ImageDistribution, Tag("<image>")],
-    shaped_by("base", "packages"),
-    one_of("base", "packages", "packages", "image"),
-]
+Distribution = Annotated[PackagesDistribution | ImageDistribution, ByKey("base")]

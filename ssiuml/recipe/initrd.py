@@ -2,39 +2,43 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.section import AS_TUPLE, Section, one_of, shaped_by
+from ssiuml.recipe.choice import ByKey
+from ssiuml.recipe.section import Section
 from ssiuml.units import GIB, MIB, format_size
 
 
 class _AnyInitrd(Section):
-    """What every form of the initrd has."""
+    """The keys that every form of the initrd has."""
 
     limit_bytes: Annotated[
-        v.Size, v.within(MIB, GIB, "an initrd lies in every node's memory", format_size)
+        v.Size,
+        v.within(
+            MIB, GIB, "write a size in this range: the initrd takes up every node's memory", format_size
+        ),
     ] = Field(alias="limit", description="the most that the initrd may take, compressed")
 
 
 class CpioInitrd(_AnyInitrd):
-    """What starts the cluster before the root is mounted, as the kernel of today unpacks it."""
+    """A cpio archive that a kernel of today unpacks; it starts the cluster and then mounts the root."""
 
     form: Literal["cpio"] = Field("cpio", description="cpio; linuxrc or cluster_mkinitrd for Linux 2.4")
-    tools: Annotated[v.ImagePaths, AS_TUPLE] = Field(description="programs, by their path in the image")
-    modules: Annotated[v.Modules, AS_TUPLE] = Field(description="kernel modules, loaded in this order")
+    tools: v.DistinctListOf[v.ImagePath] = Field(description="programs, by their path in the image")
+    modules: v.DistinctListOf[v.ModuleName] = Field(description="kernel modules, loaded in this order")
 
 
 class LinuxrcInitrd(_AnyInitrd):
     """The initrd of Linux 2.4: an ext2 image with linuxrc, put together from the root's files."""
 
     form: Literal["linuxrc"] = Field(description="cpio; linuxrc or cluster_mkinitrd for Linux 2.4")
-    tools: Annotated[v.ImagePaths, AS_TUPLE] = Field(description="programs, by their path in the image")
-    modules: Annotated[v.Modules, AS_TUPLE] = Field(description="kernel modules, loaded in this order")
+    tools: v.DistinctListOf[v.ImagePath] = Field(description="programs, by their path in the image")
+    modules: v.DistinctListOf[v.ModuleName] = Field(description="kernel modules, loaded in this order")
 
 
 class HistoricInitrd(_AnyInitrd):
-    """The initrd of Linux 2.4, by the root's own cluster_mkinitrd (HOWTO 4.8)."""
+    """The initrd of Linux 2.4, made by the root's own cluster_mkinitrd (HOWTO 4.8)."""
 
     form: Literal["cluster_mkinitrd"] = Field(description="cpio; linuxrc or cluster_mkinitrd for Linux 2.4")
     appliance: v.RecipeName = Field(
@@ -42,10 +46,4 @@ class HistoricInitrd(_AnyInitrd):
     )
 
 
-Initrd = Annotated[
-    Annotated[CpioInitrd, Tag("<cpio>")]
-    | Annotated[LinuxrcInitrd, Tag("<linuxrc>")]
-    | Annotated[HistoricInitrd, Tag("<cluster_mkinitrd>")],
-    shaped_by("form", "cpio"),
-    one_of("form", "cpio", "cpio", "linuxrc", "cluster_mkinitrd"),
-]
+Initrd = Annotated[CpioInitrd | LinuxrcInitrd | HistoricInitrd, ByKey("form")]

@@ -1,29 +1,32 @@
-"""What goes into an image besides packages and kernel: downloads, folders and files of the user."""
+"""The keys `sources`, `cluster_tools`, `demo`, `opengfs`, `files`: what an image has besides packages."""
 
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from ssiuml.recipe import values as v
+from ssiuml.recipe.choice import ByForm
 from ssiuml.recipe.problems import wrong
-from ssiuml.recipe.section import AS_TUPLE, Section
+from ssiuml.recipe.section import Section
 from ssiuml.units import GIB, format_size
 
 
 class Download(Section):
     """A file that is fetched, verified and kept in the cache."""
 
-    urls: Annotated[tuple[v.Url, ...], AS_TUPLE] = Field(
-        min_length=1, description="where it is, several mirrors in the order in which they are tried"
+    urls: v.ListOf[v.Url] = Field(
+        min_length=1,
+        description="its address, or those of several mirrors in the order in which they are tried",
     )
     file: v.FileName | None = Field(
         None, description="its name among the downloads, if not the last part of the first URL"
     )
     limit_bytes: Annotated[
-        v.Size, v.within(1, 64 * GIB, "no more than this is ever fetched", format_size)
-    ] = Field(GIB, alias="limit", description="the most that it may have")
+        v.Size,
+        v.within(1, 64 * GIB, "write a size in this range: nothing larger is ever fetched", format_size),
+    ] = Field(GIB, alias="limit", description="the largest size that is accepted")
     sha256: v.Sha256 | None = Field(None, description="its SHA-256; without it the first download decides")
 
     @property
@@ -54,35 +57,20 @@ class FromSource(Section):
 
 
 class FromFolder(Section):
-    """Something in a folder of the user's."""
+    """Something in a folder of the user."""
 
-    folder: v.HostPath = Field(description="a folder, seen from the recipe")
-
-
-def _origin_tag(value: object) -> str:
-    if isinstance(value, str):
-        return "<builtin>"
-    has_folder = "folder" in value if isinstance(value, dict) else isinstance(value, FromFolder)
-    return "<folder>" if has_folder else "<source>"
+    folder: v.HostPath = Field(description="a folder; a relative path begins at the recipe's folder")
 
 
-FromSourceOrFolder = Annotated[
-    Annotated[FromSource, Tag("<source>")] | Annotated[FromFolder, Tag("<folder>")],
-    Discriminator(_origin_tag),
-]
-ClusterTools = Annotated[
-    Annotated[Literal["builtin"], Tag("<builtin>")]
-    | Annotated[FromSource, Tag("<source>")]
-    | Annotated[FromFolder, Tag("<folder>")],
-    Discriminator(_origin_tag),
-]
+FromSourceOrFolder = Annotated[FromFolder | FromSource, ByForm()]
+ClusterTools = Annotated[Literal["builtin"] | FromFolder | FromSource, ByForm()]
 
 
 class Demo(Section):
     """The demonstration program of the SSI/UML HOWTO, 3.1 and 5.6."""
 
     source: v.SourceName = Field(description="one of the sources: an archive with one folder in it")
-    path: v.ImagePath = Field("/root/dbdemo", description="the folder in the image for what is in it")
+    path: v.ImagePath = Field("/root/dbdemo", description="the folder in the image that it is unpacked to")
 
 
 class OpenGfs(Section):
@@ -95,16 +83,18 @@ class OpenGfs(Section):
 
 
 class UserFile(Section):
-    """A file of the user's own that is put into the image."""
+    """A file of the user that is put into the image."""
 
-    path: v.ImagePath = Field(description="where it goes in the image")
+    path: v.ImagePath = Field(description="its path in the image")
     content: str | None = Field(None, description="its text, if it has no source")
-    source: v.SourcePath | None = Field(None, description="the file to copy, seen from the recipe")
+    source: v.RelativePath | None = Field(
+        None, description="the file to copy, by its path from the recipe's folder"
+    )
     mode: v.OctalMode = Field("0644", description="its permissions, in octal")
-    uid: Annotated[int, v.within(0, 2**32 - 2, "that is what a user's number can be")] = Field(
+    uid: Annotated[int, v.within(0, 2**32 - 2, "write the number of a user")] = Field(
         0, description="the number of its owner"
     )
-    gid: Annotated[int, v.within(0, 2**32 - 2, "that is what a group's number can be")] = Field(
+    gid: Annotated[int, v.within(0, 2**32 - 2, "write the number of a group")] = Field(
         0, description="the number of its group"
     )
 

@@ -1,21 +1,51 @@
 """The key `kernel`: the kernel of the nodes, and its modules."""
 
-from typing import Annotated, Final, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ssiuml.recipe import values as v
+from ssiuml.recipe.choice import ByForm, ByKey
 from ssiuml.recipe.inputs import FromFolder, FromSource, FromSourceOrFolder
-from ssiuml.recipe.section import AS_TUPLE, Section, one_of, shaped_by
+from ssiuml.recipe.problems import wrong
+from ssiuml.recipe.section import Section
 
+# ssi-start gives these to each node itself; a second one would override its own.
+_OUR_PARAMETERS: Final = ("ssi.", "mem=", "initrd=", "ubd0", "uml_dir=", "umid=", "con", "ssl", "eth0=")
+
+
+def _parameter(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise wrong(f"{text!r} is not a kernel parameter", "write NAME or NAME=VALUE, without spaces")
+    if text.startswith(_OUR_PARAMETERS):
+        raise wrong(f"{text!r} is set by the commands that start nodes", "leave it out")
+    return text
+
+
+def _modules(value: Any) -> Any:
+    # The choice takes all text for a word and would offer `all` alone.
+    if value == "all" or isinstance(value, tuple | list):
+        return value
+    raise wrong(
+        f"{value!r} is neither all nor a list of modules", "write modules: all, or modules: [gfs2, dlm]"
+    )
+
+
+KernelVersion = Annotated[
+    str,
+    v.matching(r"[0-9]+(\.[0-9]+)+[A-Za-z0-9.+_-]*", "the version of a kernel", "write it like 2.4.16-21um"),
+]
+KernelParameter = Annotated[str, AfterValidator(_parameter)]
+ModuleChoice = Annotated[Literal["all"] | v.DistinctListOf[v.ModuleName], ByForm(), BeforeValidator(_modules)]
 _SOURCE: Final = "where the kernel comes from: package, linux-source, release, cvs or none"
 
 
 class _AnyKernel(Section):
-    """What every kernel has, wherever it comes from."""
+    """The keys that every kernel has."""
 
-    parameters: Annotated[v.KernelParameters, AS_TUPLE] = Field(
-        (), description="kernel parameters that every node is started with"
+    parameters: v.DistinctListOf[KernelParameter] = Field(
+        (), description="parameters that the kernel of every node gets"
     )
 
 
@@ -24,7 +54,7 @@ class PackageKernel(_AnyKernel):
 
     source: Literal["package"] = Field(description=_SOURCE)
     package: v.PackageName = Field(description="the Debian package with the kernel and its modules")
-    modules: Annotated[v.ModuleChoice, AS_TUPLE] = Field(description="all, or a list of modules")
+    modules: ModuleChoice = Field(description="all, or a list of modules")
 
 
 class SourceKernel(_AnyKernel):
@@ -35,13 +65,13 @@ class SourceKernel(_AnyKernel):
     version: v.PackageVersion | None = Field(
         None, description="that package's version, or null for the newest"
     )
-    config: Annotated[tuple[v.HostPath, ...], AS_TUPLE] = Field(
+    config: v.ListOf[v.HostPath] = Field(
         (), description="files with options, merged in this order over those of ARCH=um"
     )
     patches: v.HostPath | None = Field(
         None, description="a folder with patches and their order in a file named series"
     )
-    modules: Annotated[v.ModuleChoice, AS_TUPLE] = Field(description="all, or a list of modules")
+    modules: ModuleChoice = Field(description="all, or a list of modules")
 
 
 class ModulesOfImage(Section):
@@ -50,49 +80,35 @@ class ModulesOfImage(Section):
     from_image: v.SourceName = Field(
         description="one of the sources: a root image, or an archive with root_fs"
     )
-    paths: Annotated[v.ImagePaths, AS_TUPLE] = Field(
-        (), description="files to take from there besides, such as OpenGFS's programs"
+    paths: v.DistinctListOf[v.ImagePath] = Field(
+        (), description="further files to take from there, such as OpenGFS's programs"
     )
 
 
-def _modules_tag(value: object) -> str:
-    if isinstance(value, str):
-        return "<none>"
-    keys = (
-        value if isinstance(value, dict) else type(value).model_fields if isinstance(value, Section) else {}
-    )
-    return next((f"<{key}>" for key in ("from_image", "folder") if key in keys), "<source>")
-
-
-class _HistoricKernel(_AnyKernel):
+class HistoricKernel(_AnyKernel):
     """Linux 2.4, built here as in 2002."""
 
     base: v.SourceName = Field(
         description="one of the sources: Linux itself, linux-2.4.16.tar.bz2 or .tar.gz"
     )
     config: v.HostPath | None = Field(None, description="a .config to use instead of the tree's config.uml")
-    toolchain: Annotated[
-        Annotated[Literal["host", "base-image"], Tag("<name>")] | Annotated[FromFolder, Tag("<folder>")],
-        Discriminator(lambda value: "<name>" if isinstance(value, str) else "<folder>"),
-    ] = Field(
+    toolchain: Annotated[Literal["host", "base-image"] | FromFolder, ByForm()] = Field(
         "base-image",
         description="whose compiler: base-image, host, or {folder: DIR} with an unpacked root of the time",
     )
 
 
-class ReleaseKernel(_HistoricKernel):
+class ReleaseKernel(HistoricKernel):
     """Linux 2.4 with the patch of an SSI release (HOWTO 4.1 to 4.4)."""
 
     source: Literal["release"] = Field(description=_SOURCE)
     ssi: v.SourceName = Field(
         description="one of the sources: the release, ssi-linux-VERSION-vRELEASE.tar.bz2"
     )
-    patches: Annotated[tuple[v.HostPath, ...], AS_TUPLE] = Field(
-        (), description="further patches, applied in this order"
-    )
+    patches: v.ListOf[v.HostPath] = Field((), description="further patches, applied in this order")
 
 
-class CvsKernel(_HistoricKernel):
+class CvsKernel(HistoricKernel):
     """Linux 2.4 with the SSI and CI code of a CVS checkout (HOWTO 4.1 to 4.4)."""
 
     source: Literal["cvs"] = Field(description=_SOURCE)
@@ -104,35 +120,21 @@ class CvsKernel(_HistoricKernel):
     opengfs_patch: v.FileName = Field(
         "opengfs-ssi.patch", description="the patch for OpenGFS in ssic-linux's folder 3rd-party"
     )
-    patches: Annotated[tuple[v.FileName, ...], AS_TUPLE] = Field(
+    patches: v.ListOf[v.FileName] = Field(
         (), description="further patches of ssic-linux's folder 3rd-party, by name, applied in this order"
     )
 
 
 class NoKernel(_AnyKernel):
-    """A kernel that somebody else made: ssi-start takes the one that ~/.ssiuml/ssiuml.conf names."""
+    """No kernel is built: ssi-start takes the one that ~/.ssiuml/ssiuml.conf names."""
 
     source: Literal["none"] = Field(description=_SOURCE)
-    version: v.KernelVersion = Field(description="its version, the name of its folder in /lib/modules")
-    modules: Annotated[
-        Annotated[Literal["none"], Tag("<none>")]
-        | Annotated[ModulesOfImage, Tag("<from_image>")]
-        | Annotated[FromSource, Tag("<source>")]
-        | Annotated[FromFolder, Tag("<folder>")],
-        Discriminator(_modules_tag),
-    ] = Field(
+    version: KernelVersion = Field(description="its version, the name of its folder in /lib/modules")
+    modules: Annotated[Literal["none"] | ModulesOfImage | FromFolder | FromSource, ByForm()] = Field(
         description="where its modules come from: {from_image: SOURCE}, {source: SOURCE}, {folder: DIR}, none"
     )
 
 
-Kernel = Annotated[
-    Annotated[PackageKernel, Tag("<package>")]
-    | Annotated[SourceKernel, Tag("<linux-source>")]
-    | Annotated[ReleaseKernel, Tag("<release>")]
-    | Annotated[CvsKernel, Tag("<cvs>")]
-    | Annotated[NoKernel, Tag("<none>")],
-    shaped_by("source", "package"),
-    one_of("source", "package", "package", "linux-source", "release", "cvs", "none"),
-]
-# What a kernel of today has that a kernel of 2002 has not: GFS2, a cpio initrd, a Debian package.
-TODAY: Final = ("package", "linux-source")
+Kernel = Annotated[PackageKernel | SourceKernel | ReleaseKernel | CvsKernel | NoKernel, ByKey("source")]
+# These mount GFS2, unpack a cpio initrd and come in a Debian package. Linux 2.4 does none of that.
+ModernKernel = PackageKernel | SourceKernel
