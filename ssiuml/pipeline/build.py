@@ -7,7 +7,7 @@ tree goes into the root image, and parts of it into the RAM disk. Which steps th
 
 from typing import Final
 
-from ssiuml.errors import UsageError
+from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.pipeline import lock
 from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.plan import Plan
@@ -23,7 +23,6 @@ from ssiuml.pipeline.steps import (
     release,
     storage,
 )
-from ssiuml.sources.lock import FrozenError
 from ssiuml.tree.tree import Tree
 
 # Of the tasks with parts: what the part is called that is the step of the task's own name.
@@ -83,10 +82,10 @@ class Build:
         return self._graph.tree()
 
     def require_locked(self) -> None:
-        """FrozenError if the plan is frozen and something goes in that is not locked."""
+        """SsiumlError if the plan is frozen and something goes in that is not locked."""
         problems = base.not_locked(self._graph) if self._graph.plan.frozen else []
         if problems:
-            raise FrozenError("\n".join(problems), hint="lock it without --frozen, or undo what has changed")
+            raise SsiumlError("\n".join(problems), hint="lock it without --frozen, or undo what has changed")
 
     def renew_lock(self) -> list[str]:
         """Lock the packages that the mirrors have now; return what changed, as lines for people."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ssiuml.debian.deb import Debs
-from ssiuml.debian.lock import (
+from ssiuml.debian.locked_packages import (
     BaseLock,
     KernelLock,
     base_lock_for,
@@ -27,7 +27,7 @@ def renew(plan: Plan) -> list[str]:
 
     In the recipe's own lock file is only what the lock files of the recipes that it extends do not have.
     Raises UsageError if there is nothing to lock or that is not wanted, RecipeError for packages that do not
-    exist, NetworkError or PackageError if they cannot be had.
+    exist, SsiumlError if they cannot be had.
     """
     _require_lockable(plan)
     newest, date = Newest(plan), now()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssiuml.debian.apt import Apt
-from ssiuml.debian.lock import (
+from ssiuml.debian.locked_packages import (
     BaseLock,
     KernelLock,
     base_lock_for,
@@ -23,7 +23,8 @@ from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
 from ssiuml.recipe.load import LoadedRecipe, load_recipe
 from ssiuml.recipe.model import Recipe
-from ssiuml.sources import LockFile, Source
+from ssiuml.sources.fetch import Source
+from ssiuml.sources.lock_file import LockFile
 
 NS = 1_000_000_000
 MAX_EPOCH = 2**32 - 1  # as for a recipe's source_date_epoch
@@ -97,7 +98,7 @@ class Plan:
 
     @functools.cached_property
     def base_lock(self) -> BaseLock | None:
-        """The lock that counts for the packages of the base; LockError if a lock file is damaged."""
+        """The lock that counts for the packages of the base; SsiumlError if a lock file is damaged."""
         return base_lock_for(self.lock, request_of(self.recipe))
 
     @functools.cached_property

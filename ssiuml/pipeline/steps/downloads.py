@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ssiuml.host.digests import Values
 from ssiuml.pipeline.graph import StepGraph
-from ssiuml.sources import Fetched, fetch, wanted_sha256
+from ssiuml.sources.fetch import Fetched, fetch, wanted_sha256
 
 
 def fetch_sources(graph: StepGraph) -> dict[str, dict[str, object]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from ssiuml.debian import apt, base
 from ssiuml.debian.deb import Debs, Selection
 from ssiuml.debian.fetch import GoneError, fetch_debs, path_of, remove_debs
-from ssiuml.debian.lock import base_differences, kernel_differences, kernel_package, request_of
+from ssiuml.debian.locked_packages import base_differences, kernel_differences, kernel_package, request_of
+from ssiuml.errors import SsiumlError
 from ssiuml.host.cache import Key
 from ssiuml.host.digests import Values
 from ssiuml.host.progress import say
@@ -20,17 +21,16 @@ from ssiuml.pipeline.step import StepError
 from ssiuml.pipeline.steps.downloads import fetch_sources, source_files, unpinned
 from ssiuml.pipeline.steps.newest import Newest
 from ssiuml.pipeline.timings import timing_file
-from ssiuml.sources.lock import FrozenError
 
 
 def add_steps(graph: StepGraph) -> None:
     """Add fetch and base."""
-    plan, recipe = graph.plan, graph.recipe
+    plan = graph.plan
 
     def install() -> Values:
         graph.forget_layer("base")
         chosen = _selection(graph.results("fetch"))
-        return base.get_or_make(plan.cache, recipe, chosen, plan.epoch, plan.debs).as_values()
+        return base.get_or_make(plan.cache, _base_key(plan, chosen), chosen.packages, plan.debs).as_values()
 
     def forget() -> None:
         with suppress(StepError):
@@ -84,12 +84,12 @@ def lock_command(plan: Plan) -> str:
 
 
 def fetch_packages(plan: Plan, debs: Debs) -> None:
-    """Have the files of *debs* in the cache; GoneError or PackageError if they cannot be had."""
+    """Have the files of *debs* in the cache; GoneError or another SsiumlError if they cannot be had."""
     fetch_debs(debs, folder=plan.debs, archives=apt.archives(plan.recipe.packaged), offline=plan.offline)
 
 
 def _fetch(graph: StepGraph) -> Values:
-    """Fetch what the lock has, or else what the mirrors have; FrozenError instead of the latter."""
+    """Fetch what the lock has, or else what the mirrors have; SsiumlError instead of the latter."""
     plan = graph.plan
     newest = Newest(plan)
     problems = not_locked(plan)
@@ -140,7 +140,7 @@ def _is_had(plan: Plan, debs: Debs, date: str) -> bool:
 
 def _say_unlocked(plan: Plan, message: str, hint: str) -> None:
     if plan.frozen:
-        raise FrozenError(message, hint=hint)
+        raise SsiumlError(message, hint=hint)
     say(f"{message}\n  {hint}")
 
 
@@ -149,7 +149,7 @@ def _has_base(plan: Plan, selection: Selection) -> bool:
 
 
 def _base_key(plan: Plan, selection: Selection) -> Key:
-    return base.key(plan.recipe, selection, plan.epoch)
+    return base.key(plan.recipe.packaged, plan.recipe.all_packages, selection, plan.epoch)
 
 
 def _selection(results: Values) -> Selection:

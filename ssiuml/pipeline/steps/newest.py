@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from ssiuml.debian import apt
 from ssiuml.debian.deb import Debs, Selection
-from ssiuml.debian.lock import kernel_package
+from ssiuml.debian.locked_packages import kernel_package
 from ssiuml.errors import RecipeError
 from ssiuml.host.progress import stages
 from ssiuml.pipeline.plan import Plan
