@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 from http_server import Web, web_server
 
 from ssiuml.errors import SsiumlError
 from ssiuml.sources.fetch import Fetched, Source, fetch
-from ssiuml.sources.lock_file import LockFile, Pin
+from ssiuml.sources.lock_file import LockFile
 
 DATA = random.Random(1).randbytes(300_000)  # noqa: S311
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -242,79 +241,6 @@ def test_three_builds_at_once_fetch_a_file_once(bench: Bench, web: Web) -> None:
         thread.join(60)
     assert found == [SHA256] * 3
     assert len(web.requests) == 1
-
-
-# The lock file
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("[]", "is not a mapping of sections"),
-        ("sources: 5", "sources: is not a mapping"),
-        ("sources: {base: 5}", "sources.base: must have the keys date, sha256, size, url"),
-        ("bases: {}", "bases: is not one of the sections sources, base, kernel"),
-        ("sources: {base: {url: x, size: x, sha256: x, date: x}}", "the size 'x' is not a number of bytes"),
-        ("sources: {base: {url: x, size: 5, sha256: x, date: x}}", "'x' is not a SHA-256"),
-        ("base: [}", "line 1, column 8"),
-    ],
-)
-def test_damaged_lock_file_is_an_error_with_its_name(bench: Bench, text: str, said: str) -> None:
-    bench.lock.path.parent.mkdir()
-    bench.lock.path.write_text(text)
-    with pytest.raises(SsiumlError) as caught:
-        bench.lock.pins()
-    assert said in str(caught.value)
-    assert "mine.lock" in str(caught.value)
-
-
-def test_lock_file_with_sources_only_at_the_top_is_read_and_rewritten(bench: Bench) -> None:
-    bench.lock.path.parent.mkdir()
-    bench.lock.path.write_text(f"base: {{url: 'http://x', size: 5, sha256: {SHA256}, date: '2026-01-01'}}\n")
-    assert bench.lock.pins() == {"base": Pin("http://x", 5, SHA256, "2026-01-01")}
-    bench.lock.add("demo", Pin("http://y", 6, SHA256, "2026-01-02"))
-    assert set(yaml.safe_load(bench.lock.path.read_text())) == {"sources"}
-    assert set(bench.lock.pins()) == {"base", "demo"}
-
-
-def test_writing_a_section_leaves_the_others_and_removing_the_last_removes_the_file(bench: Bench) -> None:
-    pin = Pin("http://x", 5, SHA256, "2026-01-01")
-    bench.lock.write(base={"date": "x"}, kernel={"date": "y"})
-    bench.lock.add("base", pin)
-    bench.lock.write(base={"date": "z"})
-    assert (bench.lock.section("base"), bench.lock.section("kernel")) == ({"date": "z"}, {"date": "y"})
-    assert bench.lock.pins() == {"base": pin}
-    bench.lock.write(base=None, kernel=None)
-    assert list(yaml.safe_load(bench.lock.path.read_text())) == ["sources"]
-    bench.lock.write(sources=None)
-    assert not bench.lock.path.exists()
-
-
-def test_lock_file_does_not_depend_on_the_order_of_the_sources(tmp_path: Path) -> None:
-    texts = []
-    for order in (("a", "b"), ("b", "a")):
-        lock = LockFile(tmp_path / "-".join(order))
-        for name in order:
-            lock.add(name, Pin(f"http://{name}", 5, SHA256, "2026-01-01"))
-        texts.append(lock.path.read_text())
-        assert set(lock.pins()) == {"a", "b"}
-    assert texts[0] == texts[1]
-
-
-def test_inherited_pin_counts_if_the_url_is_the_same(bench: Bench, web: Web) -> None:
-    url, other = web.serve("/base", DATA), web.serve("/other", DATA[::-1])
-    parent = LockFile(bench.folder / "recipes" / "parent.lock")
-    parent.add("base", Pin(url, len(DATA), "0" * 64, "2026-01-01"))
-    own = LockFile(bench.folder / "recipes" / "own.lock", (parent,))
-    found = own.pin_of("base", (url,))
-    assert found is not None
-    assert found.sha256 == "0" * 64
-    assert own.pin_of("base", (other,)) is None
-    own.add("base", Pin(other, 5, SHA256, "2026-01-02"))
-    pin = own.pin_of("base", (other,))
-    assert pin is not None
-    assert pin.sha256 == SHA256
-    assert parent.pins()["base"].sha256 == "0" * 64
 
 
 def test_file_that_a_server_calls_gzip_encoded_is_not_decoded(bench: Bench, web: Web) -> None:
