@@ -57,8 +57,8 @@ _CUSTOMIZE: Final = (
 def key(distribution: PackagesDistribution, packages: Iterable[str], selection: Selection, epoch: int) -> Key:
     """Return the key of the base in the cache.
 
-    *packages* are those that the recipe asks for, *selection* is what is installed for them. *epoch* is
-    SOURCE_DATE_EPOCH in seconds.
+    *packages* are those that the recipe asks for, *selection* has those that are installed for them. *epoch*
+    is SOURCE_DATE_EPOCH in seconds.
     """
     inputs = {
         "sources": sources_list(distribution),

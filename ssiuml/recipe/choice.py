@@ -82,7 +82,7 @@ class ByKey(Choice):
 
 @dataclass(frozen=True, slots=True)
 class ByForm(Choice):
-    """Words, a list, and sections without a common key. What is none of these is taken for the last kind."""
+    """Words, a list, and sections without a common key. Any other value is taken for the last kind."""
 
     def kinds(self, union: Any) -> dict[str, Any]:
         return {_tag_of_form(kind): kind for kind in get_args(union)}

@@ -24,7 +24,7 @@ _EXPECTED: Final = {
 
 
 def problems_in(error: ValidationError, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
-    """Yield a problem for each error that pydantic found. *places* tells how the values are written."""
+    """Yield a problem for each error that pydantic found. *places* has the values as they are written."""
     for details in error.errors():
         # Tags "<...>" are in the path only because a key has several kinds of values.
         path = tuple(key for key in details["loc"] if not str(key).startswith("<"))

@@ -185,10 +185,10 @@ def test_build_without_a_lock_says_so_once_with_the_command_to_lock(
 ) -> None:
     bench.unlock()
     bench.fetch()
-    said = capfd.readouterr().err
-    assert said.count("does not lock") == 2
-    assert "recipes/mine.lock does not lock the packages; recipes/mine.lock does not lock kernel" in said
-    assert "./run recipe=mine lock" in said
+    printed = capfd.readouterr().err
+    assert printed.count("does not lock") == 2
+    assert "recipes/mine.lock does not lock the packages; recipes/mine.lock does not lock kernel" in printed
+    assert "./run recipe=mine lock" in printed
 
 
 def test_build_goes_on_with_newer_packages_when_the_mirror_has_dropped_the_locked_ones(
@@ -197,11 +197,11 @@ def test_build_goes_on_with_newer_packages_when_the_mirror_has_dropped_the_locke
     move_on(bench.mirror, "library", "tool")
     capfd.readouterr()
     results = bench.elsewhere().fetch()
-    said = capfd.readouterr().err
-    assert "the mirrors no longer have library 1.0~rc1+b2, tool 1.0: the lock is stale" in said
-    assert "./run recipe=mine lock" in said
+    printed = capfd.readouterr().err
+    assert "the mirrors no longer have library 1.0~rc1+b2, tool 1.0: the lock is stale" in printed
+    assert "./run recipe=mine lock" in printed
     date = str(bench.locked()["base"]["date"])
-    assert f'distribution.snapshot: "{date}"' in said
+    assert f'distribution.snapshot: "{date}"' in printed
     assert results["base"]["selection"]["packages"]["library"]["version"] == "2.0"
     assert (results["base"]["locked"], results["kernel_locked"]) == (False, True)
 
@@ -282,7 +282,7 @@ def test_another_mirror_needs_no_new_lock(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (
             "packages: [other]",
@@ -297,13 +297,13 @@ def test_another_mirror_needs_no_new_lock(bench: Bench) -> None:
     ],
 )
 def test_lock_of_other_packages_is_stale_and_refused_when_frozen(
-    bench: Bench, change: str, said: str, capfd: pytest.CaptureFixture[str]
+    bench: Bench, change: str, expected: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     bench.recipe("changed", extends="mine", text=change + "\n")
     (bench.folder / "recipes" / "mine.lock").rename(bench.folder / "recipes" / "changed.lock")
-    with pytest.raises(SsiumlError, match=f"(?m){said.replace('mine', 'changed')}"):
+    with pytest.raises(SsiumlError, match=f"(?m){expected.replace('mine', 'changed')}"):
         Build(bench.plan("changed", frozen=True)).require_locked()
-    with pytest.raises(SsiumlError, match=f"(?m){said.replace('mine', 'changed')}"):
+    with pytest.raises(SsiumlError, match=f"(?m){expected.replace('mine', 'changed')}"):
         bench.fetch("changed", frozen=True)
     capfd.readouterr()
     if "contrib" not in change:  # the mirror has no such component
@@ -396,7 +396,7 @@ def test_failed_renewal_keeps_the_lock_as_it_was(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "expected"),
     [
         ("version: '1.0'", "version: 'a b'", "base.packages.tool.version: "),
         ("sha256: ", "sha256: x", r"base.packages.basics.sha256: "),
@@ -406,12 +406,12 @@ def test_failed_renewal_keeps_the_lock_as_it_was(bench: Bench) -> None:
         ("basics:", "-oDir::Bin::dpkg=x:", "base.packages.-oDir::Bin::dpkg=x"),
     ],
 )
-def test_damaged_lock_is_an_error_with_file_and_key(bench: Bench, old: str, new: str, said: str) -> None:
+def test_damaged_lock_is_an_error_with_file_and_key(bench: Bench, old: str, new: str, expected: str) -> None:
     path = bench.folder / "recipes" / "mine.lock"
     text = path.read_text()
-    at = text.index("tool:" if "tool" in said else old)
+    at = text.index("tool:" if "tool" in expected else old)
     path.write_text(text[:at] + text[at:].replace(old, new, 1))
     with pytest.raises(SsiumlError) as caught:
         bench.fetch()
-    assert f"{path}: {said}" in str(caught.value)
+    assert f"{path}: {expected}" in str(caught.value)
     assert "remove it and run `./run recipe=NAME lock`" in str(caught.value)

@@ -205,12 +205,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BAD, ids=[text for text, _ in BAD])
+@pytest.mark.parametrize(("text", "expected"), BAD, ids=[text for text, _ in BAD])
 def test_key_that_does_not_fit_is_an_error_with_file_line_and_key(
-    error: ErrorOf, text: str, said: str
+    error: ErrorOf, text: str, expected: str
 ) -> None:
     lines = error(text).splitlines()
-    wanted = said.splitlines()
+    wanted = expected.splitlines()
     starts = [number for number, line in enumerate(lines) if line.endswith(wanted[0]) or wanted[0] in line]
     assert starts, lines
     assert wanted[1:] == lines[starts[0] + 1 : starts[0] + len(wanted)]

@@ -68,9 +68,9 @@ def test_file_comes_whole_and_is_pinned_with_a_message(
     assert fetched.path.read_bytes() == DATA
     pin = bench.lock.pins()["base"]
     assert (pin.url, pin.size_bytes, pin.sha256) == (url, len(DATA), SHA256)
-    said = capfd.readouterr().err
-    assert "recipes/mine.lock: base is pinned at first use" in said
-    assert SHA256 in said
+    printed = capfd.readouterr().err
+    assert "recipes/mine.lock: base is pinned at first use" in printed
+    assert SHA256 in printed
     assert bench.downloads.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in bench.downloads.iterdir() if path.name.endswith(".part")] == []
 
@@ -122,9 +122,9 @@ def test_next_mirror_is_tried_when_one_differs_from_the_pin(bench: Bench, web: W
     good, bad = web.serve("/good", DATA), web.serve("/bad", DATA[::-1])
     assert bench.fetch(bad, good, sha256=SHA256).url == good
     (bench.downloads / "base.bz2").unlink()
-    told = bench.refused(bad, sha256=SHA256)
-    assert hashlib.sha256(DATA[::-1]).hexdigest() in told
-    assert SHA256 in told
+    message = bench.refused(bad, sha256=SHA256)
+    assert hashlib.sha256(DATA[::-1]).hexdigest() in message
+    assert SHA256 in message
 
 
 def test_recipe_and_lock_that_contradict_each_other_are_an_error(bench: Bench, web: Web) -> None:
@@ -145,12 +145,12 @@ def test_offline_names_the_missing_file_and_its_folder(bench: Bench, web: Web) -
 def test_next_mirror_is_tried_and_the_error_names_the_answers_of_all(bench: Bench, web: Web) -> None:
     assert bench.fetch(web.url("/absent"), web.serve("/base", DATA)).url == web.url("/base")
     (bench.downloads / "base.bz2").unlink()
-    told = bench.refused(web.url("/absent"), "http://127.0.0.1:1/x", f"file://{bench.folder}/nothing")
-    assert "/absent: answers 404 Not Found" in told
-    assert "http://127.0.0.1:1/x: " in told
-    assert "refused" in told
-    assert "nothing: cannot be read: No such file or directory" in told
-    assert "put the file into" in told
+    message = bench.refused(web.url("/absent"), "http://127.0.0.1:1/x", f"file://{bench.folder}/nothing")
+    assert "/absent: answers 404 Not Found" in message
+    assert "http://127.0.0.1:1/x: " in message
+    assert "refused" in message
+    assert "nothing: cannot be read: No such file or directory" in message
+    assert "put the file into" in message
 
 
 def test_download_goes_on_where_the_connection_broke(bench: Bench, web: Web) -> None:
@@ -197,8 +197,8 @@ def test_busy_server_is_asked_again(bench: Bench, web: Web) -> None:
 
 @pytest.mark.parametrize("lie", [len(DATA) + 5, len(DATA) - 5])
 def test_file_of_another_length_than_announced_is_refused(bench: Bench, web: Web, lie: int) -> None:
-    told = bench.refused(web.serve("/base", DATA, say_length=lie), sha256=SHA256)
-    assert "/base: " in told
+    message = bench.refused(web.serve("/base", DATA, say_length=lie), sha256=SHA256)
+    assert "/base: " in message
 
 
 def test_file_of_unknown_length_is_fetched(bench: Bench, web: Web) -> None:
@@ -207,17 +207,17 @@ def test_file_of_unknown_length_is_fetched(bench: Bench, web: Web) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_file_larger_than_the_limit_is_not_kept(bench: Bench, web: Web, chunked: bool) -> None:
-    told = bench.refused(web.serve("/base", DATA, chunked=chunked), limit_bytes=1000)
-    assert "1000 bytes" in told
+    message = bench.refused(web.serve("/base", DATA, chunked=chunked), limit_bytes=1000)
+    assert "1000 bytes" in message
     left = sum(path.stat().st_size for path in bench.downloads.iterdir())
     assert left < 200_000
 
 
 def test_web_pages_and_empty_files_are_never_pinned(bench: Bench, web: Web) -> None:
     page = web.serve("/page", b"<html>moved", content_type="text/html; charset=utf-8")
-    told = bench.refused(page, web.serve("/empty", b""))
-    assert "/page: gives a web page in place of the file" in told
-    assert "/empty: gives an empty file" in told
+    message = bench.refused(page, web.serve("/empty", b""))
+    assert "/page: gives a web page in place of the file" in message
+    assert "/empty: gives an empty file" in message
     assert bench.lock.pins() == {}
 
 
@@ -227,8 +227,8 @@ def test_redirects_are_followed_to_http_and_https_only(bench: Bench, web: Web) -
     assert bench.fetch(web.serve("/one", b"", redirect="/two")).sha256 == SHA256
     (bench.downloads / "base.bz2").unlink()
     assert "redirected more than 10 times" in bench.refused(web.serve("/loop", b"", redirect="/loop"))
-    told = bench.refused(web.serve("/file", b"", redirect=f"file://{bench.folder}/secret"))
-    assert "redirected from http to file" in told
+    message = bench.refused(web.serve("/file", b"", redirect=f"file://{bench.folder}/secret"))
+    assert "redirected from http to file" in message
 
 
 def test_three_builds_at_once_fetch_a_file_once(bench: Bench, web: Web) -> None:

@@ -17,7 +17,7 @@ def lock(tmp_path: Path) -> LockFile:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("[]", "is not a mapping of sections"),
         ("sources: 5", "sources: is not a mapping"),
@@ -28,12 +28,12 @@ def lock(tmp_path: Path) -> LockFile:
         ("base: [}", "line 1, column 8"),
     ],
 )
-def test_damaged_lock_file_is_an_error_with_its_name(lock: LockFile, text: str, said: str) -> None:
+def test_damaged_lock_file_is_an_error_with_its_name(lock: LockFile, text: str, problem: str) -> None:
     lock.path.parent.mkdir()
     lock.path.write_text(text)
     with pytest.raises(SsiumlError) as caught:
         lock.pins()
-    assert said in str(caught.value)
+    assert problem in str(caught.value)
     assert "mine.lock" in str(caught.value)
 
 
