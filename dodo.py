@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from doit import get_var
+from doit.exceptions import InvalidTask
 
 from ssiuml.host import session, tools
 from ssiuml.pipeline import commands
@@ -39,6 +40,9 @@ IMAGES = (
 )
 # The steps that make a release of them.
 RELEASE = ("hygiene", "cluster-test", "release")
+# Tests that mostly wait leave room for one more.
+WORKERS = str(len(os.sched_getaffinity(0)) + 1)
+TIERS = ("docs", "release", "historic", "boot", "build", "unit")
 SHELL_SCRIPTS = (
     "run",
     ".ci/run",
@@ -164,13 +168,22 @@ def task_lint() -> Iterator[Task]:
 
 
 def task_test() -> Task:
-    """Run the tests, those that boot nodes included."""
-    return runs(python("pytest", "-m", "not long"), needed=tools.TEST_TOOLS)
+    """Run the tests, those that boot nodes included, side by side."""
+    return runs(python("pytest", "-n", WORKERS, "-m", "not long"), needed=tools.TEST_TOOLS)
 
 
 def task_test_long() -> Task:
-    """Run the tests that take long."""
-    return {"basename": "test-long", **runs(python("pytest", "-m", "long"), needed=tools.TEST_TOOLS)}
+    """Run the tests that take long: all, or those of one tier (tier=NAME, of TIERS in dodo.py)."""
+    chosen = get_var("tier", None)
+    if chosen is not None and chosen not in TIERS:
+        raise InvalidTask(f"tier={chosen}: there is no such tier of tests\n  give one of {', '.join(TIERS)}")
+    # Each test in one tier alone: the first whose marker it has.
+    others = TIERS[: TIERS.index(chosen)] if chosen else ()
+    words = " and ".join(["long", *([chosen] if chosen else ()), *(f"not {tier}" for tier in others)])
+    return {
+        "basename": "test-long",
+        **runs(python("pytest", "-n", WORKERS, "-m", words), needed=tools.TEST_TOOLS),
+    }
 
 
 def task_stand_ins() -> Task:

@@ -68,15 +68,21 @@ def cluster(built: Checkout) -> Iterator[Cluster]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def three(built: Checkout) -> Iterator[Cluster]:
-    """Three nodes for tests that do not end any of them. Afterwards the root must be clean."""
+@pytest.fixture(scope="session")
+def shared_three(built: Checkout) -> Iterator[Cluster]:
+    """The cluster of ``three``. It stops in order when all tests are done, and its root must be clean."""
     with made_cluster(built.images) as made:
-        made.start(3)
         yield made
-        assert made.up() == {1, 2, 3}
-        made.do("stop")
+        made.have(1, 2, 3)
+        assert "the root is clean" in made.do("stop")
         made.fsck()
+
+
+@pytest.fixture
+def three(shared_three: Cluster) -> Cluster:
+    """Three nodes that run. A test may crash some of them: the next one gets them started again."""
+    shared_three.have(1, 2, 3)
+    return shared_three
 
 
 @pytest.fixture

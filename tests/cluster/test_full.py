@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from clusters import LIMIT_S, Cluster
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.boot, pytest.mark.long]
 
 FULL_LIMIT_S = 600.0
 

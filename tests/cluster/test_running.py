@@ -15,7 +15,7 @@ from processes import wait_until
 from ssiuml.cli.completion import write_completions
 from ssiuml.cluster.launch import network_namespace_prefix
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 FULL_LIMIT_S = 480.0  # until a node whose memory is full answers
 
 
@@ -32,6 +32,7 @@ def test_a_file_written_on_one_node_is_read_on_all(three: Cluster) -> None:
     assert [three.on(node, "cat /root/shared") for node in (1, 2, 3)] == ["shared\n"] * 3
 
 
+@pytest.mark.long
 def test_memory_that_runs_out_on_a_node_does_not_end_it(cluster: Cluster) -> None:
     cluster.start(1)
     # So many small processes that the largest one is a daemon of the cluster. They end by themselves, since
@@ -225,3 +226,9 @@ def test_the_shell_completes_nodes_that_are_up_and_those_that_are_down(
             timeout=60,
         )
         assert seen.stdout == f"{expected}\n", seen.stderr
+
+
+def test_where_pid_reports_an_unpatched_kernel(three: Cluster) -> None:
+    status, said = three.run("exec", "1", "--", "where_pid $$")
+    assert status == 1
+    assert re.search(r"where_pid: this kernel, 6\.1\.\d+, gives the same process ids on every node", said)

@@ -12,7 +12,7 @@ from ssiuml.cluster.smoke import check_images
 from ssiuml.errors import SsiumlError
 from ssiuml.manifest import ManifestError
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 
 
 @pytest.fixture

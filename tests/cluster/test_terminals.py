@@ -17,7 +17,8 @@ mv "$WINDOWS/$$.screen" "$WINDOWS/$$.closed"
 """
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
+@pytest.mark.long
 def test_each_node_that_starts_gets_a_window_that_closes_with_it(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

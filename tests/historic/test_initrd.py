@@ -160,7 +160,7 @@ def test_a_ram_disk_over_its_limit_is_an_error_that_names_the_largest_file(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
 def test_a_kernel_mounts_the_image_and_starts_linuxrc(appliance: Appliance, tmp_path: Path) -> None:
     # Debian's kernel has no RAM disk driver built in, so the image is its first disk.
     tree = root()

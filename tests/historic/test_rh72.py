@@ -139,7 +139,7 @@ def test_our_reader_finds_no_damage_and_the_new_device_numbers(historic: Checkou
         assert tree.lookup(f"dev/ubd/{number}").device == (98, 16 * number)
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
 def test_a_kernel_sees_exactly_the_tree_of_the_merged_layers(
     historic: Checkout, appliance: Appliance, tmp_path: Path
 ) -> None:
@@ -464,7 +464,7 @@ sources: {{opengfs: {{urls: ['{web.url(f"/{opengfs.NAME}")}']}}}}
     shutil.rmtree(built.images)
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
 def test_cluster_mkinitrd_of_the_root_makes_the_initrd_in_the_appliance(
     variant: Checkout, built: Checkout, tmp_path: Path
 ) -> None:

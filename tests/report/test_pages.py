@@ -49,7 +49,7 @@ def page_of(checkout: Checkout) -> Page:
     return Page(text)
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
 def test_a_report_has_steps_sizes_packages_digests_and_the_cluster_test(
     built: Checkout, released: Path
 ) -> None:
@@ -68,7 +68,7 @@ def test_a_report_has_steps_sizes_packages_digests_and_the_cluster_test(
     assert (page.fetched, page.scripts) == ([], 0)
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
 def test_a_cluster_test_of_other_images_is_left_out(built: Checkout, released: Path) -> None:
     stamp = built.images / "steps" / "cluster-test.json"
     text = stamp.read_text()
@@ -81,7 +81,7 @@ def test_a_cluster_test_of_other_images_is_left_out(built: Checkout, released: P
     assert "not run" in page.texts
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
 def test_a_report_of_2002_lists_what_is_not_verified_and_no_text_becomes_a_tag(historic: Checkout) -> None:
     text = "description: 'small & <script>alert(1)</script>'\nextends: small\n"
     hostile = historic.write_recipe("hostile", text)

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
 from project import PROJECT
 
 from ssiuml.host.cache import Entry, entry_of
 from ssiuml.kernel.packed import modules_layer
 from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
+from ssiuml.pipeline.step import Step
 from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Tree
 
@@ -82,9 +84,10 @@ class Checkout:
         )
 
     def doit(self, *words: str, prefix: tuple[str, ...] = ()) -> Outcome:
-        """Run doit to its end. Return status and output."""
-        process = self.start(*words, prefix=prefix)
-        output, _ = process.communicate(timeout=BUILD_LIMIT_S)
+        """Run doit to its end. Return status and output. Tests of other workers wait with the same recipe."""
+        with FileLock(self.folder.with_name(f"{self.folder.name}-{self.recipe}.lock"), timeout=BUILD_LIMIT_S):
+            process = self.start(*words, prefix=prefix)
+            output, _ = process.communicate(timeout=BUILD_LIMIT_S)
         return Outcome(process.returncode, output)
 
     def build(self, *words: str) -> Outcome:
@@ -108,12 +111,11 @@ class Checkout:
 
 
 def copy_sources(folder: Path) -> None:
-    """Copy the files that a build needs into *folder*."""
-    ignore = shutil.ignore_patterns("__pycache__")
+    """Copy the files that a build needs into *folder*, byte code included: it is valid, since times stay."""
     for name in SOURCES:
         source = PROJECT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, symlinks=True, ignore=ignore)
+            shutil.copytree(source, folder / name, symlinks=True)
         else:
             shutil.copy2(source, folder / name)
     (folder / "images").mkdir()
@@ -136,11 +138,27 @@ class KernelAndBase:
         return merge([read_layer(self.base), modules_layer(self.package, None)])
 
 
+def steps_of(built: Checkout) -> dict[str, Step]:
+    """Return the steps of a checkout's recipe by name."""
+    return Graph(make_plan(built.recipe, built.folder, {"SSIUML_CACHE": str(built.cache)})).steps
+
+
+def private_cache(built: Checkout, cache: Path) -> Path:
+    """Make *cache* with packages, base and kernel of *built*. A test may damage base and kernel."""
+    parts = kernel_and_base_of(built)
+    for path in (parts.package.path, parts.base):
+        (cache / path.parent.name).mkdir(parents=True)
+        for source in (path, path.with_name(f"{path.name}.json")):
+            shutil.copy2(source, cache / path.parent.name)
+    packages = Path("downloads") / "packages"
+    shutil.copytree(built.cache / packages, cache / packages, copy_function=os.link)
+    return cache
+
+
 def kernel_and_base_of(built: Checkout) -> KernelAndBase:
-    plan = make_plan(built.recipe, built.folder, {"SSIUML_CACHE": str(built.cache)})
-    steps = Graph(plan).steps
+    steps = steps_of(built)
     return KernelAndBase(
-        kernel=plan.kernel,
+        kernel=built.images / "linux-ssi",
         package=entry_of(steps["kernel"].results()["entry"]),
         base=Path(steps["base"].results()["path"]),
     )

@@ -23,7 +23,6 @@ LIMIT_S: Final = 120.0
 TOKEN_S: Final = 2.0  # the token timeout of the small image
 # Token, consensus, the fence agent, the kernel's recovery: 6 to 8 s on a quiet machine, more on a busy one.
 RECOVERY_LIMIT_S: Final = 60.0
-_FOLDER: Final = "/root/load"
 
 
 class Cluster:
@@ -34,6 +33,7 @@ class Cluster:
         self.state_home = state_home
         self.folder = state_home / "ssiuml" / "t"
         self.prefix: tuple[str, ...] = ()  # words before every command line
+        self._loads = 0  # how often the workload was started; each time has a folder of its own
 
     def run(self, command: str, *words: str, stdin: bytes = b"", limit_s: float = LIMIT_S) -> tuple[int, str]:
         """Run a command. Return its exit status and everything it printed."""
@@ -59,6 +59,13 @@ class Cluster:
     def start(self, count: int, *options: str) -> str:
         words = (str(count), "--image", str(self.images), "--no-xterm", *options)
         return self.do("start", *words, limit_s=START_LIMIT_S)
+
+    def have(self, *nodes: int) -> None:
+        """Start those of *nodes*, which are counted from 1, that do not run."""
+        if self.run("status")[0] != 0:
+            self.start(len(nodes))
+        elif missing := sorted(set(nodes) - self.up()):
+            self.add(*missing)
 
     def add(self, *nodes: int) -> str:
         return self.do("add", *map(str, nodes), limit_s=START_LIMIT_S)
@@ -110,15 +117,17 @@ class Cluster:
 
     def load(self, *nodes: int, pause_s: float = 0.0) -> "list[Load]":
         """Start the workload on nodes, with *pause_s* seconds between rounds. It runs until it is ended."""
+        self._loads += 1
+        folder = f"/root/load-{self._loads}"
         self.do("cp", str(WORKLOAD), f"{nodes[0]}:/root/workload.pl")
-        self.on(nodes[0], f"mkdir -p {_FOLDER}")
-        return [Load(self, node, pause_s) for node in nodes]
+        self.on(nodes[0], f"mkdir {folder}")
+        return [Load(self, node, folder, pause_s) for node in nodes]
 
     def check_load(self, loads: "list[Load]", reader: int) -> None:
         """Assert that node *reader* sees every acknowledged line once and in order."""
-        shared = self.on(reader, f"cat {_FOLDER}/shared").splitlines()
+        shared = self.on(reader, f"cat {loads[0].folder}/shared").splitlines()
         for load in loads:
-            own = self.on(reader, f"cat {_FOLDER}/own-{load.node}").splitlines()
+            own = self.on(reader, f"cat {load.folder}/own-{load.node}").splitlines()
             mine = [line for line in shared if line.startswith(f"{load.node} ")]
             expected = [f"{load.node} {number}" for number in range(1, load.acknowledged + 1)]
             # A line that was not acknowledged may be there, in whole or in part, or not.
@@ -142,13 +151,14 @@ class Cluster:
 class Load:
     """The workload on one node, and the rounds that it has acknowledged."""
 
-    def __init__(self, cluster: Cluster, node: int, pause_s: float) -> None:
+    def __init__(self, cluster: Cluster, node: int, folder: str, pause_s: float) -> None:
         self.node = node
+        self.folder = folder
         self.acknowledged = 0
         self.longest_gap_s = 0.0
         self._last = time.monotonic()
         self._errors: list[str] = []
-        command = ("perl", "/root/workload.pl", str(node), _FOLDER, str(pause_s))
+        command = ("perl", "/root/workload.pl", str(node), folder, str(pause_s))
         self._process = cluster.popen("exec", str(node), "--", *command)
         self._thread = threading.Thread(target=self._read)
         self._thread.start()

@@ -11,7 +11,7 @@ from ssiuml.images.appliance import Appliance
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.tree import Literal, Meta, file
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 MIB = 1 << 20
 
 

@@ -25,7 +25,7 @@ from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file, symlink, whole_file
 from ssiuml.units import GIB, MIB
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 
 WORK, SPARSE = (Path(__file__).with_name(name) for name in ("work.sh", "sparse.sh"))
 LIMIT_S = 600.0

@@ -17,7 +17,7 @@ from ssiuml.layers.initrd import copy_with_links
 from ssiuml.tree.elf import with_libraries
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file, symlink, whole_file
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 
 # In the manner of Red Hat's mkinitrd 3.2: an image, formatted, mounted on a loop device, filled, compressed.
 MKINITRD = """#!/bin/sh
