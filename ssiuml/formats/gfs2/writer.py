@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs.contents import Sources
 from ssiuml.formats.gfs.inodes import Inode, inventory, plan
 from ssiuml.formats.gfs.output import Output
@@ -24,7 +25,6 @@ from ssiuml.formats.gfs2.system import (
     set_counters,
     usage_of,
 )
-from ssiuml.formats.ondisk import FormatError
 from ssiuml.host.atomic import replacing
 from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size
@@ -49,7 +49,7 @@ class Settings:
         lock_name("lock protocol", self.lock_protocol)
         lock_name("lock table", self.lock_table)
         if self.fs_format not in (FORMAT_1801, FORMAT_1802):
-            raise FormatError(f"format {self.fs_format}: there are {FORMAT_1801} and {FORMAT_1802}")
+            raise SsiumlError(f"format {self.fs_format}: there are {FORMAT_1801} and {FORMAT_1802}")
 
     def made_uuid(self) -> bytes:
         """The UUID that the image gets."""
