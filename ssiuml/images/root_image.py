@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import RecipeError, SsiumlError
-from ssiuml.formats.gfs.space import NoSpaceError
+from ssiuml.formats.gfs.resource_groups import NoSpaceError
 from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES
 from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, Superblock
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
-from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.device import opened

@@ -1,4 +1,4 @@
-"""Foreign programs that judge GFS1 file systems."""
+"""GFS1 images for tests, and programs of others that check them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,23 +7,22 @@ from gfs2_reading import ImageReader
 from gfs_tools import assert_clean, tool, without_percentages
 from odd_trees import odd_tree
 
-from ssiuml.formats.gfs.writing import Written
-from ssiuml.formats.gfs1.geometry import Wish, plan_geometry
-from ssiuml.formats.gfs1.special import Settings
-from ssiuml.formats.gfs1.writer import write_filesystem
+from ssiuml.formats.gfs.inode_writer import Written
+from ssiuml.formats.gfs1.geometry import GeometryOptions, plan_geometry
+from ssiuml.formats.gfs1.writer import Settings, write_filesystem
 from ssiuml.host import files
 from ssiuml.tree.compare import differences, take_census
 from ssiuml.tree.tree import Literal, Meta, Node, Tree, directory, file
 
 NS = 1_000_000_000
-# gfs2_convert never counts inodes right (seen with what gfs_mkfs and GFS kernels made, too): fsck.gfs2 finds
-# exactly these lines, and more would be about us.
+# gfs2_convert never counts inodes right, not even in images of gfs_mkfs and GFS kernels. fsck.gfs2 then
+# prints exactly these lines; any other line would be about our images.
 STATFS_ONLY = {"The statfs file is wrong:", "The statfs file was fixed.", "Writing changes to disk"}
 _STATFS_WORDS = ("Current statfs values:", "Calculated statfs values:", "blocks:", "free:", "dinodes:")
 
 
 def blkid(image: Path, offset_bytes: int = 0) -> dict[str, str]:
-    """What libblkid finds at a byte of *image*."""
+    """Return what libblkid finds at byte *offset_bytes* of *image*."""
     lines = tool("blkid", "-p", "-O", str(offset_bytes), "-o", "export", image).splitlines()
     pairs = dict(line.split("=", 1) for line in lines if "=" in line)
     pairs.pop("DEVNAME", None)
@@ -31,7 +30,7 @@ def blkid(image: Path, offset_bytes: int = 0) -> dict[str, str]:
 
 
 def converted(image: Path) -> Path:
-    """A copy of *image* that gfs2_convert has made GFS2 of, and in which its one known slip is repaired."""
+    """Return a copy of *image* that gfs2_convert converted, with the inode count that fsck.gfs2 corrected."""
     copy = image.with_name(f"{image.name}.gfs2")
     files.copy(image, copy)
     tool("gfs2_convert", "-y", copy)
@@ -47,7 +46,7 @@ def converted(image: Path) -> Path:
 
 
 def assert_clean_after_conversion(image: Path) -> None:
-    """gfs2_convert takes *image*, and fsck.gfs2 finds the result clean."""
+    """Assert that gfs2_convert accepts *image*, and that the result is clean for fsck.gfs2."""
     copy = converted(image)
     assert_clean(copy)
     copy.unlink()
@@ -62,9 +61,9 @@ def made(
     journals: int = 1,
     journal_mib: int = 8,
 ) -> Written:
-    """Make a new GFS1 image at *image* with *tree* in it."""
+    """Write a new GFS1 image with *tree* in it."""
     files.create(image, size_mib << 20)
-    wish = Wish(
+    options = GeometryOptions(
         device_bytes=size_mib << 20,
         journals=journals,
         journal_mib=journal_mib,
@@ -72,11 +71,11 @@ def made(
         expert=True,
     )
     settings = Settings(lock_protocol="lock_nolock", lock_table="a:b", time_s=1_700_000_000)
-    return write_filesystem(image, plan_geometry(wish), settings, tree)
+    return write_filesystem(image, plan_geometry(options), settings, tree)
 
 
 def fitted(tree: Tree) -> Tree:
-    """*tree* as GFS1 can hold it: times in whole seconds, no trusted attributes."""
+    """Return *tree* as GFS1 can hold it: with times in whole seconds and without trusted.* attributes."""
     seen: dict[int, Node] = {}
 
     def copied(node: Node) -> Node:
@@ -94,7 +93,7 @@ def fitted(tree: Tree) -> Tree:
 
 
 def odd_gfs1_tree(block_size: int) -> Tree:
-    """One of everything that GFS1 holds; of the names with the same hash, as many as a leaf does."""
+    """Return one of everything that GFS1 holds, and as many names with the same hash as fit into a leaf."""
     tree = fitted(odd_tree(block_size))
     names = sorted(tree.children("colliding"))
     for name in names[(block_size - 104) // (40 + len(names[0])) :]:
@@ -103,7 +102,7 @@ def odd_gfs1_tree(block_size: int) -> Tree:
 
 
 def large_directory(names: int) -> Tree:
-    """A tree of one directory of so many names, and of an inode for each hundred."""
+    """Return a tree of one directory with *names* names, and of one inode for each hundred of them."""
     tree, folder = Tree(), directory(Meta(mode=0o755))
     for number in range(names):
         if number % 100 == 0:
@@ -114,7 +113,7 @@ def large_directory(names: int) -> Tree:
 
 
 def assert_holds(image: Path, tree: Tree) -> None:
-    """gfs2_convert and fsck.gfs2 are content with *image*, and what is in it then is *tree*."""
+    """Assert that *image* is clean after conversion and then holds *tree*."""
     copy = converted(image)
     assert_clean(copy)
     assert differences(take_census(tree), take_census(ImageReader(copy, owned_leaves=False).tree())) == []

@@ -1,4 +1,4 @@
-"""A reader of GFS2 images for tests, from the header's offsets alone: it shares no code with the writer.
+"""A reader of GFS2 images for tests that knows only the header's offsets: it shares no code with the writer.
 
 It trusts the image, which fsck.gfs2 has seen before.
 """
@@ -26,7 +26,7 @@ EXHASH, EA_INDIRECT = 2, 8
 
 @dataclass(frozen=True)
 class Blocks:
-    """Contents as blocks: the addresses of those that are no hole."""
+    """Contents in blocks: the address of each block that is no hole, by its index."""
 
     image: "ImageReader"
     size_bytes: int
@@ -59,7 +59,7 @@ class ImageReader:
     """Reads the tree below the root directory."""
 
     def __init__(self, path: Path, *, owned_leaves: bool = True) -> None:
-        self.owned_leaves = owned_leaves  # gfs2_convert does not say in a leaf whose it is
+        self.owned_leaves = owned_leaves  # False after gfs2_convert, which leaves lf_inode 0
         with path.open("rb") as stream:
             self.data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         superblock = self.data[65536 : 65536 + 512]

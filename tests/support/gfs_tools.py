@@ -1,4 +1,4 @@
-"""Foreign programs that judge file systems, for the tests of several folders."""
+"""Programs of others that check file systems, for the tests of several folders."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from ssiuml.host.run import find_tool
 
 
 def tool(name: str, *words: str | Path, ok: tuple[int, ...] = (0,)) -> str:
-    """Run a program; the test fails with its output unless its status is one of *ok*."""
+    """Run a program and return its output. Fail the test unless its status is one of *ok*."""
     program = find_tool(name)
     assert program is not None, f"{name} is missing"
     result = subprocess.run([program, *words], capture_output=True, check=False)
@@ -18,12 +18,12 @@ def tool(name: str, *words: str | Path, ok: tuple[int, ...] = (0,)) -> str:
 
 
 def without_percentages(output: str) -> str:
-    """What fsck.gfs2 said, without the counter that it shows when it takes longer."""
+    """Return the output of fsck.gfs2 without the counter that it shows in a longer run."""
     return re.sub(r"\r? *\d+ percent complete\.\r?", "", output)
 
 
 def assert_clean(image: Path) -> None:
-    """fsck.gfs2 finds nothing to say about *image* besides its own progress."""
+    """Assert that fsck.gfs2 reports nothing about *image* besides its own progress."""
     output = without_percentages(tool("fsck.gfs2", "-n", image))
     quiet = ("Initializing", "Validating", "Level 1", "(level 1", "Starting", "fsck.gfs2 complete")
     remarks = [
@@ -35,7 +35,7 @@ def assert_clean(image: Path) -> None:
 
 
 def assert_device_numbers(image: Path, address: int, major: int, minor: int) -> None:
-    """gfs2_edit reads these numbers in the inode at block *address*; Linux 6.1 shows 0:0 for devices."""
+    """Assert that gfs2_edit shows these numbers of the inode at *address*; Linux 6.1 shows only 0:0."""
     said = tool("gfs2_edit", "-p", str(address), image).split()
     seen = tuple(said[said.index(name) + 1] for name in ("di_major", "di_minor"))
     assert seen == (str(major), str(minor))

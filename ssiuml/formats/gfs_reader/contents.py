@@ -77,7 +77,7 @@ def data_pieces(filesystem: Filesystem, inode: Inode) -> Iterator[tuple[int, byt
             yield 0, inode.body[:size]
         return
     headers = has_headers(filesystem, inode)
-    unit = filesystem.shape.unit_bytes(headers)
+    unit = filesystem.shape.data_block_bytes(headers)
     for part, address, index in walk_blocks(filesystem, inode):
         offset = index * unit
         if part is not Part.DATA or offset >= size:  # blocks behind the end are reserved ones

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.formats.gfs.structures import DEPTH_MAX, Dirent, Leaf, MetaType, Payload
+from ssiuml.formats.gfs.structures import DEPTH_MAX, Dirent, Leaf, MetaType, PayloadFormat
 from ssiuml.formats.gfs_reader.contents import read_contents
 from ssiuml.formats.gfs_reader.damage import Claim, Damaged, Report
 from ssiuml.formats.gfs_reader.filesystem import Filesystem
@@ -78,7 +78,7 @@ def _read_chain(
         claim(address)
         block = filesystem.metadata(address, MetaType.LF, owner, structure)
         leaf = Leaf.unpack(block)
-        if leaf.lf_dirent_format != Payload.DIRENTS:
+        if leaf.lf_dirent_format != PayloadFormat.DIRENTS:
             report(Damaged(address, "leaf", f"lf_dirent_format {leaf.lf_dirent_format} is not 1200"))
         if leaf.lf_depth > inode.depth or run != 1 << (inode.depth - leaf.lf_depth) or slot % run:
             report(

@@ -5,7 +5,7 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs import structures as gfs
-from ssiuml.formats.gfs.shape import Shape
+from ssiuml.formats.gfs.pointer_tree import BlockLayout
 from ssiuml.formats.gfs.structures import (
     BLOCK_SIZES,
     MAGIC,
@@ -33,7 +33,7 @@ class Filesystem:
 
     source: Source
     superblock: gfs1.Superblock | gfs2.Superblock
-    shape: Shape
+    shape: BlockLayout
     blocks: int  # in the image; pointers lead to these
 
     @property
@@ -114,4 +114,4 @@ def read_filesystem(source: Source) -> Filesystem:
     size = old.sb_bsize
     if size not in BLOCK_SIZES or size.bit_length() - 1 != old.sb_bsize_shift:
         raise NoFilesystemError(f"has blocks of {size} bytes, 2 to the power of {old.sb_bsize_shift}")
-    return Filesystem(source, superblock, Shape(size, header_bytes), source.size_bytes // size)
+    return Filesystem(source, superblock, BlockLayout(size, header_bytes), source.size_bytes // size)

@@ -5,9 +5,9 @@ from typing import Final
 
 from ssiuml.formats.gfs.structures import DEPTH_MAX, DINODE_BYTES, HEIGHT_MAX, Flag, MetaType
 from ssiuml.formats.gfs1 import structures as gfs1
-from ssiuml.formats.gfs1.generation import FILE_TYPES
+from ssiuml.formats.gfs1.inode_format import FILE_TYPES
 from ssiuml.formats.gfs2 import structures as gfs2
-from ssiuml.formats.gfs2.generation import DIRENT_TYPES
+from ssiuml.formats.gfs2.inode_format import DIRENT_TYPES
 from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.filesystem import Filesystem
 from ssiuml.tree.tree import Kind

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ssiuml.formats.gfs.space import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES
+from ssiuml.formats.gfs.resource_groups import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES
 from ssiuml.formats.gfs.structures import META_HEADER_BYTES, MetaType, RindexEntry, State
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2

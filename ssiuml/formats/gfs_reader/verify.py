@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.formats.gfs.structures import Flag, Payload, Quota, RindexEntry, State
+from ssiuml.formats.gfs.structures import Flag, PayloadFormat, Quota, RindexEntry, State
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2
 from ssiuml.formats.gfs_reader.contents import ImageContent, Part, read_contents, walk_blocks
@@ -60,9 +60,9 @@ class _Checker:
         self._usage.claim(address, self._usage.metadata, owner, structure)
 
     def _check_payload(self, inode: Inode) -> None:
-        wanted = self.payloads.get(inode.address, Payload.NONE)
+        wanted = self.payloads.get(inode.address, PayloadFormat.NONE)
         if inode.kind is Kind.DIRECTORY and not inode.is_hashed:
-            wanted = Payload.DIRENTS
+            wanted = PayloadFormat.DIRENTS
         if inode.payload != wanted:
             self._report(
                 Damaged(
@@ -80,7 +80,7 @@ class _Checker:
                 self._report(Damaged(inode.address, "dinode", f"bytes behind its {size} bytes are not zero"))
         elif last is not None and inode.kind is Kind.FILE:
             headers = has_headers(self._filesystem, inode)
-            unit = self._filesystem.shape.unit_bytes(headers)
+            unit = self._filesystem.shape.data_block_bytes(headers)
             address, index = last
             used = size - index * unit
             data = self._filesystem.block(address, inode.address, "pointers")
@@ -118,10 +118,10 @@ def _verify_gfs1(
     filesystem: Filesystem, superblock: gfs1.Superblock, report: Report
 ) -> tuple[Verified, Tree]:
     inums = {
-        "sb_jindex_di": (superblock.sb_jindex_di, Payload.JOURNAL_INDEX),
-        "sb_rindex_di": (superblock.sb_rindex_di, Payload.RESOURCE_INDEX),
-        "sb_quota_di": (superblock.sb_quota_di, Payload.QUOTAS),
-        "sb_license_di": (superblock.sb_license_di, Payload.QUOTAS),
+        "sb_jindex_di": (superblock.sb_jindex_di, PayloadFormat.JOURNAL_INDEX),
+        "sb_rindex_di": (superblock.sb_rindex_di, PayloadFormat.RESOURCE_INDEX),
+        "sb_quota_di": (superblock.sb_quota_di, PayloadFormat.QUOTAS),
+        "sb_license_di": (superblock.sb_license_di, PayloadFormat.QUOTAS),
     }
     for name, inum in [
         *((name, inum) for name, (inum, _) in inums.items()),
@@ -163,7 +163,7 @@ def _verify_gfs2(
     groups = _index(filesystem, rindex, "master directory", report)
     usage = Usage(filesystem, groups, report)
     checker = _Checker(filesystem, usage, report)
-    checker.payloads = {rindex: Payload.RESOURCE_INDEX, names.get("quota", 0): Payload.QUOTAS}
+    checker.payloads = {rindex: PayloadFormat.RESOURCE_INDEX, names.get("quota", 0): PayloadFormat.QUOTAS}
     survey = Survey(filesystem, report, checker)
     master = survey.walk(superblock.sb_master_dir.no_addr, "sb_master_dir")
     system = survey.inodes

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from odd_trees import odd_tree, trees
 from reading_tools import Bytes, findings
 
-from ssiuml.formats.gfs.contents import Pieces
+from ssiuml.formats.gfs.contents import SparseBytes
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2.geometry import Geometry
-from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.device import opened
@@ -101,7 +101,7 @@ def test_full_journals_are_clean_too(tmp_path: Path) -> None:
 
 def test_a_sparse_file_is_extracted_with_its_holes(tmp_path: Path) -> None:
     tree = Tree()
-    tree.add("sparse", file(Pieces(8 * GIB, [(0, b"begin"), (8 * GIB - 3, b"end")]), Meta(mode=0o644)))
+    tree.add("sparse", file(SparseBytes(8 * GIB, [(0, b"begin"), (8 * GIB - 3, b"end")]), Meta(mode=0o644)))
     made(tmp_path / "image", tree)
     with opened(tmp_path / "image") as source:
         found: list[Damaged] = []

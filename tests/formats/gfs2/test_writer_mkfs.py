@@ -1,4 +1,4 @@
-"""Empty file systems with full journals: the bytes that mkfs.gfs2 writes, but for chance."""
+"""Empty file systems with full journals have the bytes that mkfs.gfs2 writes, except its random ones."""
 
 import os
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from gfs_tools import assert_clean, tool
 
-from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES, MetaHeader, MetaType, Payload, RindexEntry
+from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES, MetaHeader, MetaType, PayloadFormat, RindexEntry
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.formats.gfs2.journal import Journal
 from ssiuml.formats.gfs2.structures import Dinode, LogHeader, Superblock
-from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.tree.tree import Meta, Tree
 from ssiuml.units import GIB, MIB
@@ -20,13 +20,13 @@ NS = 1_000_000_000
 
 
 class Image:
-    """An image as blocks; those that are holes are left out, changes stay in memory."""
+    """The blocks of an image that are not all zeros, in memory."""
 
     def __init__(self, path: Path, block_size: int) -> None:
         self.block_size = block_size
         self.blocks: dict[int, bytes] = {}
         with path.open("rb") as stream:
-            for start, end in _data(stream.fileno()):
+            for start, end in _data_ranges(stream.fileno()):
                 stream.seek(start)
                 for number in range(start // block_size, -(-end // block_size)):
                     block = stream.read(block_size)
@@ -43,19 +43,19 @@ class Image:
                 yield number, MetaType(header.mh_type)
 
 
-def _data(number: int) -> Iterator[tuple[int, int]]:
-    position, size = 0, os.fstat(number).st_size
+def _data_ranges(descriptor: int) -> Iterator[tuple[int, int]]:
+    position, size = 0, os.fstat(descriptor).st_size
     while position < size:
         try:
-            start = os.lseek(number, position, os.SEEK_DATA)
+            start = os.lseek(descriptor, position, os.SEEK_DATA)
         except OSError:
             return
-        position = os.lseek(number, start, os.SEEK_HOLE)
+        position = os.lseek(descriptor, start, os.SEEK_HOLE)
         yield start, position
 
 
-def without_chance(image: Image, journal_blocks: int) -> None:
-    """Let every journal begin with sequence number 0, having checked each header; clear the rindex's pads."""
+def remove_random_bytes(image: Image, journal_blocks: int) -> None:
+    """Check every log header and let journals begin with sequence number 0. Clear the rindex's padding."""
     for number, kind in list(image.metadata()):
         block = image.blocks[number]
         if kind is MetaType.LH:
@@ -71,15 +71,15 @@ def without_chance(image: Image, journal_blocks: int) -> None:
             image.blocks[number] = headers[1].ljust(image.block_size, b"\0")
         elif kind is MetaType.DI:
             dinode = Dinode.unpack(block)
-            if dinode.di_payload_format == Payload.RESOURCE_INDEX:
-                _clear_pads(image, number, dinode)
+            if dinode.di_payload_format == PayloadFormat.RESOURCE_INDEX:
+                _clear_padding(image, number, dinode)
 
 
-def _clear_pads(image: Image, number: int, dinode: Dinode) -> None:
+def _clear_padding(image: Image, number: int, dinode: Dinode) -> None:
     start = Dinode.size_bytes()
     if dinode.di_height == 0:
         entries = image.blocks[number][start : start + dinode.di_size]
-        clean = b"".join(map(_without_pads, RindexEntry.unpack_all(entries)))
+        clean = b"".join(map(_without_padding, RindexEntry.unpack_all(entries)))
         image.blocks[number] = image.blocks[number][:start] + clean.ljust(image.block_size - start, b"\0")
         return
     assert dinode.di_height == 1
@@ -87,13 +87,13 @@ def _clear_pads(image: Image, number: int, dinode: Dinode) -> None:
     data = [int.from_bytes(pointers[at : at + 8], "big") for at in range(0, len(pointers), 8)]
     data = [address for address in data if address]
     entries = b"".join(image.blocks[address] for address in data)[: dinode.di_size]
-    clean = b"".join(map(_without_pads, RindexEntry.unpack_all(entries)))
+    clean = b"".join(map(_without_padding, RindexEntry.unpack_all(entries)))
     for place, address in enumerate(data):
         piece = clean[place * image.block_size : (place + 1) * image.block_size]
         image.blocks[address] = piece.ljust(image.block_size, b"\0")
 
 
-def _without_pads(entry: RindexEntry) -> bytes:
+def _without_padding(entry: RindexEntry) -> bytes:
     return RindexEntry(
         ri_addr=entry.ri_addr,
         ri_length=entry.ri_length,
@@ -103,7 +103,8 @@ def _without_pads(entry: RindexEntry) -> bytes:
     ).pack()
 
 
-# With blocks of 512 bytes the system's directories are hashed while mkfs.gfs2 fills them, and lie elsewhere.
+# With blocks of 512 bytes, mkfs.gfs2 makes the system directories hashed while it fills them: their blocks
+# then lie elsewhere.
 GEOMETRIES = [
     Geometry(192 * MIB, 4096, 3, 8 * MIB),
     Geometry(2 * GIB, 4096, 15, 32 * MIB),
@@ -124,7 +125,7 @@ GEOMETRIES = [
         f"{g.size_bytes >> 20}M-{g.block_size}-{g.journals}x{g.journal_bytes >> 20}M-{g.rgrp_bytes >> 20}M"
     ),
 )
-def test_it_is_what_mkfs_writes_but_for_what_is_left_to_chance(tmp_path: Path, geometry: Geometry) -> None:
+def test_every_block_is_that_of_mkfs_except_random_bytes(tmp_path: Path, geometry: Geometry) -> None:
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     with theirs.open("wb") as stream:
         stream.truncate(geometry.size_bytes)
@@ -144,12 +145,12 @@ def test_it_is_what_mkfs_writes_but_for_what_is_left_to_chance(tmp_path: Path, g
     write_image(ours, Tree(Meta(mode=0o755, mtime_ns=root.di_mtime * NS)), settings)
     assert_clean(ours)
     seen = Image(ours, geometry.block_size)
-    without_chance(expected, geometry.journal_blocks)
-    without_chance(seen, geometry.journal_blocks)
+    remove_random_bytes(expected, geometry.journal_blocks)
+    remove_random_bytes(seen, geometry.journal_blocks)
     assert sorted(seen.blocks) == sorted(expected.blocks)
     different = [number for number in seen.blocks if seen.blocks[number] != expected.blocks[number]]
     if geometry.block_size < 4096:
-        # Then quota_change files need indirect blocks, and mkfs.gfs2 scatters these among what they point to.
+        # Then quota_change files need indirect blocks, which mkfs.gfs2 scatters among their data blocks.
         different = [number for number in different if not _of_quota_change(expected.blocks[number])]
     assert different == []
 

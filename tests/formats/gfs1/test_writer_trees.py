@@ -1,4 +1,4 @@
-"""Trees in GFS1: what gfs2_convert makes of them is clean and holds them; what cannot be is refused."""
+"""Trees in GFS1: after gfs2_convert they are clean and complete; impossible trees are refused."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from odd_trees import colliding, pattern, trees
 
 from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.contents import Pieces
-from ssiuml.formats.gfs.inodes import UnstorableError
-from ssiuml.formats.gfs.space import NoSpaceError
+from ssiuml.formats.gfs.contents import SparseBytes
+from ssiuml.formats.gfs.resource_groups import NoSpaceError
+from ssiuml.formats.gfs.structures import UnstorableError
 from ssiuml.formats.gfs1.structures import Dinode, Rgrp, Superblock
 from ssiuml.host import files
 from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Node, Tree, TreeError, directory, file, symlink
@@ -31,7 +31,7 @@ META = Meta(mode=0o644)
 
 
 @pytest.mark.parametrize("block_size", SIZES)
-def test_one_of_everything_is_there_after_conversion(tmp_path: Path, block_size: int) -> None:
+def test_gfs2_convert_keeps_one_of_everything(tmp_path: Path, block_size: int) -> None:
     tree = odd_gfs1_tree(block_size)
     tree.add("special/socket", Node(Kind.SOCKET, Meta(mode=0o755)))
     made(tmp_path / "image", tree, block_size=block_size)
@@ -41,14 +41,14 @@ def test_one_of_everything_is_there_after_conversion(tmp_path: Path, block_size:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=trees(), block_size=st.sampled_from(SIZES))
-def test_any_tree_is_there_after_conversion(tmp_path: Path, tree: Tree, block_size: int) -> None:
+def test_gfs2_convert_keeps_any_tree(tmp_path: Path, tree: Tree, block_size: int) -> None:
     tree = fitted(tree)
     made(tmp_path / "image", tree, size_mib=48, block_size=block_size)
     assert_holds(tmp_path / "image", tree)
 
 
 @pytest.mark.parametrize(("block_size", "names"), [(512, 70_000), (4096, 70_000), (4096, 100_000)])
-def test_a_directory_of_very_many_names_is_there_after_conversion(
+def test_gfs2_convert_keeps_a_directory_of_very_many_names(
     tmp_path: Path, block_size: int, names: int
 ) -> None:
     tree = large_directory(names)
@@ -57,9 +57,7 @@ def test_a_directory_of_very_many_names_is_there_after_conversion(
 
 
 @pytest.mark.parametrize("block_size", SIZES)
-def test_directories_around_the_size_of_their_inode_are_there_after_conversion(
-    tmp_path: Path, block_size: int
-) -> None:
+def test_gfs2_convert_keeps_directories_around_the_size_of_a_dinode(tmp_path: Path, block_size: int) -> None:
     tree = Tree()
     shared = file(Literal(b"shared"), META)
     # '.' and '..' take 48 bytes each, and so does every name of 8 bytes.
@@ -71,9 +69,9 @@ def test_directories_around_the_size_of_their_inode_are_there_after_conversion(
     assert_holds(tmp_path / "image", tree)
 
 
-# The least number of journals whose index, of 80 bytes each, is too large for its inode.
+# The least number of journals whose jindex, of 80 bytes each, is too large to be stuffed.
 @pytest.mark.parametrize(("block_size", "journals"), [(512, 4), (1024, 10), (2048, 23), (4096, 49)])
-def test_an_empty_file_system_converts_cleanly_also_with_an_index_of_journals_in_blocks_of_its_own(
+def test_an_empty_file_system_is_clean_after_conversion_with_a_stuffed_jindex_and_without(
     tmp_path: Path, block_size: int, journals: int
 ) -> None:
     for count in (1, journals):
@@ -81,7 +79,7 @@ def test_an_empty_file_system_converts_cleanly_also_with_an_index_of_journals_in
         assert_clean_after_conversion(tmp_path / "image")
 
 
-def test_headers_of_resource_groups_and_what_was_reported_agree(tmp_path: Path) -> None:
+def test_counters_of_resource_groups_are_those_that_the_writer_returns(tmp_path: Path) -> None:
     written = made(tmp_path / "image", odd_gfs1_tree(4096))
     data = (tmp_path / "image").read_bytes()
     free = dinodes = 0
@@ -94,7 +92,7 @@ def test_headers_of_resource_groups_and_what_was_reported_agree(tmp_path: Path) 
     assert dinodes == written.inodes + 4  # jindex, rindex, quota and license; the root is the tree's
 
 
-def test_device_numbers_lie_on_the_disk_where_gfs2_edit_looks_for_them(tmp_path: Path) -> None:
+def test_gfs2_edit_finds_device_numbers(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("disk", Node(Kind.BLOCK, META, device=(98, 0xFFFFF)))
     made(tmp_path / "image", tree)
@@ -108,11 +106,11 @@ def test_device_numbers_lie_on_the_disk_where_gfs2_edit_looks_for_them(tmp_path:
         assert_device_numbers(image, root + 1, 98, 0xFFFFF)
 
 
-def test_an_image_is_little_larger_on_disk_than_its_contents(tmp_path: Path) -> None:
+def test_an_image_takes_little_more_room_than_its_contents(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("large", file(Literal(pattern(64 << 20)), META))
     made(tmp_path / "image", tree)
-    # 128 segments of the journal begin with a log header.
+    # The journal has 128 segments, each with a log header.
     assert files.allocated_bytes(tmp_path / "image") < (64 << 20) * 1.01 + 128 * 4096
 
 
@@ -124,26 +122,26 @@ def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_holes_of_a_sparse_file_take_no_blocks(tmp_path: Path) -> None:
     tree = Tree()
-    tree.add("sparse", file(Pieces(8 << 30, [(0, b"begin"), ((8 << 30) - 3, b"end")]), META))
+    tree.add("sparse", file(SparseBytes(8 << 30, [(0, b"begin"), ((8 << 30) - 3, b"end")]), META))
     before = made(tmp_path / "image", Tree())
     after = made(tmp_path / "image", tree)
-    # Height 3: a dinode, two indirect blocks on each of two ways, and two blocks of data.
+    # Height 3: a dinode, two indirect blocks on the way to each of two data blocks, and these.
     assert before.free_blocks - after.free_blocks == 1 + 4 + 2
     assert_clean_after_conversion(tmp_path / "image")
 
 
-def test_a_file_larger_than_a_resource_group_goes_on_in_the_next(tmp_path: Path) -> None:
+def test_a_file_larger_than_a_resource_group_continues_in_the_next(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("large", file(Literal(pattern(150 << 20)), META))
     made(tmp_path / "image", tree)  # two groups of 124 MiB
     assert_holds(tmp_path / "image", tree)
 
 
-# What GFS1 has no place for
+# Trees that GFS1 cannot hold
 
 
 @pytest.mark.parametrize("block_size", SIZES)
-def test_a_symbolic_link_of_the_longest_target_works_and_one_byte_more_is_refused(
+def test_the_longest_target_of_a_symbolic_link_works_and_one_byte_more_is_refused(
     tmp_path: Path, block_size: int
 ) -> None:
     tree = Tree()
@@ -156,9 +154,11 @@ def test_a_symbolic_link_of_the_longest_target_works_and_one_byte_more_is_refuse
         made(tmp_path / "image", tree, block_size=block_size)
 
 
-def test_as_many_names_of_one_hash_as_a_leaf_holds_work_and_one_more_is_refused(tmp_path: Path) -> None:
+def test_as_many_names_with_one_hash_as_fit_into_a_leaf_work_and_one_more_is_refused(tmp_path: Path) -> None:
     names = colliding(40)
-    fitting = (4096 - 104) // (40 + len(names[0]))  # leaves are never chained: gfs_fsck would not follow
+    fitting = (4096 - 104) // (
+        40 + len(names[0])
+    )  # leaves are never chained: gfs_fsck would not follow the chain
     for count in (fitting, fitting + 1):
         tree = Tree()
         tree.add("d", directory(Meta(mode=0o755)))
@@ -183,7 +183,7 @@ def test_as_many_names_of_one_hash_as_a_leaf_holds_work_and_one_more_is_refused(
         ),
     ],
 )
-def test_what_has_no_place_is_refused_with_its_path_before_anything_is_written(
+def test_a_file_that_gfs1_cannot_hold_is_refused_with_its_path_before_anything_is_written(
     tmp_path: Path, node: Node, message: str
 ) -> None:
     tree = Tree()
@@ -193,7 +193,7 @@ def test_what_has_no_place_is_refused_with_its_path_before_anything_is_written(
     assert files.allocated_bytes(tmp_path / "image") == 0
 
 
-def test_a_tree_that_does_not_fit_is_refused_with_both_figures(tmp_path: Path) -> None:
+def test_a_tree_that_does_not_fit_is_refused_with_needed_and_free_room(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("large", file(Literal(bytes(100 << 20)), META))
     with pytest.raises(
@@ -204,7 +204,7 @@ def test_a_tree_that_does_not_fit_is_refused_with_both_figures(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("block_size", SIZES)
-def test_the_size_that_would_do_does_do_and_one_mib_less_does_not(tmp_path: Path, block_size: int) -> None:
+def test_the_size_that_an_error_names_is_the_smallest_that_fits(tmp_path: Path, block_size: int) -> None:
     tree = Tree()
     tree.add("large", file(Literal(pattern(50 << 20)), META))
     with pytest.raises(NoSpaceError) as caught:
@@ -217,7 +217,7 @@ def test_the_size_that_would_do_does_do_and_one_mib_less_does_not(tmp_path: Path
     assert_clean_after_conversion(tmp_path / "image")
 
 
-def test_a_file_that_became_shorter_is_an_error_and_leaves_no_superblock(tmp_path: Path) -> None:
+def test_a_host_file_that_became_shorter_is_an_error_and_no_superblock_is_written(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * 50_000)
     tree = Tree()

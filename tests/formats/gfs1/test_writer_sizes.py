@@ -1,4 +1,4 @@
-"""GFS1 on devices of any size, with journals and segments of any: nothing overlaps, and all counts agree."""
+"""GFS1 with devices, journals and segments of any size: nothing overlaps, and all counters are right."""
 
 from pathlib import Path
 
@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs.structures import BLOCK_SIZES
-from ssiuml.formats.gfs1.geometry import Wish, plan_geometry
-from ssiuml.formats.gfs1.special import Settings
-from ssiuml.formats.gfs1.writer import write_filesystem
+from ssiuml.formats.gfs1.geometry import GeometryOptions, plan_geometry
+from ssiuml.formats.gfs1.writer import Settings, write_filesystem
 from ssiuml.formats.gfs_reader.damage import Damaged
 from ssiuml.formats.gfs_reader.device import opened
 from ssiuml.formats.gfs_reader.filesystem import read_filesystem
@@ -22,10 +21,10 @@ from ssiuml.tree.tree import Literal, Meta, Tree, file
 MIB = 1 << 20
 
 
-def write(image: Path, wish: Wish) -> None:
-    """Make a file system with a file in it, and let verify look at it."""
-    geometry = plan_geometry(wish)
-    files.create(image, wish.device_bytes)
+def write(image: Path, options: GeometryOptions) -> None:
+    """Write a file system with a file in it, and verify it."""
+    geometry = plan_geometry(options)
+    files.create(image, options.device_bytes)
     tree = Tree()
     tree.add("folder/file", file(Literal(b"x" * 9000), Meta(mode=0o644)))
     write_filesystem(image, geometry, Settings(lock_protocol="memexp", lock_table="t", time_s=1), tree)
@@ -33,7 +32,7 @@ def write(image: Path, wish: Wish) -> None:
     with opened(image) as source:
         verified, _ = verify(read_filesystem(source), found.append)
     assert [str(damage) for damage in found] == []
-    assert (verified.inodes, verified.journals) == (3, wish.journals)
+    assert (verified.inodes, verified.journals) == (3, options.journals)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -45,7 +44,7 @@ def write(image: Path, wish: Wish) -> None:
     segment_blocks=st.sampled_from([2, 3, 16, 17]),
     rgrp_mib=st.sampled_from([None, 1, 16]),
 )
-def test_whatever_the_sizes_the_file_system_is_sound(
+def test_a_file_system_of_any_sizes_is_sound(
     tmp_path: Path,
     device_bytes: int,
     journals: int,
@@ -54,7 +53,7 @@ def test_whatever_the_sizes_the_file_system_is_sound(
     segment_blocks: int,
     rgrp_mib: int | None,
 ) -> None:
-    wish = Wish(
+    options = GeometryOptions(
         device_bytes=device_bytes,
         journals=journals,
         journal_mib=journal_mib,
@@ -64,18 +63,20 @@ def test_whatever_the_sizes_the_file_system_is_sound(
         expert=True,
     )
     try:
-        plan_geometry(wish)
-    except UsageError:  # too small a device, or too few segments; see test_geometry
+        plan_geometry(options)
+    except UsageError:  # the device is too small, or a journal has too few segments; see test_geometry
         return
-    write(tmp_path / "image", wish)
+    write(tmp_path / "image", options)
 
 
-# gfs2_convert knows segments of 16 blocks only, and no journal that loses one and is 1 MiB then.
+# gfs2_convert accepts only segments of 16 blocks, and no journal that has 1 MiB after the loss of a segment.
 @pytest.mark.parametrize("device_bytes", [100_000_511, 123_456_789, 150 * MIB + 4095, 64 * MIB + 512])
 @pytest.mark.parametrize("block_size", [512, 1024, 2048, 4096])
-def test_odd_devices_convert_cleanly(tmp_path: Path, device_bytes: int, block_size: int) -> None:
-    wish = Wish(
+def test_devices_of_odd_sizes_are_clean_after_conversion(
+    tmp_path: Path, device_bytes: int, block_size: int
+) -> None:
+    options = GeometryOptions(
         device_bytes=device_bytes, journals=3, journal_mib=8, block_size=block_size, rgrp_mib=16, expert=True
     )
-    write(tmp_path / "image", wish)
+    write(tmp_path / "image", options)
     assert_clean_after_conversion(tmp_path / "image")

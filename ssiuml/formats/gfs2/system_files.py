@@ -1,30 +1,30 @@
-"""The files in which GFS2 keeps its own state: journals, resource index, counters, quotas.
+"""The files in which GFS2 keeps its own state: journals, rindex, counters, quotas.
 
-They lie in a tree of their own below the master directory, which only the superblock points to:
+They form a tree below the master directory, to which only the superblock points:
 ``jindex/journalN``, ``per_node/{inum_range,statfs_change,quota_change}N``, ``inum``, ``statfs``, ``rindex``
-and ``quota``. Source: measured with images that mkfs.gfs2 3.5.0 made.
+and ``quota``. Source: measurements of images that mkfs.gfs2 3.5.0 made.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from ssiuml.formats.gfs.contents import Pieces, Sources
-from ssiuml.formats.gfs.generation import Generation
-from ssiuml.formats.gfs.inodes import Inode, plan
-from ssiuml.formats.gfs.space import Group, Space, resource_index
-from ssiuml.formats.gfs.structures import Flag, MetaType, Payload, Quota, meta_header
+from ssiuml.formats.gfs.contents import HostFiles, SparseBytes
+from ssiuml.formats.gfs.inode_format import InodeFormat
+from ssiuml.formats.gfs.inodes import Inode, plan_inode
+from ssiuml.formats.gfs.resource_groups import BlockAllocator, ResourceGroup, pack_rindex
+from ssiuml.formats.gfs.structures import Flag, MetaType, PayloadFormat, Quota, meta_header
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
 from ssiuml.formats.gfs2.journal import Journal
 from ssiuml.formats.gfs2.structures import InumRange, StatfsChange
 from ssiuml.tree.tree import Content, Literal, Meta, directory, file
 
-_NUMBER_BYTES = 8  # the inum file: the next formal inode number
+_NUMBER_BYTES = 8  # of the inum file, which holds the next formal inode number
 
 
 @dataclass(frozen=True, slots=True)
 class SystemFiles:
-    """The system's inodes. *others* are in the order in which they are given their places."""
+    """The inodes of the system files; *others* are in the order of their addresses."""
 
     journals: Sequence[Inode]
     master: Inode
@@ -37,22 +37,28 @@ class SystemFiles:
 
     @property
     def blocks(self) -> int:
-        """Blocks that they need besides the journals, which have resource groups of their own."""
+        """Blocks that *others* need; journals lie in resource groups of their own."""
         return sum(inode.blocks for inode in self.others)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What can be chosen about the system's files besides the geometry."""
+    """Choices about the system files besides the geometry: their time, and journals without holes.
+
+    The names of the class and its fields enter the UUID that writer.Settings.image_uuid derives.
+    """
 
     time_ns: int = 0
     full_journals: bool = False
 
 
-def plan_system(
-    geometry: Geometry, generation: Generation, choices: Choices, usage: Mapping[int, tuple[int, int]]
+def plan_system_files(
+    geometry: Geometry, inode_format: InodeFormat, choices: Choices, usage: Mapping[int, tuple[int, int]]
 ) -> SystemFiles:
-    """Make and plan the system's inodes; *usage*: see quotas. Counters are set later, by set_counters."""
+    """Make the inodes of the system files, with layouts and without addresses.
+
+    *usage* is that of usage_of. set_counters sets the contents of inum and statfs later.
+    """
     builder = _Builder(choices.time_ns)
     master = builder.directory(None, b"", 0o755)
     jindex = builder.directory(master, b"jindex", 0o700)
@@ -72,18 +78,18 @@ def plan_system(
         others.append(builder.file(per_node, b"quota_change%d" % number, change, Flag.SYSTEM))
     inum = builder.file(master, b"inum", Literal(bytes(_NUMBER_BYTES)), both)
     statfs = builder.file(master, b"statfs", Literal(StatfsChange().pack()), both)
-    index = Literal(resource_index(geometry.groups()))
-    rindex = builder.file(master, b"rindex", index, both, Payload.RESOURCE_INDEX)
-    quota = builder.file(master, b"quota", quotas(usage), both, Payload.QUOTAS)
+    index = Literal(pack_rindex(geometry.groups()))
+    rindex = builder.file(master, b"rindex", index, both, PayloadFormat.RESOURCE_INDEX)
+    quota = builder.file(master, b"quota", quotas(usage), both, PayloadFormat.QUOTAS)
     others += [inum, statfs, rindex, quota]
-    with Sources() as sources:
+    with HostFiles() as host_files:
         for inode in chain(journals, others):
-            plan(inode, generation, sources)
+            plan_inode(inode, inode_format, host_files)
     return SystemFiles(journals, master, inum, statfs, others)
 
 
 class _Builder:
-    """Makes inodes in the order in which mkfs.gfs2 enters them into their directories."""
+    """Makes inodes in the order in which mkfs.gfs2 adds them to their directories."""
 
     def __init__(self, time_ns: int) -> None:
         self._time_ns = time_ns
@@ -96,9 +102,11 @@ class _Builder:
             parent.links += 1
         return inode
 
-    def file(self, parent: Inode, name: bytes, content: Content, flags: int, payload: int = 0) -> Inode:
+    def file(
+        self, parent: Inode, name: bytes, content: Content, flags: int, payload_format: int = 0
+    ) -> Inode:
         meta = Meta(mode=0o600, mtime_ns=self._time_ns)
-        inode = Inode(file(content, meta), parent, name, flags, payload)
+        inode = Inode(file(content, meta), parent, name, flags, payload_format)
         self._enter(parent, inode)
         return inode
 
@@ -108,18 +116,18 @@ class _Builder:
         parent.targets = [*parent.targets, inode]
 
 
-def place_journals(files: SystemFiles, groups: Sequence[Group]) -> None:
-    """Give each journal its place at the beginning of its own resource group."""
+def place_journals(files: SystemFiles, groups: Sequence[ResourceGroup]) -> None:
+    """Allocate each journal at the beginning of its own resource group."""
     for inode, group in zip(files.journals, groups, strict=False):
-        inode.runs = Space([group]).allocate(1, inode.blocks - 1)
-        # The kernel finds a journal's blocks by its pointers; mkfs.gfs2 leaves these goals.
+        inode.runs = BlockAllocator([group]).allocate(1, inode.blocks - 1)
+        # The kernel finds a journal by its pointers and needs no goals; mkfs.gfs2 sets these.
         inode.goal_data = inode.address + inode.blocks - 1
         inode.goal_meta = inode.goal_data - inode.data_blocks
 
 
-def set_counters(files: SystemFiles, groups: Sequence[Group], next_formal: int) -> None:
-    """Set the contents of inum and statfs; all inodes have their places and numbers."""
-    files.inum.node.content = Literal(next_formal.to_bytes(_NUMBER_BYTES, "big"))
+def set_counters(files: SystemFiles, groups: Sequence[ResourceGroup], next_formal_ino: int) -> None:
+    """Set the contents of inum and statfs; all inodes have their addresses and formal numbers."""
+    files.inum.node.content = Literal(next_formal_ino.to_bytes(_NUMBER_BYTES, "big"))
     counters = StatfsChange(
         sc_total=sum(group.blocks for group in groups),
         sc_free=sum(group.free for group in groups),
@@ -129,13 +137,13 @@ def set_counters(files: SystemFiles, groups: Sequence[Group], next_formal: int) 
 
 
 def quota_change(block_size: int) -> bytes:
-    """The contents of a node's quota_change file: blocks that hold nothing but a header."""
+    """Return the contents of a node's quota_change file: blocks with a header and zeros."""
     block = meta_header(MetaType.QC).pack().ljust(block_size, b"\0")
     return block * (QUOTA_CHANGE_BYTES // block_size)
 
 
 def usage_of(inodes: Iterable[Inode]) -> dict[int, tuple[int, int]]:
-    """Blocks by owner: for each number, those of the user and those of the group with that number."""
+    """Return, for each number, the blocks of the user and of the group with that number."""
     usage: dict[int, tuple[int, int]] = {}
     for inode in inodes:
         meta, blocks = inode.node.meta, inode.blocks
@@ -146,15 +154,15 @@ def usage_of(inodes: Iterable[Inode]) -> dict[int, tuple[int, int]]:
     return usage
 
 
-def quotas(usage: Mapping[int, tuple[int, int]]) -> Pieces:
-    """The contents of the quota file: two records for each number, its user's and its group's.
+def quotas(usage: Mapping[int, tuple[int, int]]) -> SparseBytes:
+    """Return the contents of the quota file: two records for each number, its user's and its group's.
 
-    They lie at the place that the number gives, so that the file has holes.
+    Their offset is proportional to the number, so the file has holes.
     """
     pair_bytes = 2 * Quota.size_bytes()
-    # mkfs.gfs2 enters user and group 0 in any case.
+    # mkfs.gfs2 writes user and group 0 in any case.
     pieces = [
         (pair_bytes * number, b"".join(Quota(qu_value=value).pack() for value in values))
         for number, values in sorted({0: (0, 0), **usage}.items())
     ]
-    return Pieces(pieces[-1][0] + pair_bytes, pieces)
+    return SparseBytes(pieces[-1][0] + pair_bytes, pieces)

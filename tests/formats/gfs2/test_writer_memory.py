@@ -1,4 +1,4 @@
-"""Memory grows with the number of inodes and not with the bytes in them."""
+"""The writer's memory grows with the number of inodes and not with the bytes in them."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ print(before, peak())
 
 
 def memory_mib(folder: Path, files: int, size_bytes: int, image_gib: int) -> tuple[float, float]:
-    """Peak memory before and after writing so many files of that size, the tree itself in both."""
+    """Return the peak memory before and after writing *files* files; both include the tree itself."""
     source = folder / "source"
     source.write_bytes(bytes(range(256)) * (max(size_bytes, 256) // 256))
     image = folder / "image"
@@ -53,7 +53,7 @@ def memory_mib(folder: Path, files: int, size_bytes: int, image_gib: int) -> tup
     return before, after
 
 
-def test_4_gib_take_no_more_memory_than_4_mib(tmp_path: Path) -> None:
+def test_4_gib_of_contents_take_no_more_memory_than_4_mib(tmp_path: Path) -> None:
     _, small = memory_mib(tmp_path, 16, 256 << 10, 1)
     _, large = memory_mib(tmp_path, 16, 256 << 20, 5)
     assert large < small + 20

@@ -1,11 +1,11 @@
-"""A kernel sees in GFS1, once gfs2_convert has made GFS2 of it, the tree that it was made of."""
+"""After gfs2_convert, a kernel sees the tree that was written as GFS1."""
 
 from pathlib import Path
 
 import pytest
 from gfs1_tools import converted, large_directory, made, odd_gfs1_tree
 
-from ssiuml.formats.gfs.contents import Pieces
+from ssiuml.formats.gfs.contents import SparseBytes
 from ssiuml.images.appliance import Appliance
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.tree import Literal, Meta, file
@@ -15,14 +15,14 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize("block_size", [512, 1024, 2048, 4096])
-def test_every_name_inode_attribute_and_byte_is_there(
+def test_linux_sees_every_name_inode_attribute_and_byte(
     appliance: Appliance, tmp_path: Path, block_size: int
 ) -> None:
     tree = odd_gfs1_tree(block_size)
     tree.add("large", large_directory(5000).lookup("large"))
     pieces = [(0, b"begin"), (64 * MIB - 3, b"end")]
-    tree.add("sparse", file(Pieces(64 * MIB, pieces), Meta(mode=0o644)))
-    # The appliance mounts without ACLs and does not show them; that they are well-formed, fsck.gfs2 says.
+    tree.add("sparse", file(SparseBytes(64 * MIB, pieces), Meta(mode=0o644)))
+    # The appliance mounts without ACLs and does not show them; fsck.gfs2 checks their form.
     for name in ("attributes/acl", "attributes/acl.d"):
         tree.remove(name)
     tree.add("names/plain", file(Literal(b"plain"), Meta(mode=0o644)))

@@ -1,4 +1,4 @@
-"""What Linux makes of file systems that the writer made: it sees the tree in them, and works on in it."""
+"""Linux sees the tree in a file system that the writer made, and can work in it."""
 
 import re
 import subprocess
@@ -11,10 +11,10 @@ from gfs_tools import assert_clean, tool
 from odd_trees import odd_tree, pattern
 from reading_tools import findings
 
-from ssiuml.formats.gfs.contents import Pieces
-from ssiuml.formats.gfs.writing import Written
+from ssiuml.formats.gfs.contents import SparseBytes
+from ssiuml.formats.gfs.inode_writer import Written
 from ssiuml.formats.gfs2.geometry import Geometry
-from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.host import files
 from ssiuml.host.uml import command_line
@@ -38,11 +38,11 @@ def settings(block_size: int = 4096, choices: Choices | None = None) -> Settings
 @pytest.mark.parametrize("block_size", [512, 1024, 2048, 4096])
 def test_linux_sees_the_tree_that_was_written(appliance: Appliance, tmp_path: Path, block_size: int) -> None:
     tree = odd_tree(block_size)
-    # Every height, with data in the middle of a hole.
+    # A file of every height, with data in the middle of a hole.
     for height in (1, 2, 3):
         reach = block_size * ((block_size - 232) // 8) * ((block_size - 24) // 8) ** (height - 1)
         if reach < 40 * MIB:
-            content = Pieces(reach, [(0, b"begin"), (reach // 3, pattern(3000)), (reach - 4, b"end.")])
+            content = SparseBytes(reach, [(0, b"begin"), (reach // 3, pattern(3000)), (reach - 4, b"end.")])
             tree.add(f"sparse/{height}", file(content, Meta(mode=0o600)))
     write_image(tmp_path / "image", tree, settings(block_size))
     filled = appliance.read_back(tmp_path / "image", take_census(tree))
@@ -59,7 +59,7 @@ def test_linux_sees_70000_names_in_a_directory(appliance: Appliance, tmp_path: P
     assert appliance.read_back(tmp_path / "image", take_census(tree)).names == 70_002
 
 
-def test_linux_reads_8_gib_with_data_at_both_ends(appliance: Appliance, tmp_path: Path) -> None:
+def test_linux_reads_a_file_of_8_gib_with_data_at_both_ends(appliance: Appliance, tmp_path: Path) -> None:
     source, image, archive = (tmp_path / name for name in ("sparse", "image", "archive"))
     with source.open("wb") as stream:
         stream.write(b"begin")
@@ -74,7 +74,10 @@ def test_linux_reads_8_gib_with_data_at_both_ends(appliance: Appliance, tmp_path
     tool("tar", "-C", tmp_path / "out", "-xf", archive)
     with (tmp_path / "out" / "sparse").open("rb") as stream:
         ranges = list(files.data_ranges(stream.fileno(), 0, 8 * GIB))
-        assert ranges == [(0, 4096), (8 * GIB - 4096, 8 * GIB)]  # so nobody has to compare 8 GiB of zeros
+        assert ranges == [
+            (0, 4096),
+            (8 * GIB - 4096, 8 * GIB),
+        ]  # so there is no need to compare 8 GiB of zeros
         stream.seek(0)
         assert stream.read(4096) == b"begin".ljust(4096, b"\0")
         stream.seek(8 * GIB - 4096)
@@ -88,7 +91,7 @@ def work(
     script: Path = WORK,
     more_disks: Mapping[str, Path] = MappingProxyType({}),
 ) -> str:
-    """Let a kernel run *script*, which mounts *image* and works in it; return its console."""
+    """Let a kernel run *script*, which mounts *image* and works in it. Return the console's output."""
     programs = Tree()
     for path, node in appliance.programs.walk():
         if path:
@@ -119,12 +122,12 @@ def test_linux_works_in_it_and_leaves_it_clean(
     appliance: Appliance, tmp_path: Path, choices: Choices
 ) -> None:
     image = tmp_path / "image"
-    how = settings(choices=choices)
-    written = write_image(image, odd_tree(), how)
+    chosen = settings(choices=choices)
+    written = write_image(image, odd_tree(), chosen)
     console = work(appliance, image, tmp_path)
     assert_clean(image)
-    assert findings(image.read_bytes()) == []  # our own verify agrees about what a kernel has written
-    assert_df_says(console, written, how)
+    assert findings(image.read_bytes()) == []  # our own verify accepts the kernel's changes
+    assert_df_says(console, written, chosen)
 
 
 def test_linux_works_with_small_blocks_and_leaves_it_clean(appliance: Appliance, tmp_path: Path) -> None:
@@ -135,10 +138,10 @@ def test_linux_works_with_small_blocks_and_leaves_it_clean(appliance: Appliance,
     assert findings(image.read_bytes()) == []
 
 
-def assert_df_says(console: str, written: Written, how: Settings) -> None:
-    """df's figures, before the work, are those that the writer gave."""
+def assert_df_says(console: str, written: Written, chosen: Settings) -> None:
+    """Assert that df's figures before the work are those that the writer returned."""
     match = re.search(r"work: before \S+ +(\d+) +(\d+) +(\d+)", console)
     assert match is not None, console
-    total, used, free = (int(number) * 1024 // how.geometry.block_size for number in match.groups())
+    total, used, free = (int(number) * 1024 // chosen.geometry.block_size for number in match.groups())
     assert (total, used) == (written.used_blocks + written.free_blocks, written.used_blocks)
     assert free == written.free_blocks

@@ -1,4 +1,4 @@
-"""Files in several pieces of an image become files of GFS, with their holes."""
+"""Files that lie in several pieces of an ext2 image become GFS files with the same bytes and holes."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ssiuml.tree.extents import Extents
 from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, file
 
 KIB = 1 << 10
-# Small and large ones, with pieces that neither begin nor end with a block of GFS.
+# Small and large files, with pieces that neither begin nor end with a block of GFS.
 HOLED = (
     HoledFile("stuffed", 3500, (1024,)),
     HoledFile("small", 40_000, (1024, 5 * KIB, 11 * KIB, 38 * KIB)),
@@ -27,8 +27,8 @@ HOLED = (
 )
 
 
-def source(folder: Path) -> Tree:
-    """A tree in an ext2 image with blocks of 1 KiB."""
+def ext2_tree(folder: Path) -> Tree:
+    """Return a tree whose files lie in an ext2 image with blocks of 1 KiB."""
     tree = some_tree(1024)
     large = b"".join(b"%07d\n" % number for number in range(100_000))
     tree.add("contiguous", file(Literal(large), Meta(mode=0o644)))
@@ -41,9 +41,9 @@ def source(folder: Path) -> Tree:
 
 @pytest.mark.parametrize("block_size", [1024, 4096])
 def test_gfs2_holds_what_the_ext2_image_held(block_size: int, tmp_path: Path) -> None:
-    tree = source(tmp_path)
+    tree = ext2_tree(tmp_path)
     if block_size == 1024:
-        tree.remove("links/1023")  # no dinode of that size has room for it
+        tree.remove("links/1023")  # a dinode's block of that size has no room for it
     image = tmp_path / "gfs2"
     write_image(image, tree, Settings(geometry=Geometry(128 * MIB, block_size, 1, 8 * MIB)))
     assert_clean(image)
@@ -52,13 +52,13 @@ def test_gfs2_holds_what_the_ext2_image_held(block_size: int, tmp_path: Path) ->
 
 
 def test_gfs1_holds_what_the_ext2_image_held(tmp_path: Path) -> None:
-    tree = fitted(source(tmp_path))
+    tree = fitted(ext2_tree(tmp_path))
     made(tmp_path / "gfs1", tree, size_mib=128)
     assert_holds(tmp_path / "gfs1", tree)
 
 
 @pytest.mark.parametrize("size", [100, 10_000, 500_000])
-def test_a_source_that_became_shorter_is_an_error(size: int, tmp_path: Path) -> None:
+def test_a_host_file_that_became_shorter_is_an_error(size: int, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(bytes(size))
     tree = Tree()
     content = Extents(tmp_path / "source", size + 50, ((0, 0, 10), (20, 0, size + 1)))

@@ -1,11 +1,11 @@
-"""GFS2's answers to what GFS1 does differently."""
+"""How GFS2 stores inodes: type numbers, attribute types, and the dinode."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ssiuml.formats.gfs.generation import DinodeFacts
-from ssiuml.formats.gfs.shape import Shape
+from ssiuml.formats.gfs.inode_format import DinodeFields
+from ssiuml.formats.gfs.pointer_tree import BlockLayout
 from ssiuml.formats.gfs.structures import MAGIC, MetaType, meta_header
 from ssiuml.formats.gfs2.structures import FORMAT_1802, Dinode
 from ssiuml.formats.ondisk import fast_packer
@@ -41,55 +41,54 @@ _pack_dinode = fast_packer(
 
 
 @dataclass(frozen=True, slots=True)
-class Gfs2:
-    """GFS2 with a block size and a format (1801, or 1802 with trusted attributes)."""
+class Gfs2InodeFormat:
+    """The ssiuml.formats.gfs.inode_format.InodeFormat of GFS2; format 1802 has trusted.* attributes."""
 
-    shape: Shape
+    block_layout: BlockLayout
     fs_format: int = FORMAT_1802
     name: str = "GFS2"
     dirent_types: Mapping[Kind, int] = field(default_factory=lambda: DIRENT_TYPES)
-    all_metadata_marked: bool = False
     chains_leaves: bool = True
-    leaves_name_their_owner: bool = True
+    leaves_name_directory: bool = True
 
     @property
-    def attribute_kinds(self) -> Mapping[str, int]:
-        kinds = {"user": 1, "system": 2, "security": 3}
-        return kinds | {"trusted": 4} if self.fs_format >= FORMAT_1802 else kinds
+    def attribute_types(self) -> Mapping[str, int]:
+        types = {"user": 1, "system": 2, "security": 3}
+        return types | {"trusted": 4} if self.fs_format >= FORMAT_1802 else types
 
-    def put_dinode(self, buffer: bytearray, offset: int, facts: DinodeFacts) -> None:
-        """Write a dinode; access and change times are the modification time, the goals the inode itself."""
-        meta = facts.meta
+    def put_dinode(self, buffer: bytearray, offset: int, fields: DinodeFields) -> None:
+        """Write the 232 bytes of a dinode; the times of access and change are that of modification."""
+        meta = fields.meta
         seconds, nanoseconds = divmod(meta.mtime_ns, _NS)
-        major, minor = facts.device
-        address = facts.address
+        major, minor = fields.device
+        address = fields.address
         _pack_dinode(
             buffer,
             offset,
             MAGIC,
             MetaType.DI,
             _FORMAT,
-            facts.formal,
+            fields.formal_ino,
             address,
-            meta.mode | _MODE_TYPE[facts.kind],
+            meta.mode | _MODE_TYPE[fields.kind],
             meta.uid,
             meta.gid,
-            facts.links,
-            facts.size_bytes,
-            facts.blocks,
+            fields.links,
+            fields.size_bytes,
+            fields.blocks,
             seconds,
             seconds,
             seconds,
             major,
             minor,
-            facts.goal_meta or address,
-            facts.goal_data or address,
-            facts.flags,
-            facts.payload,
-            facts.height,
-            facts.depth,
-            facts.entries,
-            facts.eattr,
+            fields.goal_meta or address,
+            fields.goal_data or address,
+            fields.flags,
+            fields.payload_format,
+            fields.height,
+            fields.depth,
+            fields.entries,
+            fields.eattr,
             nanoseconds,
             nanoseconds,
             nanoseconds,

@@ -1,13 +1,13 @@
-"""GFS1's answers to what differs between the generations."""
+"""How GFS1 stores inodes: type numbers, attribute types, and the dinode."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from ssiuml.formats.gfs.generation import DinodeFacts
-from ssiuml.formats.gfs.shape import Shape
-from ssiuml.formats.gfs.space import Group
+from ssiuml.formats.gfs.inode_format import DinodeFields
+from ssiuml.formats.gfs.pointer_tree import BlockLayout
+from ssiuml.formats.gfs.resource_groups import ResourceGroup
 from ssiuml.formats.gfs.structures import MAGIC, MetaType, meta_header
 from ssiuml.formats.gfs1.structures import Dinode, FileType, IndirectHeader
 from ssiuml.formats.ondisk import fast_packer
@@ -25,7 +25,7 @@ FILE_TYPES: Final = MappingProxyType(
         Kind.SOCKET: FileType.SOCKET,
     }
 )
-ATTRIBUTE_KINDS: Final = MappingProxyType({"user": 1, "system": 2, "security": 3})
+ATTRIBUTE_TYPES: Final = MappingProxyType({"user": 1, "system": 2, "security": 3})
 _FORMAT: Final = meta_header(MetaType.DI).mh_format
 _pack_dinode = fast_packer(
     Dinode,
@@ -61,28 +61,28 @@ _pack_dinode = fast_packer(
 ).pack_into
 
 
-class Gfs1:
-    """A ssiuml.formats.gfs.generation.Generation for blocks of *block_size* bytes.
+class Gfs1InodeFormat:
+    """The ssiuml.formats.gfs.inode_format.InodeFormat of GFS1 for blocks of *block_size* bytes.
 
-    *groups*, ascending, give inodes the hints where they lie; *root* has none, as with gfs_mkfs.
+    The hints of a dinode (di_rgrp and the goals) name its resource group, one of the ascending *groups*. The
+    dinode at *root* has no hints, as with gfs_mkfs.
     """
 
     name: Final = "GFS1"
     dirent_types: Final[Mapping[Kind, int]] = FILE_TYPES
-    attribute_kinds: Final[Mapping[str, int]] = ATTRIBUTE_KINDS
-    all_metadata_marked: Final = True
+    attribute_types: Final[Mapping[str, int]] = ATTRIBUTE_TYPES
     chains_leaves: Final = False  # gfs_fsck does not follow chains
-    leaves_name_their_owner: Final = False
+    leaves_name_directory: Final = False
 
-    def __init__(self, block_size: int, groups: Sequence[Group], root: int) -> None:
-        self.shape = Shape(block_size, IndirectHeader.size_bytes())
+    def __init__(self, block_size: int, groups: Sequence[ResourceGroup], root: int) -> None:
+        self.block_layout = BlockLayout(block_size, IndirectHeader.size_bytes())
         self._groups = groups
         self._addresses = [group.address for group in groups]
         self._root = root
 
-    def put_dinode(self, buffer: bytearray, offset: int, facts: DinodeFacts) -> None:
-        """Write the 232 bytes of a dinode; times lose their fractions of seconds."""
-        meta, address = facts.meta, facts.address
+    def put_dinode(self, buffer: bytearray, offset: int, fields: DinodeFields) -> None:
+        """Write the 232 bytes of a dinode; times are in whole seconds."""
+        meta, address = fields.meta, fields.address
         seconds = meta.mtime_ns // NS
         rgrp = goal = 0
         if address != self._root:
@@ -99,22 +99,22 @@ class Gfs1:
             meta.mode,
             meta.uid,
             meta.gid,
-            facts.links,
-            facts.size_bytes,
-            facts.blocks,
+            fields.links,
+            fields.size_bytes,
+            fields.blocks,
             seconds,
             seconds,
             seconds,
-            *facts.device,
+            *fields.device,
             rgrp,
             rgrp,
             goal,
             goal,
-            facts.flags,
-            facts.payload,
-            FILE_TYPES[facts.kind],
-            facts.height,
-            facts.depth,
-            facts.entries,
-            facts.eattr,
+            fields.flags,
+            fields.payload_format,
+            FILE_TYPES[fields.kind],
+            fields.height,
+            fields.depth,
+            fields.entries,
+            fields.eattr,
         )

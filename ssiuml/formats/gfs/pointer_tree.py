@@ -1,8 +1,8 @@
-"""Pointer trees: how high one is, which blocks it has, what stands in them.
+"""Pointer trees: their height, the blocks they have, and the pointers in each block.
 
-An inode's contents lie in its own block ("stuffed", height 0), or in data blocks that its pointers lead to,
-directly (height 1) or by way of indirect blocks. A pointer is the number of a block, 0 is a hole; blocks of
-pointers that would hold nothing but holes do not exist. Source: linux/gfs2_ondisk.h and measurements.
+An inode's contents lie in its own block ("stuffed", height 0) or in data blocks. The dinode points to the
+data blocks directly (height 1) or through indirect blocks. A pointer is a block number; 0 is a hole. An
+indirect block whose pointers would all be 0 does not exist. Source: linux/gfs2_ondisk.h and measurements.
 """
 
 from array import array
@@ -12,26 +12,27 @@ from functools import lru_cache
 from sys import byteorder
 from typing import Final
 
-from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.structures import DINODE_BYTES, HEIGHT_MAX, META_HEADER_BYTES, POINTER_BYTES
+from ssiuml.formats.gfs.structures import (
+    DINODE_BYTES,
+    HEIGHT_MAX,
+    META_HEADER_BYTES,
+    POINTER_BYTES,
+    UnstorableError,
+)
 
-Run = tuple[int, int]  # first block and how many follow one another, that one included
-Piece = tuple[int, int, int]  # index in the contents, address on the disk, how many blocks
-
-
-class TooLargeError(SsiumlError):
-    """Contents are larger than pointers can reach."""
+Run = tuple[int, int]  # first block, number of blocks
+MappedRun = tuple[int, int, int]  # index in the contents, address on the disk, number of blocks
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What the block size, and a generation's indirect blocks, allow."""
+class BlockLayout:
+    """Capacities of blocks of one size; the header of indirect blocks has 24 bytes in GFS2, 88 in GFS1."""
 
     block_size: int
     indirect_header_bytes: int
     stuffed_bytes: int = field(init=False)  # the most that a dinode's own block holds
-    inode_pointers: int = field(init=False)
-    block_pointers: int = field(init=False)
+    inode_pointers: int = field(init=False)  # in a dinode's block
+    block_pointers: int = field(init=False)  # in an indirect block
 
     def __post_init__(self) -> None:
         stuffed = self.block_size - DINODE_BYTES
@@ -40,19 +41,19 @@ class Shape:
         pointers = (self.block_size - self.indirect_header_bytes) // POINTER_BYTES
         object.__setattr__(self, "block_pointers", pointers)
 
-    def unit_bytes(self, with_headers: bool) -> int:
-        """Bytes of the contents in a data block; *with_headers*: a metadata header opens each."""
+    def data_block_bytes(self, with_headers: bool) -> int:
+        """Return how many bytes of contents a data block holds; *with_headers*: behind a metadata header."""
         return self.block_size - META_HEADER_BYTES if with_headers else self.block_size
 
     def height(self, size_bytes: int, with_headers: bool = False) -> int:
-        """The smallest height for contents of that size; TooLargeError if there is none."""
+        """Return the smallest height for contents of *size_bytes*. Raise UnstorableError if there is none."""
         if size_bytes <= self.stuffed_bytes:
             return 0
-        height, reach = 1, self.unit_bytes(with_headers) * self.inode_pointers
+        height, reach = 1, self.data_block_bytes(with_headers) * self.inode_pointers
         while reach < size_bytes:
             height, reach = height + 1, reach * self.block_pointers
         if height > HEIGHT_MAX:
-            raise TooLargeError(
+            raise UnstorableError(
                 f"{size_bytes} bytes do not fit into one file with blocks of {self.block_size} bytes"
             )
         return height
@@ -60,9 +61,9 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class PointerTree:
-    """Which blocks the contents of an inode have; *levels* are the indirect blocks, next to the dinode first.
+    """The blocks of an inode below its dinode: *levels* of indirect blocks, from the dinode down, and *data*.
 
-    A level, and *data*, is the list of runs of indexes that exist; the rest are holes.
+    Each level, and *data*, lists the runs of indexes that exist; the other indexes are holes.
     """
 
     height: int
@@ -72,12 +73,12 @@ class PointerTree:
     data_blocks: int
 
 
-def pointer_tree(shape: Shape, height: int, data: Sequence[Run]) -> PointerTree:
-    """The tree of that height (at least 1) over the data blocks with these indexes, ascending."""
+def sparse_tree(layout: BlockLayout, height: int, data: Sequence[Run]) -> PointerTree:
+    """Return the tree of *height*, at least 1, over the data blocks with the ascending indexes *data*."""
     levels: list[tuple[Run, ...]] = []
     below: Sequence[Run] = data
     for _ in range(height - 1):
-        below = tuple(_parents(below, shape.block_pointers))
+        below = tuple(_parents(below, layout.block_pointers))
         levels.append(below)
     levels.reverse()
     return PointerTree(
@@ -90,10 +91,10 @@ def pointer_tree(shape: Shape, height: int, data: Sequence[Run]) -> PointerTree:
 
 
 @lru_cache(maxsize=4096)
-def full_tree(shape: Shape, size_bytes: int, with_headers: bool = False) -> PointerTree:
-    """The tree of contents of that size, too large to be stuffed, without holes."""
-    blocks = -(-size_bytes // shape.unit_bytes(with_headers))
-    return pointer_tree(shape, shape.height(size_bytes, with_headers), ((0, blocks),))
+def full_tree(layout: BlockLayout, size_bytes: int, with_headers: bool = False) -> PointerTree:
+    """Return the tree of contents without holes that are too large to be stuffed."""
+    blocks = -(-size_bytes // layout.data_block_bytes(with_headers))
+    return sparse_tree(layout, layout.height(size_bytes, with_headers), ((0, blocks),))
 
 
 def _parents(below: Iterable[Run], pointers: int) -> Iterator[Run]:
@@ -111,7 +112,7 @@ def _parents(below: Iterable[Run], pointers: int) -> Iterator[Run]:
 
 
 def split_runs(runs: Sequence[Run], counts: Iterable[int]) -> list[list[Run]]:
-    """Deal the blocks of *runs* out in order, as many as each of *counts* says."""
+    """Split *runs*, in order, into parts; each part has as many blocks as *counts* gives."""
     parts: list[list[Run]] = []
     number, done = 0, 0
     for wanted in counts:
@@ -128,25 +129,31 @@ def split_runs(runs: Sequence[Run], counts: Iterable[int]) -> list[list[Run]]:
     return parts
 
 
-def placed(indexes: Iterable[Run], addresses: Sequence[Run]) -> list[Piece]:
-    """Put the blocks with these indexes at these addresses, in order."""
-    pieces: list[Piece] = []
+def addresses_of(runs: Sequence[Run]) -> Iterator[int]:
+    """Yield the address of every block of *runs*."""
+    for first, count in runs:
+        yield from range(first, first + count)
+
+
+def map_runs(indexes: Iterable[Run], addresses: Sequence[Run]) -> list[MappedRun]:
+    """Map the blocks with these indexes to these addresses, in order."""
+    mapped: list[MappedRun] = []
     number, done = 0, 0
     for index, count in indexes:
         while count:
             first, length = addresses[number]
             taken = min(length - done, count)
-            pieces.append((index, first + done, taken))
+            mapped.append((index, first + done, taken))
             index, count, done = index + taken, count - taken, done + taken
             if done == length:
                 number, done = number + 1, 0
-    return pieces
+    return mapped
 
 
-def pointers_to(pieces: Iterable[Piece], per_block: int) -> Iterator[bytes]:
-    """The pointers to *pieces*, big-endian, for each block of *per_block* pointers that is no hole."""
+def pointers_to(mapped: Iterable[MappedRun], per_block: int) -> Iterator[bytes]:
+    """Yield big-endian pointers to *mapped*, for each block of *per_block* pointers that is no hole."""
     current, words = -1, array("Q")
-    for index, address, count in pieces:
+    for index, address, count in mapped:
         while count:
             number, slot = divmod(index, per_block)
             if number != current:

@@ -1,7 +1,7 @@
-"""Resource groups as space to give out, and their bitmaps.
+"""Resource groups: allocation of their blocks, their bitmaps, and the rindex.
 
-Nothing is ever given back, so the used blocks of a group are always its first ones, and all that has to be
-remembered of them is which are not in the state USED.
+Blocks are never freed here. So the used blocks of a group are always its first ones, and a group remembers
+only which of them are not in the state USED.
 """
 
 from array import array
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.shape import Run
+from ssiuml.formats.gfs.pointer_tree import Run
 from ssiuml.formats.gfs.structures import META_HEADER_BYTES, RindexEntry, State
 from ssiuml.units import MIB
 
@@ -20,7 +20,7 @@ _USED_BYTE: Final = 0b01010101
 
 
 class NoSpaceError(SsiumlError):
-    """What is to be stored does not fit; a file system of *least_bytes* would hold it."""
+    """The files do not fit; a file system of *least_bytes* would hold them."""
 
     def __init__(self, message: str, *, hint: str | None = None, least_bytes: int = 0) -> None:
         super().__init__(message, hint=hint)
@@ -28,8 +28,8 @@ class NoSpaceError(SsiumlError):
 
 
 @dataclass(slots=True)
-class Group:
-    """One resource group: *length* blocks of header and bitmap at *address*, then *blocks* to give out."""
+class ResourceGroup:
+    """One resource group: *length* blocks of header and bitmap at *address*, then *blocks* to allocate."""
 
     address: int
     length: int
@@ -41,7 +41,7 @@ class Group:
 
     @property
     def first(self) -> int:
-        """The first block to give out."""
+        """The first block to allocate: ri_data0."""
         return self.address + self.length
 
     @property
@@ -55,26 +55,26 @@ class Group:
 
     @property
     def marked(self) -> int:
-        """How many blocks have the state DINODE."""
+        """Number of blocks in the state DINODE."""
         return sum(self._marked[1::2])
 
     def take(self, count: int) -> int:
-        """Use the next *count* blocks and return the first one's address; the caller has looked at free."""
+        """Use the next *count* blocks and return the first one's address. The caller has checked *free*."""
         address = self.address + self.length + self.used
         self.used += count
         return address
 
     def mark(self, address: int, count: int) -> None:
-        """Give used blocks the state DINODE."""
+        """Set used blocks to the state DINODE."""
         self._marked.append(address - self.address - self.length)
         self._marked.append(count)
 
     def bitmap(self) -> bytearray:
-        """The states of all used blocks, four to a byte, the lowest bits first; bytes of zeros left out."""
+        """Return the states of all used blocks, four to a byte, lowest bits first, without trailing zeros."""
         bits = bytearray([_USED_BYTE]) * (self.used // BLOCKS_PER_BYTE)
         if rest := self.used % BLOCKS_PER_BYTE:
             bits.append(_USED_BYTE & ((1 << 2 * rest) - 1))
-        # USED is 1 and DINODE is 3, so that one more bit makes one of the other.
+        # USED is 1 and DINODE is 3: setting one more bit turns USED into DINODE.
         more = State.DINODE - State.USED
         for first, count in zip(self._marked[::2], self._marked[1::2], strict=True):
             if count == 1:  # nearly always, in GFS2
@@ -93,7 +93,7 @@ class Group:
         return bits
 
     def bitmap_blocks(self, block_size: int) -> list[bytes]:
-        """The bitmap as it is dealt out to the group's first blocks: what follows the header of each."""
+        """Split the bitmap over the group's first blocks; each part follows the header of its block."""
         bits, parts = self.bitmap(), []
         capacity = block_size - RGRP_HEADER_BYTES
         start = 0
@@ -103,24 +103,24 @@ class Group:
         return parts
 
 
-class Space:
-    """The groups of a file system in the order of their addresses, given out from the lowest block up."""
+class BlockAllocator:
+    """Allocates blocks from resource groups in the order of their addresses, lowest block first."""
 
-    def __init__(self, groups: Iterable[Group]) -> None:
-        self.groups: Sequence[Group] = tuple(groups)
+    def __init__(self, groups: Iterable[ResourceGroup]) -> None:
+        self.groups: Sequence[ResourceGroup] = tuple(groups)
         self._number = 0
 
     @property
     def free(self) -> int:
-        """Blocks that are left, in all groups."""
+        """Number of free blocks in all groups."""
         return sum(group.free for group in self.groups)
 
     def allocate(self, dinode_state: int, used_state: int = 0, *, is_inode: bool = True) -> list[Run]:
         """Take the next blocks: an inode's first ones in the state DINODE, its others in the state USED.
 
-        In GFS2 only the dinode itself is in the state DINODE, in GFS1 all its metadata are. The first block
-        is counted as a dinode, unless *is_inode* is false: the inode has its dinode already. The blocks
-        follow one another unless a group ends between them. NoSpaceError if there are not enough.
+        GFS2 sets only the dinode to the state DINODE, GFS1 all metadata of the inode. The first block counts
+        as a dinode unless *is_inode* is false: then the inode has its dinode already. The blocks follow one
+        another except where a group ends. Raise NoSpaceError if there are not enough.
         """
         wanted = dinode_state + used_state
         runs: list[Run] = []
@@ -146,8 +146,8 @@ class Space:
         return runs
 
 
-def resource_index(groups: Iterable[Group]) -> bytes:
-    """The contents of the resource index: an entry for each group."""
+def pack_rindex(groups: Iterable[ResourceGroup]) -> bytes:
+    """Return the contents of the rindex: an entry for each group."""
     return b"".join(
         RindexEntry(
             ri_addr=group.address,
@@ -160,8 +160,8 @@ def resource_index(groups: Iterable[Group]) -> bytes:
     )
 
 
-def least_bytes(fits: Callable[[int], bool]) -> int:
-    """The smallest size in whole MiB, given in bytes, of which *fits* says that it is large enough."""
+def least_size_bytes(fits: Callable[[int], bool]) -> int:
+    """Return the smallest size in bytes, of whole MiB, for which *fits* returns True."""
     high = 1
     while not fits(high * MIB):
         high *= 2
