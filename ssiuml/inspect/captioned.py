@@ -12,7 +12,7 @@ def draw_filesystem(filesystem: Filesystem, occupancy: Occupancy, *, name: str, 
     caption = Caption(
         name=name,
         format=format_text(filesystem),
-        label_bytes=label_bytes(filesystem.source),
+        label_bytes=label_bytes(filesystem.device),
         damages=damages,
     )
     return draw(occupancy, caption)

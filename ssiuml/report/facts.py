@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ssiuml.debian.deb import STATUS, installed
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
-from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesystem
+from ssiuml.formats.gfs_reader.device import open_image
+from ssiuml.formats.gfs_reader.filesystem import Damaged, NoFilesystemError, read_filesystem
 from ssiuml.host import files
 from ssiuml.inspect.captioned import draw_filesystem
 from ssiuml.inspect.occupancy import survey_occupancy
@@ -69,7 +68,7 @@ def package_rows(tree: Tree) -> tuple[int, list[Row]]:
 def map_of(image: Path) -> str:
     """What lies where in the root, as an SVG element; empty if nobody can read it."""
     damages: list[Damaged] = []
-    with opened(image) as source:
+    with open_image(image) as source:
         try:
             filesystem = read_filesystem(source)
         except (Damaged, NoFilesystemError):

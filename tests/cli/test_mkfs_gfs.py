@@ -17,11 +17,11 @@ from project import GOLDEN
 
 from ssiuml.cli import mkfs_gfs, passemble, ptool
 from ssiuml.formats.gfs1 import structures as gfs1
-from ssiuml.formats.gfs_reader.contents import ImageContent, Part, walk_blocks
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.contents import BlockRole, ImageContent, walk_blocks
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.gfs_reader.filesystem import read_filesystem
 from ssiuml.formats.gfs_reader.inodes import read_inode
-from ssiuml.formats.gfs_reader.survey import Once, Survey, read_tree
+from ssiuml.formats.gfs_reader.tree_reader import ReadOnceVisitor, TreeReader, read_tree
 from ssiuml.formats.pool.assembly import read_state
 from ssiuml.formats.pool.mapping import PoolMap, SubpoolMap
 from ssiuml.host import files
@@ -251,7 +251,7 @@ def test_the_last_member_of_a_name_wins_and_absolute_names_lie_below_the_root(
 ) -> None:
     image = blank(tmp_path / "image")
     assert mkfs(*ONE_JOURNAL, "-d", members(tmp_path / "tar", "a", "/abs/b", "a", "./a"), image).status == 0
-    with opened(image) as source:
+    with open_image(image) as source:
         tree = read_tree(read_filesystem(source), print)
         assert [path for path, _ in tree.walk()] == ["", "a", "abs", "abs/b"]
         content = tree.lookup("a").content
@@ -304,7 +304,7 @@ def test_full_journals_have_no_holes_on_the_hosts_disk(tmp_path: Path, format_: 
 
 def journal_blocks(image: Path) -> Iterator[int]:
     """Yield the addresses of all blocks of the journals, from the image's own index."""
-    with opened(image) as source:
+    with open_image(image) as source:
         filesystem = read_filesystem(source)
         superblock = filesystem.superblock
         if isinstance(superblock, gfs1.Superblock):
@@ -312,12 +312,14 @@ def journal_blocks(image: Path) -> Iterator[int]:
             for entry in gfs1.JournalIndexEntry.unpack_all(index.body[: index.size_bytes]):
                 yield from range(entry.ji_addr, entry.ji_addr + entry.ji_nsegment * superblock.sb_seg_size)
             return
-        master = Survey(filesystem, print, Once(filesystem)).walk(superblock.sb_master_dir.no_addr, "")
+        master = TreeReader(filesystem, print, ReadOnceVisitor(filesystem)).read_tree(
+            superblock.sb_master_dir.no_addr, ""
+        )
         for node in master.children("jindex").values():
             assert isinstance(node.content, ImageContent)
             journal = read_inode(filesystem, node.content.address, 0, "")
             for part, address, _ in walk_blocks(filesystem, journal):
-                if part is Part.DATA:
+                if part is BlockRole.DATA:
                     yield address
 
 

@@ -29,7 +29,7 @@ from redhat.older_root import old_tree
 from redhat.root_tree import make_tree
 from redhat.serving import NAMES, SMALL, sources
 
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.gfs_reader.directories import read_directory
 from ssiuml.formats.gfs_reader.filesystem import read_filesystem
 from ssiuml.formats.gfs_reader.inodes import read_inode
@@ -131,7 +131,7 @@ def test_root_is_what_gfs2_convert_takes_and_fsck_finds_clean(historic: Checkout
 
 
 def test_our_reader_finds_nothing_wrong_and_the_new_device_numbers(historic: Checkout) -> None:
-    with opened(historic.images / "root_fs") as source:
+    with open_image(historic.images / "root_fs") as source:
         _, tree = verify(read_filesystem(source), lambda damage: pytest.fail(str(damage)))
     for number in range(8):
         assert tree.lookup(f"dev/ubd/{number}").device == (98, 16 * number)
@@ -184,7 +184,7 @@ def test_initrds_hold_linuxrc_and_are_clean(historic: Checkout, tmp_path: Path) 
 
 def address_of(image: Path, path: str) -> int:
     """The block of the inode at *path* of a GFS image."""
-    with opened(image) as source:
+    with open_image(image) as source:
         filesystem = read_filesystem(source)
         address = filesystem.root
         for part in path.split("/"):

@@ -1,4 +1,4 @@
-"""Images in memory that can be changed, for the tests of the reader."""
+"""Images in memory for the tests of the reader."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,7 @@ from odd_trees import colliding, odd_tree, pattern
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs2.geometry import Geometry
 from ssiuml.formats.gfs2.writer import Settings, write_image
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.filesystem import Filesystem, read_filesystem
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, read_filesystem
 from ssiuml.formats.gfs_reader.summary import summary
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.tree.tree import Kind, Literal, Meta, Tree, directory, file, symlink
@@ -20,7 +19,7 @@ MIB = 1 << 20
 
 @dataclass
 class Bytes:
-    """An image in memory, as ssiuml.formats.gfs_reader.device.Source."""
+    """An image in memory, as ssiuml.formats.gfs_reader.device.ImageDevice."""
 
     data: bytes | bytearray
 
@@ -36,7 +35,7 @@ class Bytes:
 
 
 def small_tree(block_size: int) -> Tree:
-    """Some of everything, so that it fits into the smallest images."""
+    """Return a tree with some of everything, small enough for the smallest images."""
     tree = Tree(Meta(mode=0o755))
     wanted = ("sizes", "modes", "special", "attributes")
     for path, node in odd_tree(block_size).walk():
@@ -53,13 +52,13 @@ def small_tree(block_size: int) -> Tree:
 
 
 def gfs1_image(folder: Path, block_size: int) -> bytes:
-    """A small GFS1 image with small_tree in it."""
+    """Return a small GFS1 image with small_tree in it."""
     made(folder / "gfs1", fitted(small_tree(block_size)), block_size=block_size, size_mib=16, journal_mib=1)
     return (folder / "gfs1").read_bytes()
 
 
 def gfs2_image(folder: Path, block_size: int) -> bytes:
-    """A small GFS2 image with small_tree in it."""
+    """Return a small GFS2 image with small_tree in it."""
     geometry = Geometry(32 * MIB, block_size, 1, 8 * MIB)
     write_image(folder / "gfs2", small_tree(block_size), Settings(geometry=geometry))
     return (folder / "gfs2").read_bytes()
@@ -70,14 +69,14 @@ def filesystem_of(data: bytes | bytearray) -> Filesystem:
 
 
 def findings(data: bytes | bytearray) -> list[str]:
-    """What verify says of an image."""
+    """Return what verify reports about an image."""
     found: list[Damaged] = []
     verify(filesystem_of(data), found.append)
     return [str(damage) for damage in found]
 
 
 def read_everything(data: bytes | bytearray, most_bytes: int = 64 * MIB) -> list[str]:
-    """Summarise, verify and read all files of an image, of each at most *most_bytes*; what was found."""
+    """Summarise and verify an image, and read *most_bytes* of each file. Return everything reported."""
     found: list[SsiumlError] = []
     try:
         summary(filesystem_of(data), found.append)

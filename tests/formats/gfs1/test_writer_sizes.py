@@ -11,9 +11,8 @@ from ssiuml.errors import UsageError
 from ssiuml.formats.gfs.structures import BLOCK_SIZES
 from ssiuml.formats.gfs1.geometry import GeometryOptions, plan_geometry
 from ssiuml.formats.gfs1.writer import Settings, write_filesystem
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
-from ssiuml.formats.gfs_reader.filesystem import read_filesystem
+from ssiuml.formats.gfs_reader.device import open_image
+from ssiuml.formats.gfs_reader.filesystem import Damaged, read_filesystem
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.host import files
 from ssiuml.tree.tree import Literal, Meta, Tree, file
@@ -29,7 +28,7 @@ def write(image: Path, options: GeometryOptions) -> None:
     tree.add("folder/file", file(Literal(b"x" * 9000), Meta(mode=0o644)))
     write_filesystem(image, geometry, Settings(lock_protocol="memexp", lock_table="t", time_s=1), tree)
     found: list[Damaged] = []
-    with opened(image) as source:
+    with open_image(image) as source:
         verified, _ = verify(read_filesystem(source), found.append)
     assert [str(damage) for damage in found] == []
     assert (verified.inodes, verified.journals) == (3, options.journals)
