@@ -1,7 +1,7 @@
-"""What a release costs: in time against tar and the same compressor alone, in size against the tree as tar.
+"""The time of a release against tar and the same compressor alone, and its size against the tree as tar.
 
-``./run bench``, or ``python -m bench.release RECIPE`` on a recipe that is built. The release is made in the
-checkout, as ``./run release`` does.
+Run ``./run bench``, or ``python -m bench.release RECIPE`` with a recipe that is built. The release is made in
+the checkout, as ``./run release`` does.
 """
 
 import shlex
@@ -17,7 +17,7 @@ from ssiuml.pipeline.plan import Plan, make_plan
 from ssiuml.release.tarball import Compressor, compressor
 from ssiuml.tree.layer import write_tree
 
-TIMES = 3  # of what takes half a minute
+TIMES = 3  # each takes half a minute
 
 
 def doit(recipe: str, *words: str) -> list[str]:
@@ -25,7 +25,7 @@ def doit(recipe: str, *words: str) -> list[str]:
 
 
 def release_again(plan: Plan, recipe: str) -> float:
-    """Seconds for packing what is built and tested already."""
+    """Return the seconds to pack images that are already built and tested."""
     for step in ("release-root", "release-kernel", "release-utils", "release"):
         plan.places.stamp(step).unlink(missing_ok=True)
     return seconds(doit(recipe, "release"), PROJECT, {})

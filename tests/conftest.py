@@ -1,4 +1,4 @@
-"""What tests of several folders share."""
+"""Fixtures of several folders of tests: built checkouts, releases, stand-ins for the downloads of 2002."""
 
 import os
 import shutil
@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, copy_sources
+from checkouts import Checkout, KernelAndBase, copy_sources, kernel_and_base_of
 from http_server import Web, web_server
-from parts import Parts, parts_of
-from redhat.serving import NAMES, SMALL, serve_sources, sources
-from redhat.sources import make_sources
+from redhat.sources import NAMES, SMALL_RECIPE, make_sources, serve_sources, sources_section
 
 from ssiuml.host.places import cache_root
 from ssiuml.images.appliance import Appliance
@@ -39,20 +37,20 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 @pytest.fixture(scope="session")
 def released(built: Checkout) -> Path:
-    """The folder with the release of the small image. Not to be changed."""
+    """The folder with the release of the small image. A test may not change it."""
     built.build("release")
     return built.folder / "images" / "release"
 
 
 @pytest.fixture(scope="session")
 def ssi(built: Checkout) -> Checkout:
-    """The small image with the kernel that is built here; the user's cache keeps that for the next run."""
+    """A checkout with the small image and our own kernel, which the user's cache keeps for the next run."""
     kept = cache_root(os.environ) / "tests" / "kernel"
     kept.mkdir(parents=True, exist_ok=True)
     cache = built.cache.parent / "cache-ssi"
     cache.mkdir()
     (cache / "kernel").symlink_to(kept)
-    for name in ("base", "downloads"):  # what this adds to them is not the other's
+    for name in ("base", "downloads"):  # folders of its own, so that nothing is added to the other cache
         shutil.copytree(built.cache / name, cache / name, copy_function=os.link)
     checkout = Checkout(built.folder, cache).write_recipe("ssi", SSI)
     checkout.build()
@@ -61,13 +59,13 @@ def ssi(built: Checkout) -> Checkout:
 
 @pytest.fixture(scope="session")
 def redhat_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with stand-ins for what was published in 2002; see redhat.sources. Not to be changed."""
+    """A folder with stand-ins for the downloads of 2002 (redhat.sources). A test may not change it."""
     return make_sources(tmp_path_factory.mktemp("redhat") / "sources")
 
 
 @pytest.fixture(scope="session")
 def redhat_web(redhat_sources: Path) -> Iterator[Web]:
-    """The stand-ins on a web server; the first connection for the base breaks in the middle."""
+    """The stand-ins on a web server. The first connection for the base breaks in the middle."""
     with web_server() as web:
         serve_sources(web, redhat_sources)
         base = web.paths[f"/{NAMES['base']}"]
@@ -77,30 +75,33 @@ def redhat_web(redhat_sources: Path) -> Iterator[Web]:
 
 @pytest.fixture(scope="session")
 def historic(tmp_path_factory: pytest.TempPathFactory, redhat_web: Web) -> Checkout:
-    """A checkout with the small variety of rh72 built, from an empty cache."""
+    """A checkout with a small variant of rh72 built, from an empty cache."""
     folder = tmp_path_factory.mktemp("historic")
     checkout = Checkout(folder / "ssiuml", folder / "cache")
     checkout.folder.mkdir()
     copy_sources(checkout.folder)
-    checkout = checkout.write_recipe("small", SMALL + sources(redhat_web.url("/")))
+    checkout = checkout.write_recipe("small", SMALL_RECIPE + sources_section(redhat_web.url("/")))
     checkout.build()
     return checkout
 
 
 @pytest.fixture
-def parts(built: Checkout) -> Parts:
-    """A kernel, and a tree with its modules."""
-    return parts_of(built)
+def kernel_and_base(built: Checkout) -> KernelAndBase:
+    """The kernel of the small image, and a tree with its modules."""
+    return kernel_and_base_of(built)
 
 
 @pytest.fixture
-def appliance(parts: Parts, tmp_path: Path) -> Appliance:
+def appliance(kernel_and_base: KernelAndBase, tmp_path: Path) -> Appliance:
     """An appliance with no more programs and modules than it needs."""
-    whole = parts.tree()
+    whole = kernel_and_base.tree()
     small = tools_tree(whole, ["/bin/busybox", "/bin/tar"], mtime_ns=0)
-    for path, node in modules_tree(whole, parts.version, ["gfs2"], mtime_ns=0).walk():
+    for path, node in modules_tree(whole, kernel_and_base.version, ["gfs2"], mtime_ns=0).walk():
         if path and small.find(path) is None:
             small.add(path, node)
     return Appliance(
-        kernel=parts.kernel, modules_version=parts.version, programs=small, work=tmp_path / "work"
+        kernel=kernel_and_base.kernel,
+        modules_version=kernel_and_base.version,
+        programs=small,
+        work=tmp_path / "work",
     )

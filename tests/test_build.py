@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, processes_of, wait_until
+from checkouts import Checkout
+from processes import processes_of, wait_until
 
 from ssiuml.host.run import find_tool
 from ssiuml.tree.layer import merge, read_layer

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from blocks import SAVED, SESSION, SHOWN, TYPED, Block, Shell, blocks_of, lines_missing
 from checkouts import BUILD_LIMIT_S, Checkout, copy_sources
+from document_blocks import SAVED, SESSION, SHOWN, TYPED, Block, Shell, blocks_of, lines_missing
 from project import PROJECT
 
 DOCUMENTS: Final = (

@@ -16,8 +16,8 @@ from checkouts import Checkout, copy_sources
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from project import PROJECT
-from redhat.serving import SMALL, sources
-from released import Stranger, compare, tarballs_in
+from redhat.sources import SMALL_RECIPE, sources_section
+from releases import Stranger, compare, tarballs_in
 
 from ssiuml.host import files
 from ssiuml.host.digests import file_sha256
@@ -62,7 +62,7 @@ def test_a_stranger_installs_the_tarballs_and_nothing_else_and_runs_a_cluster(
         stranger.run("tar", "-xf", tarball, umask=0o077)
         names.append(tarball.name.partition(".tar.")[0])
         said = stranger.run("make", "-s", "-C", names[-1], "check")
-        assert f"{tarball.name} is as ../SHA256SUMS has it" in said
+        assert f"{tarball.name} matches ../SHA256SUMS" in said
         stranger.run("make", "-s", "-C", names[-1], "install", f"PREFIX={prefix}")
 
     def ssi(command: str, *words: str) -> str:
@@ -102,7 +102,7 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
     for name in ("run", "README.md"):
         shutil.copy2(PROJECT / name, checkout / name)
     shutil.copytree(redhat_sources, checkout.parent / "2002")
-    recipe = SMALL + sources(f"file://{checkout.parent}/2002/")
+    recipe = SMALL_RECIPE + sources_section(f"file://{checkout.parent}/2002/")
     (checkout / "recipes" / "small.yaml").write_text(recipe)
     stranger.own(checkout.parent)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from ssiuml.cli import start
 from ssiuml.cli.exit_status import DONE, FAILED, run_command
-from ssiuml.cluster.commands import dying_with_us
+from ssiuml.cluster.command_lines import killed_with_parent
 from ssiuml.cluster.paths import cluster_folder
 from ssiuml.errors import SsiumlError
 from ssiuml.host.progress import say
@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     """
     folder, count = Path(words[0]), int(words[1])
     options = ["--image", str(folder), "--cluster", NAME, "--no-xterm", "--fresh"]
-    status, ready_s = start.start([str(count), *options], dying_with_us([]))
+    status, ready_s = start.start([str(count), *options], killed_with_parent([]))
     if status != DONE:
         return FAILED
     _run("exec", "1", "--", f"echo '{_TEXT}' >{_FILE}")

@@ -13,7 +13,7 @@ from typing import Final
 
 from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser, node_number
 from ssiuml.cli.exit_status import DONE, FAILED, run_command
-from ssiuml.cluster.client import checked, connect
+from ssiuml.cluster.client import checked_answer, connect
 from ssiuml.cluster.protocol import decode, encode
 
 DETACH: Final = b"\x1d"  # Ctrl-]
@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
             if not byte:
                 break
             line += byte
-        checked(decode(line or b'{"ok": false, "error": "the supervisor ended"}'))
+        checked_answer(decode(line or b'{"ok": false, "error": "the supervisor ended"}'))
         stream.settimeout(None)
         is_terminal = os.isatty(0)
         if is_terminal:

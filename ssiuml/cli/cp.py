@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser
 from ssiuml.cli.exec import require_connection
 from ssiuml.cli.exit_status import DONE, run_command
-from ssiuml.cluster.copying import copy_in, copy_out, parse_place
+from ssiuml.cluster.ssh_copy import copy_in, copy_out, parse_place
 from ssiuml.errors import UsageError
 
 

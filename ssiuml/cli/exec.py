@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser, node_number
 from ssiuml.cli.exit_status import run_command
-from ssiuml.cluster import door
+from ssiuml.cluster import ssh
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import UsageError
@@ -52,7 +52,7 @@ def main(words: Sequence[str]) -> int:
     node = node_number(arguments.node)
     require_connection(folder, node)
     is_terminal = os.isatty(0) and os.isatty(1)
-    argv = door.session_command(folder, node, command, terminal=is_terminal)
+    argv = ssh.session_command(folder, node, command, terminal=is_terminal)
     os.execvp(argv[0], argv)  # noqa: S606 - an argument list of ours
 
 
@@ -69,7 +69,7 @@ def require_connection(folder: ClusterFolder, node: int) -> None:
 
     Raise UsageError if the node does not run.
     """
-    if not door.is_open(folder.ssh(node)):
+    if not ssh.is_connected(folder.ssh_control_path(node)):
         ask(folder, {"do": "door", "node": node}, limit_s=ANSWER_LIMIT_S)
 
 
@@ -98,7 +98,7 @@ def _on_one(folder: ClusterFolder, node: int, command: Sequence[str], statuses: 
         print(f"node{node}: {error}", file=sys.stderr)
         return
     process = subprocess.Popen(  # noqa: S603 - an argument list of ours
-        door.session_command(folder, node, command, terminal=False),
+        ssh.session_command(folder, node, command, terminal=False),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

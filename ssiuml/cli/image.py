@@ -20,11 +20,10 @@ from ssiuml.formats.gfs_reader.summary import summary
 from ssiuml.formats.gfs_reader.tree_reader import read_tree
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.assembly import Pool
-from ssiuml.inspect.captioned import draw_filesystem
+from ssiuml.inspect.drawing import SUFFIXES, draw_filesystem, write_picture
 from ssiuml.inspect.occupancy import survey_occupancy
-from ssiuml.inspect.write import PICTURES, write_picture
 from ssiuml.tree.compare import differences, take_census
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import LayerError, read_tree_archive, write_tree
 from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 from ssiuml.units import format_size
@@ -220,9 +219,9 @@ def _fits_archive(node: Node) -> bool:
 
 def _map(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
     target: Path = arguments.target or Path(f"{Path(arguments.image).name}.svg")
-    if target.suffix.lower() not in PICTURES:
+    if target.suffix.lower() not in SUFFIXES:
         raise UsageError(
-            f"{target}: ends with neither {' nor '.join(PICTURES)}",
+            f"{target}: ends with neither {' nor '.join(SUFFIXES)}",
             hint="choose the format by the ending of the name",
         )
     if target.exists() and not target.is_file():
@@ -254,7 +253,7 @@ def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Fi
 
 
 def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> None:
-    expected = scan_folder(source) if source.is_dir() else read_tree_archive(source)
+    expected = read_folder_tree(source) if source.is_dir() else read_tree_archive(source)
     census = take_census(expected)
     try:
         seen = take_census(tree)

@@ -20,7 +20,7 @@ from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.host.progress import stages
 from ssiuml.images.mkfs import Common, Gfs1Choice, Gfs2Choice, make_filesystem
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import read_tree_archive
 from ssiuml.tree.tree import Meta, Tree
 from ssiuml.units import format_size
@@ -211,7 +211,7 @@ def _tree(source: Path | None, time_s: int) -> Tree:
     if source is None:
         return Tree(Meta(mode=0o755, mtime_ns=time_s * NS))
     if source.is_dir():
-        return scan_folder(source)
+        return read_folder_tree(source)
     if not source.exists():
         raise UsageError(f"-d {source}: is not there", hint="name a folder or a tar archive")
     return read_tree_archive(source)

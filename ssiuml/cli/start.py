@@ -16,17 +16,20 @@ from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser, node_nu
 from ssiuml.cli.exit_status import DONE, FAILED, run_command
 from ssiuml.cli.node_progress import NodeProgress
 from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
-from ssiuml.cluster import commands, timings
+from ssiuml.cluster import command_lines, launch_plan
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.image_choice import Image, choose_image
-from ssiuml.cluster.keys import keygen_command, make_initrd, make_keys
-from ssiuml.cluster.launch import launch
-from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
-from ssiuml.cluster.memory import require_memory
-from ssiuml.cluster.namespace import network_namespace
+from ssiuml.cluster.launch import (
+    launch_supervisor,
+    network_namespace_prefix,
+    require_memory,
+    supervisor_command,
+)
+from ssiuml.cluster.launch_plan import LaunchPlan, write_launch_plan
 from ssiuml.cluster.paths import DEFAULT_CLUSTER, ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
+from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host.uml import NODE_MEMORY_MIB
@@ -69,7 +72,7 @@ ssi-start 15 --no-xterm
         "--plan-for",
         metavar="N",
         help="set the token timeout for this number of nodes, if you will add nodes later; default: the "
-        f"number of nodes booted now, at least {timings.QUIET_NODES}",
+        f"number of nodes booted now, at least {launch_plan.QUIET_NODES}",
     )
     parser.add_argument(
         "--limit",
@@ -117,7 +120,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     """Do what the command does. Return its exit status and the seconds that the nodes took.
 
     *supervisor_prefix* goes before the supervisor's command line, such as that of
-    ssiuml.cluster.commands.dying_with_us.
+    ssiuml.cluster.command_lines.killed_with_parent.
     """
     arguments = parse_arguments(words)
     folder = chosen_cluster(arguments)
@@ -132,7 +135,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
         _print_command_lines(folder, plan, count, terminals)
         return DONE, 0.0
     folder.make()
-    namespace = network_namespace()
+    namespace = network_namespace_prefix()
     if not namespace:
         progress.say(
             "warning: no network namespaces here: other users of this machine can reach the interconnect"
@@ -140,7 +143,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     try:
         with FileLock(folder.lock, timeout=0):
             _prepare(folder, arguments, image, plan, count, progress)
-            launch(folder, (*namespace, *supervisor_prefix))
+            launch_supervisor(folder, (*namespace, *supervisor_prefix))
     except Timeout:
         raise UsageError(
             f"cluster '{folder.name}' is being started by another ssi-start",
@@ -155,7 +158,7 @@ def _prepare(
     folder: ClusterFolder,
     arguments: argparse.Namespace,
     image: Image,
-    plan: ClusterPlan,
+    plan: LaunchPlan,
     count: int,
     progress: NodeProgress,
 ) -> None:
@@ -177,7 +180,7 @@ def _prepare(
     if not plan.has_lock_server:  # nodes of Linux 2.4 have no serial line for ssh
         make_keys(folder)
         make_initrd(folder, image.initrd)
-    write_plan(folder.plan, plan)
+    write_launch_plan(folder.plan, plan)
 
 
 def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, progress: NodeProgress) -> int:
@@ -231,9 +234,9 @@ def _node_count(name: str, text: str, limit: int) -> int:
 
 def _launch_plan(
     arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int
-) -> ClusterPlan:
+) -> LaunchPlan:
     limit = image.described.node_limit
-    planned = max(count, timings.QUIET_NODES)
+    planned = max(count, launch_plan.QUIET_NODES)
     if arguments.plan_for:
         planned = _node_count("--plan-for", arguments.plan_for, limit)
     if image.described.values["filesystem"]["type"] == "gfs1":
@@ -245,14 +248,14 @@ def _launch_plan(
                 )
     # A GFS1 root has no corosync; the timeout of its lock server stands in gfscf.cf.
     image_token_ms = int(image.described.values["cluster"].get("timings", {}).get("token_ms", 0))
-    return ClusterPlan(
+    return LaunchPlan(
         image=image.described.folder.absolute(),
         kernel=image.kernel.absolute(),
         initrd=folder.initrd if image.initrd_memexp is None else image.initrd.absolute(),
         root_fs=image.root_fs.absolute() if arguments.in_place else folder.root_fs,
         node_limit=limit,
         memory_mib=_memory_mib(arguments.memory),
-        token_ms=timings.token_ms(image_token_ms, planned, os.cpu_count() or 1),
+        token_ms=launch_plan.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
         parameters=(*_ramdisk(image), *image.described.kernel_parameters, *arguments.append.split()),
@@ -283,7 +286,7 @@ def _memory_mib(text: str | None) -> int:
 
 
 def _print_command_lines(
-    folder: ClusterFolder, plan: ClusterPlan, count: int, terminals: Terminals | None
+    folder: ClusterFolder, plan: LaunchPlan, count: int, terminals: Terminals | None
 ) -> None:
     keys = [
         keygen_command(folder.keys / name, f"ssiuml-{folder.name}")
@@ -292,17 +295,19 @@ def _print_command_lines(
     ]
     lines = [
         *keys,
-        [*network_namespace(), *commands.supervisor_command(folder.path, "READY")],
-        commands.dying_with_us(commands.switch_command(folder)),
+        [*network_namespace_prefix(), *supervisor_command(folder.path, "READY")],
+        command_lines.killed_with_parent(command_lines.switch_command(folder)),
     ]
     if plan.has_lock_server:
-        lines.append(commands.lock_server_command(folder, plan))
+        lines.append(command_lines.lock_server_command(folder, plan))
     for node in range(1, count + 1):
         if plan.has_lock_server:
-            lines.append(commands.historic_node_command(folder, plan, node))
+            lines.append(command_lines.historic_node_command(folder, plan, node))
         else:
             lines.append(
-                commands.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
+                command_lines.node_command(
+                    folder, plan, node, expect=count, ssh_fd="DOOR", control_fd="CONTROL"
+                )
             )
         if terminals:
             lines.append(terminals.command(node))

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from ssiuml.cluster.commands import MissingError, xterm_command
+from ssiuml.cluster.command_lines import MissingProgramError, find_program
 from ssiuml.cluster.paths import ClusterFolder
 
 
@@ -28,8 +28,10 @@ class Terminals:
         self._is_missing = False
 
     def command(self, node: int) -> list[str]:
-        """Return the command line of the window of a node. Raise MissingError if xterm is not installed."""
-        return xterm_command(self._folder, node)
+        """Return the command line of a node's window. Raise MissingProgramError without xterm."""
+        name = self._folder.name
+        console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", name, str(node)]
+        return [find_program("xterm", "xterm"), "-T", f"{name}: node {node}", "-e", *console]
 
     def open(self, node: int) -> None:
         """Open the window of a node. If xterm is missing, print that once and open nothing."""
@@ -37,7 +39,7 @@ class Terminals:
             return
         try:
             argv = self.command(node)
-        except MissingError as error:
+        except MissingProgramError as error:
             self._is_missing = True
             print(f"no terminal windows: {error}", file=sys.stderr)
             return

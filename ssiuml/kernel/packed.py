@@ -13,7 +13,7 @@ from ssiuml.host.atomic import replacing
 from ssiuml.host.cache import Entry
 from ssiuml.kernel import KernelError
 from ssiuml.kernel.modules import module_closure
-from ssiuml.tree.folder import read_folder
+from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer, merge, read_layer, write_layer
 from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 
@@ -40,7 +40,7 @@ def version_of(tree: Tree, origin: Path) -> str:
 def write_packed(path: Path, folder: Path, mtime_ns: int) -> None:
     """Write the cache's file at *path* from *folder*, laid out as it is to be; whatever its modes are."""
     layer = Layer()
-    for name, node in read_folder(folder, mtime_ns, Tree()).entries:
+    for name, node in read_folder_layer(folder, mtime_ns, Tree()).entries:
         mode = 0o755 if node.kind is Kind.DIRECTORY or name == PROGRAM else 0o644
         layer.add(
             name, Node(node.kind, replace(node.meta, mode=mode), node.content, node.target, node.device)

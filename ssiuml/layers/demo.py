@@ -8,7 +8,7 @@ from typing import Final
 from ssiuml.errors import SsiumlError
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.tree.archives import unpack
-from ssiuml.tree.folder import read_folder
+from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Tree, parts_of
 from ssiuml.units import GIB
@@ -41,4 +41,4 @@ def demo_layer(archive: Path, target: str, work: Path, below: Tree, mtime_ns: in
         for parent in (place, *place.parents):  # whatever the user's umask is
             if parent.is_relative_to(root):
                 parent.chmod(0o755)
-        yield read_folder(root, mtime_ns, below)
+        yield read_folder_layer(root, mtime_ns, below)

@@ -43,7 +43,7 @@ def check(graph: Graph) -> Iterator[str]:
 
 def release_verify(plan: "Plan", signers: str | None) -> Iterator[str]:
     """Verify the release; *signers* as for ssiuml.release.signing.verify."""
-    from ssiuml.release.verifying import verify_release
+    from ssiuml.release.signing import verify_release
 
     yield from verify_release(plan.places.releases, None if signers is None else Path(signers))
 

@@ -9,7 +9,7 @@ from ssiuml.host.digests import file_sha256
 from ssiuml.kernel.patches import read_series
 from ssiuml.pipeline.inputs import kernel_version
 from ssiuml.recipe import PackageKernel, PackagesDistribution, ReleaseKernel, SourceKernel
-from ssiuml.release.part import Part
+from ssiuml.release.component import Component
 from ssiuml.release.vendored import Wheel
 from ssiuml.tree.tree import Tree
 
@@ -17,45 +17,47 @@ if TYPE_CHECKING:
     from ssiuml.pipeline.graph import Graph
 
 
-def own_part(version: str) -> Part:
+def own_component(version: str) -> Component:
     """This project."""
-    return Part(
+    return Component(
         name="ssiuml",
         version=version,
-        url=PackageURL("generic", None, "ssiuml", version).to_string(),
+        purl=PackageURL("generic", None, "ssiuml", version).to_string(),
         kind="application",
         licences=["GPL-2.0-or-later"],
     )
 
 
-def whole_part(name: str, version: str, kind: str) -> Part:
+def whole_component(name: str, version: str, kind: str) -> Component:
     """A tarball as a whole; *kind* is one of CycloneDX's component types."""
-    return Part(name=name, version=version, url=PackageURL("generic", None, name).to_string(), kind=kind)
+    return Component(
+        name=name, version=version, purl=PackageURL("generic", None, name).to_string(), kind=kind
+    )
 
 
-def root_parts(graph: "Graph", tree: Tree) -> list[Part]:
+def root_components(graph: "Graph", tree: Tree) -> list[Component]:
     """The packages of the root, or the sources that it was made from, and its kernel."""
     # Late: it takes longer to import than many a task to run.
-    from ssiuml.release.packages import debian_parts
+    from ssiuml.release.packages import debian_components
 
     distribution = graph.recipe.distribution
     if isinstance(distribution, PackagesDistribution):
         debs = graph.results("fetch")["base"]["selection"]["packages"]
         digests = {name: deb["sha256"] for name, deb in debs.items()}
-        parts = debian_parts(tree, distribution.name, distribution.suite, digests)
+        parts = debian_components(tree, distribution.name, distribution.suite, digests)
     else:
-        parts = source_parts(graph)
-    return [*parts, *(kernel_parts(graph) if "kernel" in graph else [])]
+        parts = source_components(graph)
+    return [*parts, *(kernel_components(graph) if "kernel" in graph else [])]
 
 
-def source_parts(graph: "Graph") -> list[Part]:
+def source_components(graph: "Graph") -> list[Component]:
     """The files that were fetched: where each may come from, and what it was."""
     fetched = graph.results("fetch")["sources"]
     return [
-        Part(
+        Component(
             name=name,
             version="",
-            url=PackageURL("generic", None, name).to_string(),
+            purl=PackageURL("generic", None, name).to_string(),
             kind="file",
             source=graph.recipe.sources[name].urls[0],
             sha256=each["sha256"],
@@ -64,16 +66,16 @@ def source_parts(graph: "Graph") -> list[Part]:
     ]
 
 
-def kernel_parts(graph: "Graph") -> list[Part]:
+def kernel_components(graph: "Graph") -> list[Component]:
     """The kernel with its patches, and the package that it, or its source, is from."""
-    from ssiuml.release.packages import debian_part  # late, as above
+    from ssiuml.release.packages import debian_component  # late, as above
 
     chosen, version = graph.recipe.kernel, kernel_version(graph)
     facts = graph.results("kernel")
-    linux = Part(
+    linux = Component(
         name="linux-ssi",
         version=version,
-        url=PackageURL("generic", None, "linux-ssi", version).to_string(),
+        purl=PackageURL("generic", None, "linux-ssi", version).to_string(),
         kind="operating-system",
         licences=["GPL-2.0-only"],
         sha256=facts["sha256"],
@@ -86,7 +88,7 @@ def kernel_parts(graph: "Graph") -> list[Part]:
     package_version, _, architecture = rest.removesuffix(".deb").replace("%3a", ":").rpartition("_")
     return [
         linux,
-        debian_part(
+        debian_component(
             distribution.name,
             distribution.suite,
             package,
@@ -106,12 +108,12 @@ def kernel_patches(graph: "Graph") -> list[Path]:
     return [host_path(name) for name in chosen.patches] if isinstance(chosen, ReleaseKernel) else []
 
 
-def wheel_part(wheel: Wheel) -> Part:
+def wheel_component(wheel: Wheel) -> Component:
     """A Python package that comes along."""
-    return Part(
+    return Component(
         name=wheel.name,
         version=wheel.version,
-        url=PackageURL("pypi", None, wheel.name, wheel.version).to_string(),
+        purl=PackageURL("pypi", None, wheel.name, wheel.version).to_string(),
         licences=[each.strip() for each in wheel.licence.split(" AND ")],
         source=f"https://pypi.org/project/{wheel.name}/{wheel.version}/",
         sha256=wheel.sha256,

@@ -8,22 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ssiuml.cli.registry import COMMANDS, PROGRAMS
+from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import Values, digest_of, file_sha256, folder_digest
 from ssiuml.host.installation import PACKAGES
 from ssiuml.pipeline.components import (
-    kernel_parts,
+    kernel_components,
     kernel_patches,
-    own_part,
-    root_parts,
-    wheel_part,
-    whole_part,
+    own_component,
+    root_components,
+    wheel_component,
+    whole_component,
 )
 from ssiuml.pipeline.inputs import images, kernel_version
 from ssiuml.recipe.unverified import unverified
-from ssiuml.release import ReleaseError, contents, inventory
-from ssiuml.release.part import Part
+from ssiuml.release import contents
+from ssiuml.release.component import Component
 from ssiuml.release.staging import TEMPLATES, Staging
-from ssiuml.release.vendored import get_wheels
+from ssiuml.release.vendored import fetch_wheels
 from ssiuml.release.version import NO_COMMIT_EPOCH, commit_time, release_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Tarballs:
         return stages[part](scratch)
 
     def _stage_root(self, scratch: Path) -> Staging:
-        """The images with their manifest; ReleaseError if others were tested."""
+        """The images with their manifest; SsiumlError if others were tested."""
         graph, recipe = self._graph, self._recipe
         kernel = self._kernel_name if "kernel" in graph else None
         where = f"{INSTALLED}/{self._plan.loaded.name}"
@@ -94,14 +95,14 @@ class Tarballs:
         contents.link_images(staging.folder, paths)
         values = self._manifest(digests)
         contents.write_manifest(staging.folder, values, kernel)
-        parts = [own_part(self.release), *root_parts(graph, graph.tree())]
+        parts = [own_component(self.release), *root_components(graph, graph.tree())]
         self._describe(
             staging,
             parts,
             "operating-system",
             {
-                "Images": inventory.images_section(staging.folder, digests),
-                "File system and cluster": inventory.root_section(values),
+                "Images": contents.images_section(staging.folder, digests),
+                "File system and cluster": contents.root_section(values),
                 "Test": [f"  {self._tested}"],
                 "Not verified": [f"  {line}" for line in unverified(recipe)],
                 "Set-id programs": [f"  {path}" for path in graph.results("hygiene")["set_id"]],
@@ -127,7 +128,7 @@ class Tarballs:
         self._require_tested({program.name: file_sha256(program)})
         contents.write_kernel(staging.folder, program, entry, facts["version"])
         contents.copy_patches(staging.folder, kernel_patches(graph))
-        parts = kernel_parts(graph)
+        parts = kernel_components(graph)
         self._describe(staging, parts, "operating-system", {})
         origin = (
             f"from {facts['package']}" if facts["package"] else f"built from {self._recipe.kernel.source}"
@@ -139,12 +140,12 @@ class Tarballs:
         """The commands, on the standard library and what they bring along."""
         name = f"{self._recipe.release.utils}-{self.release}"
         staging = self._begin(scratch, name, ".", self.common_epoch)
-        wheels = get_wheels(self._plan.downloads / "python", offline=self._plan.offline)
+        wheels = fetch_wheels(self._plan.downloads / "python", offline=self._plan.offline)
         contents.write_commands(staging.folder, COMMANDS, PROGRAMS, wheels)
         self._write_documents(staging)
         documents = staging.folder / contents.DOCUMENTS
         shutil.copyfile(self._licence, documents / "copyright")
-        parts = [own_part(self.release), *map(wheel_part, wheels)]
+        parts = [own_component(self.release), *map(wheel_component, wheels)]
         self._describe(staging, parts, "application", {}, contents.DOCUMENTS)
         staging.finish("README-utils", {"packages": " ".join(PACKAGES)})
         return staging
@@ -152,10 +153,10 @@ class Tarballs:
     def _write_documents(self, staging: Staging) -> None:
         """Manual pages and completion."""
         from ssiuml.cli.completion import write_completions  # late, as below
-        from ssiuml.documents.manual import write_man_pages
+        from ssiuml.release.manual import write_man_pages
 
         share = staging.folder / "share"
-        write_man_pages(share / "man", version=self.release, epoch=staging.epoch)
+        write_man_pages(share / "man", self._templates / "manual", version=self.release, epoch=staging.epoch)
         write_completions(share)
 
     def _begin(self, scratch: Path, name: str, where: str, epoch: int) -> Staging:
@@ -166,7 +167,7 @@ class Tarballs:
     def _describe(
         self,
         staging: Staging,
-        parts: Sequence[Part],
+        parts: Sequence[Component],
         kind: str,
         sections: Mapping[str, Sequence[str]],
         where: str = ".",
@@ -175,11 +176,11 @@ class Tarballs:
         from ssiuml.release import bill  # late: it takes longer to import than many a task to run
 
         target = staging.folder / where
-        whole = whole_part(staging.name, self.release, kind)
+        whole = whole_component(staging.name, self.release, kind)
         bill.write_bill(target / bill.NAME, whole, parts, staging.epoch)
         head = [staging.name, f"made by ssiuml {self.release}, SOURCE_DATE_EPOCH {staging.epoch}"]
-        listed = {f"Parts ({len(parts)})": inventory.parts_section(parts)}
-        inventory.write_inventory(target / inventory.NAME, head, {**sections, **listed})
+        listed = {f"Parts ({len(parts)})": contents.components_section(parts)}
+        contents.write_manifest_text(target / contents.MANIFEST_TEXT, head, {**sections, **listed})
 
     def _manifest(self, digests: Mapping[str, str]) -> Values:
         """The images' manifest, with what a release adds to it."""
@@ -206,13 +207,13 @@ class Tarballs:
         )
 
     def _require_tested(self, digests: Mapping[str, str]) -> None:
-        """ReleaseError for a file, by its SHA-256, that is not the one that the cluster was tested with."""
+        """SsiumlError for a file, by its SHA-256, that is not the one that the cluster was tested with."""
         if not self._recipe.can_boot:
             return
         tested = self._graph.results("cluster-test")["sha256"]
         other = [name for name, digest in digests.items() if tested.get(name) != digest]
         if other:
-            raise ReleaseError(
+            raise SsiumlError(
                 f"{', '.join(other)}: was changed since the cluster was tested with it",
                 hint="./run build-root cluster-test",
             )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from project import GOLDEN
 
 from ssiuml.cli import gfsconf, passemble, ptool
@@ -19,17 +19,17 @@ def cidev(tmp_path: Path) -> Path:
 
 
 def call(folder: Path, *words: str | Path) -> Outcome:
-    return outcome(gfsconf.main, "--state", folder / "pools.json", *words)
+    return call_command(gfsconf.main, "--state", folder / "pools.json", *words)
 
 
 def test_ptool_passemble_and_gfsconf_write_the_table_behind_the_pools_label(
     tmp_path: Path, cidev: Path
 ) -> None:
     state = ("--state", tmp_path / "pools.json")
-    labelled = outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}")
+    labelled = call_command(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}")
     assert labelled.status == 0
     label = cidev.read_bytes()[:8192]
-    assert outcome(passemble.main, *state).status == 0
+    assert call_command(passemble.main, *state).status == 0
     ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf")
     assert (ended.status, ended.err) == (0, "")
     assert "lock server table of 15 nodes, lock server 192.168.50.101:15697" in ended.out
@@ -86,7 +86,8 @@ def test_file_with_other_contents_is_overwritten_only_with_force(tmp_path: Path)
 def test_label_of_a_pool_stays_if_cidev_option_names_its_file(tmp_path: Path, cidev: Path) -> None:
     state = ("--state", tmp_path / "pools.json")
     assert (
-        outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}").status == 0
+        call_command(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}").status
+        == 0
     )
     label = cidev.read_bytes()[:8192]
     assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", cidev).status == 0

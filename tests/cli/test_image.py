@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
-from gfs1_tools import made
-from reading_tools import gfs2_image
+from command_calls import Outcome, call_command
+from gfs_images import gfs2_image, write_gfs1_image
 
 from ssiuml.cli import image, mkfs_gfs, passemble, ptool
 from ssiuml.host import files as sparse
@@ -33,12 +32,12 @@ def tree_of_all() -> Tree:
 @pytest.fixture
 def root_fs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    made(tmp_path / "root_fs", tree_of_all(), size_mib=64)
+    write_gfs1_image(tmp_path / "root_fs", tree_of_all(), size_mib=64)
     return tmp_path / "root_fs"
 
 
 def ssi_image(*words: str | Path) -> Outcome:
-    return outcome(image.main, *words)
+    return call_command(image.main, *words)
 
 
 def cat(*words: str | Path) -> bytes:
@@ -105,7 +104,7 @@ def test_files_that_an_archive_cannot_hold_are_left_out_and_named(root_fs: Path,
     tree = tree_of_all()
     tree.add("dev/socket", Node(Kind.SOCKET, Meta(mode=0o600)))
     tree.add("dev/far", Node(Kind.BLOCK, Meta(mode=0o600), device=(1 << 21, 0)))
-    made(root_fs, tree, size_mib=64)
+    write_gfs1_image(root_fs, tree, size_mib=64)
     ended = ssi_image("extract", root_fs, tmp_path / "tree.tar")
     assert ended.status == 0
     assert (
@@ -118,11 +117,11 @@ def test_files_that_an_archive_cannot_hold_are_left_out_and_named(root_fs: Path,
 def test_names_that_look_like_whiteouts_survive_an_archive(root_fs: Path, tmp_path: Path) -> None:
     tree = tree_of_all()
     tree.add("etc/.wh.motd", file(Literal(b"no whiteout"), Meta(mode=0o644)))
-    made(root_fs, tree, size_mib=64)
+    write_gfs1_image(root_fs, tree, size_mib=64)
     archive = tmp_path / "tree.tar"
     assert ssi_image("extract", root_fs, archive) == Outcome(0, "", "")
     words = ("-q", "-p", "memexp", "-t", "c", "-J", "32", "-d", archive)
-    assert outcome(mkfs_gfs.main, *words, root_fs).status == 0
+    assert call_command(mkfs_gfs.main, *words, root_fs).status == 0
     assert ssi_image("verify", root_fs, "--compare", archive).status == 0
     assert cat(root_fs, "/etc/.wh.motd") == b"no whiteout"
 
@@ -133,7 +132,7 @@ def test_link_targets_and_attribute_names_with_a_nul_are_reported_as_damage(
     tree = tree_of_all()
     tree.add("link", symlink("a target"))
     tree.add("with", file(Literal(b""), Meta(mode=0o644, xattrs={"user.a target": b"x"})))
-    made(root_fs, tree, size_mib=64)
+    write_gfs1_image(root_fs, tree, size_mib=64)
     data = root_fs.read_bytes()
     assert data.count(b"a target") == 2
     root_fs.write_bytes(data.replace(b"a target", b"a\0target"))
@@ -207,10 +206,10 @@ def test_pools_are_read_through_their_map(root_fs: Path, tmp_path: Path, stripe:
         sparse.create(tmp_path / name, 48 * MIB)
     write_tree(tmp_path / "tree.tar", tree_of_all())
     words = [f"--device=/dev/{name}={tmp_path / name}" for name in "ab"]
-    assert outcome(ptool.main, config, *words).status == 0
-    assert outcome(passemble.main).status == 0
+    assert call_command(ptool.main, config, *words).status == 0
+    assert call_command(passemble.main).status == 0
     options = ["-q", "-p", "memexp", "-t", "/dev/pool/c", "-J", "32", "-d", str(tmp_path / "tree.tar")]
-    assert outcome(mkfs_gfs.main, *options, "/dev/pool/p").status == 0
+    assert call_command(mkfs_gfs.main, *options, "/dev/pool/p").status == 0
     ended = ssi_image("verify", "/dev/pool/p", "--compare", tmp_path / "tree.tar")
     assert (ended.status, ended.err) == (0, "")
     ended = ssi_image("info", tmp_path / "a")
@@ -222,9 +221,9 @@ def test_the_only_device_of_a_pool_is_read_behind_its_label(root_fs: Path, tmp_p
     config = tmp_path / "pool.cf"
     config.write_text("poolname p\nsubpools 1\nsubpool 0 0 1\npooldevice 0 0 /dev/a\n")
     sparse.create(tmp_path / "a", 64 * MIB)
-    assert outcome(ptool.main, config, f"--device=/dev/a={tmp_path / 'a'}").status == 0
-    assert outcome(passemble.main).status == 0
-    assert outcome(mkfs_gfs.main, "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
+    assert call_command(ptool.main, config, f"--device=/dev/a={tmp_path / 'a'}").status == 0
+    assert call_command(passemble.main).status == 0
+    assert call_command(mkfs_gfs.main, "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
     assert ssi_image("verify", tmp_path / "a").status == 0
 
 
@@ -235,9 +234,9 @@ def test_map_is_not_drawn_over_a_device_of_the_pool(root_fs: Path, tmp_path: Pat
     for path in files:
         sparse.create(path, 48 * MIB)
     words = [f"--device=/dev/{path.stem}={path}" for path in files]
-    assert outcome(ptool.main, config, *words).status == 0
-    assert outcome(passemble.main).status == 0
-    assert outcome(mkfs_gfs.main, "-q", "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
+    assert call_command(ptool.main, config, *words).status == 0
+    assert call_command(passemble.main).status == 0
+    assert call_command(mkfs_gfs.main, "-q", "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
     before = [path.read_bytes() for path in files]
     link = tmp_path / "link.svg"
     link.hardlink_to(files[1])

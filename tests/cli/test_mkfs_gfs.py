@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
-from gfs1_tools import assert_clean_after_conversion, blkid
-from gfs_tools import assert_clean
+from command_calls import Outcome, call_command
+from gfs_judges import assert_clean, assert_clean_after_conversion, blkid
 from project import GOLDEN
 
 from ssiuml.cli import mkfs_gfs, passemble, ptool
@@ -26,7 +25,7 @@ from ssiuml.formats.pool.assembly import read_state
 from ssiuml.formats.pool.mapping import PoolMap, SubpoolMap
 from ssiuml.host import files
 from ssiuml.host.run import find_tool
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Literal, Meta, Tree, file
 
@@ -41,7 +40,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mkfs(*words: str | Path) -> Outcome:
-    return outcome(mkfs_gfs.main, *words)
+    return call_command(mkfs_gfs.main, *words)
 
 
 def blank(path: Path, size_bytes: int = 256 * MIB) -> Path:
@@ -74,15 +73,15 @@ def pool(folder: Path, text: str, sizes: dict[str, int]) -> None:
     config = folder / "pool.cf"
     config.write_text(text)
     words = [f"--device=/dev/{name}={blank(folder / name, size)}" for name, size in sizes.items()]
-    assert outcome(ptool.main, config, *words).status == 0
-    assert outcome(passemble.main).status == 0
+    assert call_command(ptool.main, config, *words).status == 0
+    assert call_command(passemble.main).status == 0
 
 
 def test_the_howtos_commands_make_its_root_file_system(tmp_path: Path) -> None:
     root_fs, cidev = blank(tmp_path / "root_fs", 2 * GIB), blank(tmp_path / "root_cidev", 4 * MIB)
-    assert outcome(ptool.main, GOLDEN / "pool0cidev.cf", f"--device=/dev/loop1={cidev}").status == 0
-    assert outcome(ptool.main, GOLDEN / "pool0.cf", f"--device=/dev/loop2={root_fs}").status == 0
-    assert outcome(passemble.main).status == 0
+    assert call_command(ptool.main, GOLDEN / "pool0cidev.cf", f"--device=/dev/loop1={cidev}").status == 0
+    assert call_command(ptool.main, GOLDEN / "pool0.cf", f"--device=/dev/loop2={root_fs}").status == 0
+    assert call_command(passemble.main).status == 0
     label = _first(root_fs, 8192)
     words = "-p memexp -t /dev/pool/pool0cidev -j 15 -J 32 -i /dev/pool/pool0"
     ended = mkfs(*words.split())
@@ -93,7 +92,7 @@ def test_the_howtos_commands_make_its_root_file_system(tmp_path: Path) -> None:
     assert root_fs.stat().st_size == 2 * GIB
     assert _first(root_fs, 8192) == label
     assert blkid(root_fs, 8192) == {"TYPE": "gfs", "LABEL": "/dev/pool/pool0cidev", "USAGE": "filesystem"}
-    assert outcome(passemble.main, "-r", "all").status == 0
+    assert call_command(passemble.main, "-r", "all").status == 0
 
 
 def _first(path: Path, size_bytes: int) -> bytes:
@@ -185,7 +184,7 @@ def test_a_pool_of_several_files_holds_the_same_bytes_as_one_file(
     assert read_through(layout, [tmp_path / name for name in sizes]) == single.read_bytes()
     for name, size in sizes.items():
         assert (tmp_path / name).stat().st_size == size
-    assert outcome(passemble.main).status == 0
+    assert call_command(passemble.main).status == 0
 
 
 def read_through(layout: PoolMap, paths: list[Path]) -> bytes:
@@ -263,11 +262,11 @@ def test_a_file_removed_during_the_call_is_named_and_the_target_stays_unchanged(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scan_and_remove(top: Path) -> Tree:
-        tree = scan_folder(top)
+        tree = read_folder_tree(top)
         (top / "sub" / "file").unlink()
         return tree
 
-    monkeypatch.setattr(mkfs_gfs, "scan_folder", scan_and_remove)
+    monkeypatch.setattr(mkfs_gfs, "read_folder_tree", scan_and_remove)
     image = blank(tmp_path / "image")
     ended = mkfs(*ONE_JOURNAL, "-d", folder, image)
     assert ended.status == 1

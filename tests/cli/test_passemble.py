@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from filelock import FileLock
 
 from ssiuml.cli import passemble, ptool
@@ -38,10 +38,10 @@ class Workspace:
             words = [f"--device=/dev/{device}={folder / device}" for device in devices]
             for device in devices:
                 files.create(folder / device, MIB)
-            assert outcome(ptool.main, "--state", self.state, config, *words).status == 0
+            assert call_command(ptool.main, "--state", self.state, config, *words).status == 0
 
     def passemble(self, *words: str | Path) -> Outcome:
-        return outcome(passemble.main, "--state", self.state, *words)
+        return call_command(passemble.main, "--state", self.state, *words)
 
     def pools(self) -> dict[str, Pool]:
         return read_state(self.state).pools
@@ -56,7 +56,7 @@ def test_a_state_file_that_cannot_be_written_or_is_locked_by_another_process_is_
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace.folder / "file").touch()
-    ended = outcome(passemble.main, "--state", workspace.folder / "file" / "pools.json", "-r", "all")
+    ended = call_command(passemble.main, "--state", workspace.folder / "file" / "pools.json", "-r", "all")
     assert ended.status == 1
     assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
     monkeypatch.setattr("ssiuml.formats.pool.assembly.LOCK_LIMIT_S", 0.1)
@@ -131,17 +131,20 @@ def test_a_pool_that_is_labelled_again_is_no_longer_assembled(workspace: Workspa
     workspace.passemble()
     config = workspace.folder / "one.cf"
     words = ("--state", workspace.state, config, f"--device=/dev/loop1={workspace.folder / 'loop1'}")
-    assert "one is no longer assembled; run passemble to assemble it again" in outcome(ptool.main, *words).out
+    assert (
+        "one is no longer assembled; run passemble to assemble it again"
+        in call_command(ptool.main, *words).out
+    )
     assert list(workspace.pools()) == ["many"]
 
 
 def test_a_pool_with_a_missing_device_is_an_error_and_the_others_are_assembled(workspace: Workspace) -> None:
     ended = workspace.passemble(*(workspace.folder / name for name in ("a", "c", "loop1")))
     assert ended.status == 1
-    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  name its file" in ended.err
+    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  give its file" in ended.err
     assert list(workspace.pools()) == ["one"]
     ended = workspace.passemble(workspace.folder / "c")
-    assert "pool many: no device of subpool 0 is there" in ended.err
+    assert "pool many: all devices of subpool 0 are missing" in ended.err
 
 
 def test_two_copies_of_one_device_are_an_error(workspace: Workspace) -> None:
@@ -156,7 +159,7 @@ def test_different_pools_of_one_name_are_an_error(workspace: Workspace) -> None:
     other.write_text(ONE.replace("loop1", "x"))
     files.create(workspace.folder / "x", MIB)
     assert (
-        outcome(
+        call_command(
             ptool.main, "--state", workspace.state, other, f"--device=/dev/x={workspace.folder / 'x'}"
         ).status
         == 0
@@ -170,13 +173,13 @@ def test_different_pools_of_one_name_are_an_error(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("name", "offset", "value", "message"),
     [
-        ("b", 279, 3, "tell different numbers of subpools"),
-        ("b", 307, 32, "describes subpool 0 unlike its other devices"),
-        ("b", 287, 9, "describes subpool 0 unlike its other devices"),
+        ("b", 279, 3, "have different pl_subpools"),
+        ("b", 307, 32, "differs from that of another device of subpool 0"),
+        ("b", 287, 9, "differs from that of another device of subpool 0"),
         ("b", 283, 1, "device 1 of subpool 0 is missing"),
         ("a", 291, 7, "device 0 of subpool 0 is missing"),
         ("c", 291, 1, "device 0 of subpool 1 is missing"),
-        ("c", 300, 9, "has 1048576 bytes, by its label it needs"),
+        ("c", 300, 9, "has 1048576 bytes, its label requires"),
         ("b", 303, 0, "stripes of 16 sectors do not fit"),
     ],
 )
@@ -198,7 +201,7 @@ def test_a_file_that_was_cut_off_is_an_error(workspace: Workspace) -> None:
         stream.truncate(MIB // 2)
     ended = workspace.passemble(workspace.folder / "loop1")
     assert ended.status == 1
-    assert "has 524288 bytes, by its label it needs 1048576\n  was it cut off?" in ended.err
+    assert "has 524288 bytes, its label requires 1048576\n  get the file again if it was cut off" in ended.err
 
 
 def test_a_file_without_label_is_an_error_and_a_missing_file_a_usage_error(workspace: Workspace) -> None:
@@ -219,7 +222,7 @@ def test_files_that_are_gone_are_forgotten(workspace: Workspace) -> None:
 
 
 def test_nothing_to_assemble_is_an_error(tmp_path: Path) -> None:
-    ended = outcome(passemble.main, "--state", tmp_path / "pools.json")
+    ended = call_command(passemble.main, "--state", tmp_path / "pools.json")
     assert ended.status == 1
     assert ended.err == "error: no pool found\n  run ptool FILE.cf to make one\n"
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from project import GOLDEN
 
 from ssiuml.cli import ptool
@@ -36,7 +36,7 @@ class Workspace:
         return path
 
     def ptool(self, *words: str | Path) -> Outcome:
-        return outcome(ptool.main, "--state", self.state, *words)
+        return call_command(ptool.main, "--state", self.state, *words)
 
     def two(self, *words: str | Path, a: Path | None = None, b: Path | None = None) -> Outcome:
         files = ("--device", f"/dev/a={a or self.a}", "--device", f"/dev/b={b or self.b}")

@@ -1,6 +1,6 @@
-"""Nodes that crash, hang, are paused or cut off while all of them write.
+"""Nodes crash, hang, are paused or are cut off while all of them write.
 
-Whatever was acknowledged has to be there afterwards, and fsck.gfs2 is the judge of the root.
+Every acknowledged line must be there afterwards. fsck.gfs2 judges the root.
 """
 
 import os
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import LIMIT_S, RECOVERY_LIMIT_S, TOKEN_S, Cluster
+from processes import wait_until
 
 from ssiuml.cluster import process
 
@@ -21,7 +21,7 @@ CUT_SWITCH = Path(__file__).with_name("cut_switch.py")
 
 @pytest.fixture
 def loaded(cluster: Cluster) -> Iterator[Cluster]:
-    """Three nodes; after the test fsck.gfs2 finds the root clean, once the cluster has stopped in order."""
+    """Three nodes. After the test the cluster stops in order, and fsck.gfs2 finds the root clean."""
     cluster.start(3)
     yield cluster
     said = cluster.do("stop")
@@ -29,7 +29,7 @@ def loaded(cluster: Cluster) -> Iterator[Cluster]:
     cluster.fsck()
 
 
-def test_a_crashed_node_costs_the_others_little_and_nobody_an_acknowledged_line(loaded: Cluster) -> None:
+def test_after_a_crash_the_others_go_on_and_no_acknowledged_line_is_lost(loaded: Cluster) -> None:
     loads = loaded.load(1, 2, 3)
     for load in loads:
         load.wait_for(10)
@@ -44,7 +44,7 @@ def test_a_crashed_node_costs_the_others_little_and_nobody_an_acknowledged_line(
     loaded.check_load(loads, reader=2)
 
 
-def test_a_node_may_be_started_again_before_anybody_has_noticed_its_crash(loaded: Cluster) -> None:
+def test_a_node_can_be_started_again_before_the_others_have_noticed_its_crash(loaded: Cluster) -> None:
     loaded.do("rm", "2")
     loaded.add(2)
     assert loaded.up() == {1, 2, 3}
@@ -52,7 +52,7 @@ def test_a_node_may_be_started_again_before_anybody_has_noticed_its_crash(loaded
 
 
 @pytest.mark.parametrize("pause_s", [5, 12, pytest.param(30, marks=pytest.mark.long)])
-def test_a_paused_node_is_dead_when_it_would_go_on(loaded: Cluster, pause_s: int) -> None:
+def test_a_paused_node_is_dead_when_its_pause_ends(loaded: Cluster, pause_s: int) -> None:
     loads = loaded.load(1, 2, 3)
     for load in loads:
         load.wait_for(10)
@@ -66,7 +66,7 @@ def test_a_paused_node_is_dead_when_it_would_go_on(loaded: Cluster, pause_s: int
     loaded.check_load(loads, reader=1)
 
 
-def test_a_pause_shorter_than_the_token_costs_nobody_anything(loaded: Cluster) -> None:
+def test_a_pause_shorter_than_the_token_timeout_has_no_effect(loaded: Cluster) -> None:
     loads = loaded.load(1, 2, 3)
     loads[1].wait_for(10)
     with loaded.paused(2, TOKEN_S / 4):
@@ -79,7 +79,7 @@ def test_a_pause_shorter_than_the_token_costs_nobody_anything(loaded: Cluster) -
     loaded.check_load(loads, reader=3)
 
 
-def test_a_node_whose_process_is_killed_by_somebody_is_named_and_comes_back(loaded: Cluster) -> None:
+def test_a_node_whose_process_is_killed_is_reported_and_can_be_started_again(loaded: Cluster) -> None:
     loads = loaded.load(1, 3)
     for load in loads:
         load.wait_for(10)
@@ -128,7 +128,7 @@ def test_a_node_that_powers_off_leaves_and_the_others_stay(cluster: Cluster) -> 
     assert cluster.past(2) == "left in order"
     wait_until(lambda: cluster.status()["nodes"]["1"]["members"] == [1], "node 1 sees it")
     cluster.do("stop")
-    # Nobody has crashed, so nothing was looked after before.
+    # No node has crashed, so ssi-stop has not checked the root.
     assert "Journal" not in cluster.fsck()
 
 
@@ -143,7 +143,7 @@ def test_stop_with_a_hung_node_takes_the_others_down_in_order(cluster: Cluster) 
     cluster.fsck()
 
 
-def test_a_killed_supervisor_takes_its_nodes_with_it_and_the_root_lives_on(cluster: Cluster) -> None:
+def test_the_nodes_of_a_killed_supervisor_end_and_the_root_loses_nothing(cluster: Cluster) -> None:
     cluster.start(2)
     loads = cluster.load(1, 2)
     for load in loads:

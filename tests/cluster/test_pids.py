@@ -1,4 +1,4 @@
-"""linux-ssi as it is built here, three nodes of it: process ids that no two nodes share, and device nodes."""
+"""Three nodes with the linux-ssi of this project: process ids of their own ranges, and device nodes."""
 
 import re
 from collections.abc import Iterator
@@ -6,22 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout
+from checkouts import Checkout, kernel_and_base_of
 from clusters import Cluster, made_cluster
-from parts import parts_of
 
 from ssiuml.host import uml
 from ssiuml.host.run import run
 from ssiuml.layers.initrd import tools_tree
-from ssiuml.tree.segment import write_segment
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, file
 
 pytestmark = pytest.mark.cluster
 
 RANGE = 1 << 16
 NODES = (1, 2, 3)
-# Each is still there when the last has started: so many ids at one time.
-# They hold none of the session's streams, or it would not end before they do.
+# All of them still run when the last has started, so that as many ids are in use at the same time.
+# They hold no stream of the session: it would end only after them.
 START = "for i in $(seq {count}); do sleep 600 <&- >/dev/null 2>&1 & echo $!; done"
 LIST_TASKS = """\
 #!/bin/busybox sh
@@ -31,12 +30,12 @@ exec >/dev/console
 /bin/busybox ps -o pid,ppid,comm
 /bin/busybox poweroff -f
 """
-SMALL_RANGE = 1100  # ids that a node has left for a test
+SMALL_RANGE = 1100  # how many ids a test leaves to a node
 
 
 @pytest.fixture(scope="module")
 def three(ssi: Checkout) -> Iterator[Cluster]:
-    """Three nodes with the kernel that is built here; afterwards the root has to be clean."""
+    """Three nodes with the kernel of this project. Afterwards the root must be clean."""
     with made_cluster(ssi.images) as made:
         made.start(3, "--memory", "512M")  # two thirds of a thousand processes on each
         yield made
@@ -55,11 +54,11 @@ def _on_all(cluster: Cluster, line: str) -> dict[int, str]:
 
 def test_nodes_run_the_kernel_that_was_built(three: Cluster) -> None:
     assert re.fullmatch(r"6\.1\.\d+-ssi\n", three.on(1, "uname -r"))
-    # Built in, so that the initrd has no modules; those for people are in the root.
+    # The initrd has no modules: what it needs is built in. Modules for users are in the root.
     assert three.on(1, "modprobe fuse && lsmod | cut -d' ' -f1") == "Module\nfuse\n"
 
 
-def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_pid_knows_them(
+def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_pid_finds_them(
     three: Cluster,
 ) -> None:
     said = _on_all(three, START.format(count=667))
@@ -77,8 +76,8 @@ def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_p
 
 
 def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(ssi: Checkout, tmp_path: Path) -> None:
-    """In the first namespace, where threads of the kernel are to be seen: a script in the place of init."""
-    small = tools_tree(parts_of(ssi).tree(), ["/bin/busybox"], mtime_ns=0)
+    """A script in the place of init: it runs in the first pid namespace, which shows the kernel's threads."""
+    small = tools_tree(kernel_and_base_of(ssi).tree(), ["/bin/busybox"], mtime_ns=0)
     small.add("init", file(Literal(LIST_TASKS.encode()), Meta(mode=0o755)))
     initrd = tmp_path / "initrd"
     write_segment(initrd, small)
@@ -99,7 +98,7 @@ def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(ssi: Checkout
 
 def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(three: Cluster) -> None:
     first = 2 * RANGE
-    # A small range is full soon. What runs already keeps its id.
+    # A small range is full soon. Processes that run already keep their ids.
     three.on(2, f"sysctl -q -w kernel.pid_max={first + SMALL_RANGE}")
     try:
         three.on(2, f"echo {first + SMALL_RANGE - 10} >/proc/sys/kernel/ns_last_pid")
@@ -107,7 +106,7 @@ def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(three: Cluste
         pids = _pids(text)
         assert len(set(pids)) == 300
         assert all(first <= pid < first + SMALL_RANGE for pid in pids)
-        assert max(pids) - min(pids) > 300, "it has not wrapped around"
+        assert max(pids) - min(pids) > 300, "the ids have not wrapped around"
         assert pids[-1] < pids[0]
         assert set(_pids(three.on(1, f"where_pid {' '.join(map(str, pids))}"))) == {2}
         three.on(2, "killall sleep")
@@ -115,7 +114,7 @@ def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(three: Cluste
         three.on(2, "sysctl -q -w kernel.pid_max=4194304")
 
 
-def test_last_id_of_another_nodes_range_leads_back_to_the_own(three: Cluster) -> None:
+def test_after_an_id_of_another_nodes_range_the_next_is_of_the_nodes_own(three: Cluster) -> None:
     three.on(3, f"echo {5 * RANGE} >/proc/sys/kernel/ns_last_pid")
     assert int(three.on(3, "sh -c 'echo $$'")) // RANGE == 3
     three.on(3, "echo 500 >/proc/sys/kernel/ns_last_pid")
@@ -147,7 +146,7 @@ def test_pid_namespaces_begin_with_1_and_go_on_in_the_nodes_range(three: Cluster
         ("99999999999", 2, "where_pid: '99999999999' is not a process id"),
     ],
 )
-def test_where_pid_says_what_it_does_not_know(three: Cluster, words: str, status: int, said: str) -> None:
+def test_where_pid_reports_a_wrong_or_unknown_id(three: Cluster, words: str, status: int, said: str) -> None:
     ended, text = three.run("exec", "1", "--", f"where_pid {words}")
     assert (ended, said in text) == (status, True), text
 
@@ -162,14 +161,14 @@ def test_device_nodes_have_their_numbers_on_every_node_and_after_a_remount(three
     assert three.on(1, "stat -c '%t:%T' /root/null /root/disk; cat /root/null") == "1:3\n62:10\n"
 
 
-def test_check_with_this_kernel_finds_the_device_nodes_right(ssi: Checkout) -> None:
-    """The appliance runs on it, too: what it needs may be built in."""
+def test_check_finds_the_device_nodes_right_with_this_kernel(ssi: Checkout) -> None:
+    """The build appliance runs on this kernel, too; everything it needs may be built in."""
     text = "description: for a test\nextends: ssi\nfiles: [{path: /etc/x, content: x}]\n"
     checked = ssi.write_recipe("checked", text)
     checked.build("build-root", "check")
 
 
-def test_unpatched_kernel_says_that_its_ids_do_not_tell(cluster: Cluster) -> None:
+def test_where_pid_reports_an_unpatched_kernel(cluster: Cluster) -> None:
     cluster.start(1)
     status, said = cluster.run("exec", "1", "--", "where_pid $$")
     assert status == 1

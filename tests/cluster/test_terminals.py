@@ -1,11 +1,11 @@
-"""Windows for the consoles. A program that stands for xterm runs what xterm would, and keeps the output."""
+"""Windows for the consoles. A stand-in for xterm runs the same command and keeps its output."""
 
 import os
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import Cluster
+from processes import wait_until
 
 XTERM = """\
 #!/bin/sh

@@ -11,7 +11,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
-from release_tools import LIMIT_S
+from programs import LIMIT_S
 
 import ssiuml
 from ssiuml.host import code
@@ -154,7 +154,7 @@ def test_the_code_of_others_is_no_file_of_ours() -> None:
 def test_each_command_needs_nothing_that_is_not_brought_along(command: str) -> None:
     foreign = foreign_packages(SCRIPTS[command].partition(":")[0])
     assert set(foreign) <= BROUGHT_ALONG | {"PIL"}
-    assert foreign.get("PIL", set()) <= {"ssiuml.inspect.png"}
+    assert foreign.get("PIL", set()) <= {"ssiuml.inspect.drawing"}
 
 
 def test_a_foreign_package_is_named_with_who_imports_it() -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sparse_files import write_sparse
+from files_on_disk import write_sparse
 
 from ssiuml.host import files
 from ssiuml.host.files import SpaceError, allocated_bytes, require_space

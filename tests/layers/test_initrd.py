@@ -10,7 +10,7 @@ import pytest
 from ssiuml.kernel import KernelError
 from ssiuml.layers import initrd
 from ssiuml.layers.initrd import InitrdError
-from ssiuml.tree import segment
+from ssiuml.tree import cpio
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.tree import (
     Kind,
@@ -114,7 +114,7 @@ def test_copied_program_runs_with_nothing_but_the_ram_disk(tmp_path: Path, name:
     if host.find("bin/sh") is None:
         host.add("bin/sh", symlink("bash"))
     small = initrd.tools_tree(host, [found, "/bin/sh"], TIME_NS)
-    segment.write_segment(tmp_path / "tools", small)
+    cpio.write_segment(tmp_path / "tools", small)
     _unpack(tmp_path / "tools", tmp_path / "root")
     chroot = ["unshare", "--map-root-user", f"--root={tmp_path / 'root'}"]
     if subprocess.run(["unshare", "--map-root-user", "true"], capture_output=True).returncode:
@@ -235,7 +235,7 @@ def _mixed() -> Tree:
 
 def test_segment_is_what_zcat_and_cpio_unpack(tmp_path: Path) -> None:
     tree = _mixed()
-    segment.write_segment(tmp_path / "segment", tree)
+    cpio.write_segment(tmp_path / "segment", tree)
     _unpack(tmp_path / "segment", tmp_path / "out")
     for path, node in tree.walk():
         there = tmp_path / "out" / path
@@ -247,9 +247,9 @@ def test_segment_is_what_zcat_and_cpio_unpack(tmp_path: Path) -> None:
 
 
 def test_the_same_tree_gives_the_same_segment_wherever_and_whenever_it_is_written(tmp_path: Path) -> None:
-    segment.write_segment(tmp_path / "one", _mixed())
+    cpio.write_segment(tmp_path / "one", _mixed())
     (tmp_path / "elsewhere").mkdir()
-    segment.write_segment(tmp_path / "elsewhere" / "other", _mixed())
+    cpio.write_segment(tmp_path / "elsewhere" / "other", _mixed())
     data = (tmp_path / "one").read_bytes()
     assert data == (tmp_path / "elsewhere" / "other").read_bytes()
     assert (data[3], data[4:8]) == (0, bytes(4))  # RFC 1952: no file name, no time
@@ -257,8 +257,8 @@ def test_the_same_tree_gives_the_same_segment_wherever_and_whenever_it_is_writte
 
 def test_joined_segments_are_unpacked_over_each_other_in_order(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    segment.write_segment(first, _tree({"etc/a": b"first", "etc/b": b"first"}))
-    segment.write_segment(second, _tree({"etc/b": b"second", "etc/c": b"second"}))
+    cpio.write_segment(first, _tree({"etc/a": b"first", "etc/b": b"first"}))
+    cpio.write_segment(second, _tree({"etc/b": b"second", "etc/c": b"second"}))
     initrd.join_segments(tmp_path / "initrd", [first, second], 1 << 20)
     assert subprocess.run(["gzip", "--test", tmp_path / "initrd"]).returncode == 0
     assert (tmp_path / "initrd").read_bytes() == first.read_bytes() + second.read_bytes()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from reading_tools import filesystem_of, findings
+from gfs_images import filesystem_of, findings
 
 from ssiuml.formats.gfs.structures import Dirent, EaHeader, Flag, Inum, Leaf, RindexEntry
 from ssiuml.formats.gfs1 import structures as gfs1
@@ -55,7 +55,7 @@ class EditableImage:
 
 
 def editable_image(data: bytes, is_gfs1: bool) -> EditableImage:
-    """Copy an image whose tree is reading_tools.small_tree, and find the structures in it."""
+    """Copy an image whose tree is gfs_images.small_tree, and find the structures in it."""
     filesystem = filesystem_of(data)
     addresses = _addresses(data)
     places = {name: address * BLOCK for name, address in addresses.items()}

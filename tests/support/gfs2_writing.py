@@ -1,9 +1,9 @@
-"""Writes GFS2 images for tests; fsck.gfs2 and the independent reader of gfs2_reading check them."""
+"""Writes GFS2 images for tests; fsck.gfs2 and the independent reader of gfs2_image_reader check them."""
 
 from pathlib import Path
 
-from gfs2_reading import ImageReader
-from gfs_tools import assert_clean
+from gfs2_image_reader import ImageReader
+from gfs_judges import assert_clean
 
 from ssiuml.formats.gfs2.geometry import Geometry
 from ssiuml.formats.gfs2.writer import Settings, write_image

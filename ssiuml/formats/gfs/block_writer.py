@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from ssiuml.formats.gfs.contents import HostFiles, changed_error, unreadable_error
-from ssiuml.tree.extents import Extents, Segment, segments
+from ssiuml.tree.extents import Extents, Piece, pieces_between
 from ssiuml.tree.tree import Content, Extent
 
 # Small enough for a processor's cache: gathered blocks are read again at once.
@@ -108,8 +108,8 @@ class BlockWriter:
     def copy_content(self, content: Extent | Extents, skip_bytes: int, size_bytes: int, address: int) -> None:
         """Copy a part of a host file to the blocks from *address* on. Raise TreeError if it is shorter."""
         if size_bytes >= _DIRECT_BYTES:
-            # Bytes that no segment covers, and bytes behind the last one, stay a hole of the image.
-            parts = segments(content, skip_bytes, skip_bytes + size_bytes)
+            # Bytes that no piece covers, and bytes behind the last one, stay a hole of the image.
+            parts = pieces_between(content, skip_bytes, skip_bytes + size_bytes)
             self._copier.copy(content, parts, self._position(address) - skip_bytes)
             return
         blocks = -(-size_bytes // self.block_size)
@@ -130,7 +130,7 @@ class BlockWriter:
                 view[offset:end] = bytes(end - offset)
             # The offset in the stage of the contents' first byte; it may be negative.
             origin = offset - skip_bytes
-            for start, position, length in segments(content, skip_bytes, end - origin):
+            for start, position, length in pieces_between(content, skip_bytes, end - origin):
                 place, behind = origin + start, origin + start + length
                 while place < behind:
                     try:
@@ -154,7 +154,7 @@ class _Copier:
         self._thread = Thread(target=self._run, name="copier")
         self._thread.start()
 
-    def copy(self, content: Extent | Extents, parts: Sequence[Segment], position: int) -> None:
+    def copy(self, content: Extent | Extents, parts: Sequence[Piece], position: int) -> None:
         """Copy *parts* of *content*; its first byte belongs at byte *position* of the image."""
         self._raise_error()
         self._jobs.put(partial(self._copy, content, parts, position))
@@ -187,7 +187,7 @@ class _Copier:
                 except BaseException as error:
                     self._error = error
 
-    def _copy(self, content: Extent | Extents, parts: Sequence[Segment], position: int) -> None:
+    def _copy(self, content: Extent | Extents, parts: Sequence[Piece], position: int) -> None:
         host_file = self._host_files.descriptor(content.path)
         for offset, start, length in parts:
             place = position + offset

@@ -18,9 +18,9 @@ from ssiuml.host.atomic import replacing
 from ssiuml.host.run import find_tool
 from ssiuml.images.appliance.fill import Appliance, ApplianceError, appliance_tree
 from ssiuml.tree.compare import Census, take_census
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.elf import is_i386
 from ssiuml.tree.layer import merge, read_layer
-from ssiuml.tree.segment import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, file, parts_of, whole_file
 from ssiuml.units import MIB
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssiuml.historic import kernel as historic
-from ssiuml.historic.edited_tree import materialised
-from ssiuml.historic.kernel import Checkout, HistoricBuild, Release
+from ssiuml.historic.editable_copy import editable_copy
+from ssiuml.historic.kernel import HistoricBuild
+from ssiuml.historic.kernel_source import Checkout, Release
 from ssiuml.host.cache import Entry
 from ssiuml.host.digests import Values, file_sha256, folder_digest
 from ssiuml.host.tools import OLD_KERNEL_TOOLS, SANDBOX_TOOLS, HostTool
@@ -142,5 +143,5 @@ class HistoricKernel:
         elif isinstance(chosen, FromFolder):
             yield folder_of(self.graph, chosen)
         else:
-            with materialised(self.graph.tree("base"), self.graph.plan.places.work / "toolchain") as copy:
+            with editable_copy(self.graph.tree("base"), self.graph.plan.places.work / "toolchain") as copy:
                 yield copy.root

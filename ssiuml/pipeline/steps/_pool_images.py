@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, changing_state, find_label, lock_file
 from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
-from ssiuml.historic import opengfs
-from ssiuml.historic.opengfs import OpenGfs, call
+from ssiuml.historic.opengfs_commands import OpenGfsCommands, run_command
 from ssiuml.host import files as sparse
 from ssiuml.host.atomic import replacing
 from ssiuml.host.digests import Values
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     from ssiuml.pipeline.graph import Graph
 
 
-def host_tools(tools: Tools) -> OpenGfs:
+def host_tools(tools: Tools) -> OpenGfsCommands:
     """The host's programs that a recipe names."""
     paths = {name: tools.host_path(name) for name in type(tools).model_fields}
-    return OpenGfs(programs={name: path for name, path in paths.items() if path is not None})
+    return OpenGfsCommands(programs={name: path for name, path in paths.items() if path is not None})
 
 
 class PoolImages:
@@ -60,7 +59,7 @@ class PoolImages:
             if "ptool" in self.host.programs:
                 with self.host.attached(files):
                     for path in configs:
-                        call(self.host.ptool(path))
+                        run_command(self.host.ptool(path))
             else:
                 for path in configs:
                     config = load_config(path)
@@ -96,7 +95,7 @@ class PoolImages:
                 write_lock_server_table(self.pool(self.chosen.pools.cidev.name, part), table)
             elif "passemble" in self.host.programs:
                 with self.host.assembled(self.devices(plan.labelled_root, part)):
-                    call(self.host.gfsconf(config))
+                    run_command(self.host.gfsconf(config))
             else:
                 self._gfsconf_on_a_file(config, part)
         return {"by": self.host.programs.get("gfsconf", "builtin")}
@@ -111,7 +110,7 @@ class PoolImages:
             lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
             text = "".join(f"cidev:\t\t{space}\n" if line.startswith("cidev:") else line for line in lines)
             changed.write_text(text, encoding="utf-8")
-            call(self.host.gfsconf(changed))
+            run_command(self.host.gfsconf(changed))
             with cidev.open("r+b") as target, space.open("rb") as source:
                 target.seek(RESERVED_BYTES)
                 shutil.copyfileobj(source, target)
@@ -142,9 +141,9 @@ class PoolImages:
             folder, archive = scratch / "mnt", scratch / "tree.tar"
             folder.mkdir()
             write_tree(archive, contents)
-            call(_mkfs_words(self.host, self.chosen))
+            run_command(_mkfs_words(self.host, self.chosen))
             with self.host.mounted(pools.root.path, folder, node):
-                call(_unpack_words(archive, folder))
+                run_command(_unpack_words(archive, folder))
 
     def pool(self, name: str, image: Path) -> Pool:
         """The pool *name* on its only device."""
@@ -189,7 +188,7 @@ def command_lines(graph: "Graph") -> list[str]:
     return [shlex.join(words) for words in lines]
 
 
-def _mkfs_words(host: OpenGfs, chosen: Gfs1Filesystem) -> opengfs.Words:
+def _mkfs_words(host: OpenGfsCommands, chosen: Gfs1Filesystem) -> list[str]:
     return host.mkfs_gfs(
         protocol=chosen.lock_protocol,
         table=chosen.lock_table,
@@ -199,5 +198,5 @@ def _mkfs_words(host: OpenGfs, chosen: Gfs1Filesystem) -> opengfs.Words:
     )
 
 
-def _unpack_words(archive: Path | str, folder: Path | str) -> opengfs.Words:
+def _unpack_words(archive: Path | str, folder: Path | str) -> list[str]:
     return ["tar", "-xpf", str(archive), "--numeric-owner", "--xattrs", "-C", str(folder)]

@@ -41,10 +41,10 @@ def add(graph: "Graph") -> None:
 
 
 def _test(graph: "Graph") -> "Values":
+    from ssiuml.errors import SsiumlError
     from ssiuml.host.progress import stages
     from ssiuml.host.run import CommandError, run
     from ssiuml.host.scratch import scratch_folder
-    from ssiuml.release import ReleaseError
 
     plan = graph.plan
     logs = plan.places.out / "cluster-test"
@@ -65,7 +65,7 @@ def _test(graph: "Graph") -> "Values":
             )
         except CommandError as error:
             _keep_logs(state, logs)
-            raise ReleaseError(
+            raise SsiumlError(
                 f"the cluster test failed: {error}", hint=f"read what the nodes said in {logs}"
             ) from error
     return {**json.loads(said.splitlines()[-1]), "sha256": digests}

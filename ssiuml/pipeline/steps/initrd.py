@@ -77,9 +77,9 @@ def _add_segment(
     path = graph.plan.segment(name)
 
     def write() -> Values:
-        from ssiuml.tree import segment
+        from ssiuml.tree import cpio
 
-        segment.write_segment(path, make())
+        cpio.write_segment(path, make())
         return {"sha256": file_sha256(path)}
 
     def inputs() -> Values:
@@ -114,20 +114,20 @@ def _add_written(
     plan, after = graph.plan, _below(graph)
 
     def inputs() -> Values:
-        from ssiuml.historic import linuxrc
+        from ssiuml.historic.initrd import LINUXRC_TEMPLATE
 
         return {
             "initrd": chosen.model_dump(mode="json"),
             "version": kernel_version(graph),
             "variables": cluster_config.variables(graph.recipe),
-            "template": file_sha256(plan.places.templates / linuxrc.TEMPLATE),
+            "template": file_sha256(plan.places.templates / LINUXRC_TEMPLATE),
             "time_ns": plan.mtime_ns,
         }
 
     def write() -> Values:
-        from ssiuml.historic import linuxrc
+        from ssiuml.historic.initrd import linuxrc_tree, write_linuxrc_initrd
 
-        small = linuxrc.linuxrc_tree(
+        disk = linuxrc_tree(
             graph.tree(*after),
             plan.places.templates,
             cluster_config.variables(graph.recipe),
@@ -137,9 +137,7 @@ def _add_written(
             mtime_ns=plan.mtime_ns,
             server=server,
         )
-        disk_bytes = linuxrc.write_linuxrc_initrd(
-            target, small, plan.epoch, chosen.limit_bytes, plan.places.work
-        )
+        disk_bytes = write_linuxrc_initrd(target, disk, plan.epoch, chosen.limit_bytes, plan.places.work)
         return {
             "sha256": file_sha256(target),
             "size_bytes": target.stat().st_size,
@@ -165,10 +163,10 @@ def _add_historic(graph: "Graph", chosen: HistoricInitrd) -> None:
         return {"initrd": chosen.model_dump(mode="json"), "version": kernel_version(graph)}
 
     def make() -> Values:
-        from ssiuml.historic import mkinitrd
+        from ssiuml.historic.initrd import run_cluster_mkinitrd
 
         appliance = _appliance_of(plan, chosen.appliance)
-        mkinitrd.run_cluster_mkinitrd(appliance, graph.tree(*after), kernel_version(graph), plan.initrd)
+        run_cluster_mkinitrd(appliance, graph.tree(*after), kernel_version(graph), plan.initrd)
         size_bytes = plan.initrd.stat().st_size
         if size_bytes > chosen.limit_bytes:
             plan.initrd.unlink()

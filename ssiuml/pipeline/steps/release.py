@@ -35,7 +35,7 @@ def add(graph: "Graph") -> None:
     if kernel:
         _add_tarball(graph, "kernel", tarballs, [*kernel, *tested])
     commands = (*COMMANDS.values(), *PROGRAMS)
-    _add_tarball(graph, "utils", tarballs, [], commands)
+    _add_tarball(graph, "utils", tarballs, [], commands, [tools.PANDOC])
     _add_sums(graph, tarballs)
 
 
@@ -45,6 +45,7 @@ def _add_tarball(
     tarballs: "Callable[[], Tarballs]",
     after: Sequence[str],
     modules: Sequence[str] = (),
+    programs: Sequence[tools.HostTool] = (),
 ) -> None:
     plan, name = graph.plan, f"release-{part}"
     compression = graph.recipe.release.compression
@@ -65,9 +66,8 @@ def _add_tarball(
         from ssiuml.release.tarball import compressor
         from ssiuml.release.version import is_repository
 
-        tools.require(
-            [compressor(compression).tool, *([tools.GIT] if is_repository(plan.places.project) else [])]
-        )
+        git = [tools.GIT] if is_repository(plan.places.project) else []
+        tools.require([compressor(compression).tool, *programs, *git])
 
     graph.add(
         name,
@@ -98,7 +98,7 @@ def _add_sums(graph: "Graph", tarballs: "Callable[[], Tarballs]") -> None:
     def sum_up() -> Values:
         from ssiuml.host.progress import say
         from ssiuml.release import checksums, signing
-        from ssiuml.release.superseded import other_snapshots
+        from ssiuml.release.version import other_snapshots
         from ssiuml.units import format_size
 
         with _locked(path):

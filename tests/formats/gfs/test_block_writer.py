@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from ext2_tools import MIB, HoledFile, make_image, pieces_of, some_tree
-from gfs1_tools import assert_holds, fitted, made
-from gfs2_reading import ImageReader
-from gfs_tools import assert_clean
+from ext2_images import HoledFile, make_image, pieces_of, some_tree
+from gfs2_image_reader import ImageReader
+from gfs_images import fit_for_gfs1, write_gfs1_image
+from gfs_judges import assert_clean, assert_holds
 
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.formats.gfs2.geometry import Geometry
@@ -15,6 +15,7 @@ from ssiuml.host import files
 from ssiuml.tree.compare import differences, take_census
 from ssiuml.tree.extents import Extents
 from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, file
+from ssiuml.units import MIB
 
 KIB = 1 << 10
 # Small and large files, with pieces that neither begin nor end with a block of GFS.
@@ -52,8 +53,8 @@ def test_gfs2_holds_what_the_ext2_image_held(block_size: int, tmp_path: Path) ->
 
 
 def test_gfs1_holds_what_the_ext2_image_held(tmp_path: Path) -> None:
-    tree = fitted(ext2_tree(tmp_path))
-    made(tmp_path / "gfs1", tree, size_mib=128)
+    tree = fit_for_gfs1(ext2_tree(tmp_path))
+    write_gfs1_image(tmp_path / "gfs1", tree, size_mib=128)
     assert_holds(tmp_path / "gfs1", tree)
 
 

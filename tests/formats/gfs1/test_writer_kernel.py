@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from gfs1_tools import converted, large_directory, made, odd_gfs1_tree
+from gfs_images import large_directory, odd_gfs1_tree, write_gfs1_image
+from gfs_judges import convert_to_gfs2
 
 from ssiuml.formats.gfs.contents import SparseBytes
 from ssiuml.images.appliance import Appliance
@@ -26,7 +27,7 @@ def test_linux_sees_every_name_inode_attribute_and_byte(
     for name in ("attributes/acl", "attributes/acl.d"):
         tree.remove(name)
     tree.add("names/plain", file(Literal(b"plain"), Meta(mode=0o644)))
-    made(tmp_path / "image", tree, block_size=block_size)
+    write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
     expected = take_census(tree)
-    seen = appliance.read_back(converted(tmp_path / "image"), expected)
+    seen = appliance.read_back(convert_to_gfs2(tmp_path / "image"), expected)
     assert (seen.names, seen.inodes) == (len(expected.facts), expected.inodes)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from gfs1_tools import assert_clean_after_conversion
+from gfs_judges import assert_clean_after_conversion
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -3,20 +3,18 @@
 from pathlib import Path
 
 import pytest
-from gfs1_tools import (
+from gfs_images import fit_for_gfs1, large_directory, odd_gfs1_tree, write_gfs1_image
+from gfs_judges import (
     assert_clean_after_conversion,
+    assert_device_numbers,
     assert_holds,
     blkid,
-    converted,
-    fitted,
-    large_directory,
-    made,
-    odd_gfs1_tree,
+    convert_to_gfs2,
 )
-from gfs_tools import assert_device_numbers, tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import colliding, pattern, trees
+from programs import tool
 
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs.contents import SparseBytes
@@ -34,7 +32,7 @@ META = Meta(mode=0o644)
 def test_gfs2_convert_keeps_one_of_everything(tmp_path: Path, block_size: int) -> None:
     tree = odd_gfs1_tree(block_size)
     tree.add("special/socket", Node(Kind.SOCKET, Meta(mode=0o755)))
-    made(tmp_path / "image", tree, block_size=block_size)
+    write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
     assert blkid(tmp_path / "image")["TYPE"] == "gfs"
     assert_holds(tmp_path / "image", tree)
 
@@ -42,8 +40,8 @@ def test_gfs2_convert_keeps_one_of_everything(tmp_path: Path, block_size: int) -
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=trees(), block_size=st.sampled_from(SIZES))
 def test_gfs2_convert_keeps_any_tree(tmp_path: Path, tree: Tree, block_size: int) -> None:
-    tree = fitted(tree)
-    made(tmp_path / "image", tree, size_mib=48, block_size=block_size)
+    tree = fit_for_gfs1(tree)
+    write_gfs1_image(tmp_path / "image", tree, size_mib=48, block_size=block_size)
     assert_holds(tmp_path / "image", tree)
 
 
@@ -52,7 +50,7 @@ def test_gfs2_convert_keeps_a_directory_of_very_many_names(
     tmp_path: Path, block_size: int, names: int
 ) -> None:
     tree = large_directory(names)
-    made(tmp_path / "image", tree, block_size=block_size)
+    write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
     assert_holds(tmp_path / "image", tree)
 
 
@@ -65,7 +63,7 @@ def test_gfs2_convert_keeps_directories_around_the_size_of_a_dinode(tmp_path: Pa
     for count in (0, fitting - 1, fitting, fitting + 1):
         tree.add(f"d{count}", directory(Meta(mode=0o755)))
         tree.lookup(f"d{count}").children.update({f"{number:08}": shared for number in range(count)})
-    made(tmp_path / "image", tree, block_size=block_size)
+    write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
     assert_holds(tmp_path / "image", tree)
 
 
@@ -75,12 +73,12 @@ def test_an_empty_file_system_is_clean_after_conversion_with_a_stuffed_jindex_an
     tmp_path: Path, block_size: int, journals: int
 ) -> None:
     for count in (1, journals):
-        made(tmp_path / "image", Tree(), journals=count, journal_mib=2, block_size=block_size)
+        write_gfs1_image(tmp_path / "image", Tree(), journals=count, journal_mib=2, block_size=block_size)
         assert_clean_after_conversion(tmp_path / "image")
 
 
 def test_counters_of_resource_groups_are_those_that_the_writer_returns(tmp_path: Path) -> None:
-    written = made(tmp_path / "image", odd_gfs1_tree(4096))
+    written = write_gfs1_image(tmp_path / "image", odd_gfs1_tree(4096))
     data = (tmp_path / "image").read_bytes()
     free = dinodes = 0
     for start in range(0, len(data), 4096):
@@ -95,36 +93,36 @@ def test_counters_of_resource_groups_are_those_that_the_writer_returns(tmp_path:
 def test_gfs2_edit_finds_device_numbers(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("disk", Node(Kind.BLOCK, META, device=(98, 0xFFFFF)))
-    made(tmp_path / "image", tree)
+    write_gfs1_image(tmp_path / "image", tree)
     with (tmp_path / "image").open("rb") as stream:
         stream.seek(65536)
         root = Superblock.unpack(stream.read(4096)).sb_root_di.no_addr
         stream.seek((root + 1) * 4096)
         disk = Dinode.unpack(stream.read(4096))
     assert (disk.di_num.no_addr, disk.di_major, disk.di_minor) == (root + 1, 98, 0xFFFFF)
-    for image in (tmp_path / "image", converted(tmp_path / "image")):
+    for image in (tmp_path / "image", convert_to_gfs2(tmp_path / "image")):
         assert_device_numbers(image, root + 1, 98, 0xFFFFF)
 
 
 def test_an_image_takes_little_more_room_than_its_contents(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("large", file(Literal(pattern(64 << 20)), META))
-    made(tmp_path / "image", tree)
+    write_gfs1_image(tmp_path / "image", tree)
     # The journal has 128 segments, each with a log header.
     assert files.allocated_bytes(tmp_path / "image") < (64 << 20) * 1.01 + 128 * 4096
 
 
 def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        made(tmp_path / name, odd_gfs1_tree(1024), block_size=1024)
+        write_gfs1_image(tmp_path / name, odd_gfs1_tree(1024), block_size=1024)
     assert tool("cmp", tmp_path / "a", tmp_path / "b") == ""
 
 
 def test_the_holes_of_a_sparse_file_take_no_blocks(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("sparse", file(SparseBytes(8 << 30, [(0, b"begin"), ((8 << 30) - 3, b"end")]), META))
-    before = made(tmp_path / "image", Tree())
-    after = made(tmp_path / "image", tree)
+    before = write_gfs1_image(tmp_path / "image", Tree())
+    after = write_gfs1_image(tmp_path / "image", tree)
     # Height 3: a dinode, two indirect blocks on the way to each of two data blocks, and these.
     assert before.free_blocks - after.free_blocks == 1 + 4 + 2
     assert_clean_after_conversion(tmp_path / "image")
@@ -133,7 +131,7 @@ def test_the_holes_of_a_sparse_file_take_no_blocks(tmp_path: Path) -> None:
 def test_a_file_larger_than_a_resource_group_continues_in_the_next(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("large", file(Literal(pattern(150 << 20)), META))
-    made(tmp_path / "image", tree)  # two groups of 124 MiB
+    write_gfs1_image(tmp_path / "image", tree)  # two groups of 124 MiB
     assert_holds(tmp_path / "image", tree)
 
 
@@ -146,12 +144,12 @@ def test_the_longest_target_of_a_symbolic_link_works_and_one_byte_more_is_refuse
 ) -> None:
     tree = Tree()
     tree.add("good", symlink("t" * (block_size - 233)))
-    made(tmp_path / "image", tree, block_size=block_size)
+    write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
     tree.add("sub/bad", symlink("t" * (block_size - 232)))
     with pytest.raises(
         UnstorableError, match=f"/sub/bad: .* {block_size - 232} bytes, 1 to {block_size - 233}"
     ):
-        made(tmp_path / "image", tree, block_size=block_size)
+        write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
 
 
 def test_as_many_names_with_one_hash_as_fit_into_a_leaf_work_and_one_more_is_refused(tmp_path: Path) -> None:
@@ -164,10 +162,10 @@ def test_as_many_names_with_one_hash_as_fit_into_a_leaf_work_and_one_more_is_ref
         tree.add("d", directory(Meta(mode=0o755)))
         tree.lookup("d").children.update(dict.fromkeys(names[:count], file(Literal(b""), META)))
         if count == fitting:
-            made(tmp_path / "image", tree)
+            write_gfs1_image(tmp_path / "image", tree)
             assert_holds(tmp_path / "image", tree)
     with pytest.raises(UnstorableError, match=f"^/d: {fitting + 1} of {fitting + 3} names share"):
-        made(tmp_path / "image", tree)
+        write_gfs1_image(tmp_path / "image", tree)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +187,7 @@ def test_a_file_that_gfs1_cannot_hold_is_refused_with_its_path_before_anything_i
     tree = Tree()
     tree.add("some/where", node)
     with pytest.raises(SsiumlError, match=f"^/some/where: .*({message})"):
-        made(tmp_path / "image", tree)
+        write_gfs1_image(tmp_path / "image", tree)
     assert files.allocated_bytes(tmp_path / "image") == 0
 
 
@@ -199,7 +197,7 @@ def test_a_tree_that_does_not_fit_is_refused_with_needed_and_free_room(tmp_path:
     with pytest.raises(
         NoSpaceError, match=r"need 100\.2 MiB, .* of 64 MiB has room for 55\.\d MiB beside 8 MiB"
     ):
-        made(tmp_path / "image", tree, size_mib=64)
+        write_gfs1_image(tmp_path / "image", tree, size_mib=64)
     assert files.allocated_bytes(tmp_path / "image") == 0
 
 
@@ -208,12 +206,12 @@ def test_the_size_that_an_error_names_is_the_smallest_that_fits(tmp_path: Path, 
     tree = Tree()
     tree.add("large", file(Literal(pattern(50 << 20)), META))
     with pytest.raises(NoSpaceError) as caught:
-        made(tmp_path / "image", tree, size_mib=48, block_size=block_size)
+        write_gfs1_image(tmp_path / "image", tree, size_mib=48, block_size=block_size)
     least_mib = caught.value.least_bytes >> 20
     assert f"make it {least_mib} MiB or larger" in str(caught.value)
     with pytest.raises(NoSpaceError):
-        made(tmp_path / "image", tree, size_mib=least_mib - 1, block_size=block_size)
-    made(tmp_path / "image", tree, size_mib=least_mib, block_size=block_size)
+        write_gfs1_image(tmp_path / "image", tree, size_mib=least_mib - 1, block_size=block_size)
+    write_gfs1_image(tmp_path / "image", tree, size_mib=least_mib, block_size=block_size)
     assert_clean_after_conversion(tmp_path / "image")
 
 
@@ -223,7 +221,7 @@ def test_a_host_file_that_became_shorter_is_an_error_and_no_superblock_is_writte
     tree = Tree()
     tree.add("file", file(Extent(source, 0, 100_000), META))
     with pytest.raises(TreeError, match="source: does not hold the 100000 bytes"):
-        made(tmp_path / "image", tree)
+        write_gfs1_image(tmp_path / "image", tree)
     with (tmp_path / "image").open("rb") as stream:
         stream.seek(65536)
         assert stream.read(4096) == bytes(4096)

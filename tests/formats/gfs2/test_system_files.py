@@ -5,10 +5,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from gfs2_reading import ImageReader
+from gfs2_image_reader import ImageReader
 from gfs2_writing import assert_written, settings_for, tree_of
-from gfs_tools import assert_clean, tool
+from gfs_judges import assert_clean
 from odd_trees import pattern
+from programs import tool
 
 from ssiuml.formats.gfs2.geometry import Geometry
 from ssiuml.formats.gfs2.writer import Settings, write_image

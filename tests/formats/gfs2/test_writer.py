@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gfs2_reading import Blocks, ImageReader
+from gfs2_image_reader import Blocks, ImageReader
 from gfs2_writing import assert_written, settings_for, tree_of
-from gfs_tools import assert_clean, assert_device_numbers, tool
+from gfs_judges import assert_clean, assert_device_numbers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import odd_tree, pattern, trees
+from programs import tool
 
 from ssiuml.formats.gfs.contents import SparseBytes
 from ssiuml.formats.gfs2.geometry import Geometry

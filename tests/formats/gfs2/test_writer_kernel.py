@@ -7,9 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from gfs_tools import assert_clean, tool
+from gfs_images import findings
+from gfs_judges import assert_clean
 from odd_trees import odd_tree, pattern
-from reading_tools import findings
+from programs import tool
 
 from ssiuml.formats.gfs.contents import SparseBytes
 from ssiuml.formats.gfs.inode_writer import Written
@@ -20,7 +21,7 @@ from ssiuml.host import files
 from ssiuml.host.uml import command_line
 from ssiuml.images.appliance import Appliance
 from ssiuml.tree.compare import take_census
-from ssiuml.tree.segment import write_segment
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file, symlink, whole_file
 from ssiuml.units import GIB, MIB
 

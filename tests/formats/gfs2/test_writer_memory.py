@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gfs_tools import assert_clean
+from gfs_judges import assert_clean
 
 pytestmark = pytest.mark.long
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gfs_tools import assert_clean, tool
+from gfs_judges import assert_clean
+from programs import tool
 
 from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES, MetaHeader, MetaType, PayloadFormat, RindexEntry
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry

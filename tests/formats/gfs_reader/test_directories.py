@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from editable_image import BLOCK, EditableImage, editable_image, findings_after
-from reading_tools import filesystem_of, findings
+from gfs_images import filesystem_of, findings
 
 from ssiuml.formats.gfs.structures import Dirent
 

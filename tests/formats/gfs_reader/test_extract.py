@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from gfs1_tools import fitted, made
+from gfs_images import fit_for_gfs1, write_gfs1_image
 from odd_trees import odd_tree
 
 from ssiuml.errors import SsiumlError
@@ -17,7 +17,7 @@ from ssiuml.formats.gfs_reader.filesystem import Damaged, read_filesystem
 from ssiuml.formats.gfs_reader.tree_reader import read_tree
 from ssiuml.host import files
 from ssiuml.tree.compare import differences, take_census
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.tree import Meta, Tree, file
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -26,7 +26,7 @@ MIB, GIB = 1 << 20, 1 << 30
 def test_a_sparse_file_is_extracted_with_its_holes(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("sparse", file(SparseBytes(8 * GIB, [(0, b"begin"), (8 * GIB - 3, b"end")]), Meta(mode=0o644)))
-    made(tmp_path / "image", tree)
+    write_gfs1_image(tmp_path / "image", tree)
     with open_image(tmp_path / "image") as device:
         found: list[Damaged] = []
         extract(read_tree(read_filesystem(device), found.append), tmp_path / "out", found.append)
@@ -41,7 +41,7 @@ def test_a_sparse_file_is_extracted_with_its_holes(tmp_path: Path) -> None:
 
 
 def test_extract_writes_the_tree_that_was_in_the_image(tmp_path: Path) -> None:
-    tree = fitted(odd_tree())
+    tree = fit_for_gfs1(odd_tree())
     for name in ("attributes", "times", "special"):  # not every host accepts all of these
         tree.remove(name)
     write_image(tmp_path / "image", tree, Settings(geometry=Geometry(256 * MIB, 4096, 2, 8 * MIB)))
@@ -49,7 +49,7 @@ def test_extract_writes_the_tree_that_was_in_the_image(tmp_path: Path) -> None:
         found: list[Damaged] = []
         left_out = extract(read_tree(read_filesystem(device), found.append), tmp_path / "out", found.append)
     assert (found, left_out) == ([], [])
-    seen = scan_folder(tmp_path / "out")
+    seen = read_folder_tree(tmp_path / "out")
     if os.geteuid() == 0:
         assert differences(take_census(tree), take_census(seen)) == []
     assert seen.lookup("linked/0") is seen.lookup("links/elsewhere")

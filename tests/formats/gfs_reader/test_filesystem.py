@@ -5,8 +5,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from gfs1_tools import made
-from reading_tools import Bytes
+from gfs_images import Bytes, write_gfs1_image
 
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesystem
@@ -16,7 +15,7 @@ MIB = 1 << 20
 
 
 def test_an_absurd_power_of_the_block_size_is_refused_without_memory_for_it(tmp_path: Path) -> None:
-    made(tmp_path / "image", Tree(), size_mib=32)
+    write_gfs1_image(tmp_path / "image", Tree(), size_mib=32)
     data = bytearray((tmp_path / "image").read_bytes())
     struct.pack_into(">I", data, 65536 + gfs1.Superblock.offset_of("sb_bsize_shift"), 2**32 - 1)
     tracemalloc.start()

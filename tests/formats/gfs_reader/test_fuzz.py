@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from reading_tools import filesystem_of, gfs1_image, gfs2_image, read_everything
+from gfs_images import filesystem_of, gfs1_image, gfs2_image, read_everything
 
 from ssiuml.errors import SsiumlError
 from ssiuml.inspect.occupancy import survey_occupancy

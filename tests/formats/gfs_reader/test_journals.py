@@ -5,7 +5,7 @@ import zlib
 from dataclasses import replace
 
 from editable_image import BLOCK, EditableImage, editable_image, findings_after
-from reading_tools import findings
+from gfs_images import findings
 
 from ssiuml.formats.gfs.structures import Dirent, MetaHeader
 from ssiuml.formats.gfs1 import structures as gfs1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from editable_image import BLOCK, editable_image
-from reading_tools import filesystem_of, findings, gfs2_image
+from gfs_images import filesystem_of, findings, gfs2_image
 
 from ssiuml.formats.gfs.structures import RindexEntry
 from ssiuml.formats.gfs_reader.device import open_image

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from gfs1_tools import converted, fitted, made, odd_gfs1_tree
-from gfs_tools import tool
+from gfs_images import findings, fit_for_gfs1, odd_gfs1_tree, write_gfs1_image
+from gfs_judges import convert_to_gfs2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_trees import odd_tree, trees
-from reading_tools import findings
+from programs import tool
 
 from ssiuml.formats.gfs2.geometry import Geometry
 from ssiuml.formats.gfs2.system_files import Choices
@@ -44,7 +44,7 @@ def gfs2(
 @pytest.mark.parametrize("block_size", [*SIZES, 8192, 16384])
 def test_one_of_everything_is_read_from_gfs1(tmp_path: Path, block_size: int) -> None:
     tree = odd_gfs1_tree(block_size)
-    written = made(tmp_path / "image", tree, block_size=block_size)
+    written = write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
     verified = assert_holds(tmp_path / "image", tree)
     assert (verified.inodes, verified.free_blocks) == (written.inodes, written.free_blocks)
 
@@ -59,8 +59,8 @@ def test_one_of_everything_is_read_from_gfs2(tmp_path: Path, block_size: int) ->
 @pytest.mark.parametrize("block_size", SIZES)
 def test_one_of_everything_is_read_after_gfs2_convert(tmp_path: Path, block_size: int) -> None:
     tree = odd_gfs1_tree(block_size)
-    made(tmp_path / "image", tree, block_size=block_size)
-    assert_holds(converted(tmp_path / "image"), tree)
+    write_gfs1_image(tmp_path / "image", tree, block_size=block_size)
+    assert_holds(convert_to_gfs2(tmp_path / "image"), tree)
 
 
 def test_an_empty_file_system_of_mkfs_gfs2_is_clean(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_an_empty_file_system_of_mkfs_gfs2_is_clean(tmp_path: Path) -> None:
 @given(tree=trees(), block_size=st.sampled_from(SIZES), old=st.booleans())
 def test_any_tree_is_read(tmp_path: Path, tree: Tree, block_size: int, old: bool) -> None:
     if old:
-        tree = fitted(tree)
-        made(tmp_path / "image", tree, size_mib=48, block_size=block_size)
+        tree = fit_for_gfs1(tree)
+        write_gfs1_image(tmp_path / "image", tree, size_mib=48, block_size=block_size)
     else:
         gfs2(tmp_path / "image", tree, block_size, 48 * MIB)
     assert_holds(tmp_path / "image", tree)
@@ -92,7 +92,7 @@ def test_full_journals_are_clean(tmp_path: Path) -> None:
 
 def test_reading_changes_nothing_in_an_image(tmp_path: Path) -> None:
     image = tmp_path / "image"
-    made(image, odd_gfs1_tree(4096))
+    write_gfs1_image(image, odd_gfs1_tree(4096))
     image.chmod(0o444)
     before = image.read_bytes()
     assert findings(before) == []

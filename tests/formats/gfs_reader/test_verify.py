@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 from editable_image import BLOCK, editable_image
-from reading_tools import findings
+from gfs_images import findings
 
 from ssiuml.formats.gfs.structures import Quota
 from ssiuml.formats.gfs1 import structures as gfs1
