@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ssiuml.errors import SsiumlError
 from ssiuml.host.atomic import write_text
 
-if TYPE_CHECKING:  # commands that run images must not import recipes
-    from ssiuml.recipe import LoadedRecipe
+if TYPE_CHECKING:  # who runs images needs nothing of recipes
+    from ssiuml.recipe.load import LoadedRecipe
 
 NAME: Final = "manifest.json"
 # Goes up when readers of the previous version would misunderstand the file.

@@ -332,7 +332,7 @@ def test_without_network_the_mirror_is_named(variant: Checkout) -> None:
     outcome = variant.doit("fetch")
     assert outcome.status == 1
     assert "the package lists of bookworm cannot be fetched" in outcome.output
-    assert "is http://127.0.0.1:9/debian the right mirror?" in outcome.output
+    assert "whether http://127.0.0.1:9/debian is the right mirror" in outcome.output
     assert "Traceback" not in outcome.output
 
 

@@ -470,7 +470,7 @@ def test_no_network_fails_fetch_with_status_1_and_the_mirror(checkout: Checkout)
     chosen = f"distribution: {{mirror: '{mirror}', security_mirror: null}}"
     checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\n")
     output = checkout.doit("recipe=mine", "fetch", status=1)
-    assert f"is {mirror} the right mirror?" in output
+    assert f"whether {mirror} is the right mirror" in output
     assert re.search(rf"package user-mode-linux .*\n.*{mirror}/pool/main/.*: .*refused", output)
     assert "stale" not in output
 

@@ -8,7 +8,7 @@ from project import PROJECT
 
 from ssiuml import manifest
 from ssiuml.manifest import ManifestError
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 
 @pytest.fixture

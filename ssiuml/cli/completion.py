@@ -12,7 +12,7 @@ import shtab
 
 from ssiuml.cli.registry import COMMANDS, load_parser
 from ssiuml.host.atomic import write_text
-from ssiuml.recipe.checks import MAX_NODES
+from ssiuml.recipe.cluster import MAX_NODES
 
 Completion = Mapping[str, object]
 

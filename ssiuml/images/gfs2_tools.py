@@ -10,7 +10,7 @@ from ssiuml.formats.gfs.structures import DINODE_BYTES
 from ssiuml.host import files
 from ssiuml.host.atomic import replacing
 from ssiuml.host.run import CommandError, run
-from ssiuml.recipe import Gfs2Filesystem
+from ssiuml.recipe.filesystem import Gfs2Filesystem
 from ssiuml.tree.tree import Kind, Tree
 
 MKFS_TIMEOUT_S: Final = 600.0

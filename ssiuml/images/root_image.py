@@ -27,7 +27,8 @@ from ssiuml.host.scratch import scratch_folder
 from ssiuml.images import fsck, gfs2_tools
 from ssiuml.images.appliance import Filled
 from ssiuml.images.mkfs import Common, Gfs1Choice, make_filesystem
-from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.load import LoadedRecipe
 from ssiuml.tree.compare import Census, differences, take_census
 from ssiuml.tree.tree import Tree
 from ssiuml.units import MIB, format_size

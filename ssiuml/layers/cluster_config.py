@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from ssiuml.host.atomic import write_text
 from ssiuml.host.templates import render
-from ssiuml.recipe import Gfs1Filesystem, Recipe
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.model import Recipe
 
 # Template by the path of the file in the image.
 _IN_THE_IMAGE: Final[Mapping[str, str]] = {

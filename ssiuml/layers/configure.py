@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.recipe import LoadedRecipe, PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
+from ssiuml.recipe.load import LoadedRecipe
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Content, Literal, Meta, Tree, file, whole_file
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from ssiuml.errors import RecipeError
-from ssiuml.recipe import LoadedRecipe
+from ssiuml.recipe.load import LoadedRecipe
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Tree
 

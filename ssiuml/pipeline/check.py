@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ssiuml.pipeline.step import StepError
 from ssiuml.pipeline.steps.copy_root import appliance_of, write_root
-from ssiuml.recipe import Gfs1Filesystem
+from ssiuml.recipe.filesystem import Gfs1Filesystem
 
 if TYPE_CHECKING:
     from ssiuml.pipeline.graph import Graph

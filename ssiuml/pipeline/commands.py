@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def graph_of(plan: "Plan", order: Sequence[str]) -> Graph:
-    """Return the steps of *plan*. Raise FrozenError if it is frozen and uses what is not locked."""
+    """Return the steps of *plan*. Raise SsiumlError if it is frozen and uses what is not locked."""
     graph = Graph(plan, order)
     if plan.frozen:
+        from ssiuml.errors import SsiumlError
         from ssiuml.pipeline.steps.fetch import not_locked
-        from ssiuml.sources.lock import FrozenError
 
         problems = not_locked(plan)
         if problems:
-            raise FrozenError(
+            raise SsiumlError(
                 "\n".join(problems), hint="lock it without --frozen, or take back what has changed"
             )
     return graph

@@ -8,7 +8,8 @@ from packageurl import PackageURL
 from ssiuml.host.digests import file_sha256
 from ssiuml.kernel.patches import read_series
 from ssiuml.pipeline.inputs import kernel_version
-from ssiuml.recipe import PackageKernel, PackagesDistribution, ReleaseKernel, SourceKernel
+from ssiuml.recipe.distribution import PackagesDistribution
+from ssiuml.recipe.kernel import PackageKernel, ReleaseKernel, SourceKernel
 from ssiuml.release.component import Component
 from ssiuml.release.vendored import Wheel
 from ssiuml.tree.tree import Tree

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from ssiuml.host.digests import folder_digest
 from ssiuml.host.scratch import scratch_folder
-from ssiuml.recipe import FromFolder, FromSource, ModulesOfImage, NoKernel
+from ssiuml.recipe.inputs import FromFolder, FromSource
+from ssiuml.recipe.kernel import ModulesOfImage, NoKernel
 from ssiuml.units import GIB
 
 if TYPE_CHECKING:

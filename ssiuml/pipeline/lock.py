@@ -3,7 +3,7 @@
 from typing import Any
 
 from ssiuml.debian.deb import Debs
-from ssiuml.debian.lock import (
+from ssiuml.debian.locked_packages import (
     BaseLock,
     KernelLock,
     base_lock_for,
@@ -18,7 +18,7 @@ from ssiuml.debian.lock import (
 from ssiuml.errors import UsageError
 from ssiuml.pipeline.packages import Packages
 from ssiuml.pipeline.plan import Plan
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 
 def renew(plan: Plan) -> list[str]:
@@ -26,7 +26,7 @@ def renew(plan: Plan) -> list[str]:
 
     The recipe's own lock file lists only what the lock files of the recipes that it extends lack. Raise
     UsageError if the recipe has no packages, or the plan is offline or frozen, RecipeError for packages that
-    do not exist, NetworkError or PackageError if they cannot be fetched.
+    do not exist, SsiumlError or SsiumlError if they cannot be fetched.
     """
     _require_lockable(plan)
     packages, date = Packages(plan), now()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ssiuml.debian.apt import Apt, NoPackageError, NoVersionError, archives
 from ssiuml.debian.deb import Debs, Selection
 from ssiuml.debian.fetch import fetch_debs
-from ssiuml.debian.lock import (
+from ssiuml.debian.locked_packages import (
     BaseLock,
     KernelLock,
     base_differences,
@@ -36,7 +36,7 @@ class Packages:
 
     @functools.cached_property
     def base_lock(self) -> BaseLock | None:
-        """The lock for the packages of the base, None without one. Raise LockError for a damaged file."""
+        """The lock for the packages of the base, None without one. Raise SsiumlError for a damaged file."""
         return base_lock_for(self._plan.lock, request_of(self._plan.recipe))
 
     @functools.cached_property
@@ -68,7 +68,7 @@ class Packages:
             return {wanted[0]: self._updated_apt().find(*wanted)}
 
     def fetch(self, debs: Debs) -> None:
-        """Fetch the files of *debs* into the cache. Raise GoneError or PackageError if that fails."""
+        """Fetch the files of *debs* into the cache. Raise GoneError or SsiumlError if that fails."""
         plan = self._plan
         roots = archives(plan.recipe.packaged)
         fetch_debs(debs, folder=plan.debs, archives=roots, offline=plan.offline)

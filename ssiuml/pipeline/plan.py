@@ -12,8 +12,9 @@ from ssiuml.host.cache import Cache
 from ssiuml.host.places import Places, cache_root
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
-from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
-from ssiuml.sources.lock import LockFile
+from ssiuml.recipe.load import LoadedRecipe, load_recipe
+from ssiuml.recipe.model import Recipe
+from ssiuml.sources.lock_file import LockFile
 
 NS: Final = 1_000_000_000
 MAX_EPOCH: Final = 2**32 - 1  # as for a recipe's source_date_epoch

@@ -12,7 +12,7 @@ from project import PROJECT
 
 from ssiuml import manifest
 from ssiuml.host import files
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 LIMIT_S = 120
 # Prints the lines that linuxrc and the login of 2.4 print, then waits until it is killed.

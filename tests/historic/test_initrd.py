@@ -19,7 +19,7 @@ from ssiuml.historic.initrd import linuxrc_tree, write_linuxrc_initrd
 from ssiuml.host.uml import command_line
 from ssiuml.images.appliance import Appliance
 from ssiuml.layers import cluster_config
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 from ssiuml.tree.tree import Literal, Meta, Tree, file, symlink
 
 VERSION = "2.4.16-21um"

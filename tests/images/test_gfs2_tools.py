@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ssiuml.host import files
 from ssiuml.host.run import CommandError, find_tool
 from ssiuml.images.gfs2_tools import Gfs2Error, check_image, make_image, needed_bytes
-from ssiuml.recipe import Gfs2Filesystem
+from ssiuml.recipe.filesystem import Gfs2Filesystem
 from ssiuml.tree.tree import Extent, Literal, Meta, Tree, directory, file, symlink
 
 MIB = 1 << 20

@@ -7,7 +7,7 @@ from project import PROJECT
 
 from ssiuml.errors import RecipeError
 from ssiuml.layers.prune import prune_layer
-from ssiuml.recipe import LoadedRecipe, load_recipe
+from ssiuml.recipe.load import LoadedRecipe, load_recipe
 from ssiuml.tree.layer import Layer, merge
 from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, directory, file, symlink
 

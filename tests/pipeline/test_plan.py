@@ -87,7 +87,7 @@ def fetch_stamp(made: Plan) -> Path:
 
 
 def base_key(made: Plan) -> Key:
-    return base.key(made.recipe, SELECTION, made.epoch)
+    return base.key(made.recipe.packaged, made.recipe.all_packages, SELECTION, made.epoch)
 
 
 def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(project: Path) -> None:

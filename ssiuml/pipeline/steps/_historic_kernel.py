@@ -18,7 +18,8 @@ from ssiuml.kernel.patches import patch_inputs
 from ssiuml.kernel.toolchain import compiler_versions
 from ssiuml.pipeline.inputs import folder_of, opened, source_file
 from ssiuml.pipeline.step import StepError
-from ssiuml.recipe import CvsKernel, FromFolder, FromSource, ReleaseKernel
+from ssiuml.recipe.inputs import FromFolder, FromSource
+from ssiuml.recipe.kernel import CvsKernel, ReleaseKernel
 
 if TYPE_CHECKING:
     from ssiuml.pipeline.graph import Graph

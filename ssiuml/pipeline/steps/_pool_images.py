@@ -21,7 +21,7 @@ from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
 from ssiuml.images.pools import label_devices
 from ssiuml.layers.cluster_config import CIDEV_CONFIG, LOCK_TABLE, ROOT_CONFIG
-from ssiuml.recipe import Gfs1Filesystem, Tools
+from ssiuml.recipe.filesystem import Gfs1Filesystem, Tools
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Meta, Tree
 

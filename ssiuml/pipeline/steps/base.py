@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ssiuml.pipeline.step import StepError
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 if TYPE_CHECKING:
     from ssiuml.host.cache import Key
@@ -30,14 +30,15 @@ def _add_packages(graph: "Graph") -> None:
         from ssiuml.debian import base
         from ssiuml.pipeline.steps.fetch import selection_of
 
-        return base.key(recipe, selection_of(graph.results("fetch")), plan.epoch)
+        selection = selection_of(graph.results("fetch"))
+        return base.key(recipe.packaged, recipe.all_packages, selection, plan.epoch)
 
     def install() -> "Values":
         from ssiuml.debian import base
         from ssiuml.pipeline.steps.fetch import selection_of
 
-        chosen = selection_of(graph.results("fetch"))
-        return base.get_or_make(plan.cache, recipe, chosen, plan.epoch, plan.debs).as_values()
+        packages = selection_of(graph.results("fetch")).packages
+        return base.get_or_make(plan.cache, key(), packages, plan.debs).as_values()
 
     def forget() -> None:
         with suppress(StepError):

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ssiuml.host.digests import folder_digest
-from ssiuml.recipe import FromFolder
+from ssiuml.recipe.inputs import FromFolder
 
 if TYPE_CHECKING:
     from ssiuml.host.digests import Values
     from ssiuml.pipeline.graph import Graph
-    from ssiuml.recipe import FromSource
+    from ssiuml.recipe.inputs import FromSource
     from ssiuml.tree.layer import Layer
 
 OVER = "base"

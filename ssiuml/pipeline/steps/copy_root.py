@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from ssiuml.host import files
 from ssiuml.host.digests import merged
 from ssiuml.pipeline.steps.mkfs import filesystem_inputs, pool_inputs
-from ssiuml.recipe import Gfs1Filesystem, SourceKernel
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.kernel import SourceKernel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssiuml.host.digests import Values, digest_of
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 if TYPE_CHECKING:
     from ssiuml.debian.deb import Debs, Selection
     from ssiuml.pipeline.graph import Graph
     from ssiuml.pipeline.packages import Packages
     from ssiuml.pipeline.plan import Plan
-    from ssiuml.sources import Source
+    from ssiuml.sources.fetch import Source
 
 
 def add(graph: "Graph") -> None:
@@ -31,7 +31,7 @@ def add(graph: "Graph") -> None:
 def not_locked(plan: "Plan") -> list[str]:
     """Return what the build would use without its being locked, a sentence each."""
     from ssiuml.pipeline.packages import Packages
-    from ssiuml.sources import wanted_sha256
+    from ssiuml.sources.fetch import wanted_sha256
 
     packaged = isinstance(plan.recipe.distribution, PackagesDistribution)
     sources = [
@@ -96,7 +96,7 @@ def _add_with_packages(graph: "Graph") -> None:
 
 
 def _package_inputs(plan: "Plan", packages: "Packages") -> Values:
-    from ssiuml.debian.lock import kernel_package
+    from ssiuml.debian.locked_packages import kernel_package
 
     locks = {"base": packages.base_lock, "kernel": packages.kernel_lock}
     return {
@@ -109,8 +109,8 @@ def _package_inputs(plan: "Plan", packages: "Packages") -> Values:
 
 
 def _fetch(plan: "Plan", packages: "Packages") -> Values:
-    """Fetch what the lock files name, else what the mirrors have. Raise FrozenError instead of the latter."""
-    from ssiuml.debian.lock import kernel_package
+    """Fetch what the lock files name, else what the mirrors have. Raise SsiumlError instead of the latter."""
+    from ssiuml.debian.locked_packages import kernel_package
     from ssiuml.pipeline.packages import lock_command
 
     problems = packages.not_locked()
@@ -165,18 +165,18 @@ def _is_fetched(plan: "Plan", packages: "Packages", debs: "Debs", date: str) -> 
 
 
 def _say_unlocked(plan: "Plan", message: str, hint: str) -> None:
+    from ssiuml.errors import SsiumlError
     from ssiuml.host.progress import say
-    from ssiuml.sources.lock import FrozenError
 
     if plan.frozen:
-        raise FrozenError(message, hint=hint)
+        raise SsiumlError(message, hint=hint)
     say(f"{message}\n  {hint}")
 
 
 def _has_base(plan: "Plan", selection: "Selection") -> bool:
     from ssiuml.debian import base
 
-    return plan.cache.has(base.key(plan.recipe, selection, plan.epoch))
+    return plan.cache.has(base.key(plan.recipe.packaged, plan.recipe.all_packages, selection, plan.epoch))
 
 
 def _kernel_files(results: Values) -> list[Path]:
@@ -203,7 +203,7 @@ def _unfrozen(plan: "Plan", results: Values) -> list[str]:
 
 
 def _source(plan: "Plan", name: str) -> "Source":
-    from ssiuml.sources import Source
+    from ssiuml.sources.fetch import Source
 
     download = plan.recipe.sources[name]
     return Source(
@@ -222,7 +222,7 @@ def _source_inputs(plan: "Plan") -> Values:
 
 def _fetch_sources(plan: "Plan") -> Values:
     """Fetch the recipe's sources. Return path and SHA-256 by name."""
-    from ssiuml.sources import fetch
+    from ssiuml.sources.fetch import fetch
 
     fetched = {
         name: fetch(_source(plan, name), downloads=plan.downloads, lock=plan.lock, offline=plan.offline)
@@ -237,7 +237,7 @@ def _source_files(results: Values) -> list[Path]:
 
 def _unpinned(plan: "Plan", results: Values) -> list[str]:
     """Say which sources differ from the recipe's lock file: somebody has changed it since."""
-    from ssiuml.sources import wanted_sha256
+    from ssiuml.sources.fetch import wanted_sha256
 
     return [
         f"source '{name}' differs from {plan.lock.path.name}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from ssiuml.host.digests import Values, file_sha256, merged
 from ssiuml.pipeline.inputs import kernel_version
 from ssiuml.pipeline.step import StepError
-from ssiuml.recipe import CpioInitrd, Gfs1Filesystem, HistoricInitrd, LinuxrcInitrd
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.initrd import CpioInitrd, HistoricInitrd, LinuxrcInitrd
 from ssiuml.units import format_size
 
 if TYPE_CHECKING:

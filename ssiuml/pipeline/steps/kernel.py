@@ -9,7 +9,7 @@ from ssiuml.host import tools
 from ssiuml.host.cache import entry_of
 from ssiuml.host.digests import Values, file_sha256
 from ssiuml.pipeline.step import StepError
-from ssiuml.recipe import CvsKernel, PackageKernel, ReleaseKernel, SourceKernel
+from ssiuml.recipe.kernel import CvsKernel, PackageKernel, ReleaseKernel, SourceKernel
 
 if TYPE_CHECKING:
     from ssiuml.host.cache import Entry

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ssiuml.recipe import Gfs1Filesystem
+from ssiuml.recipe.filesystem import Gfs1Filesystem
 
 if TYPE_CHECKING:
     from ssiuml.host.digests import Values
     from ssiuml.pipeline.graph import Graph
-    from ssiuml.recipe import Gfs2Filesystem
+    from ssiuml.recipe.filesystem import Gfs2Filesystem
 
 
 def add(graph: "Graph") -> None:

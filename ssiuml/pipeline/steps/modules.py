@@ -4,7 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from ssiuml.host.cache import entry_of
-from ssiuml.recipe import FromFolder, FromSource, ModulesOfImage, NoKernel, PackageKernel, SourceKernel
+from ssiuml.recipe.inputs import FromFolder, FromSource
+from ssiuml.recipe.kernel import ModulesOfImage, NoKernel, PackageKernel, SourceKernel
 
 if TYPE_CHECKING:
     from ssiuml.host.digests import Values

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from ssiuml.host import tools
 from ssiuml.host.digests import file_sha256
-from ssiuml.recipe import CvsKernel, ReleaseKernel
+from ssiuml.recipe.kernel import CvsKernel, ReleaseKernel
 
 if TYPE_CHECKING:
     from ssiuml.host.digests import Values
     from ssiuml.pipeline.graph import Graph
     from ssiuml.pipeline.steps._historic_kernel import HistoricKernel
-    from ssiuml.recipe import OpenGfs
+    from ssiuml.recipe.inputs import OpenGfs
     from ssiuml.tree.layer import Layer
 
 OVER = "modules"

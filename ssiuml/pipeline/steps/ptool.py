@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ssiuml.recipe import Gfs1Filesystem
+from ssiuml.recipe.filesystem import Gfs1Filesystem
 
 if TYPE_CHECKING:
     from ssiuml.host.digests import Values

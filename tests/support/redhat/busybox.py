@@ -12,7 +12,7 @@ from ssiuml.debian.fetch import fetch_debs, path_of
 from ssiuml.host.atomic import replacing
 from ssiuml.host.places import cache_root
 from ssiuml.host.run import run
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 _PACKAGE: Final = "busybox-static"
 _LIMIT_S: Final = 600.0

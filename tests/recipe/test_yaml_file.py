@@ -1,4 +1,4 @@
-"""Files that are no recipes at all, or only nearly."""
+"""Recipe files that cannot be read, and YAML that is not allowed in them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssiuml.errors import RecipeError
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 ErrorOf = Callable[[str], str]
 
@@ -28,9 +28,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ),
         (
             "# list\n- a\n",
-            "recipes/mine.yaml:2: this is a list\n  a recipe consists of lines `key: value`",
+            "recipes/mine.yaml:2: this is a list\n  write lines `key: value`",
         ),
-        ("word\n", "recipes/mine.yaml:1: this is text\n  a recipe consists of lines `key: value`"),
+        ("word\n", "recipes/mine.yaml:1: this is text\n  write lines `key: value`"),
         (
             "description: a: b\n",
             "recipes/mine.yaml:1:15: this is not YAML: mapping values are not allowed here",
@@ -101,7 +101,7 @@ def test_file_that_cannot_be_read_as_a_recipe_is_an_error_with_its_place(
         ),
     ],
 )
-def test_what_yaml_allows_and_a_recipe_does_not_is_an_error_with_file_and_line(
+def test_yaml_that_recipes_may_not_use_is_an_error_with_file_and_line(
     error_of: ErrorOf, text: str, message: str
 ) -> None:
     assert error_of(text) == message

@@ -1,4 +1,4 @@
-"""Values that a recipe cannot have: what the user reads, word for word."""
+"""Values that a recipe cannot have: the messages for the user, word for word."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,14 @@ import pytest
 
 ErrorOf = Callable[[str], str]
 
-PACKAGE_HINT = "a name has two or more of a-z, 0-9, '+', '-' and '.', and begins with a letter or digit"
+PACKAGE_HINT = "write two or more of a-z, 0-9, '+', '-' and '.', and begin with a letter or digit"
 PATH_HINT = "write the path from the image's root, with no '.', '..' or '//' in it, such as /etc/motd"
 SIZE_HINT = "write a number and a unit, such as 512, 32 MiB or 2 GiB"
 LOCK_HINT = (
     "write \"CLUSTER:FILESYSTEM\", at most 32 and 30 letters, digits, '_' and '-', such as \"ssi:root\""
 )
 
-# Text below `extends: base`, so line 2 and on; what the user reads, but for "recipes/mine.yaml:" in front.
+# Text below `extends: base`, which is line 1, and the message behind "recipes/mine.yaml:".
 WRONG_VALUES = [
     (
         "description: ' '",
@@ -138,7 +138,7 @@ WRONG_VALUES = [
     ),
     (
         "files: [{path: /a, content: a, uid: -1}]",
-        "2: files[0].uid: -1 is outside 0 to 4294967294\n  that is what a user's number can be",
+        "2: files[0].uid: -1 is outside 0 to 4294967294\n  write the number of a user",
     ),
     (
         "files:\n- {path: /a, content: a}\n- {path: /a, content: b}",
@@ -147,7 +147,7 @@ WRONG_VALUES = [
     (
         "source_date_epoch: -1",
         "2: source_date_epoch: -1 is outside 0 to 4294967295\n"
-        "  seconds since 1970, as `date +%s` prints them",
+        "  write seconds since 1970, as `date +%s` prints them",
     ),
     ("sizes: {root_fs: huge}", f"2: sizes.root_fs: 'huge' is not a size\n  {SIZE_HINT}"),
     ("sizes: {root_fs: 1.5}", f"2: sizes.root_fs: this is not a size\n  {SIZE_HINT}"),
@@ -158,12 +158,12 @@ WRONG_VALUES = [
     (
         "filesystem: {journals: 65}",
         "2: filesystem.journals: 65 is outside 1 to 64\n"
-        "  every node that mounts the root needs its own journal",
+        "  write as many as nodes mount the root: each needs its own journal",
     ),
     (
         "filesystem: {journal_size: 4 MiB}",
         "2: filesystem.journal_size: 4 MiB is outside 8 MiB to 1 GiB\n"
-        "  these are the limits of mkfs.gfs2 and of good sense",
+        "  write a size within the limits of mkfs.gfs2 and of good sense",
     ),
     (
         "filesystem: {journal_size: 8193 KiB}",
@@ -180,11 +180,13 @@ WRONG_VALUES = [
     ),
     (
         "cluster: {node_limit: 16}",
-        "2: cluster.node_limit: 16 is outside 1 to 15\n  nodes are numbered 1-15, as in the SSI/UML HOWTO",
+        "2: cluster.node_limit: 16 is outside 1 to 15\n"
+        "  write 1 to 15, the numbers of nodes in the SSI/UML HOWTO",
     ),
     (
         "cluster: {node_limit: 0}",
-        "2: cluster.node_limit: 0 is outside 1 to 15\n  nodes are numbered 1-15, as in the SSI/UML HOWTO",
+        "2: cluster.node_limit: 0 is outside 1 to 15\n"
+        "  write 1 to 15, the numbers of nodes in the SSI/UML HOWTO",
     ),
     (
         "cluster: {network: 192.168.50.1}",
@@ -203,21 +205,23 @@ WRONG_VALUES = [
     ),
     (
         "cluster: {timings: {join_ms: 5}}",
-        "2: cluster.timings.join_ms: 5 is outside 30 to 600000\n  corosync takes no less than 30 ms",
+        "2: cluster.timings.join_ms: 5 is outside 30 to 600000\n"
+        "  write 30 or more: corosync takes no less than 30 ms",
     ),
     (
         "initrd: {limit: 1}",
-        "2: initrd.limit: 1 byte is outside 1 MiB to 1 GiB\n  an initrd lies in every node's memory",
+        "2: initrd.limit: 1 byte is outside 1 MiB to 1 GiB\n"
+        "  write a size in this range: the initrd takes up every node's memory",
     ),
     (
         "root_password_hash: secret",
         "2: root_password_hash: this is not a password hash\n"
-        '  make one with: openssl passwd -6 ("!" is for none)',
+        '  make one with: openssl passwd -6 (or write "!" for none)',
     ),
     (
         "release: {root: a/b}",
         "2: release.root: 'a/b' is not the name of a release\n"
-        "  it begins a file name: use letters, digits, '.', '_' and '-', and begin with a-z or 0-9",
+        "  use letters, digits, '.', '_' and '-', and begin with a-z or 0-9: it begins a file name",
     ),
     (
         "release: {root: utils-x}",
@@ -227,9 +231,9 @@ WRONG_VALUES = [
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG_VALUES)
-def test_impossible_value_is_an_error_with_the_way_out(error_of: ErrorOf, text: str, message: str) -> None:
+def test_impossible_value_is_an_error_with_a_hint(error_of: ErrorOf, text: str, message: str) -> None:
     assert error_of(f"extends: base\n{text}\n") == f"recipes/mine.yaml:{message}"
 
 
-def test_plain_password_is_not_repeated_in_the_error(error_of: ErrorOf) -> None:
+def test_password_without_a_hash_does_not_appear_in_the_error(error_of: ErrorOf) -> None:
     assert "secret" not in error_of("extends: base\nroot_password_hash: secret\n")

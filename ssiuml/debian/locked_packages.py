@@ -1,7 +1,7 @@
 """The sections ``base`` and ``kernel`` of recipes/NAME.lock: exact versions and digests of Debian's packages.
 
-A recipe's own lock file goes before those of the recipes that it extends. One counts if it was made for the
-same packages; which mirror they come from makes no difference, their digests are locked.
+A recipe's own lock file comes before those of the recipes that it extends. The first one that was made for
+the same packages counts. Any mirror may give the packages, because their digests are locked.
 """
 
 from datetime import UTC, datetime
@@ -10,18 +10,19 @@ from typing import TypeVar
 from pydantic import Field, ValidationError
 
 from ssiuml.debian.deb import Deb, Debs, Exact, PackageName, Selection
-from ssiuml.recipe import PackageKernel, Recipe, SourceKernel
-from ssiuml.sources.lock import LockFile
+from ssiuml.recipe.kernel import PackageKernel, SourceKernel
+from ssiuml.recipe.model import Recipe
+from ssiuml.sources.lock_file import LockFile
 
 
 class Dated(Exact):
-    """*date* is when it was made, written as distribution.snapshot is."""
+    """A section of a lock file. *date* is when it was made, in the form of distribution.snapshot."""
 
     date: str = Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")
 
 
 class Request(Exact):
-    """What the base is asked to be made of."""
+    """The packages that the recipe asks for, and where they come from."""
 
     suite: str
     components: list[str]
@@ -32,27 +33,28 @@ class BaseLock(Selection, Request, Dated):
     """The packages of the base."""
 
     def fits(self, request: Request) -> bool:
-        """Whether it was made for *request*."""
+        """Return whether it was made for *request*."""
         return all(getattr(self, key) == getattr(request, key) for key in Request.model_fields)
 
     @property
     def selection(self) -> Selection:
+        """The packages, without the request."""
         return Selection(required=self.required, packages=self.packages)
 
 
 class KernelLock(Dated):
-    """The package that the kernel, or its source, comes in."""
+    """The package with the kernel or its source."""
 
     packages: dict[PackageName, Deb] = Field(min_length=1, max_length=1)
 
     def fits(self, package: str, version: str | None) -> bool:
-        """Whether it locks *package*, in this *version* if one is named."""
+        """Return whether it locks *package*, in *version* if that is given."""
         deb = self.packages.get(package)
         return deb is not None and version in (None, deb.version)
 
 
 def request_of(recipe: Recipe) -> Request:
-    """What the recipe, whose distribution is made of packages, asks for."""
+    """Return what *recipe* asks for. Its distribution must be one of packages."""
     distribution = recipe.packaged
     return Request(
         suite=distribution.suite,
@@ -62,7 +64,7 @@ def request_of(recipe: Recipe) -> Request:
 
 
 def kernel_package(recipe: Recipe) -> tuple[str, str | None] | None:
-    """Name, and version if the recipe has one, of the package with the kernel; None if it is in none."""
+    """Return name, and version or None, of the package with the kernel. Return None if no package has it."""
     kernel = recipe.kernel
     if isinstance(kernel, PackageKernel):
         return kernel.package, None
@@ -70,22 +72,22 @@ def kernel_package(recipe: Recipe) -> tuple[str, str | None] | None:
 
 
 def base_lock_for(lock: LockFile | None, request: Request) -> BaseLock | None:
-    """The one that counts for the base of *request*; LockError if a lock file is damaged."""
+    """Return the section that counts for *request*. Raise SsiumlError if a lock file is damaged."""
     return next((each for each in base_locks(lock) if each.fits(request)), None)
 
 
 def kernel_lock_for(lock: LockFile | None, wanted: tuple[str, str | None] | None) -> KernelLock | None:
-    """The one that counts for the kernel's package (see kernel_package); LockError as above."""
+    """Return the section that counts for the package *wanted* (see kernel_package). Raise as above."""
     return next((each for each in kernel_locks(lock) if wanted and each.fits(*wanted)), None)
 
 
 def base_locks(lock: LockFile | None) -> list[BaseLock]:
-    """Those of the recipe and of what it extends, its own first; LockError if a file is damaged."""
+    """Return those of the recipe and of what it extends, its own first. Raise as above."""
     return _read(lock, "base", BaseLock)
 
 
 def kernel_locks(lock: LockFile | None) -> list[KernelLock]:
-    """As base_locks, of the kernel's package."""
+    """Return those of the recipe and of what it extends, its own first. Raise as above."""
     return _read(lock, "kernel", KernelLock)
 
 
@@ -107,35 +109,35 @@ def _section(lock: LockFile, name: str, kind: type[_Section]) -> _Section:
 
 
 def now() -> str:
-    """The date for a lock."""
+    """Return the date for a lock."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def base_differences(lock: LockFile, request: Request) -> str:
-    """Why no lock counts for the base of *request*, for people."""
+    """Return a sentence that says why no lock counts for *request*."""
     own = base_locks(lock.own)
     if not own:
         return f"{lock.shown} does not lock the packages"
     more = sorted(set(request.requested) - set(own[0].requested))
     less = sorted(set(own[0].requested) - set(request.requested))
-    said = [*(f"with {name}" for name in more), *(f"without {name}" for name in less)]
-    if not said:  # another release, or other parts of it
-        said = [f"of {request.suite} {' '.join(request.components)}"]
-    return f"{lock.shown} is stale, the recipe's packages are others: {', '.join(said)}"
+    differences = [*(f"with {name}" for name in more), *(f"without {name}" for name in less)]
+    if not differences:  # another suite, or other components
+        differences = [f"of {request.suite} {' '.join(request.components)}"]
+    return f"{lock.shown} is stale, the recipe asks for other packages: {', '.join(differences)}"
 
 
 def kernel_differences(lock: LockFile, package: str, version: str | None) -> str:
-    """As base_differences, for the kernel's package."""
+    """Return a sentence that says why no lock counts for the kernel's package."""
     wanted = package if version is None else f"{package} {version}"
     own = kernel_locks(lock.own)
     if not own:
         return f"{lock.shown} does not lock {wanted}"
     locked = ", ".join(f"{name} {deb.version}" for name, deb in own[0].packages.items())
-    return f"{lock.shown} is stale, the recipe's kernel comes in {wanted}, locked is {locked}"
+    return f"{lock.shown} is stale, the recipe takes the kernel from {wanted}, but {locked} is locked"
 
 
 def changes(before: Debs, after: Debs) -> list[str]:
-    """A table of the packages whose versions or files differ, a line each; empty if none do."""
+    """Return a table, line by line, of the packages whose versions or files differ."""
     rows = [
         (name, _version(name, before), _version(name, after))
         for name in sorted(before.keys() | after.keys())

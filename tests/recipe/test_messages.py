@@ -1,4 +1,4 @@
-"""Wrong types and wrong keys: what the user reads, word for word."""
+"""Wrong types and wrong keys: the messages for the user, word for word."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 
 ErrorOf = Callable[[str], str]
 
-# Text below `extends: base`, so line 2 and on; what the user reads, but for "recipes/mine.yaml:" in front.
+# Text below `extends: base`, which is line 1, and the message behind "recipes/mine.yaml:".
 WRONG_TYPES = [
     (
         "description: yes",
@@ -52,7 +52,7 @@ WRONG_KEYS = [
     ("extend: base", "2: extend: there is no such key\n  did you mean extends?"),
     (
         "sizes: {xyz: 5}",
-        "2: sizes.xyz: there is no such key\n  the keys here are root_fs, root_cidev",
+        "2: sizes.xyz: there is no such key\n  use one of root_fs, root_cidev",
     ),
     (
         "sizes: {root_fs_bytes: 5}",
@@ -60,14 +60,14 @@ WRONG_KEYS = [
     ),
     (
         "files: [{path: /a, content: a, owner: 0}]",
-        "2: files[0].owner: there is no such key\n  the keys here are path, content, source, mode, uid, gid",
+        "2: files[0].owner: there is no such key\n  use one of path, content, source, mode, uid, gid",
     ),
-    ("files: [{content: a}]", "2: files[0].path: is missing\n  add path: where it goes in the image"),
+    ("files: [{content: a}]", "2: files[0].path: is missing\n  add path: its path in the image"),
 ]
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG_TYPES)
-def test_wrong_type_is_an_error_with_value_and_what_was_expected(
+def test_wrong_type_is_an_error_with_the_value_and_the_type_expected(
     error_of: ErrorOf, text: str, message: str
 ) -> None:
     assert error_of(f"extends: base\n{text}\n") == f"recipes/mine.yaml:{message}"
@@ -80,11 +80,11 @@ def test_unknown_or_missing_key_is_an_error_with_file_line_and_suggestion(
     assert error_of(f"extends: base\n{text}\n") == f"recipes/mine.yaml:{message}"
 
 
-def test_missing_keys_are_told_with_what_they_mean(error_of: ErrorOf) -> None:
+def test_missing_keys_are_named_with_their_descriptions(error_of: ErrorOf) -> None:
     lines = error_of("description: x\n").splitlines()
     assert lines[:2] == [
         "recipes/mine.yaml:1: distribution: is missing",
-        "  add distribution: where packages come from",
+        "  add distribution: where the base of the image comes from",
     ]
     missing = [line.split(": ")[1] for line in lines[::2]]
     assert missing == [

@@ -1,8 +1,8 @@
-"""recipes/NAME.lock: exactly what went in, so that it can be had again and nothing else is taken for it.
+"""recipes/NAME.lock: which files exactly went into a build, so that later builds take the same ones.
 
 It belongs into version control, beside the recipe. Section ``sources`` has the downloads: nobody published
-checksums for these, so the first download is taken at its word, said aloud, and everything that differs later
-is refused. Sections ``base`` and ``kernel`` have Debian's packages; see ssiuml.debian.lock.
+checksums for these, so the first download is trusted and pinned, a message says so, and every other file is
+refused from then on. Sections ``base`` and ``kernel`` have Debian's packages: ssiuml.debian.locked_packages.
 """
 
 import re
@@ -26,17 +26,9 @@ _HEADER: Final = """\
 _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class LockError(SsiumlError):
-    """A lock file is damaged."""
-
-
-class FrozenError(SsiumlError):
-    """Something is not as the lock file has it, and --frozen refuses to go on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What one source was: where it came from, its size in bytes, its SHA-256, the day."""
+    """One source when it was first fetched: its URL, its size, its SHA-256, the day (ISO 8601)."""
 
     url: str
     size_bytes: int
@@ -46,7 +38,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class LockFile:
-    """The lock file at *path*, there or not; *inherited* are those of the recipes that are extended."""
+    """The lock file at *path*, which need not exist. *inherited* are those of the recipes that it extends."""
 
     path: Path
     inherited: "tuple[LockFile, ...]" = ()
@@ -58,21 +50,21 @@ class LockFile:
 
     @property
     def chain(self) -> "tuple[LockFile, ...]":
-        """This one, then those inherited."""
+        """This lock file, then the inherited ones."""
         return (self, *self.inherited)
 
     @property
     def own(self) -> "LockFile":
-        """This one without those inherited."""
+        """This lock file without the inherited ones."""
         return LockFile(self.path)
 
     @property
     def parent(self) -> "LockFile | None":
-        """That of the recipe that is extended, with what that inherits."""
+        """The lock file of the recipe that is extended, with those that it inherits."""
         return LockFile(self.inherited[0].path, self.inherited[1:]) if self.inherited else None
 
     def pin_of(self, name: str, urls: Sequence[str]) -> Pin | None:
-        """The pin of a source: its own, or an inherited one if that came from one of these *urls*."""
+        """Return the pin of a source: its own, or an inherited one whose URL is among *urls*."""
         pin = self.pins().get(name)
         if pin is not None:
             return pin
@@ -80,16 +72,16 @@ class LockFile:
         return next((pin for pin in found if pin is not None and pin.url in urls), None)
 
     def pins(self) -> dict[str, Pin]:
-        """Pins by the name of the source; LockError if the file is damaged."""
+        """Return the pins by the name of the source. Raise SsiumlError if the file is damaged."""
         values = self.section("sources")
         if values is None:
             return {}
         if not isinstance(values, dict):
-            raise self.damaged("sources: is no mapping of sources")
+            raise self.damaged("sources: is not a mapping of sources")
         return {str(name): self._pin(str(name), value) for name, value in values.items()}
 
     def section(self, name: str) -> Any:
-        """What one of SECTIONS has, None if there is none; LockError if the file is damaged."""
+        """Return the data of one of SECTIONS, or None. Raise SsiumlError if the file is damaged."""
         return self._sections().get(name)
 
     def _sections(self) -> dict[str, Any]:
@@ -102,33 +94,32 @@ class LockFile:
         if values is None:
             return {}
         if not isinstance(values, dict):
-            raise self.damaged("is no mapping of sections")
+            raise self.damaged("is not a mapping of sections")
         if all(isinstance(each, dict) and isinstance(each.get("url"), str) for each in values.values()):
-            return {"sources": values}  # as written by versions that locked nothing else
+            return {"sources": values}  # written by a version that locked nothing else
         unknown = [str(name) for name in values if name not in SECTIONS]
         if unknown:
-            raise self.damaged(f"{unknown[0]}: is none of its sections, {', '.join(SECTIONS)}")
+            raise self.damaged(f"{unknown[0]}: is not one of the sections {', '.join(SECTIONS)}")
         return values
 
     def _pin(self, name: str, value: Any) -> Pin:
         keys = {"url", "size", "sha256", "date"}
         if not isinstance(value, Mapping) or set(value) != keys:
-            raise self.damaged(f"sources.{name}: has not the keys {', '.join(sorted(keys))}")
+            raise self.damaged(f"sources.{name}: must have the keys {', '.join(sorted(keys))}")
         size, sha256 = value["size"], value["sha256"]
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            raise self.damaged(f"sources.{name}: the size {size!r} is no number of bytes")
+            raise self.damaged(f"sources.{name}: the size {size!r} is not a number of bytes")
         if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
-            raise self.damaged(f"sources.{name}: {sha256!r} is no SHA-256")
+            raise self.damaged(f"sources.{name}: {sha256!r} is not a SHA-256")
         return Pin(str(value["url"]), size, sha256, str(value["date"]))
 
-    def damaged(self, problem: str) -> LockError:
-        """The error, for the caller to raise, that the file cannot be understood."""
-        return LockError(
-            f"{self.path}: {problem}", hint="mend it, or remove it to lock anew: ./run recipe=NAME lock"
-        )
+    def damaged(self, problem: str) -> SsiumlError:
+        """Return, for the caller to raise, the error that the file cannot be understood."""
+        hint = "repair it, or remove it and run `./run recipe=NAME lock`"
+        return SsiumlError(f"{self.path}: {problem}", hint=hint)
 
     def add(self, name: str, pin: Pin) -> None:
-        """Write down what the source *name* is; all else stays. One build of a recipe runs at a time."""
+        """Pin the source *name*; all other pins stay. Only one build of a recipe runs at a time."""
         pins = sorted({**self.pins(), name: pin}.items())
         self.write(
             sources={
@@ -138,17 +129,17 @@ class LockFile:
         )
 
     def write(self, **changed: Any) -> None:
-        """Write some of SECTIONS anew, None removes one; the others stay. Without any the file goes."""
+        """Replace some of SECTIONS; None removes one. The others stay. A file without sections is removed."""
         values = {**self._sections(), **changed}
         kept = {name: values[name] for name in SECTIONS if values.get(name) is not None}
         if not kept:
             self.path.unlink(missing_ok=True)
             return
-        # Without limit and with the innermost mappings in one line: a line for each file.
+        # Innermost mappings in one line, of any width: a line for each file.
         text = yaml.safe_dump(kept, sort_keys=False, width=1 << 16, default_flow_style=None)
         write_text(self.path, _HEADER + text)
 
 
 def today() -> str:
-    """The day for a pin."""
+    """Return the day for a pin."""
     return date.today().isoformat()

@@ -1,11 +1,13 @@
-"""Recipes for a base that is an image, GFS1 in pools and a lock server: what fits together, and what not."""
+"""Recipes with a base that is an image, GFS1 in pools and a lock server: which keys fit together."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe, dump_recipe, load_recipe
+from ssiuml.recipe.dump import dump_recipe
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.load import LoadedRecipe, load_recipe
 
 Write = Callable[[str, str], Path]
 ErrorOf = Callable[[str], str]
@@ -52,11 +54,11 @@ def test_lock_table_of_gfs1_is_the_pool_of_the_cidev(old: LoadedRecipe) -> None:
     assert old.recipe.filesystem.lock_table == "/dev/pool/pool0cidev"
 
 
-def test_file_of_a_source_is_called_as_its_first_url_ends(old: LoadedRecipe) -> None:
+def test_file_name_of_a_source_is_the_end_of_its_first_url(old: LoadedRecipe) -> None:
     assert old.recipe.sources["base"].file_name == "base.bz2"
 
 
-def test_section_of_another_shape_replaces_the_one_that_is_extended(
+def test_section_of_another_kind_replaces_that_of_the_recipe_it_extends(
     recipes: Path, old: LoadedRecipe, write: Write
 ) -> None:
     text = "initrd: {form: cluster_mkinitrd, limit: 8 MiB}\ncluster_tools: {folder: tools}\n"
@@ -75,7 +77,7 @@ def test_section_of_another_shape_replaces_the_one_that_is_extended(
     assert mine.tools.host_path("ptool") == "/opt/ptool"
 
 
-def test_only_sources_that_are_used_count_as_used(recipes: Path, old: LoadedRecipe, write: Write) -> None:
+def test_used_sources_are_those_that_a_key_names(recipes: Path, old: LoadedRecipe, write: Write) -> None:
     assert old.recipe.used_sources == ("base", "tools")
     write("mine", "extends: old\ncluster_tools: {folder: tools}\n")
     assert load_recipe("mine", recipes).recipe.used_sources == ("base",)
@@ -90,20 +92,23 @@ BAD = [
     ("distribution: {base: disc}", "2: distribution.base: 'disc' is not possible\n  write packages or image"),
     (
         "distribution: {suite: x}",
-        "2: distribution.suite: there is no such key\n  the keys here are name, base, source",
+        "2: distribution.suite: there is no such key\n  use one of name, base, source",
     ),
     (
         "distribution: {source: disc}",
-        "2: distribution.source: there is no source 'disc'\n  sources has: base, tools",
+        "2: distribution.source: there is no source 'disc'\n  add it to sources, which has: base, tools",
     ),
     (
         "cluster_tools: {source: x}",
-        "2: cluster_tools.source: there is no source 'x'\n  sources has: base, tools",
+        "2: cluster_tools.source: there is no source 'x'\n  add it to sources, which has: base, tools",
     ),
-    ("demo: {source: x}", "2: demo.source: there is no source 'x'\n  sources has: base, tools"),
+    (
+        "demo: {source: x}",
+        "2: demo.source: there is no source 'x'\n  add it to sources, which has: base, tools",
+    ),
     (
         "kernel: {modules: {from_image: x}}",
-        "2: kernel.modules.from_image: there is no source 'x'\n  sources has: base, tools",
+        "2: kernel.modules.from_image: there is no source 'x'\n  add it to sources, which has: base, tools",
     ),
     (
         "packages: [gdb]",
@@ -200,18 +205,20 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "said"), BAD, ids=[text for text, _ in BAD])
-def test_what_does_not_fit_is_an_error_with_file_line_and_key(error: ErrorOf, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "expected"), BAD, ids=[text for text, _ in BAD])
+def test_key_that_does_not_fit_is_an_error_with_file_line_and_key(
+    error: ErrorOf, text: str, expected: str
+) -> None:
     lines = error(text).splitlines()
-    wanted = said.splitlines()
+    wanted = expected.splitlines()
     starts = [number for number, line in enumerate(lines) if line.endswith(wanted[0]) or wanted[0] in line]
     assert starts, lines
     assert wanted[1:] == lines[starts[0] + 1 : starts[0] + len(wanted)]
 
 
-def test_each_of_these_has_one_error(error: ErrorOf) -> None:
+def test_each_bad_recipe_has_one_error(error: ErrorOf) -> None:
     several = {text for text, _ in BAD if error(text).count(".yaml:") != 1}
-    # A section of another shape replaces the whole, so that its own keys are missing; as urls are.
+    # A section of another kind replaces the whole section, whose keys are missing. A new source has no urls.
     assert {text.partition(":")[0] for text in several} <= {"kernel", "sources", "initrd"}, several
 
 
@@ -223,3 +230,23 @@ def test_programs_of_the_host_are_for_gfs1_alone(error_of: ErrorOf) -> None:
 
 def test_base_of_packages_without_packages_is_an_error(error_of: ErrorOf) -> None:
     assert "packages: is missing" in error_of("extends: base\npackages: []\n")
+
+
+def test_rule_does_not_run_while_a_key_that_it_compares_is_wrong(error: ErrorOf) -> None:
+    """Whether the base image has the compiler cannot be known of a distribution that is wrong in itself."""
+    kernel = "kernel: {source: release, base: base, ssi: tools, toolchain: base-image}\n"
+    assert error(f"{kernel}distribution: {{name: 5}}").count(".yaml:") == 1
+
+
+def test_text_in_place_of_a_folder_or_source_is_an_error(error: ErrorOf) -> None:
+    text = "kernel: {source: cvs, base: base, ssi: here, ci: {folder: x}}"
+    assert error(text) == (
+        "recipes/mine.yaml:2: kernel.ssi: 'here' is text, expected a mapping (lines `key: value`)"
+    )
+
+
+def test_programs_of_the_host_are_merged_one_by_one(recipes: Path, old: LoadedRecipe, write: Write) -> None:
+    write("middle", "extends: old\ntools: {ptool: {host: /opt/ptool}}\n")
+    write("mine", "extends: middle\ntools: {gfsconf: {host: /opt/gfsconf}}\n")
+    tools = load_recipe("mine", recipes).recipe.tools
+    assert [tools.host_path(name) for name in ("ptool", "gfsconf")] == ["/opt/ptool", "/opt/gfsconf"]

@@ -1,32 +1,36 @@
 """Values that do not fit together, and several errors at once."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ssiuml.recipe.checks import RULES
+from ssiuml.recipe.model import Recipe
+
 ErrorOf = Callable[[str], str]
 Write = Callable[[str, str], Path]
 
-# Text below `extends: base`, and what the user reads.
+# Text below `extends: base`, and the message.
 WRONG_TOGETHER = [
     (
         "cluster:\n  node_limit: 4\n  network: 192.168.50.0/29",
         "recipes/base.yaml:12: filesystem.journals: "
         "3 is too few for cluster.node_limit: 4\n"
-        "  every node that mounts the root needs its own journal; set journals: 4 or more",
+        "  set journals: 4 or more; every node that mounts the root needs its own journal",
     ),
     (
         "filesystem:\n  journals: 2",
         "recipes/mine.yaml:3: filesystem.journals: "
         "2 is too few for cluster.node_limit: 3\n"
-        "  every node that mounts the root needs its own journal; set journals: 3 or more",
+        "  set journals: 3 or more; every node that mounts the root needs its own journal",
     ),
     (
         "filesystem: {lock_protocol: lock_nolock}",
         "recipes/mine.yaml:2: filesystem.lock_protocol: "
         "lock_nolock is for one node, and cluster.node_limit is 3\n"
-        "  nodes that write without locks destroy the file system; set lock_dlm, or node_limit: 1",
+        "  set lock_dlm, or node_limit: 1; nodes that write without locks destroy the file system",
     ),
     (
         "sizes: {root_fs: 87 MiB}",
@@ -60,24 +64,24 @@ WRONG_TOGETHER = [
     (
         "cluster: {timings: {token_ms: 2001}}",
         "recipes/base.yaml:19: cluster.timings.consensus_ms: "
-        "2400 is less than 1.2 x token_ms: 2001\n  corosync's rule; set consensus_ms: 2402 or more",
+        "2400 is less than 1.2 x token_ms: 2001\n  set consensus_ms: 2402 or more; corosync requires it",
     ),
     (
         "cluster: {timings: {join_ms: 2401}}",
         "recipes/mine.yaml:2: cluster.timings.join_ms: 2401 is more than consensus_ms: 2400\n"
-        "  corosync would not start; set join_ms: 2400 or less",
+        "  set join_ms: 2400 or less; corosync would not start otherwise",
     ),
 ]
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG_TOGETHER)
-def test_values_that_do_not_fit_together_are_an_error_with_both(
+def test_values_that_do_not_fit_together_are_an_error_that_names_both(
     error_of: ErrorOf, text: str, message: str
 ) -> None:
     assert error_of(f"extends: base\n{text}\n") == message
 
 
-def test_all_errors_are_told_at_once_by_file_and_line(write: Write, error_of: ErrorOf) -> None:
+def test_all_errors_are_reported_at_once_by_file_and_line(write: Write, error_of: ErrorOf) -> None:
     write("middle", "extends: base\nfilesystem: {journals: 2}\n")
     assert error_of(
         "extends: middle\nprune: [ssh, ssh]\ndescription: a\ncluster: {timings: {token: 3}}\n"
@@ -91,9 +95,16 @@ def test_all_errors_are_told_at_once_by_file_and_line(write: Write, error_of: Er
     ]
 
 
-def test_rules_between_parts_are_told_together_with_other_errors(error_of: ErrorOf) -> None:
+def test_broken_rules_are_reported_together_with_other_errors(error_of: ErrorOf) -> None:
     text = "extends: base\ndescription: yes\nfilesystem: {journals: 2}\n"
     assert error_of(text).splitlines()[::2] == [
         "recipes/mine.yaml:2: description: yes is true or false to YAML, expected text",
         "recipes/mine.yaml:3: filesystem.journals: 2 is too few for cluster.node_limit: 3",
     ]
+
+
+def test_each_rule_compares_keys_of_the_recipe() -> None:
+    """A rule with another parameter would never run."""
+    keys = {key for check in RULES for key in inspect.signature(check).parameters}
+    assert keys <= Recipe.model_fields.keys()
+    assert len(RULES) > 10
