@@ -16,9 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssiuml.formats.ext2.reader import read_ext2
-from ssiuml.formats.gfs1.geometry import Wish, plan_geometry
-from ssiuml.formats.gfs1.special import Settings
-from ssiuml.formats.gfs1.writer import write_filesystem
+from ssiuml.formats.gfs1.geometry import GeometryOptions, plan_geometry
+from ssiuml.formats.gfs1.writer import Settings, write_filesystem
 from ssiuml.host import files as sparse
 from ssiuml.host.run import find_tool
 from ssiuml.tree.layer import write_tree
@@ -74,7 +73,7 @@ def to_layer(image: Path, folder: Path) -> None:
 def to_gfs1(image: Path, folder: Path) -> None:
     target = folder / "gfs1"
     sparse.create(target, IMAGE_BYTES)
-    wish = Wish(
+    wish = GeometryOptions(
         device_bytes=IMAGE_BYTES, journals=JOURNALS, journal_mib=JOURNAL_MIB, block_size=4096, expert=True
     )
     settings = Settings(lock_protocol="lock_nolock", lock_table="a:b", time_s=1_700_000_000)

@@ -13,12 +13,11 @@ from ssiuml.cli.exit_status import DONE, FAILED, run_command
 from ssiuml.cli.pool_options import add_state_option, named_device
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.formats.gfs_reader.contents import ImageContent
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.gfs_reader.extract import extract
-from ssiuml.formats.gfs_reader.filesystem import Filesystem, NoFilesystemError, read_filesystem
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, NoFilesystemError, read_filesystem
 from ssiuml.formats.gfs_reader.summary import summary
-from ssiuml.formats.gfs_reader.survey import read_tree
+from ssiuml.formats.gfs_reader.tree_reader import read_tree
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.inspect.drawing import SUFFIXES, draw_filesystem, write_picture
@@ -125,7 +124,7 @@ def main(words: Sequence[str]) -> int:
 
 @contextmanager
 def _filesystem(arguments: argparse.Namespace) -> Iterator[Filesystem]:
-    with opened(named_device(arguments, arguments.image)) as source:
+    with open_image(named_device(arguments, arguments.image)) as source:
         try:
             filesystem = read_filesystem(source)
         except NoFilesystemError as error:

@@ -7,10 +7,9 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.ext2.reader import read_ext2
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
-from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesystem
-from ssiuml.formats.gfs_reader.survey import read_tree
+from ssiuml.formats.gfs_reader.device import open_image
+from ssiuml.formats.gfs_reader.filesystem import Damaged, NoFilesystemError, read_filesystem
+from ssiuml.formats.gfs_reader.tree_reader import read_tree
 from ssiuml.host.scratch import scratch_folder
 from ssiuml.tree.archives import unpack
 from ssiuml.tree.compressed import decompress, is_compressed, open_compressed
@@ -38,7 +37,7 @@ def modules_of_image(image: Path, version: str, work: Path, paths: Sequence[str]
     """
     with scratch_folder(work, "modules") as scratch:
         root_fs = _root_fs(image, scratch)
-        with opened(root_fs) as source:
+        with open_image(root_fs) as source:
             try:
                 tree = read_tree(read_filesystem(source), _refuse)
             except NoFilesystemError:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.dirents import LEAF_HEADER_BYTES, record_bytes
+from ssiuml.formats.gfs.directories import LEAF_HEADER_BYTES, dirent_bytes
 from ssiuml.formats.gfs.structures import DINODE_BYTES
 from ssiuml.host import files
 from ssiuml.host.atomic import replacing
@@ -81,7 +81,7 @@ def needed_bytes(tree: Tree, settings: Gfs2Filesystem) -> int:
             size = _length(node.target or "")
         elif node.kind is Kind.DIRECTORY:
             blocks += _RESERVED_FOR_DIRECTORY_BLOCKS
-            size = sum(record_bytes(_length(name)) for name in node.children)
+            size = sum(dirent_bytes(_length(name)) for name in node.children)
         if size <= block - DINODE_BYTES:
             continue
         if node.kind is Kind.DIRECTORY:

@@ -20,7 +20,7 @@ from typing import Annotated, Final, NoReturn
 
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.ondisk import Be32, Bytes, OnDisk, Raw16
 from ssiuml.formats.pool.assembly import Pool, assemble
 from ssiuml.formats.pool.label import read_label
@@ -169,7 +169,7 @@ def behind_label(path: Path) -> Path | Pool:
 
 def require_room(target: Path | Pool) -> None:
     """LockServerTableError if there is something on *target* that is no lock table of ours."""
-    with opened(target) as source:
+    with open_image(target) as source:
         start = source.read(0, SUPERBLOCK_BYTES + SECTOR_BYTES)
     if any(start) and start[: len(MAGIC)] != MAGIC:
         raise LockServerTableError(
@@ -196,7 +196,7 @@ def write_lock_server_table(target: Path | Pool, table: LockServerTable) -> None
 
 def read_lock_server_table(target: Path | Pool) -> LockServerTable:
     """Read the lock server table on *target*. Raise LockServerTableError if there is none."""
-    with opened(target) as source:
+    with open_image(target) as source:
         header = LockServerTableHeader.unpack(source.read(0, HEADER_BYTES))
         if header.ht_magic != MAGIC:
             raise LockServerTableError(

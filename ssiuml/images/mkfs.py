@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssiuml.errors import UsageError
-from ssiuml.formats.gfs.writing import Written
+from ssiuml.formats.gfs.inode_writer import Written
 from ssiuml.formats.gfs1 import geometry as gfs1_geometry
 from ssiuml.formats.gfs1 import structures as gfs1_structures
 from ssiuml.formats.gfs1 import writer as gfs1_writer
-from ssiuml.formats.gfs1.special import Settings as Gfs1Settings
+from ssiuml.formats.gfs1.writer import Settings as Gfs1Settings
 from ssiuml.formats.gfs2 import geometry as gfs2_geometry
 from ssiuml.formats.gfs2 import writer as gfs2_writer
-from ssiuml.formats.gfs2.system import Choices as Gfs2SystemChoices
+from ssiuml.formats.gfs2.system_files import Choices as Gfs2SystemChoices
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.images.volume import Draft, drafting
 from ssiuml.tree.tree import Tree
@@ -37,7 +37,7 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class Gfs1Choice:
-    """A GFS1 file system; see ssiuml.formats.gfs1.geometry.Wish and ssiuml.formats.gfs1.special.Settings."""
+    """A GFS1 file system; see GeometryOptions and Settings in ssiuml.formats.gfs1."""
 
     common: Common
     segment_blocks: int = gfs1_geometry.DEFAULT_SEGMENT_BLOCKS
@@ -48,7 +48,7 @@ class Gfs1Choice:
     def write(self, draft: Draft, tree: Tree) -> Written:
         """Write the file system into *draft*; errors as in ssiuml.formats.gfs1.writer and .geometry."""
         common = self.common
-        wish = gfs1_geometry.Wish(
+        wish = gfs1_geometry.GeometryOptions(
             device_bytes=draft.size_bytes,
             journals=common.journals,
             journal_mib=common.journal_mib,

@@ -105,7 +105,7 @@ def draw_filesystem(filesystem: Filesystem, occupancy: Occupancy, *, name: str, 
 
     *damages* is how many defects the survey found.
     """
-    source = filesystem.source
+    source = filesystem.device
     return draw(occupancy, Caption(name, format_text(filesystem), label_bytes(source), damages))
 
 

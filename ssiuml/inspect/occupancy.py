@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.formats.gfs.space import BLOCKS_PER_BYTE
+from ssiuml.formats.gfs.resource_groups import BLOCKS_PER_BYTE
 from ssiuml.formats.gfs.structures import RindexEntry, State
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2
-from ssiuml.formats.gfs_reader.contents import ImageContent, Part, read_contents, walk_blocks
-from ssiuml.formats.gfs_reader.damage import Damaged, Report
-from ssiuml.formats.gfs_reader.filesystem import Filesystem
+from ssiuml.formats.gfs_reader.contents import BlockRole, ImageContent, read_contents, walk_blocks
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, Report
 from ssiuml.formats.gfs_reader.inodes import Inode, read_inode
 from ssiuml.formats.gfs_reader.journals import read_jindex
-from ssiuml.formats.gfs_reader.survey import Once, Survey
-from ssiuml.formats.gfs_reader.usage import read_bitmap, read_rindex, states_of
+from ssiuml.formats.gfs_reader.resource_groups import read_bitmap, read_rindex, states_of
+from ssiuml.formats.gfs_reader.tree_reader import ReadOnceVisitor, TreeReader
 from ssiuml.inspect.tally import CHUNK_BLOCKS, Cell, Claims, Holes, Tally, Use
 from ssiuml.tree.tree import Kind
 
@@ -61,7 +60,7 @@ def survey_occupancy(filesystem: Filesystem, report: Report) -> Occupancy:
     cell_blocks = 1
     while filesystem.blocks > CELLS_MOST * cell_blocks:
         cell_blocks *= 2
-    tally = Tally(filesystem.blocks, cell_blocks, Holes(filesystem.source, filesystem.block_size))
+    tally = Tally(filesystem.blocks, cell_blocks, Holes(filesystem.device, filesystem.block_size))
     counter = _Counter(filesystem, tally, report)
     counter.count_run(filesystem.superblock_block, 1, Use.SUPERBLOCK)
     if isinstance(filesystem.superblock, gfs1.Superblock):
@@ -81,7 +80,7 @@ def survey_occupancy(filesystem: Filesystem, report: Report) -> Occupancy:
 
 
 class _Counter:
-    """The visitor of a Survey that counts the blocks of all inodes."""
+    """The visitor of a TreeReader that counts the blocks of all inodes."""
 
     def __init__(self, filesystem: Filesystem, tally: Tally, report: Report) -> None:
         self._filesystem = filesystem
@@ -106,7 +105,9 @@ class _Counter:
             use = Use.METADATA
         try:
             for part, address, _ in walk_blocks(self._filesystem, inode):
-                self._claim(address, use if part is Part.DATA else Use.METADATA, inode.address, part.value)
+                self._claim(
+                    address, use if part is BlockRole.DATA else Use.METADATA, inode.address, part.value
+                )
         except Damaged as damage:
             self._report(damage)
 
@@ -168,12 +169,12 @@ def _survey_gfs1(
         report(damage)
     for journal in journals:
         counter.count_run(journal.ji_addr, journal.ji_nsegment * superblock.sb_seg_size, Use.JOURNAL)
-    survey = Survey(filesystem, report, counter)
+    survey = TreeReader(filesystem, report, counter)
     counter.is_system = True
     for name in ("sb_jindex_di", "sb_rindex_di", "sb_quota_di", "sb_license_di"):
-        survey.single(getattr(superblock, name).no_addr, name)
+        survey.read_system_file(getattr(superblock, name).no_addr, name)
     counter.is_system = False
-    survey.walk(filesystem.root, "sb_root_di")
+    survey.read_tree(filesystem.root, "sb_root_di")
     return groups, len(journals)
 
 
@@ -183,7 +184,9 @@ def _survey_gfs2(
     """Count all but unclaimed blocks. Return the resource groups and the number of journals."""
     # The first walk only finds the rindex and the journals. The second one reports the damage.
     address = superblock.sb_master_dir.no_addr
-    master = Survey(filesystem, lambda damage: None, Once(filesystem)).walk(address, "sb_master_dir")
+    master = TreeReader(filesystem, lambda damage: None, ReadOnceVisitor(filesystem)).read_tree(
+        address, "sb_master_dir"
+    )
     rindex, jindex = master.find("rindex"), master.find("jindex")
     counter.journals = frozenset(
         node.content.address
@@ -195,11 +198,11 @@ def _survey_gfs2(
         groups = _groups(filesystem, rindex.content.address, "rindex", counter, report)
     else:
         report(Damaged(address, "master directory", "has no rindex"))
-    survey = Survey(filesystem, report, counter)
+    survey = TreeReader(filesystem, report, counter)
     counter.is_system = True
-    survey.walk(address, "sb_master_dir")
+    survey.read_tree(address, "sb_master_dir")
     counter.is_system = False
-    survey.walk(filesystem.root, "sb_root_dir")
+    survey.read_tree(filesystem.root, "sb_root_dir")
     return groups, len(counter.journals)
 
 

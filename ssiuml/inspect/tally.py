@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.formats.gfs_reader.device import Source
+from ssiuml.formats.gfs_reader.device import ImageDevice
 
 
 class Use(enum.IntEnum):
@@ -93,7 +93,7 @@ class Claims:
 class Holes:
     """Finds the blocks that are holes of the image file: the host has allocated none of their bytes."""
 
-    def __init__(self, source: Source, block_size: int) -> None:
+    def __init__(self, source: ImageDevice, block_size: int) -> None:
         self._source = source
         self._block_size = block_size
         self._start = self._end = 0  # the blocks of the last answer

@@ -7,9 +7,8 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from ssiuml.debian.deb import STATUS, installed
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
-from ssiuml.formats.gfs_reader.filesystem import NoFilesystemError, read_filesystem
+from ssiuml.formats.gfs_reader.device import open_image
+from ssiuml.formats.gfs_reader.filesystem import Damaged, NoFilesystemError, read_filesystem
 from ssiuml.host import files
 from ssiuml.inspect.drawing import draw_filesystem, svg
 from ssiuml.inspect.occupancy import survey_occupancy
@@ -75,7 +74,7 @@ def package_rows(tree: Tree) -> tuple[int, list[Row]]:
 def map_of(image: Path) -> str:
     """Return a map of the root *image* as an SVG element; empty if the image cannot be read."""
     damages: list[Damaged] = []
-    with opened(image) as source:
+    with open_image(image) as source:
         try:
             filesystem = read_filesystem(source)
         except (Damaged, NoFilesystemError):

@@ -88,7 +88,7 @@ def test_extract_fills_a_new_folder(root_fs: Path, tmp_path: Path) -> None:
         assert "left out: dev/null" in ended.err
     again = ssi_image("extract", root_fs, tmp_path / "out")
     assert again.status == 1
-    assert "is there and not an empty folder" in again.err
+    assert "exists and is not an empty folder" in again.err
 
 
 def test_extract_makes_an_archive_that_holds_everything(root_fs: Path, tmp_path: Path) -> None:

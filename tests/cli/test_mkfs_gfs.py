@@ -16,11 +16,11 @@ from project import GOLDEN
 
 from ssiuml.cli import mkfs_gfs, passemble, ptool
 from ssiuml.formats.gfs1 import structures as gfs1
-from ssiuml.formats.gfs_reader.contents import ImageContent, Part, walk_blocks
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.contents import BlockRole, ImageContent, walk_blocks
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.gfs_reader.filesystem import read_filesystem
 from ssiuml.formats.gfs_reader.inodes import read_inode
-from ssiuml.formats.gfs_reader.survey import Once, Survey, read_tree
+from ssiuml.formats.gfs_reader.tree_reader import ReadOnceVisitor, TreeReader, read_tree
 from ssiuml.formats.pool.assembly import read_state
 from ssiuml.formats.pool.mapping import PoolMap, SubpoolMap
 from ssiuml.host import files
@@ -250,7 +250,7 @@ def test_the_last_member_of_a_name_wins_and_absolute_names_lie_below_the_root(
 ) -> None:
     image = blank(tmp_path / "image")
     assert mkfs(*ONE_JOURNAL, "-d", members(tmp_path / "tar", "a", "/abs/b", "a", "./a"), image).status == 0
-    with opened(image) as source:
+    with open_image(image) as source:
         tree = read_tree(read_filesystem(source), print)
         assert [path for path, _ in tree.walk()] == ["", "a", "abs", "abs/b"]
         content = tree.lookup("a").content
@@ -303,7 +303,7 @@ def test_full_journals_have_no_holes_on_the_hosts_disk(tmp_path: Path, format_: 
 
 def journal_blocks(image: Path) -> Iterator[int]:
     """Yield the addresses of all blocks of the journals, from the image's own index."""
-    with opened(image) as source:
+    with open_image(image) as source:
         filesystem = read_filesystem(source)
         superblock = filesystem.superblock
         if isinstance(superblock, gfs1.Superblock):
@@ -311,12 +311,14 @@ def journal_blocks(image: Path) -> Iterator[int]:
             for entry in gfs1.JournalIndexEntry.unpack_all(index.body[: index.size_bytes]):
                 yield from range(entry.ji_addr, entry.ji_addr + entry.ji_nsegment * superblock.sb_seg_size)
             return
-        master = Survey(filesystem, print, Once(filesystem)).walk(superblock.sb_master_dir.no_addr, "")
+        master = TreeReader(filesystem, print, ReadOnceVisitor(filesystem)).read_tree(
+            superblock.sb_master_dir.no_addr, ""
+        )
         for node in master.children("jindex").values():
             assert isinstance(node.content, ImageContent)
             journal = read_inode(filesystem, node.content.address, 0, "")
             for part, address, _ in walk_blocks(filesystem, journal):
-                if part is Part.DATA:
+                if part is BlockRole.DATA:
                     yield address
 
 
@@ -330,11 +332,11 @@ WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     (lambda image: ["-b", "1000", image], 2, "error: block size 1000"),
     (lambda image: ["-j", "0", image], 2, "error: 0 journals"),
     (lambda image: ["-j", "x", image], 2, "error: -j x: is not a whole number"),
-    (lambda image: ["-J", "16", image], 2, "error: journals of 16 MiB are too small\n  at least 32 MiB"),
+    (lambda image: ["-J", "16", image], 2, "error: journals of 16 MiB are too small\n  give at least 32 MiB"),
     (lambda image: ["-j", "9", image], 2, "error: the device has 256 MiB, 9 journals of 32 MiB"),
     (lambda image: ["-p", "dlm", image], 2, "error: -p dlm: is no known lock protocol\n  give one of "),
     (lambda image: ["-t", "t" * 64, image], 2, "error: the lock table 'tttt"),
-    (lambda image: ["--fs-format", "1300", image], 2, "error: format 1300: is none of GFS1's"),
+    (lambda image: ["--fs-format", "1300", image], 2, "error: format 1300: GFS1 has no such format"),
     (lambda image: ["--format", "gfs2", "-b", "8192", image], 2, "error: block size 8192"),
     (lambda image: ["--format", "gfs2", "-s", "16", image], 2, "error: -s: GFS2's journals have no segm"),
     (lambda image: [image.parent / "absent"], 2, "absent: is not there\n  make it first: truncate"),
@@ -349,7 +351,7 @@ WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     ),
     (lambda image: ["-t", "t\0", image], 2, "error: the lock table 't"),
     (lambda image: ["--format", "gfs2", "-t", "t" * 64, image], 2, "error: the lock table 'tttt"),
-    (lambda image: ["--format", "gfs2", "-J", "4", image], 2, "error: journal size 4 MiB: has to be"),
+    (lambda image: ["--format", "gfs2", "-J", "4", image], 2, "error: journal size 4 MiB: must be"),
     (lambda image: ["--format", "gfs2", "-j", "99", image], 2, "256 MiB is too small for 99 journals of 32"),
     (lambda image: ["-d", image, image], 2, "/image would be filled with itself"),
     (lambda image: ["-d", image.parent / "large/data", image], 1, "cannot be read as a tar archive"),

@@ -29,7 +29,7 @@ from redhat.older_root import old_tree
 from redhat.root_tree import make_tree
 from redhat.sources import NAMES, SMALL_RECIPE, sources_section
 
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.gfs_reader.directories import read_directory
 from ssiuml.formats.gfs_reader.filesystem import read_filesystem
 from ssiuml.formats.gfs_reader.inodes import read_inode
@@ -133,7 +133,7 @@ def test_gfs2_convert_accepts_the_root_and_fsck_finds_it_clean(historic: Checkou
 
 
 def test_our_reader_finds_no_damage_and_the_new_device_numbers(historic: Checkout) -> None:
-    with opened(historic.images / "root_fs") as source:
+    with open_image(historic.images / "root_fs") as source:
         _, tree = verify(read_filesystem(source), lambda damage: pytest.fail(str(damage)))
     for number in range(8):
         assert tree.lookup(f"dev/ubd/{number}").device == (98, 16 * number)
@@ -188,7 +188,7 @@ def test_both_ram_disks_are_clean_and_hold_the_program_that_they_need(
 
 def address_of(image: Path, path: str) -> int:
     """Return the address of the dinode at *path* in a GFS image."""
-    with opened(image) as source:
+    with open_image(image) as source:
         filesystem = read_filesystem(source)
         address = filesystem.root
         for part in path.split("/"):

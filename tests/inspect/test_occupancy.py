@@ -21,9 +21,8 @@ from gfs_images import (
 from gfs_judges import convert_to_gfs2
 from programs import tool
 
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
-from ssiuml.formats.gfs_reader.filesystem import read_filesystem
+from ssiuml.formats.gfs_reader.device import open_image
+from ssiuml.formats.gfs_reader.filesystem import Damaged, read_filesystem
 from ssiuml.host import files
 from ssiuml.inspect.occupancy import CELLS_MOST, Occupancy, survey_occupancy
 from ssiuml.inspect.tally import Use
@@ -35,7 +34,7 @@ MIB = 1 << 20
 def occupancy_of(image: Path) -> Occupancy:
     """Return the occupancy of an image in which nothing is damaged."""
     damages: list[Damaged] = []
-    with opened(image) as source:
+    with open_image(image) as source:
         found = survey_occupancy(read_filesystem(source), damages.append)
     assert damages == []
     return found

@@ -6,14 +6,13 @@ from pathlib import Path
 from odd_trees import colliding, odd_tree, pattern
 
 from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.writing import Written
-from ssiuml.formats.gfs1.geometry import Wish, plan_geometry
-from ssiuml.formats.gfs1.special import Settings as Gfs1Settings
+from ssiuml.formats.gfs.inode_writer import Written
+from ssiuml.formats.gfs1.geometry import GeometryOptions, plan_geometry
+from ssiuml.formats.gfs1.writer import Settings as Gfs1Settings
 from ssiuml.formats.gfs1.writer import write_filesystem
 from ssiuml.formats.gfs2.geometry import Geometry
 from ssiuml.formats.gfs2.writer import Settings, write_image
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.filesystem import Filesystem, read_filesystem
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, read_filesystem
 from ssiuml.formats.gfs_reader.summary import summary
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.host import files
@@ -34,7 +33,7 @@ def write_gfs1_image(
 ) -> Written:
     """Make a new GFS1 image at *image* with *tree* in it."""
     files.create(image, size_mib << 20)
-    wish = Wish(
+    options = GeometryOptions(
         device_bytes=size_mib << 20,
         journals=journals,
         journal_mib=journal_mib,
@@ -42,7 +41,7 @@ def write_gfs1_image(
         expert=True,
     )
     settings = Gfs1Settings(lock_protocol="lock_nolock", lock_table="a:b", time_s=1_700_000_000)
-    return write_filesystem(image, plan_geometry(wish), settings, tree)
+    return write_filesystem(image, plan_geometry(options), settings, tree)
 
 
 def fit_for_gfs1(tree: Tree) -> Tree:
@@ -85,7 +84,7 @@ def large_directory(names: int) -> Tree:
 
 @dataclass
 class Bytes:
-    """An image in memory, with the interface of ssiuml.formats.gfs_reader.device.Source."""
+    """An image in memory, with the interface of ssiuml.formats.gfs_reader.device.ImageDevice."""
 
     data: bytes | bytearray
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
-from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.host import files
 from ssiuml.host.atomic import replacing
