@@ -1,1 +1,1 @@
-"""Timings as ratios against peers, taken in one run on one machine; run by hand with ``./run bench``."""
+"""Timings as ratios against peers, taken in one run on one machine. Run them by hand: ``./run bench``."""

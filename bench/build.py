@@ -1,6 +1,6 @@
-"""How long a build takes, as ratios: cold against mmdebstrap alone, idle against ``doit list``.
+"""The time of a build, as ratios: cold against mmdebstrap alone, idle against ``doit list``.
 
-``./run bench`` (``./run recipe=NAME bench``). All in a temporary folder; what was built is left alone.
+Run ``./run bench`` (``./run recipe=NAME bench``). It builds in a temporary folder and leaves images alone.
 """
 
 import os
@@ -26,7 +26,7 @@ LIMIT_S = 3600.0
 
 
 def seconds(words: Sequence[str | Path], folder: Path, environ: Mapping[str, str]) -> float:
-    """Run a command to its end and return how long it took."""
+    """Run a command to its end. Return the seconds that it took."""
     started = time.monotonic()
     subprocess.run(
         words,
@@ -54,7 +54,7 @@ def copy_checkout(folder: Path) -> None:
 
 
 def mmdebstrap_words(recipe_name: str, folder: Path) -> list[str]:
-    """What a person would type to get the same packages without this project."""
+    """Return the command that installs the same packages without this project."""
     recipe = make_plan(recipe_name, folder, {}).recipe
     return [
         find_tool("mmdebstrap") or "mmdebstrap",
@@ -68,7 +68,7 @@ def mmdebstrap_words(recipe_name: str, folder: Path) -> list[str]:
 
 
 def build_process_peak_mib(doit: Sequence[str], folder: Path, environ: Mapping[str, str]) -> float:
-    """Peak resident memory of the build process itself, without the programs that it runs."""
+    """Return the peak resident memory of the build process itself, without the programs that it runs."""
     script = (
         "import resource, sys\n"
         "from doit.doit_cmd import DoitMain\n"

@@ -1,6 +1,6 @@
-"""How long a cluster takes to start, to run a command, to recover and to stop, as ratios.
+"""The time that a cluster takes to start, run a command, recover and stop, as ratios.
 
-``./run bench`` (``./run recipe=NAME bench``): on the built images, in a folder of its own.
+Run ``./run bench`` (``./run recipe=NAME bench``). It uses the built images, and a folder of its own.
 """
 
 import os
@@ -21,7 +21,7 @@ REPEAT = 5
 NODES = 3
 LIMIT_S = 600.0
 NAME = "bench"
-# Appends under a lock that the crashed node has as well, and says so.
+# Appends to a file under a lock that the crashed node takes, too, and prints a line each time.
 WRITER = (
     "use Fcntl ':flock'; $| = 1; while (1) { open my $f, '>>', '/root/bench' or die; flock $f, LOCK_EX; "
     "print $f 'x'; close $f; print \"x\\n\" }"
@@ -45,7 +45,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def boot_bare(images: Manifest, folder: Path) -> float:
-    """Seconds until a User-Mode Linux of the same kernel, without parameters of ours, reaches its init."""
+    """Return the seconds until the same kernel, without our parameters, reaches its init."""
     words = uml.command_line(
         images.require_kernel(), memory_mib=uml.NODE_MEMORY_MIB, initrd=images.initrd, disks={}, folder=folder
     )
@@ -59,13 +59,13 @@ def boot_bare(images: Manifest, folder: Path) -> float:
     ) as process:
         assert process.stdout is not None
         reached = next(time.monotonic() for line in process.stdout if b"Run /init" in line)
-        # Without a node's number it gives up by itself.
+        # Without a node's number the init ends by itself.
         process.stdout.read()
     return reached - started
 
 
 def recovery(node: int, victim: int) -> float:
-    """Seconds from the kill of *victim* until a write of *node* that needs its locks goes on."""
+    """Return the seconds from the kill of *victim* until a write of *node* that needs its locks continues."""
     writing = [
         subprocess.Popen(command("exec", str(one), "--", "perl", "-e", WRITER), stdout=subprocess.PIPE)
         for one in (node, victim)
@@ -80,7 +80,7 @@ def recovery(node: int, victim: int) -> float:
         last = killed
         stream = writing[0].stdout
         assert stream is not None
-        # What was on its way, then nothing until the locks are recovered, then it goes on.
+        # Lines that were on their way come first, then none until the locks are recovered.
         while gap < 1.0:
             assert stream.readline(), "the writer has ended"
             gap = time.monotonic() - last

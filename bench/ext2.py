@@ -1,8 +1,8 @@
-"""How fast an ext2 image is read and written on, side by side with ``debugfs -R 'rdump / DIR'``.
+"""The time to read an ext2 image and write its tree elsewhere, against ``debugfs -R 'rdump / DIR'``.
 
-``python -m bench.ext2 [FOLDER]``. FOLDER is what goes into the image, by default files of /usr, about 320 MB
-of them. Runs take turns, the page cache is warm, figures are medians. What rdump writes is not flushed to the
-disk, our layer is.
+Run ``python -m bench.ext2 [FOLDER]``. The image holds FOLDER, by default about 320 MB of files of /usr. Runs
+take turns, the page cache is warm, figures are medians. Our layer is flushed to the disk; what rdump writes
+is not.
 """
 
 import os
@@ -16,9 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssiuml.formats.ext2.reader import read_ext2
-from ssiuml.formats.gfs1.geometry import Wish, plan_geometry
-from ssiuml.formats.gfs1.special import Settings
-from ssiuml.formats.gfs1.writer import write_filesystem
+from ssiuml.formats.gfs1.geometry import GeometryOptions, plan_geometry
+from ssiuml.formats.gfs1.writer import Settings, write_filesystem
 from ssiuml.host import files as sparse
 from ssiuml.host.run import find_tool
 from ssiuml.tree.layer import write_tree
@@ -32,7 +31,7 @@ TREE_BYTES = 320 * MIB
 LARGEST_BYTES = 4 * MIB
 IMAGE_BYTES = GIB
 JOURNALS, JOURNAL_MIB = 3, 32
-# As in 2001, and as mke2fs makes them today.
+# The form of 2001, and the one that mke2fs makes today.
 IMAGES = {"ext2, 1 KiB": ("-t", "ext2", "-b", "1024", "-r", "0"), "ext4, 4 KiB": ("-t", "ext4", "-b", "4096")}
 
 
@@ -41,9 +40,10 @@ def tool(name: str) -> str:
 
 
 def gather(target: Path) -> None:
-    """Copy files of /usr to *target* until there are TREE_BYTES, folder by folder; links are kept.
+    """Copy files of /usr to *target*, folder by folder, until there are TREE_BYTES. Links stay links.
 
-    Large ones are left out: a machine of developers has some that would be half of the tree, no base has.
+    Files over LARGEST_BYTES are left out: on a developer's machine a few of them would be half of the tree,
+    unlike in any base.
     """
     left = TREE_BYTES
     for folder in ("share", "lib", "bin"):
@@ -73,7 +73,7 @@ def to_layer(image: Path, folder: Path) -> None:
 def to_gfs1(image: Path, folder: Path) -> None:
     target = folder / "gfs1"
     sparse.create(target, IMAGE_BYTES)
-    wish = Wish(
+    wish = GeometryOptions(
         device_bytes=IMAGE_BYTES, journals=JOURNALS, journal_mib=JOURNAL_MIB, block_size=4096, expert=True
     )
     settings = Settings(lock_protocol="lock_nolock", lock_table="a:b", time_s=1_700_000_000)
@@ -97,9 +97,9 @@ RUNS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def took_s(run: Callable[[Path, Path], None], image: Path, folder: Path) -> float:
-    """Seconds by the clock, in a folder of its own that is removed afterwards."""
+    """Return the seconds by the clock of *run* in the new *folder*, which is removed afterwards."""
     folder.mkdir()
-    os.sync()  # what the run before has left to write would be written during this one
+    os.sync()  # else the data of the run before would be written during this one
     started = time.monotonic()
     run(image, folder)
     took = time.monotonic() - started
@@ -126,7 +126,7 @@ def main(source: Path | None) -> None:
             for number in range(REPEAT + 1):
                 for name, run in RUNS.items():
                     took = took_s(run, image, folder / "run")
-                    if number:  # the first one warms the cache
+                    if number:  # the first run warms the cache
                         times[name].append(took)
             rival = statistics.median(times["debugfs rdump"])
             for name, all_ in times.items():

@@ -1,8 +1,8 @@
-"""How fast trees become file systems, side by side with ``mke2fs -d``, a plain copy and the build appliance.
+"""The time to write a tree into a file system, against ``mke2fs -d``, a plain copy and the build appliance.
 
-``./run bench`` (``./run recipe=NAME bench``), or ``python -m bench.gfs NAME`` for this part alone. The tree
-is the recipe's, with every module of the kernel in it, as a folder and as a tar archive, in a temporary
-folder. Runs take turns, the page cache is warm, figures are medians; all writers flush to the disk.
+Run ``./run bench`` (``./run recipe=NAME bench``), or ``python -m bench.gfs NAME`` for this part alone. The
+tree is that of the recipe with every module of the kernel, once as a folder and once as a tar archive, in a
+temporary folder. Runs take turns, the page cache is warm, figures are medians. All writers flush to the disk.
 """
 
 import os
@@ -21,7 +21,7 @@ from ssiuml.host.cache import entry_of
 from ssiuml.host.run import find_tool
 from ssiuml.images.appliance import Appliance
 from ssiuml.kernel.packed import modules_layer
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.tree.layer import merge, read_layer, write_tree
 from ssiuml.tree.tree import Tree
@@ -35,7 +35,7 @@ STEPS = ("base", "kernel", "cluster-tools", "config", "prune")
 
 
 OPTIONS = ["-q", "-p", "lock_nolock", "-t", "a:b", "-j", str(JOURNALS), "-J", str(JOURNAL_MIB)]
-# Of the program alone: what the kernel accounts to a process begins with its parent's peak.
+# It prints its own VmHWM: the peak that the kernel accounts to a child begins with that of its parent.
 PEAK = """
 import sys
 from ssiuml.cli.mkfs_gfs import main
@@ -50,14 +50,14 @@ def tool(name: str) -> str:
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds by the clock, and of processors: what remains comparable on a busy machine."""
+    """Seconds by the clock, and of the processors, which can be compared on a busy machine, too."""
 
     wall: float
     cpu: float
 
 
 def took_by(words: Sequence[str | Path]) -> Took:
-    """Run a program to its end."""
+    """Run a program to its end. Return its time."""
     before, started = os.times(), time.monotonic()
     subprocess.run(words, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     wall, after = time.monotonic() - started, os.times()
@@ -66,7 +66,7 @@ def took_by(words: Sequence[str | Path]) -> Took:
 
 
 def peak_mib(generation: str, source: Path, image: Path) -> float:
-    """The most memory that our command has at once."""
+    """Return the peak memory of our command."""
     words: list[str | Path] = [
         sys.executable,
         "-c",
@@ -83,17 +83,17 @@ def peak_mib(generation: str, source: Path, image: Path) -> float:
 
 
 def mkfs_gfs(generation: str, source: Path) -> Callable[[Path], list[str | Path]]:
-    """The words of our command, for an image at a given path."""
+    """Return a function that gives the words of our command for the path of an image."""
     command = [sys.executable, "-m", "ssiuml.cli.mkfs_gfs", *OPTIONS, "--format", generation, "-d"]
     return lambda image: [*command, source, image]
 
 
 def whole_tree(name: str) -> tuple[Tree, Appliance]:
-    """The recipe's tree with all modules, and an appliance of it; makes the steps that it needs."""
+    """Return the recipe's tree with all modules, and an appliance of it. Make the steps that this needs."""
     plan = make_plan(name, PROJECT, os.environ)
     words = [sys.executable, "-m", "doit", f"recipe={name}", *STEPS]
     subprocess.run(words, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
-    steps = Build(plan).steps
+    steps = Graph(plan).steps
     kernel = entry_of(steps["kernel"].results()["entry"])
     layers = [read_layer(Path(steps["base"].results()["path"])), modules_layer(kernel, None)]
     layers += [read_layer(plan.layer(step)) for step in ("cluster-tools", "config", "prune")]
@@ -106,7 +106,7 @@ def whole_tree(name: str) -> tuple[Tree, Appliance]:
 
 
 def filled_by_the_appliance(appliance: Appliance, tree: Tree, folder: Path) -> float:
-    """Seconds that the other way takes: formatting, copying in, reading back."""
+    """Return the seconds that the appliance takes to format an image, fill it and read it back."""
     image = folder / "appliance"
     started = time.monotonic()
     files.create(image, SIZE_BYTES)
@@ -124,7 +124,7 @@ def filled_by_the_appliance(appliance: Appliance, tree: Tree, folder: Path) -> f
 
 
 def used_mib(folder: Path) -> float:
-    """What du says of a folder."""
+    """Return the size that du reports for a folder."""
     done = subprocess.run(["du", "-sk", folder], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[0]) / 1024
 
@@ -154,7 +154,7 @@ def main(name: str) -> None:
         for number in range(REPEAT + 1):
             for what, words in runs.items():
                 files.create(image, SIZE_BYTES)
-                # What the run before has left to write would be written during this one.
+                # Else the data of the run before would be written during this one.
                 os.sync()
                 took = took_by(words(image))
                 if number:  # the first run warms the cache

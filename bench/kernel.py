@@ -1,8 +1,8 @@
-"""How long the kernel takes to build and to boot, against Debian's, and what it saves in the initrd.
+"""The time to build and boot our kernel against Debian's, and the bytes that it saves in the initrd.
 
-``python -m bench.kernel``, about half an hour; it wants bookworm and bookworm-ssi built. Builds have a
-checkout and a cache of their own. Debian's own build is not run: its time is estimated from the number of
-its objects, which the symbol tables of its modules tell.
+Run ``python -m bench.kernel``, which takes about half an hour, after bookworm and bookworm-ssi are built.
+Builds have a checkout and a cache of their own. Debian's own build is not run: its time is estimated from the
+number of its objects, which the symbol tables of its modules give.
 """
 
 import os
@@ -28,7 +28,7 @@ BUILD_LIMIT_S: Final = 4 * 3600.0
 
 
 def build(checkout: Path, cache: Path, environ: dict[str, str]) -> float:
-    """Seconds that the kernel takes from the fetched package, unpacking and patching included."""
+    """Return the seconds of a build from the fetched package, with unpacking and patching."""
     words = [sys.executable, "-m", "doit", "recipe=bookworm-ssi"]
     env = {**os.environ, "PYTHONPATH": str(checkout), "SSIUML_CACHE": str(cache), **environ}
 
@@ -43,7 +43,7 @@ def build(checkout: Path, cache: Path, environ: dict[str, str]) -> float:
 
 
 def objects(folder: Path) -> int:
-    """How many objects the modules below *folder* are linked from, by the names of their sources."""
+    """Return the number of objects in the modules below *folder*, by the names of their sources."""
     count = 0
     for path in folder.rglob("*.ko"):
         text = subprocess.run(["readelf", "-sW", path], capture_output=True, text=True, check=True).stdout
@@ -69,7 +69,7 @@ def compare_builds(scratch: Path) -> None:
     cold = build(checkout, cache, {**ccache, "CCACHE_DISABLE": "1"})
     ours = sum(text.lstrip().startswith("CC") for text in log.read_text().splitlines())
     in_modules = modules_of("bookworm-ssi", scratch / "ours")
-    # What is built in is about the same; GFS2, DLM and what they need are modules there.
+    # About the same objects are built in; GFS2, DLM and all that they need are modules in Debian's kernel.
     theirs = ours - in_modules + modules_of("bookworm", scratch / "theirs")
     print(f"{ours} objects here, Debian's configuration has about {theirs}")
     estimate = cold * theirs / ours
@@ -85,7 +85,7 @@ def start(recipe: str, scratch: Path) -> float:
     os.environ["XDG_STATE_HOME"] = str(scratch)
     words = command("start", "3", "--recipe", recipe, "--no-xterm")
     try:
-        run(words)  # with the copy of the root
+        run(words)  # this start also copies the root
         run(command("stop"))
         times = []
         for _ in range(STARTS):

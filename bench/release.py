@@ -1,7 +1,7 @@
-"""What a release costs: in time against tar and the same compressor alone, in size against the tree as tar.
+"""The time of a release against tar and the same compressor alone, and its size against the tree as tar.
 
-``./run bench``, or ``python -m bench.release RECIPE`` on a recipe that is built. The release is made in the
-checkout, as ``./run release`` does.
+Run ``./run bench``, or ``python -m bench.release RECIPE`` with a recipe that is built. The release is made in
+the checkout, as ``./run release`` does.
 """
 
 import shlex
@@ -12,12 +12,12 @@ import tempfile
 from pathlib import Path
 
 from bench.build import LIMIT_S, PROJECT, REPEAT, seconds
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import Plan, make_plan
 from ssiuml.release.tarball import Compressor, compressor
 from ssiuml.tree.layer import write_tree
 
-TIMES = 3  # of what takes half a minute
+TIMES = 3  # each takes half a minute
 
 
 def doit(recipe: str, *words: str) -> list[str]:
@@ -25,7 +25,7 @@ def doit(recipe: str, *words: str) -> list[str]:
 
 
 def release_again(plan: Plan, recipe: str) -> float:
-    """Seconds for packing what is built and tested already."""
+    """Return the seconds to pack images that are already built and tested."""
     for step in ("release-root", "release-kernel", "release-utils", "release"):
         plan.places.stamp(step).unlink(missing_ok=True)
     return seconds(doit(recipe, "release"), PROJECT, {})
@@ -41,7 +41,7 @@ def main(recipe: str) -> None:
     plan = make_plan(recipe, PROJECT, {})
     chosen = compressor(plan.recipe.release.compression)
     subprocess.run(doit(recipe, "release"), cwd=PROJECT, check=True, timeout=LIMIT_S, capture_output=True)
-    steps = Build(plan).steps
+    steps = Graph(plan).steps
     names = ("release-root", "release-kernel", "release-utils")
     tarballs = [Path(steps[name].results()["file"]) for name in names if name in steps]
     with tempfile.TemporaryDirectory(dir=PROJECT / "images") as scratch:
@@ -59,7 +59,7 @@ def main(recipe: str) -> None:
 
         (root,) = (name for name in unpacked if (folder / name / "root_fs").exists())
         tree = folder / "tree.tar"
-        write_tree(tree, Build(plan).tree())
+        write_tree(tree, Graph(plan).tree())
         pack(folder / "root", folder / root, ["root_fs"], chosen)
         with tree.open("rb") as source, (folder / "packed").open("wb") as target:
             subprocess.run(chosen.command, stdin=source, stdout=target, check=True, timeout=LIMIT_S)

@@ -1,7 +1,7 @@
-"""How long the 2002 image takes from a downloaded base, against unpacking that and ``mke2fs -d`` of its tree.
+"""The time from the downloaded base to the image of 2002, against unpacking it and ``mke2fs -d`` of its tree.
 
-``./run bench``, or ``python -m bench.rh72 [MIB]`` for this part alone. The downloads are stand-ins made
-by the tests' own programs, the base with MIB (300) more of files; all in a temporary folder.
+Run ``./run bench``, or ``python -m bench.rh72 [MIB]`` for this part alone. The downloads are stand-ins that
+the tests' own programs make, the base with MIB (300) more of files; all lie in a temporary folder.
 """
 
 import os
@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parent.parent
 REPEAT = 3
 LIMIT_S = 3600.0
 BULK_MIB = 300
-RECIPE = "rh72-old-root"  # without a kernel to be built
+RECIPE = "rh72-old-root"  # this recipe builds no kernel
 
 
 Words = list[str | Path]
@@ -32,7 +32,7 @@ def seconds(
     stdout: Path | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> float:
-    """Run a command to its end and return how long it took; what it wrote is on the disk then."""
+    """Run a command and flush its files to the disk. Return the seconds that both took."""
     started = time.monotonic()
     with (stdout or Path(os.devnull)).open("wb") as out:
         subprocess.run(
@@ -51,7 +51,7 @@ def seconds(
 
 def make_sources(folder: Path, bulk_mib: int) -> None:
     script = (
-        "import sys; sys.path.insert(0, 'tests')\n"
+        "import sys; sys.path.insert(0, 'tests/support')\n"
         "from pathlib import Path; from redhat import root_image, sources\n"
         f"made = sources.make_sources(Path({str(folder)!r})); base = made / root_image.RED_HAT_NAME\n"
         f"base.unlink(); root_image.make_root_fs(base, bulk_mib={bulk_mib})\n"
@@ -60,7 +60,7 @@ def make_sources(folder: Path, bulk_mib: int) -> None:
 
 
 def copy_project(checkout: Path) -> None:
-    """Make *checkout* a checkout of its own, with nothing built."""
+    """Copy the project's sources to *checkout*, with nothing built."""
     for name in ("recipes", "templates", "cluster-tools", "kernel", "ssiuml"):
         shutil.copytree(PROJECT / name, checkout / name, symlinks=True)
     for name in ("dodo.py", "pyproject.toml"):
@@ -69,7 +69,7 @@ def copy_project(checkout: Path) -> None:
 
 
 def prepare(checkout: Path, downloads: Path, sources: Path) -> None:
-    """A checkout whose cache has all downloads."""
+    """Make *checkout*, and give its cache all downloads."""
     copy_project(checkout)
     downloads.mkdir(parents=True)
     for path in sources.iterdir():

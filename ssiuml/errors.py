@@ -1,8 +1,8 @@
-"""Errors that a user can cause: whoever runs a command prints these without a traceback."""
+"""Errors that a user can cause. The commands print them without a traceback."""
 
 
 class SsiumlError(Exception):
-    """What went wrong, with the value and what was expected; *hint* says what to do about it."""
+    """A message with the value that is wrong and the expected one. *hint* tells the user what to do."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -11,7 +11,7 @@ class SsiumlError(Exception):
 
     def __str__(self) -> str:
         text = self._text()
-        # Names of files may hold bytes that are no text; a message has to be printable all the same.
+        # Names of files may hold bytes that are no UTF-8, and a message has to be printable even then.
         return text.encode("utf-8", "backslashreplace").decode()
 
     def _text(self) -> str:
@@ -20,7 +20,7 @@ class SsiumlError(Exception):
 
 
 class RecipeError(SsiumlError):
-    """A recipe is missing, cannot be read or asks for what cannot be built."""
+    """A recipe is missing, cannot be read, or asks for something that cannot be built."""
 
 
 class UsageError(SsiumlError):

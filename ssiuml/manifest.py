@@ -1,6 +1,6 @@
-"""images/RECIPE/manifest.json: the contract between what builds images and what runs them.
+"""images/RECIPE/manifest.json: the contract between the build of images and the commands that run them.
 
-``ssi-start`` and its like read this file and nothing of the recipe.
+``ssi-start`` and the other commands of a cluster read this file and nothing of the recipe.
 """
 
 import json
@@ -13,20 +13,21 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host.files import write_text
 
 if TYPE_CHECKING:  # who runs images needs nothing of recipes
-    from ssiuml.recipe import LoadedRecipe
+    from ssiuml.recipe.load import LoadedRecipe
 
 NAME: Final = "manifest.json"
-# Counts up when a reader of the version before would misunderstand.
+# Goes up when readers of the previous version would misunderstand the file.
 SCHEMA: Final = 1
+_BUILD: Final = "./run build-root"
 
 
 class ManifestError(SsiumlError):
-    """A folder has no manifest, or one that we cannot read."""
+    """A folder has no manifest, or one that cannot be read or used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an image folder holds; paths are resolved against that folder."""
+    """The manifest of an image folder. Its paths are relative to that folder."""
 
     folder: Path
     values: Mapping[str, Any]
@@ -37,11 +38,11 @@ class Manifest:
 
     @property
     def kernel(self) -> Path | None:
-        """None where the recipe has no kernel: the user names one."""
+        """The kernel; None if the recipe has no kernel, so that the user has to name one."""
         return self._optional("kernel")
 
     def require_kernel(self) -> Path:
-        """The kernel; ManifestError where the recipe has none."""
+        """Return the kernel. Raise ManifestError if the recipe has no kernel."""
         if self.kernel is None:
             raise ManifestError(
                 f"{self.folder / NAME}: this image has no kernel, its recipe says kernel.source: none",
@@ -51,12 +52,12 @@ class Manifest:
 
     @property
     def root_cidev(self) -> Path | None:
-        """The lock table's image of a GFS1 root."""
+        """The image of the lock server table (cidev) of a GFS1 root; None for GFS2."""
         return self._optional("root_cidev")
 
     @property
     def initrd_memexp(self) -> Path | None:
-        """The RAM disk of a GFS1 root's lock server."""
+        """The RAM disk of the lock server of a GFS1 root; None for GFS2."""
         return self._optional("initrd_memexp")
 
     def _optional(self, key: str) -> Path | None:
@@ -86,10 +87,11 @@ def describe(
     unverified: Sequence[str],
     epoch: int,
 ) -> dict[str, Any]:
-    """Put the manifest together; *images*, by key, and *kernel* are given with ``file`` and their facts.
+    """Return the values of the manifest for the images of the recipe *loaded*.
 
-    *base* is what is known of the base besides its packages. A kernel that the recipe does not have has no
-    ``file``.
+    *images* (by key) and *kernel* hold ``file`` and further facts; *kernel* has no ``file`` if the recipe has
+    no kernel. *base* holds facts of the base besides its *packages*, which are versions by name. *unverified*
+    lists the parts of the recipe that are not verified, *epoch* is SOURCE_DATE_EPOCH in seconds.
     """
     recipe = loaded.recipe
     return {
@@ -112,23 +114,22 @@ def describe(
 
 
 def write(folder: Path, values: Mapping[str, Any]) -> Path:
-    """Write the manifest of an image folder; return its path."""
+    """Write the manifest of an image folder. Return its path."""
     path = folder / NAME
     write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
     return path
 
 
 def read(folder: Path) -> Manifest:
-    """Read the manifest of an image folder; ManifestError if it is missing, damaged or of another schema."""
+    """Read the manifest of an image folder. Raise ManifestError for a missing, damaged or unknown one."""
     path = folder / NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         schema = values["schema"]
     except FileNotFoundError:
-        raise ManifestError(f"{folder}: no image has been built here", hint="./run build-root") from None
+        raise ManifestError(f"{folder}: no image has been built here", hint=_BUILD) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"{path}: is damaged: {error}", hint="./run build-root") from error
+        raise ManifestError(f"{path}: is damaged: {error}", hint=_BUILD) from error
     if schema != SCHEMA:
-        text = f"{path}: has schema {schema}, this program reads {SCHEMA}"
-        raise ManifestError(text, hint="./run build-root")
+        raise ManifestError(f"{path}: has schema {schema}, this program reads {SCHEMA}", hint=_BUILD)
     return Manifest(folder, values)

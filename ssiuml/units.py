@@ -1,6 +1,6 @@
-"""Sizes in bytes, read from and written for people.
+"""Sizes in bytes, as people write and read them.
 
-All units are powers of 1024, also KB, MB and GB: in the tools this project follows (`mkfs_gfs -J 32`,
+All units are powers of 1024, even KB, MB and GB: in the tools that this project follows (`mkfs_gfs -J 32`,
 the HOWTO's "32 MB journals") MB has always meant 2**20 bytes.
 """
 
@@ -19,14 +19,14 @@ _FACTORS = {"": 1, "b": 1, "byte": 1, "bytes": 1} | {
     for name, factor in _UNITS
     for spelling in (name[0].lower(), f"{name[0].lower()}b", name.lower())
 }
-# The digits are limited because nobody has a larger disk and huge exponents only cost time.
+# The limit of digits is above all disks, and keeps absurd numbers from taking time.
 _SIZE = re.compile(r"([0-9]{1,18})(\.[0-9]{1,9})? ?([A-Za-z]*)")
 
 
 def parse_size(text: str | int) -> int:
-    """Return the bytes that *text* ("2 GiB", "32 MB", "1.5G", "4096", 4096) stands for.
+    """Return how many bytes *text* means ("2 GiB", "32 MB", "1.5G", "4096", 4096), in upper or lower case.
 
-    Upper and lower case are the same. Raises UsageError if it is no size or no whole number of bytes.
+    Raise UsageError if it is no size or no whole number of bytes.
     """
     if isinstance(text, str):
         match = _SIZE.fullmatch(text.strip())
@@ -44,10 +44,9 @@ def parse_size(text: str | int) -> int:
 
 
 def format_size(size_bytes: int, *, exact: bool = False) -> str:
-    """Return *size_bytes* for people: "2 GiB", "1.5 GiB", "512 bytes".
+    """Return *size_bytes* as text for people, rounded to one decimal: "2 GiB", "1.5 GiB", "512 bytes".
 
-    It is rounded to one decimal; with *exact*, `parse_size` gives back the very same number, and a
-    smaller unit ("1234567 bytes") is used where one decimal would not do.
+    With *exact*, use a smaller unit ("1234567 bytes") if needed, so that `parse_size` returns *size_bytes*.
     """
     if size_bytes < 0:
         raise ValueError(f"a size cannot be negative: {size_bytes}")

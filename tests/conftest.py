@@ -1,16 +1,23 @@
-"""What tests of several folders share."""
+"""Fixtures of several folders of tests, what each test needs, and which tests run on one worker.
 
+Tests run side by side (pytest-xdist). What takes long to make is made once and shared by all workers.
+"""
+
+import compileall
 import os
-import shutil
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+import hypothesis
 import pytest
-from checkouts import Checkout, copy_sources
+from checkouts import Checkout, KernelAndBase, copy_sources, kernel_and_base_of
+from filelock import FileLock
 from http_server import Web, web_server
-from parts import Parts, parts_of
-from redhat.serving import NAMES, SMALL, serve_sources, sources
-from redhat.sources import make_sources
+from project import PROJECT
+from redhat.sources import NAMES, SMALL_RECIPE, make_sources, serve_sources, sources_section
 
 from ssiuml.host.places import cache_root
 from ssiuml.images.appliance import Appliance
@@ -24,50 +31,129 @@ filesystem: {journals: 3, journal_size: 8 MiB}
 cluster: {node_limit: 3}
 kernel: {modules: [fuse, loop]}
 """
+# By the marker, the fixtures that bring a test into a tier. Tests that boot or build by themselves say so.
+TIERS: Final = {
+    "build": {"built", "ssi", "released", "historic"},
+    "boot": {"three", "cluster", "ssi_three", "appliance"},
+    "historic": {"redhat_sources", "redhat_web", "historic"},
+    "release": {"released"},
+}
+# By fixture, the group of tests that share what it makes, or would hinder each other; the first that fits.
+GROUPS: Final = {
+    "historic": "historic",
+    "ssi_three": "ssi",
+    "ssi": "ssi",
+    "cluster": "cluster",
+    "three": "cluster",
+    "released": "built",
+}
+STAMPS_KEPT_S: Final = 24 * 3600.0
+KEPT_ENTRIES: Final = 6  # of each kind in the tests' cache: bases and kernels of earlier versions
+
+# A busy host may be many times slower than usual: no test fails because an example took long.
+hypothesis.settings.register_profile("ssiuml", deadline=None)
+hypothesis.settings.load_profile("ssiuml")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package, so that the many processes that tests start only have to load it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(PROJECT / "ssiuml", quiet=2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tiers, and with its group: tests that one worker runs one after the other."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for marker, needed in TIERS.items():
+            if fixtures & needed:
+                item.add_marker(marker)
+        if item.path.is_relative_to(PROJECT / "tests" / "historic"):
+            item.add_marker("historic")
+        if not any(item.get_closest_marker(tier) for tier in (*TIERS, "docs")):
+            item.add_marker("unit")
+        if item.get_closest_marker("xdist_group") is None:
+            group = next((name for fixture, name in GROUPS.items() if fixture in fixtures), None)
+            item.add_marker(pytest.mark.xdist_group(group or str(item.path)))
+
+
+@contextmanager
+def made_once(target: Path) -> Iterator[bool]:
+    """Yield whether *target* is still to be made. Other workers wait for the end of the block."""
+    done = target.with_name(f"{target.name}.done")
+    with FileLock(target.with_name(f"{target.name}.lock")):
+        yield not done.exists()
+        done.touch()
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout with the small image built, from an empty cache: the cold build itself."""
-    folder = tmp_path_factory.mktemp("built")
-    checkout = Checkout(folder / "ssiuml", folder / "cache")
-    checkout.folder.mkdir()
-    copy_sources(checkout.folder)
-    checkout.build()
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run of the tests share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kept_cache() -> Path:
+    """The cache of the tests' builds. It stays for the next run: its entries are named by what made them."""
+    cache = cache_root(os.environ) / "tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "prune.lock"):
+        for kind in ("base", "kernel"):
+            entries = sorted((cache / kind).glob("*.tar"), key=lambda path: path.stat().st_mtime)
+            for path in entries[:-KEPT_ENTRIES]:
+                path.unlink()
+                path.with_name(f"{path.name}.json").unlink(missing_ok=True)
+        for stamp in (cache / "downloads").glob("fetch-*"):  # each belongs to one checkout
+            if time.time() - stamp.stat().st_mtime > STAMPS_KEPT_S:
+                stamp.unlink()
+    return cache
+
+
+@pytest.fixture(scope="session")
+def built(shared: Path, kept_cache: Path) -> Checkout:
+    """A checkout with the small image built. Tests may add recipes, and may not change the image."""
+    checkout = Checkout(shared / "built", kept_cache)
+    with made_once(checkout.folder) as is_new:
+        if is_new:
+            checkout.folder.mkdir()
+            copy_sources(checkout.folder)
+            checkout.build()
     return checkout
 
 
 @pytest.fixture(scope="session")
-def released(built: Checkout) -> Path:
-    """The folder with the release of the small image. Not to be changed."""
-    built.build("release")
+def released(shared: Path, built: Checkout) -> Path:
+    """The folder with the release of the small image. A test may not change it."""
+    with made_once(shared / "released") as is_new:
+        if is_new:
+            built.build("release")
     return built.folder / "images" / "release"
 
 
 @pytest.fixture(scope="session")
-def ssi(built: Checkout) -> Checkout:
-    """The small image with the kernel that is built here; the user's cache keeps that for the next run."""
-    kept = cache_root(os.environ) / "tests" / "kernel"
-    kept.mkdir(parents=True, exist_ok=True)
-    cache = built.cache.parent / "cache-ssi"
-    cache.mkdir()
-    (cache / "kernel").symlink_to(kept)
-    for name in ("base", "downloads"):  # what this adds to them is not the other's
-        shutil.copytree(built.cache / name, cache / name, copy_function=os.link)
-    checkout = Checkout(built.folder, cache).write_recipe("ssi", SSI)
-    checkout.build()
+def ssi(shared: Path, built: Checkout) -> Checkout:
+    """A checkout with the small image and our own kernel."""
+    checkout = Checkout(built.folder, built.cache, "ssi")
+    with made_once(shared / "ssi") as is_new:
+        if is_new:
+            checkout.write_recipe("ssi", SSI).build()
     return checkout
 
 
 @pytest.fixture(scope="session")
 def redhat_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with stand-ins for what was published in 2002; see redhat.sources. Not to be changed."""
+    """A folder with stand-ins for the downloads of 2002 (redhat.sources). A test may not change it."""
     return make_sources(tmp_path_factory.mktemp("redhat") / "sources")
 
 
 @pytest.fixture(scope="session")
 def redhat_web(redhat_sources: Path) -> Iterator[Web]:
-    """The stand-ins on a web server; the first connection for the base breaks in the middle."""
+    """The stand-ins on a web server. The first connection for the base breaks in the middle."""
     with web_server() as web:
         serve_sources(web, redhat_sources)
         base = web.paths[f"/{NAMES['base']}"]
@@ -77,30 +163,33 @@ def redhat_web(redhat_sources: Path) -> Iterator[Web]:
 
 @pytest.fixture(scope="session")
 def historic(tmp_path_factory: pytest.TempPathFactory, redhat_web: Web) -> Checkout:
-    """A checkout with the small variety of rh72 built, from an empty cache."""
+    """A checkout with a small variant of rh72 built, from an empty cache. All its tests are in one group."""
     folder = tmp_path_factory.mktemp("historic")
     checkout = Checkout(folder / "ssiuml", folder / "cache")
     checkout.folder.mkdir()
     copy_sources(checkout.folder)
-    checkout = checkout.write_recipe("small", SMALL + sources(redhat_web.url("/")))
+    checkout = checkout.write_recipe("small", SMALL_RECIPE + sources_section(redhat_web.url("/")))
     checkout.build()
     return checkout
 
 
 @pytest.fixture
-def parts(built: Checkout) -> Parts:
-    """A kernel, and a tree with its modules."""
-    return parts_of(built)
+def kernel_and_base(built: Checkout) -> KernelAndBase:
+    """The kernel of the small image, and a tree with its modules."""
+    return kernel_and_base_of(built)
 
 
 @pytest.fixture
-def appliance(parts: Parts, tmp_path: Path) -> Appliance:
+def appliance(kernel_and_base: KernelAndBase, tmp_path: Path) -> Appliance:
     """An appliance with no more programs and modules than it needs."""
-    whole = parts.tree()
+    whole = kernel_and_base.tree()
     small = tools_tree(whole, ["/bin/busybox", "/bin/tar"], mtime_ns=0)
-    for path, node in modules_tree(whole, parts.version, ["gfs2"], mtime_ns=0).walk():
+    for path, node in modules_tree(whole, kernel_and_base.version, ["gfs2"], mtime_ns=0).walk():
         if path and small.find(path) is None:
             small.add(path, node)
     return Appliance(
-        kernel=parts.kernel, modules_version=parts.version, programs=small, work=tmp_path / "work"
+        kernel=kernel_and_base.kernel,
+        modules_version=kernel_and_base.version,
+        programs=small,
+        work=tmp_path / "work",
     )

@@ -1,4 +1,4 @@
-"""The whole build for real: from an empty cache, again, changed, interrupted, in bad conditions."""
+"""Whole builds of the small image: what comes out, again, changed, interrupted, in bad conditions."""
 
 import json
 import os
@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, processes_of, wait_until
+from checkouts import Checkout, kernel_and_base_of, private_cache, steps_of
+from processes import processes_of, wait_until
 
 from ssiuml.host.run import find_tool
 from ssiuml.tree.layer import merge, read_layer
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.build, pytest.mark.xdist_group("built")]
 
 EXTENDS = "description: for a test\nextends: bookworm-min\n"
 
@@ -58,6 +59,8 @@ def test_root_fs_is_a_clean_gfs2_with_the_recipes_lock_table(built: Checkout) ->
     assert root_fs.stat().st_blocks * 512 < 1 << 29
 
 
+@pytest.mark.boot
+@pytest.mark.long  # what is quick to see of this is in tests/cluster/test_smoke.py
 @pytest.mark.parametrize("writer", ["direct", "appliance"])
 def test_check_finds_the_same_tree_whoever_wrote_the_root(variant: Checkout, writer: str) -> None:
     changed(variant, f"filesystem: {{writer: {writer}}}\n")
@@ -68,6 +71,8 @@ def test_check_finds_the_same_tree_whoever_wrote_the_root(variant: Checkout, wri
     assert list((variant.images / "work").glob("writers.*")) == []
 
 
+@pytest.mark.boot
+@pytest.mark.long
 def test_check_finds_a_file_that_is_not_as_the_tree_has_it(variant: Checkout) -> None:
     variant.build("build-root", "mkfs")
     root_fs = variant.images / "root_fs"
@@ -128,10 +133,9 @@ def test_initrd_is_three_archives_in_one_under_its_limit(built: Checkout) -> Non
 
 
 def test_base_is_exactly_what_was_fetched_and_has_no_trace_of_how(built: Checkout, tmp_path: Path) -> None:
-    base = json.loads((built.images / "steps" / "base.json").read_text())["results"]["path"]
-    # Recipes that extend this one have stamps of their own, with the same packages.
-    stamp, *_ = (built.cache / "downloads").glob("fetch-*.json")
-    fetched = json.loads(stamp.read_text())["results"]["base"]
+    steps = steps_of(built)
+    base = steps["base"].results()["path"]
+    fetched = steps["fetch"].results()["base"]
     admin = "./var/lib/dpkg"
     subprocess.run(["tar", "-x", "-C", tmp_path, "-f", base, admin, "./etc/apt"], check=True)
     words = [
@@ -155,8 +159,7 @@ def test_base_is_exactly_what_was_fetched_and_has_no_trace_of_how(built: Checkou
 
 
 def test_nothing_secret_or_unique_is_in_the_base(built: Checkout) -> None:
-    (base,) = (built.cache / "base").glob("*.tar")
-    tree = merge([read_layer(base)])
+    tree = merge([read_layer(kernel_and_base_of(built).base)])
     names = {path for path, _ in tree.walk()}
     assert not [name for name in names if "ssh_host_" in name or name.endswith("random-seed")]
     assert not [name for name in names if name.endswith(".deb") or "_Packages" in name]
@@ -205,11 +208,7 @@ def test_clean_removes_what_was_built_and_keeps_the_cache(variant: Checkout) -> 
 
 
 def test_distclean_removes_the_recipes_share_of_the_cache(built: Checkout, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    subprocess.run(["cp", "-a", built.cache, cache], check=True)
-    for path in (cache / "downloads").glob("fetch-*"):  # of the other recipes that tests have built
-        path.unlink()
-    shutil.rmtree(cache / "downloads" / "python", ignore_errors=True)  # of releases
+    cache = private_cache(built, tmp_path / "cache")
     other = Checkout(built.folder, cache, built.write_recipe("distclean", EXTENDS).recipe)
     other.build("config", "kernel")
     other.build("distclean")
@@ -220,11 +219,16 @@ def test_distclean_removes_the_recipes_share_of_the_cache(built: Checkout, tmp_p
 # Interruptions
 
 
-@pytest.mark.parametrize("writer", ["direct", "appliance"])
 @pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
-    ids=["INT", "TERM", "KILL"],
+    ("number", "status", "writer"),
+    [
+        (signal.SIGKILL, -9, "direct"),
+        pytest.param(signal.SIGTERM, 143, "appliance", marks=pytest.mark.boot),
+        pytest.param(signal.SIGINT, 130, "direct", marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, 143, "direct", marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, 130, "appliance", marks=[pytest.mark.boot, pytest.mark.long]),
+        pytest.param(signal.SIGKILL, -9, "appliance", marks=[pytest.mark.boot, pytest.mark.long]),
+    ],
 )
 def test_build_interrupted_while_copying_goes_on_where_it_was(
     variant: Checkout, number: signal.Signals, status: int, writer: str
@@ -247,13 +251,14 @@ def test_build_interrupted_while_copying_goes_on_where_it_was(
     shutil.rmtree(variant.images)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL], ids=["TERM", "KILL"]
+)
 def test_base_interrupted_leaves_nothing_that_passes_for_a_base(
     built: Checkout, tmp_path: Path, number: signal.Signals
 ) -> None:
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    subprocess.run(["cp", "-a", built.cache / "downloads", cache], check=True)
+    cache = private_cache(built, tmp_path / "cache")
+    shutil.rmtree(cache / "base")
     name = built.write_recipe(f"base-{number.name.lower()}", EXTENDS).recipe
     other = Checkout(built.folder, cache, name, {"TMPDIR": str(tmp_path)})
     interrupted = other.interrupt(number, "base: extracting archives", "base")
@@ -281,9 +286,10 @@ def test_second_build_of_a_recipe_is_refused_while_the_first_runs(variant: Check
     assert "Traceback" not in second.output
 
 
-def test_damaged_kernel_in_the_cache_is_unpacked_again(variant: Checkout) -> None:
-    variant.build("kernel")
-    (entry,) = (variant.cache / "kernel").glob("*.tar")
+def test_damaged_kernel_in_the_cache_is_unpacked_again(built: Checkout, tmp_path: Path) -> None:
+    cache = private_cache(built, tmp_path / "cache")
+    variant = Checkout(built.folder, cache, built.write_recipe("damaged-kernel", EXTENDS).recipe)
+    (entry,) = (cache / "kernel").glob("*.tar")
     with entry.open("r+b") as stream:
         stream.seek(1 << 20)
         stream.write(b"damaged")
@@ -297,11 +303,7 @@ def test_damaged_kernel_in_the_cache_is_unpacked_again(variant: Checkout) -> Non
 def test_damage_that_left_the_time_of_the_base_alone_is_found_before_it_is_used(
     built: Checkout, tmp_path: Path
 ) -> None:
-    cache = tmp_path / "cache"
-    subprocess.run(["cp", "-a", built.cache, cache], check=True)
-    for path in (cache / "downloads").glob("fetch-*"):  # of the other recipes that tests have built
-        path.unlink()
-    shutil.rmtree(cache / "downloads" / "python", ignore_errors=True)  # of releases
+    cache = private_cache(built, tmp_path / "cache")
     other = Checkout(built.folder, cache, built.write_recipe("damaged", EXTENDS).recipe)
     other.build("base")
     (base,) = (cache / "base").glob("*.tar")
@@ -331,7 +333,7 @@ def test_without_network_the_mirror_is_named(variant: Checkout) -> None:
     outcome = variant.doit("fetch")
     assert outcome.status == 1
     assert "the package lists of bookworm cannot be fetched" in outcome.output
-    assert "is http://127.0.0.1:9/debian the right mirror?" in outcome.output
+    assert "whether http://127.0.0.1:9/debian is the right mirror" in outcome.output
     assert "Traceback" not in outcome.output
 
 
@@ -355,7 +357,9 @@ def test_full_disk_is_an_error_with_need_and_place(built: Checkout, tmp_path: Pa
     # In a mount namespace of its own the cache gets a disk that holds the downloads and little more.
     script = 'mount -t tmpfs -o size=400m tmpfs "$1" && mkdir "$1/cache" && cp -a "$2" "$1/cache"'
     unshare = ("unshare", "--map-root-user", "--mount", "sh", "-c", f'{script}; shift 2; "$@"', "sh")
-    outcome = other.doit("base", prefix=(*unshare, str(small), str(built.cache / "downloads")))
+    outcome = other.doit(
+        "base", prefix=(*unshare, str(small), str(private_cache(built, tmp_path / "cache") / "downloads"))
+    )
     assert outcome.status == 1
     assert f"{small}/cache/base: installing the base needs about 1024 MiB" in outcome.output
     assert "Traceback" not in outcome.output

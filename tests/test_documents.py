@@ -3,7 +3,6 @@
 They are typed in a copy of the checkout, to the real ``./run``; the tests' cache spares the downloads.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from blocks import SAVED, SESSION, SHOWN, TYPED, Block, Shell, blocks_of, lines_missing
-from checkouts import BUILD_LIMIT_S, Checkout, copy_sources
+from checkouts import BUILD_LIMIT_S, copy_sources
+from document_blocks import SAVED, SESSION, SHOWN, TYPED, Block, Shell, blocks_of, lines_missing
 from project import PROJECT
 
 DOCUMENTS: Final = (
@@ -26,31 +25,16 @@ DOCUMENTS: Final = (
 BLOCKS: Final = {block.name: block for document in DOCUMENTS for block in blocks_of(PROJECT, document)}
 QUICK_START: Final = "README.md: ./run build-root"
 
-LONG: Final = "run by ./run test-long alone"
-NEVER: Final = "not run here"
-# All that is typed is run by ./run test, but for these.
-EXCEPTIONS: Final = {
-    "CONTRIBUTING.md: ./run lint": (NEVER, "the project's own tests, of which this one is a part"),
-    "README.md: ./run recipe=mine build-root": (LONG, "installs a base of its own, a minute or two"),
-    "docs/kernel.md: ./run recipe=bookworm-ssi build-root": (LONG, "compiles Linux, six minutes and more"),
-    "docs/releases.md: ./run release": (LONG, "packs the default image, as test_release.py the small one"),
-    "docs/releases.md: mkdir try && cd try": (LONG, "takes what the block before it makes"),
-    "docs/rh72.md: ./run recipe=rh72 build-root": (NEVER, "needs the files of 2002, which mirrors have lost"),
-    "docs/rh72.md: ./run stand-ins && ./run recipe=rh72-stand-ins build-root check": (
-        LONG,
-        "half a minute, and test_rh72.py builds and checks the same",
-    ),
+# Everything that is typed is run by ./run test-long, but for these, with the reason.
+NEVER: Final = {
+    "CONTRIBUTING.md: ./run lint": "the project's own tests, of which this one is a part",
+    "docs/rh72.md: ./run recipe=rh72 build-root": "needs the files of 2002, which mirrors have lost",
 }
 TYPED_BLOCKS: Final = [block for block in BLOCKS.values() if block.language in (TYPED, SESSION)]
 
 
-def when(block: Block) -> str:
-    """When the block is run: LONG, NEVER, or with all other tests."""
-    return EXCEPTIONS.get(block.name, ("", ""))[0]
-
-
 @pytest.fixture(scope="module")
-def checkout(built: Checkout) -> Iterator[Shell]:
+def checkout(kept_cache: Path) -> Iterator[Shell]:
     """What a reader has who has typed the quick start, and has saved the files that the documents show."""
     # Sockets have short names: pytest's folders are too deep.
     home = Path(tempfile.mkdtemp(prefix="ssi."))
@@ -61,12 +45,9 @@ def checkout(built: Checkout) -> Iterator[Shell]:
         copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy2
         copy(PROJECT / name, folder / name)
     share_environment(folder)
-    cache = home / "cache"
-    for name in ("base", "downloads"):  # what this adds to them is not the other's
-        shutil.copytree(built.cache / name, cache / name, copy_function=os.link)
     environ = {
         "PYTHONPATH": str(folder),  # the environment's programs take the package of the copy
-        "SSIUML_CACHE": str(cache),
+        "SSIUML_CACHE": str(kept_cache),
         "XDG_STATE_HOME": str(home / "state"),
         "DISPLAY": "",
     }
@@ -101,7 +82,7 @@ def test_no_two_blocks_of_a_document_begin_alike() -> None:
 
 
 def test_the_table_names_blocks_that_exist() -> None:
-    assert set(EXCEPTIONS) <= {block.name for block in TYPED_BLOCKS}
+    assert set(NEVER) <= {block.name for block in TYPED_BLOCKS}
 
 
 def test_the_lines_that_a_session_shows_are_told_apart() -> None:
@@ -112,14 +93,10 @@ def test_the_lines_that_a_session_shows_are_told_apart() -> None:
     assert lines_missing(["node 2: in the cluster of nodes 1 2 (9.2 s)"], said) != []
 
 
-@pytest.mark.cluster
+@pytest.mark.docs
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "block",
-    [
-        pytest.param(block, id=block.name, marks=[pytest.mark.long] if when(block) == LONG else [])
-        for block in TYPED_BLOCKS
-        if when(block) != NEVER
-    ],
+    "block", [block for block in TYPED_BLOCKS if block.name not in NEVER], ids=lambda block: block.name
 )
 def test_what_a_reader_types_works(checkout: Shell, block: Block) -> None:
     if block.name == QUICK_START:
@@ -133,7 +110,8 @@ def test_what_a_reader_types_works(checkout: Shell, block: Block) -> None:
 @pytest.mark.parametrize(
     "block", [block for block in BLOCKS.values() if block.language == "yaml"], ids=lambda block: block.name
 )
-@pytest.mark.cluster
+@pytest.mark.docs
+@pytest.mark.long
 def test_a_recipe_that_is_shown_is_one(checkout: Shell, block: Block) -> None:
     name = Path(block.file or "").stem
     assert "extends" not in checkout.type(f"./run recipe={name} show").partition("#")[0]

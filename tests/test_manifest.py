@@ -1,4 +1,4 @@
-"""manifest.json: what is written is read, and what cannot be read is said."""
+"""manifest.json is read as it was written; a missing, damaged or unknown one is an error."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from project import PROJECT
 
 from ssiuml import manifest
 from ssiuml.manifest import ManifestError
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def written(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_paths_are_seen_from_the_folder_wherever_it_is_moved(written: Path) -> None:
+def test_paths_stay_right_when_the_folder_is_moved(written: Path) -> None:
     moved = written.rename(written.with_name("moved"))
     read = manifest.read(moved)
     assert (read.root_fs, read.kernel, read.initrd) == (
@@ -39,7 +39,7 @@ def test_paths_are_seen_from_the_folder_wherever_it_is_moved(written: Path) -> N
     )
 
 
-def test_it_holds_what_a_cluster_needs_to_run(written: Path) -> None:
+def test_manifest_has_the_values_that_a_cluster_needs(written: Path) -> None:
     values = json.loads((written / "manifest.json").read_text())
     assert values["schema"] == manifest.SCHEMA
     assert values["recipe"] == "bookworm-min"
@@ -59,21 +59,23 @@ def test_the_same_values_give_the_same_bytes(written: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "absent"])
-def test_a_folder_without_one_says_that_no_image_was_built_and_how_to(tmp_path: Path, folder: str) -> None:
+def test_folder_without_a_manifest_is_an_error_with_the_command_that_builds(
+    tmp_path: Path, folder: str
+) -> None:
     with pytest.raises(ManifestError, match=r"no image(.|\n)*build-root") as caught:
         manifest.read(tmp_path / folder)
     assert str(tmp_path / folder) in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"text"', "{}", '{"schema": ', "\udcff"])
-def test_a_damaged_one_is_named(tmp_path: Path, text: str) -> None:
+def test_damaged_manifest_is_an_error_with_its_path(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ManifestError, match=r"manifest\.json: is damaged"):
         manifest.read(tmp_path)
 
 
 @pytest.mark.parametrize("schema", [0, 2, "1", None, [1]])
-def test_another_schema_is_refused_with_both_numbers(tmp_path: Path, schema: object) -> None:
+def test_unknown_schema_is_an_error_with_both_numbers(tmp_path: Path, schema: object) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"schema": schema}))
     with pytest.raises(ManifestError) as caught:
         manifest.read(tmp_path)
@@ -81,7 +83,7 @@ def test_another_schema_is_refused_with_both_numbers(tmp_path: Path, schema: obj
     assert f"reads {manifest.SCHEMA}" in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_manifest_that_cannot_be_read_is_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(ManifestError, match=r"manifest\.json"):
         manifest.read(tmp_path)

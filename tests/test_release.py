@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,13 @@ from checkouts import Checkout, copy_sources
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from project import PROJECT
-from redhat.serving import SMALL, sources
-from released import Stranger, compare, tarballs_in
+from redhat.sources import SMALL_RECIPE, sources_section
+from releases import Stranger, compare, tarballs_in
 
 from ssiuml.host import files
 from ssiuml.host.digests import file_sha256
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.release
 
 ROOT = "ssiuml-root-bookworm-min"
 
@@ -38,7 +38,7 @@ def stranger() -> Iterator[Stranger]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def root_tarball(released: Path) -> Path:
     (path,) = released.glob(f"{ROOT}-*")
     return path
@@ -49,6 +49,13 @@ def unpacked(tarball: Path, folder: Path) -> Path:
     return folder / tarball.name.partition(".tar.")[0]
 
 
+@pytest.fixture(scope="module")
+def root_folder(root_tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in the root tarball. A test may not change it."""
+    return unpacked(root_tarball, tmp_path_factory.mktemp("root"))
+
+
+@pytest.mark.boot
 def test_a_stranger_installs_the_tarballs_and_nothing_else_and_runs_a_cluster(
     released: Path, stranger: Stranger
 ) -> None:
@@ -62,7 +69,7 @@ def test_a_stranger_installs_the_tarballs_and_nothing_else_and_runs_a_cluster(
         stranger.run("tar", "-xf", tarball, umask=0o077)
         names.append(tarball.name.partition(".tar.")[0])
         said = stranger.run("make", "-s", "-C", names[-1], "check")
-        assert f"{tarball.name} is as ../SHA256SUMS has it" in said
+        assert f"{tarball.name} matches ../SHA256SUMS" in said
         stranger.run("make", "-s", "-C", names[-1], "install", f"PREFIX={prefix}")
 
     def ssi(command: str, *words: str) -> str:
@@ -83,10 +90,28 @@ def test_a_stranger_installs_the_tarballs_and_nothing_else_and_runs_a_cluster(
     assert not prefix.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop its privileges; others run all tests so")
-def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cluster(
-    built: Checkout, released: Path, historic: Checkout, redhat_sources: Path, stranger: Stranger
-) -> None:
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def elsewhere(stranger: Stranger, redhat_sources: Path) -> Path:
+    """A checkout of another user in another folder, with a recipe for the stand-ins of 2002."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can drop its privileges; other users run all tests without them")
+    checkout = stranger.home.parent / "elsewhere"  # without a blank: make of 2002 splits names there
+    checkout.mkdir()
+    copy_sources(checkout)
+    for name in ("run", "README.md"):
+        shutil.copy2(PROJECT / name, checkout / name)
+    shutil.copytree(redhat_sources, checkout.parent / "2002")
+    recipe = SMALL_RECIPE + sources_section(f"file://{checkout.parent}/2002/")
+    (checkout / "recipes" / "small.yaml").write_text(recipe)
+    stranger.own(checkout.parent)
+    return checkout
+
+
+def as_another_user(stranger: Stranger, checkout: Path) -> Run:
+    """Return a function that calls ./run there, with another umask, language and time zone."""
     # What the machine needs for its network stays; nothing may lead back to folders of ours.
     ours = ("SSIUML_", "XDG_", "PYTHON", "LC_", "LANG")
     environ = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
@@ -96,21 +121,28 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
         "TZ": "Pacific/Chatham",
         "LC_ALL": "POSIX",
     }
-    checkout = stranger.home.parent / "elsewhere"  # without a blank: make of 2002 splits names there
-    checkout.mkdir()
-    copy_sources(checkout)
-    for name in ("run", "README.md"):
-        shutil.copy2(PROJECT / name, checkout / name)
-    shutil.copytree(redhat_sources, checkout.parent / "2002")
-    recipe = SMALL + sources(f"file://{checkout.parent}/2002/")
-    (checkout / "recipes" / "small.yaml").write_text(recipe)
-    stranger.own(checkout.parent)
+    return lambda *words: stranger.run("./run", *words, cwd=checkout, environ=environ, umask=0o077)
 
-    def run(*words: str) -> str:
-        return stranger.run("./run", *words, cwd=checkout, environ=environ, umask=0o077)
 
+@pytest.mark.build
+@pytest.mark.xdist_group("built")
+def test_another_user_elsewhere_builds_the_same_images_bit_for_bit(
+    built: Checkout, stranger: Stranger, elsewhere: Path
+) -> None:
+    as_another_user(stranger, elsewhere)("recipe=bookworm-min", "build-root")
+    theirs = elsewhere / "images" / "bookworm-min"
+    for image in ("root_fs", "linux-ssi", "initrd-ssi.img"):
+        assert compare(theirs / image, built.images / image) == ""
+
+
+@pytest.mark.boot
+@pytest.mark.long
+def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cluster(
+    released: Path, historic: Checkout, stranger: Stranger, elsewhere: Path
+) -> None:
+    run = as_another_user(stranger, elsewhere)
     run("recipe=bookworm-min", "check", "release")
-    theirs = tarballs_in(checkout / "images" / "release")
+    theirs = tarballs_in(elsewhere / "images" / "release")
     assert [path.name for path in theirs] == [path.name for path in tarballs_in(released, ROOT)]
     for path in theirs:
         assert compare(path, released / path.name) == ""
@@ -119,7 +151,7 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
     assert "the root is clean" in run("ssi-stop")
     run("recipe=small", "build-root")
     for image in ("root_fs", "root_cidev", "initrd-ssi.img", "initrd-memexp.img"):
-        assert compare(checkout / "images" / "small" / image, historic.images / image) == ""
+        assert compare(elsewhere / "images" / "small" / image, historic.images / image) == ""
 
 
 @pytest.mark.long
@@ -144,24 +176,22 @@ def test_two_builds_of_the_default_recipe_release_the_same(built: Checkout, tmp_
         assert compare(one, other) == ""
 
 
-def test_the_root_is_as_sparse_after_unpacking_as_before(
-    built: Checkout, root_tarball: Path, tmp_path: Path
-) -> None:
-    folder = unpacked(root_tarball, tmp_path)
+def test_the_root_is_as_sparse_after_unpacking_as_before(built: Checkout, root_folder: Path) -> None:
+    folder = root_folder
     before = files.allocated_bytes(built.images / "root_fs")
     after = files.allocated_bytes(folder / "root_fs")
     assert after <= before * 1.05
     assert file_sha256(folder / "root_fs") == file_sha256(built.images / "root_fs")
 
 
-def test_bsdtar_and_python_read_what_gnu_tar_has_written(root_tarball: Path, tmp_path: Path) -> None:
-    name = root_tarball.name.partition(".tar.")[0]
-    lines = (unpacked(root_tarball, tmp_path) / "SHA256SUMS").read_text().splitlines()
+def test_bsdtar_and_python_read_what_gnu_tar_has_written(
+    root_tarball: Path, root_folder: Path, tmp_path: Path
+) -> None:
+    name = root_folder.name
+    lines = (root_folder / "SHA256SUMS").read_text().splitlines()
     sums = {line[66:]: line[:64] for line in lines}
-    other = tmp_path / "bsdtar"
-    other.mkdir()
-    subprocess.run(["bsdtar", "-C", other, "-xf", root_tarball], check=True)
-    assert {path.name: file_sha256(path) for path in (other / name).iterdir()}.items() >= sums.items()
+    subprocess.run(["bsdtar", "-C", tmp_path, "-xf", root_tarball], check=True)
+    assert {path.name: file_sha256(path) for path in (tmp_path / name).iterdir()}.items() >= sums.items()
     with tarfile.open(root_tarball) as archive:
         members = {member.name: member for member in archive.getmembers()}
         assert members[f"{name}/root_fs"].size == 1 << 30
@@ -173,9 +203,9 @@ def test_bsdtar_and_python_read_what_gnu_tar_has_written(root_tarball: Path, tmp
 
 
 def test_the_manifest_says_what_was_tested_and_the_bill_what_is_in_it(
-    built: Checkout, root_tarball: Path, tmp_path: Path
+    built: Checkout, root_folder: Path
 ) -> None:
-    folder = unpacked(root_tarball, tmp_path)
+    folder = root_folder
     values = json.loads((folder / "manifest.json").read_text())
     assert values["cluster_test"]["passed"] is True
     tested = values["cluster_test"]["sha256"]
@@ -197,10 +227,11 @@ def test_the_manifest_says_what_was_tested_and_the_bill_what_is_in_it(
 
 
 def test_no_tarball_names_where_or_by_whom_it_was_made(
-    built: Checkout, released: Path, tmp_path: Path
+    built: Checkout, released: Path, root_folder: Path, tmp_path: Path
 ) -> None:
-    for tarball in tarballs_in(released, ROOT):
-        folder = unpacked(tarball, tmp_path)
+    others = [tarball for tarball in tarballs_in(released, ROOT) if not tarball.name.startswith(ROOT)]
+    assert len(others) == 2
+    for folder in (root_folder, *(unpacked(tarball, tmp_path) for tarball in others)):
         for place in (built.folder, built.cache, Path.home() / ".cache"):
             found = subprocess.run(
                 ["grep", "-rlF", str(place), folder], capture_output=True, text=True, check=False
@@ -232,6 +263,8 @@ def test_a_root_with_a_secret_in_it_is_not_released(built: Checkout) -> None:
     shutil.rmtree(checkout.images)
 
 
+@pytest.mark.boot
+@pytest.mark.long
 def test_a_root_that_a_cluster_does_not_run_on_is_not_released_and_the_nodes_logs_are_kept(
     built: Checkout,
 ) -> None:
@@ -243,14 +276,14 @@ def test_a_root_that_a_cluster_does_not_run_on_is_not_released_and_the_nodes_log
     assert outcome.status == 1
     assert "the root of node 1: is 'ext4', not 'gfs2'" in outcome.output
     logs = checkout.images / "cluster-test"
-    assert f"what the nodes said is in {logs}" in outcome.output
+    assert f"read what the nodes said in {logs}" in outcome.output
     assert {"console-1.log", "console-2.log", "supervisor.log"} <= {path.name for path in logs.iterdir()}
     assert "ssi: node 1: ready" in (logs / "console-1.log").read_text(errors="replace")
     assert not list((built.folder / "images" / "release").glob("*-broken-*"))
     shutil.rmtree(checkout.images)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
 def test_an_interrupted_release_leaves_no_half_tarball(historic: Checkout, number: signal.Signals) -> None:
     name = f"interrupted-{number.name.lower()}"
     text = f"description: {name}\nextends: small\nrelease: {{root: {name}, utils: {name}-utils}}\n"

@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes as people write and read them."""
 
 import pytest
 
@@ -28,14 +28,14 @@ from ssiuml.units import format_size, parse_size
         ("1 TiB", 1_099_511_627_776),
     ],
 )
-def test_size_is_read_with_units_of_1024(text: str | int, size_bytes: int) -> None:
+def test_units_of_sizes_are_powers_of_1024(text: str | int, size_bytes: int) -> None:
     assert parse_size(text) == size_bytes
 
 
 @pytest.mark.parametrize(
     "text", ["", "GiB", "2  GiB", "-1", "2 PB", "2 GiBs", "1e3", "0x10", "1,5 GiB", "٣", "9" * 5000, -1, True]
 )
-def test_what_is_no_size_is_an_error_with_value_and_example(text: str | int) -> None:
+def test_anything_but_a_size_is_an_error_with_its_value_and_an_example(text: str | int) -> None:
     with pytest.raises(UsageError) as error:
         parse_size(text)
     assert str(error.value) == (
@@ -43,7 +43,7 @@ def test_what_is_no_size_is_an_error_with_value_and_example(text: str | int) -> 
     )
 
 
-def test_part_of_a_byte_is_an_error() -> None:
+def test_size_with_a_fraction_of_a_byte_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"^'0\.3 KiB' is not a whole number of bytes$"):
         parse_size("0.3 KiB")
 
@@ -76,6 +76,6 @@ def test_exact_size_is_read_back_unchanged(size_bytes: int) -> None:
     assert parse_size(format_size(size_bytes, exact=True)) == size_bytes
 
 
-def test_negative_size_cannot_be_shown() -> None:
+def test_negative_size_cannot_be_formatted() -> None:
     with pytest.raises(ValueError, match="a size cannot be negative: -1"):
         format_size(-1)

@@ -1,1 +1,1 @@
-"""The commands: one module each. Only these print results and exit."""
+"""The commands, a module each. Besides dodo.py they alone print results and exit."""

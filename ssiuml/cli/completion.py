@@ -1,6 +1,6 @@
-"""Completion of the commands' lines in bash and zsh, by shtab, from the parsers.
+"""Completion of the commands in bash and zsh, made by shtab from their argument parsers.
 
-What a placeholder stands for is said here: a command itself has to run without shtab.
+How each placeholder is completed stands here and not in the parsers: the commands have to run without shtab.
 """
 
 import argparse
@@ -12,12 +12,12 @@ import shtab
 
 from ssiuml.cli.registry import COMMANDS, load_parser
 from ssiuml.host.files import write_text
-from ssiuml.recipe.checks import MAX_NODES
+from ssiuml.recipe.cluster import MAX_NODES
 
 Completion = Mapping[str, object]
 
-# Clusters, nodes and recipes are looked up when somebody presses the key, with what is there then. The other
-# words of the line are COMP_WORDS in bash, words in zsh.
+# Clusters, nodes and recipes are looked up when the user presses the key. The other words of the line are
+# COMP_WORDS in bash, words in zsh.
 _BASH: Final = """\
 _ssiuml_cluster() {
   local i name=default
@@ -72,14 +72,14 @@ def _looked_up(name: str) -> Completion:
     return {"bash": function, "zsh": function}
 
 
-# What the commands' placeholders stand for.
+# Completion of the commands' placeholders.
 BY_METAVAR: Final[Mapping[str, Completion]] = {
     **dict.fromkeys(("DEVICE", "FILE", "IMAGE", "DIR|TAR", "DIR|FILE.tar"), shtab.FILE),
     **dict.fromkeys(("FILE.cf", "FILE.svg|FILE.png"), shtab.FILE),
     "DIR": shtab.DIRECTORY,
     "N|all": _looked_up("up_or_all"),
 }
-# A placeholder that stands for different things.
+# Completion of arguments whose placeholder means different things in different commands.
 BY_DEST: Final[Mapping[tuple[str, str], Completion]] = {
     ("ssi-add", "nodes"): _looked_up("down"),
     ("ssi-console", "node"): _looked_up("up"),
@@ -92,9 +92,10 @@ BY_DEST: Final[Mapping[tuple[str, str], Completion]] = {
 
 
 def write_completions(folder: Path) -> list[Path]:
-    """Write what is installed below share: ``bash-completion/completions/ssi-start``,
-    ``zsh/site-functions/_ssi-start`` and their like; the files that were written. The same sources give the
-    same bytes.
+    """Write the completions of all commands below *folder*, laid out as below share/. Return the files.
+
+    For ssi-start they are ``bash-completion/completions/ssi-start`` and ``zsh/site-functions/_ssi-start``.
+    The same sources give the same bytes.
     """
     written = []
     for name in COMMANDS:
@@ -102,7 +103,7 @@ def write_completions(folder: Path) -> list[Path]:
             ("bash", _BASH, folder / "bash-completion" / "completions" / name),
             ("zsh", _ZSH, folder / "zsh" / "site-functions" / f"_{name}"),
         ):
-            parser = _completed(load_parser(name))
+            parser = _with_completions(load_parser(name))
             text = shtab.complete(parser, shell)
             if "_ssiuml_" in text:
                 text = shtab.complete(parser, shell, preamble=preamble)
@@ -111,13 +112,13 @@ def write_completions(folder: Path) -> list[Path]:
     return written
 
 
-def _completed(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """*parser* with what shtab has to know of its arguments."""
+def _with_completions(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Set on the arguments of *parser* the completions that shtab looks for. Return *parser*."""
     for action in _actions(parser):
         metavar = action.metavar if isinstance(action.metavar, str) else ""
         completion = BY_DEST.get((parser.prog, action.dest)) or BY_METAVAR.get(metavar)
         if completion is not None:
-            action.complete = completion  # type: ignore[attr-defined]  # shtab's way
+            action.complete = completion  # type: ignore[attr-defined]  # shtab reads this attribute
     return parser
 
 

@@ -9,42 +9,44 @@ import termios
 import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
-from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
-from ssiuml.cluster.client import checked, connect
+from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser, node_number
+from ssiuml.cli.exit_status import DONE, FAILED, run_command
+from ssiuml.cluster.client import checked_answer, connect
 from ssiuml.cluster.protocol import decode, encode
 
-DETACH = b"\x1d"  # Ctrl-]
-_CHUNK = 4096
+DETACH: Final = b"\x1d"  # Ctrl-]
+_CHUNK_BYTES: Final = 4096
 
 
-def parser_of() -> argparse.ArgumentParser:
-    made = parser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = cluster_command_parser(
         "ssi-console",
-        "Attach to the console of a node. Ctrl-] detaches; the node and its log go on. Exit "
-        "status 1 if the node ended.",
+        "Attach to the console of a node. Ctrl-] detaches; the node goes on, and so does the log of its "
+        "console. If the node ends, the exit status is 1.",
         """
 ssi-console 1
-ssi-console 2 </dev/null         only watch
+ssi-console 2 </dev/null         watch only
 """,
     )
-    made.add_argument("node", metavar="N", help="number of the node")
-    return made
+    parser.add_argument("node", metavar="N", help="number of the node")
+    return parser
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = parser_of().parse_args(words)
+    arguments = make_parser().parse_args(words)
     node = node_number(arguments.node)
-    with connect(folder_of(arguments)) as stream:
+    with connect(chosen_cluster(arguments)) as stream:
         stream.sendall(encode({"do": "console", "node": node}))
-        # One byte at a time: what follows the line are the console's own bytes.
+        # Read byte by byte: the console's own bytes follow the line of the answer.
         line = b""
         while not line.endswith(b"\n"):
             byte = stream.recv(1)
             if not byte:
                 break
             line += byte
-        checked(decode(line or b'{"ok": false, "error": "the supervisor ended"}'))
+        checked_answer(decode(line or b'{"ok": false, "error": "the supervisor ended"}'))
         stream.settimeout(None)
         is_terminal = os.isatty(0)
         if is_terminal:
@@ -57,7 +59,7 @@ def main(words: Sequence[str]) -> int:
 
 @contextmanager
 def raw_terminal(is_terminal: bool) -> Iterator[None]:
-    """Every key goes to the node, Ctrl-C too."""
+    """Pass every key to the node, Ctrl-C too: set the terminal to raw mode, and back at the end."""
     if not is_terminal:
         yield
         return
@@ -70,20 +72,20 @@ def raw_terminal(is_terminal: bool) -> Iterator[None]:
 
 
 def relay(stream: socket.socket, is_terminal: bool) -> bool:
-    """Pass bytes on in both directions. True when the user detaches, False when the node has ended."""
+    """Pass bytes on in both directions. Return True if the user detaches, False if the node ends."""
     inputs = [stream.fileno(), 0]
     while True:
         readable, _, _ = select.select(inputs, [], [])
         if stream.fileno() in readable:
-            data = stream.recv(_CHUNK)
+            data = stream.recv(_CHUNK_BYTES)
             if not data:
                 return False
             while data:
                 data = data[os.write(1, data) :]
         if 0 in readable:
-            data = os.read(0, _CHUNK)
+            data = os.read(0, _CHUNK_BYTES)
             if not data:
-                inputs.remove(0)  # nothing more to type; watch
+                inputs.remove(0)  # the input has ended; go on watching
                 continue
             typed, detach, _ = data.partition(DETACH) if is_terminal else (data, b"", b"")
             stream.sendall(typed)
@@ -92,7 +94,7 @@ def relay(stream: socket.socket, is_terminal: bool) -> bool:
 
 
 def run() -> int:
-    return call(main)
+    return run_command(main)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ssi-image: look into GFS1 and GFS2 images, take files out, check them."""
+"""ssi-image: look into GFS1 and GFS2 images, copy files out, check them."""
 
 import argparse
 import stat
@@ -8,103 +8,106 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cli.entry import DONE, FAILED, call, plain_parser
-from ssiuml.cli.pools import add_state_option, state_file
+from ssiuml.cli.arguments import command_parser
+from ssiuml.cli.exit_status import DONE, FAILED, run_command
+from ssiuml.cli.pool_options import add_state_option, named_device
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.formats.gfs_reader.contents import ImageContent
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.gfs_reader.extract import extract
-from ssiuml.formats.gfs_reader.filesystem import Filesystem, NoFilesystemError, read_filesystem
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, NoFilesystemError, read_filesystem
 from ssiuml.formats.gfs_reader.summary import summary
-from ssiuml.formats.gfs_reader.survey import read_tree
+from ssiuml.formats.gfs_reader.tree_reader import read_tree
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.assembly import Pool
-from ssiuml.images.pools import find_pool, read_state
-from ssiuml.inspect.captioned import draw_filesystem
+from ssiuml.inspect.drawing import SUFFIXES, draw_filesystem, write_picture
 from ssiuml.inspect.occupancy import survey_occupancy
-from ssiuml.inspect.write import PICTURES, write_picture
 from ssiuml.tree.compare import differences, take_census
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import LayerError, read_tree_archive, write_tree
 from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 from ssiuml.units import format_size
 
 NS: Final = 1_000_000_000
-MOST_SHOWN: Final = 100
-LONGEST: Final = 500
+MAX_LINES: Final = 100  # of damage, and of files left out
+MAX_CHARACTERS: Final = 500
 ARCHIVE_DEVICE_MAX: Final = 0o7777777  # POSIX.1-2017, ustar: devmajor and devminor have seven digits
 
 
-def parser_of() -> argparse.ArgumentParser:
-    made = plain_parser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = command_parser(
         "ssi-image",
-        "Look into a GFS1 or GFS2 image without a kernel: a file, a block device, a pool (/dev/pool/NAME, or "
-        "the file of its only device). Nothing is written to it. Exit status: 0, 1 if anything is damaged or "
-        "different, 2 for a wrong call.",
+        "Look into a GFS1 or GFS2 image without a kernel. The image is a file, a block device or a pool "
+        "(/dev/pool/NAME, or the file of its only device); it is never written to. Exit status: 0, 1 if "
+        "anything is damaged or different, 2 for a usage error.",
         """
 ssi-image info root_fs
 ssi-image ls root_fs /etc
 ssi-image cat root_fs /etc/fstab
 ssi-image extract root_fs folder             into a new folder
-ssi-image extract root_fs tree.tar           owners, devices and attributes too, also without root
-ssi-image map root_fs -o root_fs.png         a picture of what lies where
-ssi-image verify root_fs --compare tree.tar  what is in it has to be what is in the archive
+ssi-image extract root_fs tree.tar           with owners, devices and attributes, also without root
+ssi-image map root_fs -o root_fs.png         a picture of what each part of the image holds
+ssi-image verify root_fs --compare tree.tar  check the image and compare its files with the archive's
 """,
     )
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        sub = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+        )
         sub.add_argument("image", metavar="IMAGE", help="a file, a block device, or /dev/pool/NAME")
         add_state_option(sub)
         return sub
 
-    command("info", "tell what the file system says of itself")
-    listing = command("ls", "list a folder: mode, owner, size in bytes, time (UTC seconds), name")
-    listing.add_argument("path", metavar="PATH", nargs="?", default="/", help="what is listed; default: /")
-    listing.add_argument("-R", dest="recursive", action="store_true", help="and all that is below it")
+    command("info", "show format, size, lock protocol, journals and free space")
+    listing = command("ls", "list a folder: mode, owner, group, size in bytes, time (UTC seconds), name")
+    listing.add_argument("path", metavar="PATH", nargs="?", default="/", help="what to list; default: /")
+    listing.add_argument("-R", dest="recursive", action="store_true", help="list everything below it too")
     command("cat", "print a file").add_argument(
-        "path", metavar="PATH", help="links are followed in the image"
+        "path", metavar="PATH", help="the file; symbolic links are followed inside the image"
     )
     command("extract", "copy everything out").add_argument(
-        "target", metavar="DIR|FILE.tar", type=Path, help="a new or empty folder, or an archive"
+        "target", metavar="DIR|FILE.tar", type=Path, help="a new or empty folder, or a new archive"
     )
-    picture = command("map", "draw a picture of what lies where: groups, journals, metadata, data, holes")
+    picture = command(
+        "map", "draw where resource groups, journals, metadata, data and holes lie in the image"
+    )
     picture.add_argument(
         "-o",
         dest="target",
         metavar="FILE.svg|FILE.png",
         type=Path,
-        help="what is written, in place of what was there; default: IMAGE's name with .svg behind it, in the "
-        "current folder",
+        help="write the picture here and replace an old one; default: IMAGE's name with .svg after it, in "
+        "the current folder",
     )
-    command("verify", "check everything that has to fit together").add_argument(
-        "--compare", metavar="DIR|TAR", type=Path, help="what has to be in it"
+    command("verify", "check all structures of the file system against each other").add_argument(
+        "--compare", metavar="DIR|TAR", type=Path, help="compare the files with this folder or archive too"
     )
-    return made
+    return parser
 
 
 class _Findings:
-    """Prints what is damaged, as it is found; after some of it only counts."""
+    """Prints damage to standard error as it is found. After MAX_LINES lines it only counts."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def report(self, damage: SsiumlError) -> None:
         self.count += 1
-        if self.count <= MOST_SHOWN:
+        if self.count <= MAX_LINES:
             text = str(damage)
-            print(f"ssi-image: {text if len(text) < LONGEST else text[:LONGEST] + ' …'}", file=sys.stderr)
+            short = text if len(text) < MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} …"
+            print(f"ssi-image: {short}", file=sys.stderr)
 
     def status(self) -> int:
-        if self.count > MOST_SHOWN:
-            print(f"ssi-image: and {self.count - MOST_SHOWN} more", file=sys.stderr)
+        if self.count > MAX_LINES:
+            print(f"ssi-image: and {self.count - MAX_LINES} more", file=sys.stderr)
         return FAILED if self.count else DONE
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = parser_of().parse_args(words)
+    arguments = make_parser().parse_args(words)
     work: dict[str, Callable[[argparse.Namespace, Filesystem, _Findings], None]] = {
         "info": _info,
         "ls": _ls,
@@ -119,15 +122,9 @@ def main(words: Sequence[str]) -> int:
     return findings.status()
 
 
-def _place(arguments: argparse.Namespace) -> Path | Pool:
-    """Where the image is that the call names."""
-    pool = find_pool(read_state(state_file(arguments)), arguments.image)
-    return pool if pool is not None else Path(arguments.image)
-
-
 @contextmanager
 def _filesystem(arguments: argparse.Namespace) -> Iterator[Filesystem]:
-    with opened(_place(arguments)) as source:
+    with open_image(named_device(arguments, arguments.image)) as source:
         try:
             filesystem = read_filesystem(source)
         except NoFilesystemError as error:
@@ -145,7 +142,7 @@ def _find(tree: Tree, path: str, *, follow: bool) -> Node:
     try:
         return tree.lookup(path, follow=follow)
     except TreeError as error:
-        raise UsageError(error.message, hint="ssi-image ls -R IMAGE lists what is there") from error
+        raise UsageError(error.message, hint="run ssi-image ls -R IMAGE to list all paths") from error
 
 
 def _ls(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
@@ -171,7 +168,10 @@ def _print_line(name: str, node: Node) -> None:
 
 
 def _printable(text: str) -> str:
-    """*text* with its control characters and what is no UTF-8 escaped: a name cannot forge a line."""
+    """Return *text* with control characters and bytes that are not UTF-8 escaped.
+
+    A file name then cannot print a line of its own.
+    """
     data = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in data)
 
@@ -179,7 +179,7 @@ def _printable(text: str) -> str:
 def _cat(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
     node = _find(read_tree(filesystem, findings.report), arguments.path, follow=True)
     if not isinstance(node.content, ImageContent):
-        raise UsageError(f"{arguments.path}: is no regular file", hint="ssi-image ls lists a folder")
+        raise UsageError(f"{arguments.path}: is no regular file", hint="run ssi-image ls to list a folder")
     sys.stdout.flush()
     try:
         for chunk in node.content.chunks():
@@ -194,7 +194,7 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
     target: Path = arguments.target
     if target.suffix == ".tar":
         if target.exists():
-            raise UsageError(f"{target}: is there already", hint="remove it, or choose another name")
+            raise UsageError(f"{target}: exists already", hint="remove it, or choose another name")
         left_out = [path for path, node in tree.walk() if not _fits_archive(node)]
         for path in left_out:
             tree.remove(path)
@@ -203,11 +203,11 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
         except (Damaged, LayerError) as error:
             findings.report(error)
             print(f"ssi-image: {target}: not written", file=sys.stderr)
-        reason = f"an archive has no sockets, and no device numbers above {ARCHIVE_DEVICE_MAX}"
+        reason = f"an archive cannot hold sockets, or device numbers above {ARCHIVE_DEVICE_MAX}"
     else:
         left_out = extract(tree, target, findings.report)
-        reason = "they need root, or another file system here; an archive (FILE.tar) has room for them"
-    for path in left_out[:MOST_SHOWN]:
+        reason = "only root or another file system could hold them; an archive (FILE.tar) can"
+    for path in left_out[:MAX_LINES]:
         print(f"ssi-image: left out: {_printable(path)}", file=sys.stderr)
     if left_out:
         print(f"ssi-image: {len(left_out)} left out: {reason}", file=sys.stderr)
@@ -219,14 +219,15 @@ def _fits_archive(node: Node) -> bool:
 
 def _map(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
     target: Path = arguments.target or Path(f"{Path(arguments.image).name}.svg")
-    if target.suffix.lower() not in PICTURES:
+    if target.suffix.lower() not in SUFFIXES:
         raise UsageError(
-            f"{target}: ends with neither {' nor '.join(PICTURES)}", hint="the ending says what is drawn"
+            f"{target}: ends with neither {' nor '.join(SUFFIXES)}",
+            hint="choose the format by the ending of the name",
         )
     if target.exists() and not target.is_file():
-        raise UsageError(f"{target}: is there and no file", hint="choose another name")
-    place = _place(arguments)
-    for device in place.paths if isinstance(place, Pool) else [place]:
+        raise UsageError(f"{target}: exists and is no file", hint="choose another name")
+    image = named_device(arguments, arguments.image)
+    for device in image.paths if isinstance(image, Pool) else [image]:
         if target.exists() and target.samefile(device):
             raise UsageError(
                 f"{target}: is the image itself, or a part of it", hint="choose another name: -o FILE.svg"
@@ -252,7 +253,7 @@ def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Fi
 
 
 def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> None:
-    expected = scan_folder(source) if source.is_dir() else read_tree_archive(source)
+    expected = read_folder_tree(source) if source.is_dir() else read_tree_archive(source)
     census = take_census(expected)
     try:
         seen = take_census(tree)
@@ -263,7 +264,7 @@ def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findin
 
 
 def run() -> int:
-    return call(main)
+    return run_command(main)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""mkfs_gfs: make a GFS1 or GFS2 file system, also with a whole tree in it (HOWTO 5.2)."""
+"""mkfs_gfs: make a GFS1 or GFS2 file system, and fill it with a tree of files (HOWTO 5.2)."""
 
 import argparse
 import gc
@@ -11,30 +11,30 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cli.entry import DONE, call, plain_parser
-from ssiuml.cli.pools import add_state_option, state_file
+from ssiuml.cli.arguments import command_parser
+from ssiuml.cli.exit_status import DONE, run_command
+from ssiuml.cli.pool_options import add_state_option, named_device
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs1 import geometry
 from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.host.progress import stages
 from ssiuml.images.mkfs import CommonOptions, Gfs1Options, Gfs2Options, make_filesystem
-from ssiuml.images.pools import find_pool, read_state
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import read_tree_archive
 from ssiuml.tree.tree import Meta, Tree
 from ssiuml.units import format_size
 
 NS: Final = 1_000_000_000
-# What the tools of their time knew; memexp is the lock server of OpenGFS.
+# The protocols of GFS, GFS2 and OpenGFS; memexp is OpenGFS's lock server.
 PROTOCOLS: Final = ("lock_nolock", "lock_dlm", "lock_gulm", "memexp", "nolock")
 
 
-def parser_of() -> argparse.ArgumentParser:
-    made = plain_parser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = command_parser(
         "mkfs_gfs",
         "Make a GFS file system on a file, a block device or an assembled pool, without a kernel module, and "
-        "fill it from a folder or a tar archive. What was there is lost, without a question; a file or pool "
+        "fill it from a folder or a tar archive. Old contents are lost without a question; a file or pool "
         "that is in use is refused. Sizes are in MiB, 1048576 bytes.",
         """
 mkfs_gfs -p memexp -t /dev/pool/pool0cidev -j 15 -J 32 -i /dev/pool/pool0
@@ -42,67 +42,84 @@ mkfs_gfs -p lock_nolock -t none -j 1 -J 32 -d /srv/root root_fs
 mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
 """,
     )
-    made.add_argument(
-        "device", metavar="DEVICE", help="a file or block device of the size wanted, or /dev/pool/NAME"
+    parser.add_argument(
+        "device", metavar="DEVICE", help="a file or block device of the size you want, or /dev/pool/NAME"
     )
-    made.add_argument("-p", dest="protocol", metavar="PROTO", required=True, help="the lock protocol")
-    made.add_argument("-t", dest="table", metavar="TABLE", required=True, help="the lock table")
-    _add_number(made, "-j", "journals", "N", 1, "journals, one for each node")
-    size = "the size of each journal, 32 or more (GFS2: 8 to 1024)"
-    _add_number(made, "-J", "journal_mib", "MB", geometry.DEFAULT_JOURNAL_MIB, size)
-    sizes = "bytes in a block, 512 to 65536 (GFS2: 4096)"
-    _add_number(made, "-b", "block_size", "SIZE", geometry.DEFAULT_BLOCK_SIZE, sizes)
+    parser.add_argument(
+        "-p", dest="protocol", metavar="PROTO", required=True, help=f"lock protocol: {', '.join(PROTOCOLS)}"
+    )
+    parser.add_argument(
+        "-t",
+        dest="table",
+        metavar="TABLE",
+        required=True,
+        help="name of the lock table; for lock_dlm CLUSTER:NAME, for memexp the pool of the cidev",
+    )
+    _add_number(parser, "-j", "journals", "N", 1, "number of journals; each node that mounts needs one")
+    size = "size of each journal, 32 or more (GFS2: 8 to 1024)"
+    _add_number(parser, "-J", "journal_mib", "MB", geometry.DEFAULT_JOURNAL_MIB, size)
+    sizes = "bytes in a block, 512 to 65536 (GFS2: 512 to 4096)"
+    _add_number(parser, "-b", "block_size", "SIZE", geometry.DEFAULT_BLOCK_SIZE, sizes)
     _add_number(
-        made,
+        parser,
         "-r",
         "rgrp_mib",
         "MB",
         None,
-        f"the size of resource groups, 32 to {geometry.MAX_RGRP_MIB}; default: {geometry.DEFAULT_RGRP_MIB}, "
+        f"size of resource groups, 32 to {geometry.MAX_RGRP_MIB}; default: {geometry.DEFAULT_RGRP_MIB}, "
         "more on very large devices",
     )
     _add_number(
-        made,
+        parser,
         "-s",
         "segment_blocks",
         "BLOCKS",
         None,
         f"blocks in a segment of a GFS1 journal; default: {geometry.DEFAULT_SEGMENT_BLOCKS}",
     )
-    made.add_argument(
+    parser.add_argument(
         "-i",
         action="store_true",
-        help="journals in the data space, whatever the pool's subpools say; here this is always so",
+        help="put the journals into the data space, whatever the pool's subpools are for; this program "
+        "always does that",
     )
-    made.add_argument(
-        "-X", dest="expert", action="store_true", help="wider limits: journals and resource groups from 1 MiB"
+    parser.add_argument(
+        "-X",
+        dest="expert",
+        action="store_true",
+        help="widen the limits: journals and resource groups from 1 MiB, any lock protocol",
     )
-    made.add_argument(
+    parser.add_argument(
         "--full-journals",
         action="store_true",
-        help="write every block of the journals: their room on the host's disk is then taken, and no node "
-        "can run out of it; otherwise a journal takes few blocks of the file until it is used",
+        help="write every block of the journals, so that they have their space on this machine's disk and no "
+        "node can run out of it; otherwise a journal takes few blocks of the file until it is used",
     )
-    made.add_argument("-q", dest="quiet", action="store_true", help="say nothing if all goes well")
-    made.add_argument("-O", action="store_true", help="ask nothing; here nothing ever is asked")
-    made.add_argument(
-        "-d", dest="source", metavar="DIR|TAR", type=Path, help="what is to be in it: a folder, a tar archive"
+    parser.add_argument("-q", dest="quiet", action="store_true", help="print nothing unless something fails")
+    parser.add_argument("-O", action="store_true", help="ask no questions; this program never asks any")
+    parser.add_argument(
+        "-d", dest="source", metavar="DIR|TAR", type=Path, help="fill it from this folder or tar archive"
     )
-    made.add_argument(
-        "--format", choices=("gfs1", "gfs2"), default="gfs1", help="of which generation; default: gfs1"
+    parser.add_argument(
+        "--format",
+        choices=("gfs1", "gfs2"),
+        default="gfs1",
+        help="generation of the file system; default: gfs1",
     )
-    formats = f"the format that a GFS1 superblock tells: {OLD_FORMATS[0]} to {FORMAT}"
-    _add_number(made, "--fs-format", "fs_format", "NUMBER", FORMAT, formats)
-    multihost = f"the same: {OLD_MULTIHOST_FORMAT} or {MULTIHOST_FORMAT}"
-    _add_number(made, "--multihost-format", "multihost_format", "NUMBER", MULTIHOST_FORMAT, multihost)
-    add_state_option(made)
-    return made
+    formats = f"format number in the GFS1 superblock, {OLD_FORMATS[0]} to {FORMAT}"
+    _add_number(parser, "--fs-format", "fs_format", "NUMBER", FORMAT, formats)
+    multihost = (
+        f"multihost format number in the GFS1 superblock, {OLD_MULTIHOST_FORMAT} or {MULTIHOST_FORMAT}"
+    )
+    _add_number(parser, "--multihost-format", "multihost_format", "NUMBER", MULTIHOST_FORMAT, multihost)
+    add_state_option(parser)
+    return parser
 
 
 def _add_number(
-    made: argparse.ArgumentParser, option: str, dest: str, metavar: str, default: int | None, text: str
+    parser: argparse.ArgumentParser, option: str, dest: str, metavar: str, default: int | None, text: str
 ) -> None:
-    made.add_argument(
+    parser.add_argument(
         option,
         dest=dest,
         metavar=metavar,
@@ -113,9 +130,9 @@ def _add_number(
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = parser_of().parse_args(words)
+    arguments = make_parser().parse_args(words)
     choice = _choice(arguments)
-    target = _target(arguments)
+    target = named_device(arguments, arguments.device)
     _require_apart(target, arguments.source)
     silent = arguments.quiet or arguments.source is None
     with nullcontext(_say_nothing) if silent else stages("mkfs_gfs") as show:
@@ -141,8 +158,8 @@ def _say_nothing(text: str) -> None:
 def _choice(arguments: argparse.Namespace) -> Gfs1Options | Gfs2Options:
     if arguments.protocol not in PROTOCOLS and not arguments.expert:
         raise UsageError(
-            f"-p {arguments.protocol}: is no lock protocol that is known",
-            hint=f"one of {', '.join(PROTOCOLS)}; the expert's option -X allows any",
+            f"-p {arguments.protocol}: is no known lock protocol",
+            hint=f"give one of {', '.join(PROTOCOLS)}; -X allows any",
         )
     common = CommonOptions(
         lock_protocol=arguments.protocol,
@@ -157,7 +174,9 @@ def _choice(arguments: argparse.Namespace) -> Gfs1Options | Gfs2Options:
     segment_blocks: int | None = arguments.segment_blocks
     if arguments.format == "gfs2":
         if segment_blocks is not None:
-            raise UsageError("-s: GFS2's journals have no segments", hint="leave it out, or --format gfs1")
+            raise UsageError(
+                "-s: GFS2's journals have no segments", hint="leave it out, or give --format gfs1"
+            )
         return Gfs2Options(common)
     return Gfs1Options(
         common,
@@ -179,11 +198,6 @@ def _now_s() -> int:
     return int(time.time()) if text is None else _number("SOURCE_DATE_EPOCH", text)
 
 
-def _target(arguments: argparse.Namespace) -> Path | Pool:
-    pool = find_pool(read_state(state_file(arguments)), arguments.device)
-    return pool if pool is not None else Path(arguments.device)
-
-
 def _require_apart(target: Path | Pool, source: Path | None) -> None:
     if source is None:
         return
@@ -197,16 +211,16 @@ def _tree(source: Path | None, time_s: int) -> Tree:
     if source is None:
         return Tree(Meta(mode=0o755, mtime_ns=time_s * NS))
     if source.is_dir():
-        return scan_folder(source)
+        return read_folder_tree(source)
     if not source.exists():
         raise UsageError(f"-d {source}: is not there", hint="name a folder or a tar archive")
     return read_tree_archive(source)
 
 
 def run() -> int:
-    # All that is made lives until the end; the collector would go over the growing tree again and again.
+    # Nothing is garbage before the end; the collector would only scan the growing tree again and again.
     gc.disable()
-    return call(main)
+    return run_command(main)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Which commands there are. A command's module has ``parser_of()``, its arguments, and ``run()``, itself."""
+"""The commands by name.
+
+The module of a command has ``make_parser()``, which returns its argument parser, and ``run()``, its entry
+point.
+"""
 
 import argparse
 import importlib
@@ -6,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-# pyproject.toml's console scripts are these; a test holds one against the other.
+# The console scripts in pyproject.toml; a test compares the two.
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "gfsconf": "ssiuml.cli.gfsconf",
@@ -25,12 +29,12 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-# Modules that run as programs of their own: commands start them by their names.
+# Modules that commands start as programs, by name.
 PROGRAMS: Final = ("ssiuml.cluster.__main__",)
 
 
 def load_parser(name: str) -> argparse.ArgumentParser:
-    """The argument parser of the command *name*, a new one each time."""
-    parser = importlib.import_module(COMMANDS[name]).parser_of()
+    """Return a new argument parser of the command *name*."""
+    parser = importlib.import_module(COMMANDS[name]).make_parser()
     assert isinstance(parser, argparse.ArgumentParser)  # noqa: S101 - for the type checker
     return parser

@@ -1,36 +1,38 @@
-"""ssi-rm: crash nodes."""
+"""ssi-rm: crash nodes of a running cluster."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_numbers, parser
-from ssiuml.cli.progress import Progress
+from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser, node_numbers
+from ssiuml.cli.exit_status import DONE, FAILED, run_command
+from ssiuml.cli.node_progress import NodeProgress
 from ssiuml.cluster.client import ask
 
 
-def parser_of() -> argparse.ArgumentParser:
-    made = parser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = cluster_command_parser(
         "ssi-rm",
-        "Crash nodes: they are killed and nobody is told, the cluster has to notice by itself. "
-        "(To shut one down in order: ssi-exec N -- poweroff.) A node that is not up is skipped.",
+        "Crash nodes: kill them without telling the other nodes, which have to detect the loss themselves. "
+        "Nodes that do not run are skipped. To shut a node down in order, run ssi-exec N -- poweroff.",
         """
 ssi-rm 2
 ssi-rm 2 3
 """,
     )
-    made.add_argument("nodes", nargs="+", metavar="N", help="numbers of nodes")
-    return made
+    parser.add_argument("nodes", nargs="+", metavar="N", help="numbers of the nodes to crash")
+    return parser
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = parser_of().parse_args(words)
-    answer = ask(folder_of(arguments), {"do": "kill", "nodes": node_numbers(arguments.nodes)}, Progress())
+    arguments = make_parser().parse_args(words)
+    request = {"do": "kill", "nodes": node_numbers(arguments.nodes)}
+    answer = ask(chosen_cluster(arguments), request, NodeProgress())
     return DONE if answer["ok"] else FAILED
 
 
 def run() -> int:
-    return call(main)
+    return run_command(main)
 
 
 if __name__ == "__main__":

@@ -12,36 +12,41 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from ssiuml.cli.entry import DONE, FAILED, call, folder_of, node_number, parser
-from ssiuml.cli.progress import Progress
+from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser, node_number
+from ssiuml.cli.exit_status import DONE, FAILED, run_command
+from ssiuml.cli.node_progress import NodeProgress
 from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
-from ssiuml.cluster import commands, timings
+from ssiuml.cluster import command_lines, launch_plan
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.image_choice import Image, choose_image
-from ssiuml.cluster.keys import keygen_command, make_initrd, make_keys
-from ssiuml.cluster.launch import launch
-from ssiuml.cluster.launch_plan import ClusterPlan, write_plan
-from ssiuml.cluster.memory import require_memory
-from ssiuml.cluster.namespace import network_namespace
-from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.cluster.launch import (
+    launch_supervisor,
+    network_namespace_prefix,
+    require_memory,
+    supervisor_command,
+)
+from ssiuml.cluster.launch_plan import LaunchPlan, write_launch_plan
+from ssiuml.cluster.paths import DEFAULT_CLUSTER, ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
+from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host.uml import NODE_MEMORY_MIB
 from ssiuml.units import parse_size
 
 DEFAULT_NODES: Final = 3
-LEAST_MEMORY_MIB: Final = 96
+MIN_MEMORY_MIB: Final = 96
 READY_LIMIT_S: Final = 300.0
+MAX_LIMIT_S: Final = 86_400  # a day
 
 
-def parser_of() -> argparse.ArgumentParser:
-    made = parser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = cluster_command_parser(
         "ssi-start",
-        "Boot a cluster: nodes 1 to N that share one root. Ends when all of them are ready: "
-        "login reached, in the "
-        "cluster. Its root is a copy of the image's and survives ssi-stop.",
+        "Boot a cluster: nodes 1 to N that share one root file system. The command ends when every node is "
+        "ready: it is in the cluster and has reached its login prompt. The nodes run on the cluster's own "
+        "copy of the image's root; ssi-stop keeps that copy.",
         """
 ssi-start                        three nodes of images/bookworm
 ssi-start 1 --memory 256M        one node with more memory
@@ -49,46 +54,61 @@ ssi-start 2 --cluster test --recipe bookworm-min
 ssi-start 15 --no-xterm
 """,
     )
-    made.add_argument(
-        "nodes", nargs="?", metavar="N", default=str(DEFAULT_NODES), help="how many nodes; default: 3"
+    parser.add_argument(
+        "nodes",
+        nargs="?",
+        metavar="N",
+        default=str(DEFAULT_NODES),
+        help=f"number of nodes to boot; default: {DEFAULT_NODES}",
     )
-    made.add_argument(
+    parser.add_argument(
         "--recipe",
         metavar="NAME",
-        help="the image of this recipe: images/NAME of a checkout, else PREFIX/lib/ssiuml/NAME",
+        help="boot the image of this recipe: images/NAME in a checkout, else PREFIX/lib/ssiuml/NAME",
     )
-    made.add_argument("--image", metavar="DIR", type=Path, help="the image in this folder")
-    made.add_argument("--memory", metavar="SIZE", help=f"memory of each node; default: {NODE_MEMORY_MIB}M")
-    made.add_argument(
+    parser.add_argument("--image", metavar="DIR", type=Path, help="boot the image in this folder")
+    parser.add_argument("--memory", metavar="SIZE", help=f"memory of each node; default: {NODE_MEMORY_MIB}M")
+    parser.add_argument(
         "--plan-for",
         metavar="N",
-        help="the token timeout for so many nodes; default: as many as are started, at least 3",
+        help="set the token timeout for this number of nodes, if you will add nodes later; default: the "
+        f"number of nodes booted now, at least {launch_plan.QUIET_NODES}",
     )
-    made.add_argument(
+    parser.add_argument(
         "--limit",
         metavar="SECONDS",
         type=float,
         default=READY_LIMIT_S,
-        help="after which a node that is not ready is taken to hang; default: 300",
+        help=f"kill a node that is not ready after this time; default: {READY_LIMIT_S:.0f}",
     )
-    made.add_argument("--fresh", action="store_true", help="a new copy of the root; the old one is lost")
-    made.add_argument("--keep", action="store_true", help="keep the root although the image has been rebuilt")
-    made.add_argument("--in-place", action="store_true", help="run on the image's own root, no copy")
-    made.add_argument("--keep-going", action="store_true", help="leave the others running when a node fails")
-    made.add_argument(
-        "--append", metavar="WORDS", default="", help="more kernel parameters, such as 'debug' or 'ssi.shell'"
+    parser.add_argument(
+        "--fresh", action="store_true", help="make a new copy of the root; the old copy is lost"
     )
-    add_terminal_option(made)
-    made.add_argument("--dry-run", action="store_true", help="print the command lines, start nothing")
-    return made
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the copy of the root although the image has changed since"
+    )
+    parser.add_argument(
+        "--in-place", action="store_true", help="run on the image's own root instead of a copy"
+    )
+    parser.add_argument("--keep-going", action="store_true", help="if a node fails, leave the others running")
+    parser.add_argument(
+        "--append",
+        metavar="WORDS",
+        default="",
+        help="add kernel parameters, such as 'debug' or 'ssi.shell'",
+    )
+    add_terminal_option(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the command lines and start nothing")
+    return parser
 
 
-def arguments_of(words: Sequence[str]) -> argparse.Namespace:
-    arguments = parser_of().parse_args(words)
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Parse *words*. Raise UsageError if options contradict each other or a value is out of range."""
+    arguments = make_parser().parse_args(words)
     if sum([arguments.fresh, arguments.keep, arguments.in_place]) > 1:
         raise UsageError("--fresh, --keep and --in-place exclude each other", hint="give one of them")
-    if not 1 <= arguments.limit <= 86400:
-        raise UsageError(f"--limit {arguments.limit:g}: is not 1 to 86400 seconds")
+    if not 1 <= arguments.limit <= MAX_LIMIT_S:
+        raise UsageError(f"--limit {arguments.limit:g}: is not 1 to {MAX_LIMIT_S} seconds")
     return arguments
 
 
@@ -96,37 +116,41 @@ def main(words: Sequence[str]) -> int:
     return start(words)[0]
 
 
-def start(words: Sequence[str], tied: Sequence[str] = ()) -> tuple[int, float]:
-    """Do what the command does; the exit status, and how long the nodes took, in seconds.
+def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[int, float]:
+    """Do what the command does. Return its exit status and the seconds that the nodes took.
 
-    *tied* goes before the supervisor's command, as that of ssiuml.cluster.commands.dying_with_us.
+    *supervisor_prefix* goes before the supervisor's command line, such as that of
+    ssiuml.cluster.command_lines.killed_with_parent.
     """
-    arguments = arguments_of(words)
-    folder = folder_of(arguments)
+    arguments = parse_arguments(words)
+    folder = chosen_cluster(arguments)
     image = choose_image(arguments.recipe, arguments.image, Path.home())
-    count = _count(arguments.nodes, image.described.node_limit)
-    plan = _plan(arguments, folder, image, count)
-    show = Progress()
+    count = _node_count("N", arguments.nodes, image.described.node_limit)
+    plan = _launch_plan(arguments, folder, image, count)
+    terminals = terminals_for(folder, arguments)
+    progress = NodeProgress(terminals)
     for remark in image.remarks:
-        show.say(remark)
+        progress.say(remark)
     if arguments.dry_run:
-        _print_commands(folder, plan, count, terminals_for(folder, arguments))
+        _print_command_lines(folder, plan, count, terminals)
         return DONE, 0.0
     folder.make()
-    private = network_namespace()
-    if not private:
-        show.say("warning: no network namespaces here: other users of this machine reach the interconnect")
+    namespace = network_namespace_prefix()
+    if not namespace:
+        progress.say(
+            "warning: no network namespaces here: other users of this machine can reach the interconnect"
+        )
     try:
         with FileLock(folder.lock, timeout=0):
-            _prepare(folder, arguments, image, plan, count, show)
-            launch(folder, (*private, *tied))
+            _prepare(folder, arguments, image, plan, count, progress)
+            launch_supervisor(folder, (*namespace, *supervisor_prefix))
     except Timeout:
         raise UsageError(
-            f"cluster '{folder.name}' is being started by another ssi-start", hint="ssi-status shows it"
+            f"cluster '{folder.name}' is being started by another ssi-start",
+            hint="run ssi-status to see its nodes",
         ) from None
-    show.terminals = terminals_for(folder, arguments)
     started = time.monotonic()
-    status = _boot(folder, count, keep_going=arguments.keep_going, show=show)
+    status = _boot(folder, count, keep_going=arguments.keep_going, progress=progress)
     return status, time.monotonic() - started
 
 
@@ -134,52 +158,57 @@ def _prepare(
     folder: ClusterFolder,
     arguments: argparse.Namespace,
     image: Image,
-    plan: ClusterPlan,
+    plan: LaunchPlan,
     count: int,
-    show: Progress,
+    progress: NodeProgress,
 ) -> None:
+    """Make the files that the supervisor needs. Raise UsageError if the cluster runs already."""
     state = read_state(folder)
     if state is not None and state.is_current:
         nodes = " ".join(map(str, sorted(state.nodes))) or "none"
         raise UsageError(
             f"cluster '{folder.name}' runs already, nodes: {nodes}",
-            hint="ssi-add starts more nodes, ssi-stop ends it, --cluster NAME starts another one",
+            hint="run ssi-add to boot more nodes or ssi-stop to end it, or start another with --cluster NAME",
         )
     for line in clear_stale(folder):
-        show.say(line)
+        progress.say(line)
     require_memory(count, plan.memory_mib)
     if not arguments.in_place:
         copied = prepare_root(folder, image, fresh=arguments.fresh, keep=arguments.keep)
         if copied:
-            show.say(copied)
-    if not plan.has_lock_server:  # nodes of Linux 2.4 have no door
+            progress.say(copied)
+    if not plan.has_lock_server:  # nodes of Linux 2.4 have no serial line for ssh
         make_keys(folder)
         make_initrd(folder, image.initrd)
-    write_plan(folder.plan, plan)
+    write_launch_plan(folder.plan, plan)
 
 
-def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, show: Progress) -> int:
+def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, progress: NodeProgress) -> int:
+    """Have the supervisor boot the nodes. Return the exit status.
+
+    Stop the cluster again if the user interrupts, or if a node fails and *keep_going* is not set.
+    """
     started = time.monotonic()
     stop = {"do": "stop", "limit_s": STOP_LIMIT_S}
     try:
-        answer = ask(folder, {"do": "start", "nodes": list(range(1, count + 1))}, show)
+        answer = ask(folder, {"do": "start", "nodes": list(range(1, count + 1))}, progress)
     except KeyboardInterrupt:
-        show.say("interrupted; stopping the cluster")
-        ask(folder, stop, show)
+        progress.say("interrupted; stopping the cluster")
+        ask(folder, stop, progress)
         raise
     except SsiumlError:
-        with suppress(SsiumlError):  # what went wrong first is what counts
-            ask(folder, stop, show)
+        with suppress(SsiumlError):  # the first error is the one to report
+            ask(folder, stop, progress)
         raise
     if not answer["ok"]:
         failed = " ".join(map(str, answer["failed"]))
         if not keep_going:
-            show.say(f"not ready: {failed}; stopping the others")
-            ask(folder, stop, show)
+            progress.say(f"not ready: {failed}; stopping the others")
+            ask(folder, stop, progress)
             return FAILED
-        show.say(f"not ready: {failed}; the others run")
+        progress.say(f"not ready: {failed}; the others run")
         return FAILED
-    which = "" if folder.name == "default" else f" --cluster {folder.name}"
+    which = "" if folder.name == DEFAULT_CLUSTER else f" --cluster {folder.name}"
     print(
         f"{count} {'node' if count == 1 else 'nodes'} ready in {time.monotonic() - started:.1f} s: "
         f"ssi-exec{which} 1, ssi-console{which} 1, ssi-stop{which}"
@@ -187,24 +216,29 @@ def _boot(folder: ClusterFolder, count: int, *, keep_going: bool, show: Progress
     return DONE
 
 
-def _count(text: str, limit: int) -> int:
+def _node_count(name: str, text: str, limit: int) -> int:
+    """Return the number of nodes in *text*, the argument *name*. Raise UsageError unless 1 to *limit*."""
     try:
         count = node_number(text)
     except UsageError:
         raise UsageError(
-            f"N: '{text}' is not a number of nodes", hint=f"1 to {limit} with this image"
+            f"{name}: '{text}' is not a number of nodes", hint=f"give 1 to {limit} with this image"
         ) from None
     if count > limit:
         raise UsageError(
-            f"N: {count} is more than the {limit} nodes of this image, every node needs a journal",
-            hint=f"at most {limit}, or an image with a higher cluster.node_limit",
+            f"{name}: {count} is more than the {limit} nodes of this image, every node needs a journal",
+            hint=f"give at most {limit}, or build an image with a higher cluster.node_limit",
         )
     return count
 
 
-def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int) -> ClusterPlan:
+def _launch_plan(
+    arguments: argparse.Namespace, folder: ClusterFolder, image: Image, count: int
+) -> LaunchPlan:
     limit = image.described.node_limit
-    planned = _count(arguments.plan_for, limit) if arguments.plan_for else max(count, timings.QUIET_NODES)
+    planned = max(count, launch_plan.QUIET_NODES)
+    if arguments.plan_for:
+        planned = _node_count("--plan-for", arguments.plan_for, limit)
     if image.described.values["filesystem"]["type"] == "gfs1":
         for key, file in (("CIDEV", image.root_cidev), ("INITRD_MEMEXP", image.initrd_memexp)):
             if file is None:
@@ -212,16 +246,16 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
                     f"{image.described.folder}: a GFS1 root needs {key}, which this image does not have",
                     hint=f"name one in ~/.ssiuml/ssiuml.conf: {key}=/path/of/it",
                 )
-    # A GFS1 root has no corosync; what its lock server waits for stands in gfscf.cf.
+    # A GFS1 root has no corosync; the timeout of its lock server stands in gfscf.cf.
     image_token_ms = int(image.described.values["cluster"].get("timings", {}).get("token_ms", 0))
-    return ClusterPlan(
+    return LaunchPlan(
         image=image.described.folder.absolute(),
         kernel=image.kernel.absolute(),
         initrd=folder.initrd if image.initrd_memexp is None else image.initrd.absolute(),
         root_fs=image.root_fs.absolute() if arguments.in_place else folder.root_fs,
         node_limit=limit,
         memory_mib=_memory_mib(arguments.memory),
-        token_ms=timings.token_ms(image_token_ms, planned, os.cpu_count() or 1),
+        token_ms=launch_plan.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
         parameters=(*_ramdisk(image), *image.described.kernel_parameters, *arguments.append.split()),
@@ -231,7 +265,10 @@ def _plan(arguments: argparse.Namespace, folder: ClusterFolder, image: Image, co
 
 
 def _ramdisk(image: Image) -> tuple[str, ...]:
-    """Linux 2.4 makes its RAM disk 4 MiB large unless it is told how large the images are, unpacked."""
+    """Return the kernel parameter for the size of the RAM disk, nothing if the image gives no size.
+
+    Linux 2.4 makes a RAM disk of 4 MiB unless ramdisk_size gives the size of the unpacked image in KiB.
+    """
     sizes = [image.described.values.get(key, {}).get("ramdisk_kib", 0) for key in ("initrd", "initrd_memexp")]
     return (f"ramdisk_size={max(sizes)}",) if max(sizes) else ()
 
@@ -243,13 +280,13 @@ def _memory_mib(text: str | None) -> int:
         mib = parse_size(text) >> 20
     except SsiumlError as error:
         raise UsageError(f"--memory: {error.message}", hint=error.hint) from error
-    if mib < LEAST_MEMORY_MIB:
-        raise UsageError(f"--memory {text}: is too little for a node", hint=f"{LEAST_MEMORY_MIB}M or more")
+    if mib < MIN_MEMORY_MIB:
+        raise UsageError(f"--memory {text}: is too little for a node", hint=f"give {MIN_MEMORY_MIB}M or more")
     return mib
 
 
-def _print_commands(
-    folder: ClusterFolder, plan: ClusterPlan, count: int, terminals: Terminals | None
+def _print_command_lines(
+    folder: ClusterFolder, plan: LaunchPlan, count: int, terminals: Terminals | None
 ) -> None:
     keys = [
         keygen_command(folder.keys / name, f"ssiuml-{folder.name}")
@@ -258,17 +295,19 @@ def _print_commands(
     ]
     lines = [
         *keys,
-        [*network_namespace(), *commands.supervisor_command(folder.path, "READY")],
-        commands.dying_with_us(commands.switch_command(folder)),
+        [*network_namespace_prefix(), *supervisor_command(folder.path, "READY")],
+        command_lines.killed_with_parent(command_lines.switch_command(folder)),
     ]
     if plan.has_lock_server:
-        lines.append(commands.lock_server_command(folder, plan))
+        lines.append(command_lines.lock_server_command(folder, plan))
     for node in range(1, count + 1):
         if plan.has_lock_server:
-            lines.append(commands.historic_node_command(folder, plan, node))
+            lines.append(command_lines.historic_node_command(folder, plan, node))
         else:
             lines.append(
-                commands.node_command(folder, plan, node, expect=count, door="DOOR", control="CONTROL")
+                command_lines.node_command(
+                    folder, plan, node, expect=count, ssh_fd="DOOR", control_fd="CONTROL"
+                )
             )
         if terminals:
             lines.append(terminals.command(node))
@@ -277,7 +316,7 @@ def _print_commands(
 
 
 def run() -> int:
-    return call(main)
+    return run_command(main)
 
 
 if __name__ == "__main__":

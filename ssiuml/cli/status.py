@@ -1,34 +1,36 @@
-"""ssi-status: what of a cluster runs."""
+"""ssi-status: show the nodes of a cluster."""
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import Final
 
-from ssiuml.cli.entry import DONE, call, folder_of, parser
+from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser
+from ssiuml.cli.exit_status import DONE, run_command
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.protocol import Values
 
-ANSWER_LIMIT_S = 30.0
+ANSWER_LIMIT_S: Final = 30.0
 
 
-def parser_of() -> argparse.ArgumentParser:
-    made = parser(
+def make_parser() -> argparse.ArgumentParser:
+    parser = cluster_command_parser(
         "ssi-status",
-        "Show the nodes of a cluster: how far each is, the membership as it sees it, memory "
-        "on this machine, uptime.",
+        "Show the nodes of a cluster: the state of each, the members that it sees, the memory that it takes "
+        "on this machine, its uptime.",
         """
 ssi-status
 ssi-status --json | jq '.nodes[].phase'
 """,
     )
-    made.add_argument("--json", action="store_true", help="for programs")
-    return made
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    return parser
 
 
 def main(words: Sequence[str]) -> int:
-    arguments = parser_of().parse_args(words)
-    status = ask(folder_of(arguments), {"do": "status"}, limit_s=ANSWER_LIMIT_S)
+    arguments = make_parser().parse_args(words)
+    status = ask(chosen_cluster(arguments), {"do": "status"}, limit_s=ANSWER_LIMIT_S)
     if arguments.json:
         status.pop("ok")
         print(json.dumps(status, indent=2, sort_keys=True))
@@ -37,8 +39,8 @@ def main(words: Sequence[str]) -> int:
     return DONE
 
 
-def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers, runs of three and more written as 1-3."""
+def node_ranges(numbers: Sequence[int]) -> str:
+    """Return ascending *numbers* as text, with a run of three or more written as 1-3."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -49,7 +51,7 @@ def ranges(numbers: Sequence[int]) -> str:
 
 
 def table(status: Values) -> list[str]:
-    """The status for people."""
+    """Return the supervisor's answer to ``status`` as lines of text."""
     lines = [
         f"cluster '{status['cluster']}': {status['image']}, root {status['root_fs']}",
     ]
@@ -61,7 +63,7 @@ def table(status: Values) -> list[str]:
         lines.append("the lock server has ended: no node gets a lock any more")
     lines.append(f"{'node':>4}  {'state':10} {'sees':20} {'memory':>9} {'uptime':>9}")
     for number, node in sorted(status["nodes"].items(), key=lambda item: int(item[0])):
-        members = ranges(node["members"]) or "-"
+        members = node_ranges(node["members"]) or "-"
         memory = f"{node['memory_bytes'] / (1 << 20):.0f} MiB"
         lines.append(f"{number:>4}  {node['phase']:10} {members:20} {memory:>9} {node['uptime_s']:>7.0f} s")
     for number, how in sorted(status["past"].items(), key=lambda item: int(item[0])):
@@ -70,7 +72,7 @@ def table(status: Values) -> list[str]:
 
 
 def run() -> int:
-    return call(main)
+    return run_command(main)
 
 
 if __name__ == "__main__":

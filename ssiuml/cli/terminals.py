@@ -1,44 +1,49 @@
-"""A terminal window for the console of each node that starts, where there is a display."""
+"""Terminal windows with the consoles of nodes, where there is a display."""
 
 import argparse
 import os
 import subprocess
 import sys
 
-from ssiuml.cluster.commands import MissingError, xterm_command
+from ssiuml.cluster.command_lines import MissingProgramError, find_program
 from ssiuml.cluster.paths import ClusterFolder
 
 
 def add_terminal_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-xterm", action="store_true", help="no terminal windows, also with DISPLAY")
+    parser.add_argument(
+        "--no-xterm", action="store_true", help="open no terminal windows, even if DISPLAY is set"
+    )
 
 
 def terminals_for(folder: ClusterFolder, arguments: argparse.Namespace) -> "Terminals | None":
-    """Terminals, if there is a display and they are wanted."""
+    """Return the terminals of a cluster's nodes, None without a display or with --no-xterm."""
     return Terminals(folder) if os.environ.get("DISPLAY") and not arguments.no_xterm else None
 
 
 class Terminals:
-    """Opens windows. Each shows ssi-console and closes with it: when its node ends or somebody detaches."""
+    """Opens xterm windows. Each runs ssi-console and closes when its node ends or the user detaches."""
 
     def __init__(self, folder: ClusterFolder) -> None:
         self._folder = folder
         self._is_missing = False
 
     def command(self, node: int) -> list[str]:
-        return xterm_command(self._folder, node)
+        """Return the command line of a node's window. Raise MissingProgramError without xterm."""
+        name = self._folder.name
+        console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", name, str(node)]
+        return [find_program("xterm", "xterm"), "-T", f"{name}: node {node}", "-e", *console]
 
     def open(self, node: int) -> None:
-        """Open the window of a node; without xterm say so, once."""
+        """Open the window of a node. If xterm is missing, print that once and open nothing."""
         if self._is_missing:
             return
         try:
             argv = self.command(node)
-        except MissingError as error:
+        except MissingProgramError as error:
             self._is_missing = True
             print(f"no terminal windows: {error}", file=sys.stderr)
             return
-        # It stays when this command has ended.
+        # A session of its own: the window outlives this command.
         window = subprocess.Popen(  # noqa: S603 - an argument list of ours
             argv,
             stdin=subprocess.DEVNULL,
@@ -46,4 +51,5 @@ class Terminals:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        window.returncode = 0  # nobody waits for it; without this, subprocess would complain
+        # Nothing waits for the window. With a status set, subprocess does not warn about that.
+        window.returncode = 0

@@ -1,28 +1,32 @@
 """The running cluster: nodes on one machine that share a root, and the supervisor that owns them.
 
-One supervisor process per cluster owns everything that runs; the commands (``ssiuml.cli``) prepare its
-folder, start it and talk to it over a unix socket. What is decided is pure, what runs is small:
+One supervisor process per cluster owns everything that runs. The ssi-* commands (``ssiuml.cli``) prepare its
+folder, launch it, and send it requests over a unix socket. Decisions are pure functions in modules of their
+own; the modules that run processes are small.
 
-folder         where a cluster's files lie; light, as are client, door and relay, for ssi-exec's sake
-process        processes by pid and start time: alive or not, ended for certain with their group
-state          state.json: what runs; whether it still does; clearing up behind a dead supervisor
-configuration  ~/.ssiuml/ssiuml.conf                  choice    which image a cluster runs on
-root           the cluster's copy of the root         memory    whether the host has enough of it
-timings        token timeout, staggered start         plan      plan.json, from ssi-start to the supervisor
-keys           keys of the door, the initrd with them launch    starts a supervisor
-commands       command lines of switch, nodes, terminals namespace a network of the cluster's own
+On the side of the commands:
 
-control        the control line's language            arbiter   who survives, may join, may mount (pure)
-frames         the door's language (pure)             serial    the host's ends of console and control line
-doorway        the host's end of the door             door      ssh's command lines; relay: its ProxyCommand
-member         one running node                       running   all that run, and who is told of them
-fencing        kills what the arbiter says            admission joining and leaving, one by one
-conversation   what nodes say and are answered        starting  stopping  nodes up; down, in order or not
-rootcheck      the root after a crash                 doorkeeper ssh's shared connection to a node
-supervisor     puts these together                    reception its socket: requests, events, answers
-__main__       the supervisor's process
-protocol       requests and events as JSON lines      client    the commands' side of them
-copying        files in and out of nodes (ssi-cp)
+paths          the files of a cluster                 image_choice   the image that a cluster runs on
+client         sends requests                         root_copy      the cluster's copy of the root
+protocol       requests, events and answers           ssh_keys       keys, and the initrd with them
+launch_plan    plan.json: how nodes are started       launch         starts the supervisor in its namespace
+ssh            command lines of ssh into a node       ssh_copy       copies files in and out of nodes
+state          state.json: what runs; clears up       process        processes by pid and start time
 
-node, console  one node alone, and talking to it as a person does (doit check)
+The supervisor:
+
+__main__       its process                            server         serves the requests
+supervisor     puts the parts together                running        nodes that run, events, tasks
+starting       starts nodes                           stopping       ends nodes, checks the root
+node           one running node                       memexp         nodes of Linux 2.4, their lock server
+membership     joins, mounts and fencing              arbiter        decides about these (pure)
+command_lines  of the switch and the nodes            ssh_proxy      ssh's ProxyCommand
+
+The lines into a node:
+
+serial_lines   console and control line               control_line   messages on the control line (pure)
+ssh_mux        many ssh connections on one line
+
+smoke boots one node by itself, to test images; no supervisor takes part. The modules that ssi-exec imports
+(client, paths, protocol, ssh, ssh_proxy) import nothing heavy: a user waits for them.
 """

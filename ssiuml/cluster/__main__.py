@@ -7,10 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from ssiuml.cluster.launch_plan import read_plan
+from ssiuml.cluster.launch_plan import read_launch_plan
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
-from ssiuml.cluster.server import Reception
+from ssiuml.cluster.server import CommandServer
 from ssiuml.cluster.supervisor import Supervisor
 from ssiuml.errors import SsiumlError
 
@@ -18,15 +18,18 @@ log = logging.getLogger(__name__)
 
 
 async def supervise(folder: ClusterFolder, ready: int) -> int:
-    """Run a cluster until it is stopped; *ready* takes a line as soon as commands are served, or why not."""
+    """Run a cluster until it is stopped. Return the exit status.
+
+    Write one line to the descriptor *ready*: ``ok`` when the supervisor serves commands, else the error.
+    """
     supervisor: Supervisor | None = None
     try:
-        supervisor = Supervisor(folder, read_plan(folder.plan))
+        supervisor = Supervisor(folder, read_launch_plan(folder.plan))
         await supervisor.begin()
-        reception = Reception(supervisor)
-        await reception.open()
+        server = CommandServer(supervisor)
+        await server.open()
     except (SsiumlError, OSError) as error:
-        # Without the root it is another supervisor's folder: nothing in it is ours to remove.
+        # Another supervisor holds the root, and the files in the folder are that one's: leave them alone.
         if supervisor is not None and supervisor.running.root >= 0:
             await supervisor.close()
         os.write(ready, f"{error}\n".encode())
@@ -41,7 +44,7 @@ async def supervise(folder: ClusterFolder, ready: int) -> int:
     log.info("supervisor %d of cluster '%s' serves", os.getpid(), folder.name)
     await supervisor.ended.wait()
     await supervisor.close()
-    await reception.close()
+    await server.close()
     log.info("the cluster has ended")
     return 0
 
@@ -52,7 +55,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s.%(msecs)03d %(message)s", datefmt="%F %T"
     )
-    logging.raiseExceptions = False  # a full disk ends no cluster
+    logging.raiseExceptions = False  # a full disk must not end the cluster
     return asyncio.run(supervise(folder, int(sys.argv[2])))
 
 

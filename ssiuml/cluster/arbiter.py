@@ -1,7 +1,7 @@
-"""Who survives, who may join and who may mount.
+"""Decides which nodes survive a cut, which may join and which may mount.
 
-The supervisor is every node's parent, so it alone knows for certain who lives.
-Pure functions on plain data: no clock, no processes. ``ssiuml.cluster.fencing`` applies what they say.
+Pure functions on plain data: no clock, no processes. ``ssiuml.cluster.membership`` carries out the decisions.
+The supervisor can decide, since it is the parent of every node and so knows for certain which nodes live.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -10,20 +10,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What is known of a node whose process runs."""
+    """What the supervisor knows of a node whose process runs."""
 
-    # It has mounted the root, or was told that it may and has not ended since.
+    # The node has mounted the root, or was allowed to, and has not unmounted it or restarted since.
     holds_root: bool = False
-    # The membership as the node itself saw it last.
+    # The membership that the node itself reported last.
     members: frozenset[int] = frozenset()
-    # It runs corosync, for all that is known.
+    # The node was allowed to start corosync, or reported a membership, and was not allowed to end it since.
     has_joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Nodes to kill, all of them before anybody is answered, and what became of the one that was to be
-    fenced.
+    """Which nodes to kill, and whether the victim is dead then.
+
+    All nodes in ``kill`` must be dead before the node that asked gets an answer.
     """
 
     kill: frozenset[int]
@@ -38,34 +39,38 @@ def judge_fence(
     running: Mapping[int, NodeView],
     alive: Collection[int],
 ) -> Verdict:
-    """*asker*, whose members are *members*, wants *victim* dead; *alive* are the running nodes that answer.
+    """Decide what becomes of *victim*, which *asker* wants to fence.
 
-    A victim that does not run is dead already, and so is the one that is meant where a node has been started
-    anew and has not seen anybody yet; one that hangs is killed, but not one that only boots. If it is alive,
-    the interconnect is cut, and one side has to go as a whole: that with fewer nodes that hold the root, on a
-    tie that without the lowest number of them. So nobody holds the root afterwards but one side, whoever asks
-    first.
+    *members* is the membership of *asker*. *alive* are the running nodes that answer a ping.
+
+    - The victim does not run: it is dead already.
+    - The victim was started again and has not seen any node yet: *asker* means the process before, which is
+      dead. The new process is not killed while it boots.
+    - The victim hangs, or is *asker* itself: it is killed.
+    - The victim answers: the interconnect is cut, and one whole side is killed. The side with more nodes that
+      hold the root survives, on a tie the side with the lowest node number among them. Afterwards the nodes
+      of one side alone hold the root, whichever node asks first.
     """
     if victim not in running:
         return Verdict(frozenset(), True, "it is dead already")
     view = running[victim]
     if victim != asker and not (view.holds_root or view.members or view.has_joined):
-        # Started anew; a kernel that boots does not answer yet, on a busy host for long.
+        # Started again. A kernel that boots does not answer yet, on a busy host for a long time.
         return Verdict(frozenset(), True, "it is dead already; what runs now has not joined yet")
     if victim == asker or victim not in alive:
         return Verdict(frozenset({victim}), True, "it does not answer")
     if not (view.holds_root or view.members):
-        # It may be joining at this moment, but whom the asker has lost is somebody before it.
-        return Verdict(frozenset(), True, "it is dead already; what runs now has seen nobody yet")
+        # It may be joining at this moment, but the asker has lost the process before it.
+        return Verdict(frozenset(), True, "it is dead already; what runs now has seen no node yet")
     named = (frozenset(members) | {asker}) - {victim}
     ours = frozenset(node for node in named if node in running)
     theirs = frozenset(
         node
         for node, view in running.items()
-        # A node that only starts and is on nobody's side yet is no party to the cut.
+        # A node that is only starting and does not see the victim is on neither side.
         if node not in ours and (node == victim or view.holds_root or victim in view.members)
     )
-    # Those that hang do not count, but they go down with their side: they may wake up.
+    # Nodes that hang do not count for their side, but they are killed with it: they may wake up.
     ours_alive, theirs_alive = ours & frozenset(alive), theirs & frozenset(alive)
     if _strength(ours_alive, running) >= _strength(theirs_alive, running):
         return Verdict(theirs, True, f"cut off from {_names(ours_alive)}, which goes on")
@@ -73,16 +78,21 @@ def judge_fence(
 
 
 def _strength(side: frozenset[int], running: Mapping[int, NodeView]) -> tuple[int, int]:
-    """Orders sides: more nodes that hold the root, then the lowest number among these (or among all)."""
+    """Return a key that orders sides; the greater one survives.
+
+    First counts the number of nodes that hold the root, then the lowest number among them, or among all nodes
+    of the side if none of them holds it.
+    """
     holders = [node for node in side if running[node].holds_root]
     return len(holders), -min(holders or side, default=1 << 30)
 
 
 def may_change_membership(running: Mapping[int, NodeView]) -> bool:
-    """Whether a node may start corosync, or end it in order, and so change the membership.
+    """Return whether a node may change the membership now: start corosync, or end it in order.
 
-    A change while another one is under way can leave members with different ones in between. Of a node that
-    holds the root dlm_controld takes that for a return from the dead, and ends it ("stateful merge").
+    If two changes overlap, some members may see a membership in between that others do not see. Then a member
+    that holds the root seems to leave and come back; dlm_controld calls that a "stateful merge" and ends the
+    node.
     """
     if not any(view.holds_root for view in running.values()):
         return True
@@ -91,18 +101,20 @@ def may_change_membership(running: Mapping[int, NodeView]) -> bool:
 
 
 def is_forming(running: Mapping[int, NodeView]) -> bool:
-    """Whether nodes that start together have yet to see each other, while nobody holds the root.
+    """Return whether nodes that start together do not all see each other yet, while no node holds the root.
 
-    As long as nobody does, memberships may merge as they like; afterwards they join one by one.
+    Until a node holds the root, memberships may merge in any order. Afterwards nodes join one by one.
     """
-    everybody = frozenset(running)
+    all_nodes = frozenset(running)
     if any(view.holds_root for view in running.values()):
         return False
-    return not all(everybody <= view.members for view in running.values())
+    return not all(all_nodes <= view.members for view in running.values())
 
 
-def strangers(asker: int, members: Iterable[int], running: Mapping[int, NodeView]) -> frozenset[int]:
-    """Nodes that hold the root and that *asker* does not see."""
+def unseen_root_holders(
+    asker: int, members: Iterable[int], running: Mapping[int, NodeView]
+) -> frozenset[int]:
+    """Return the nodes that hold the root and that *asker* does not see."""
     seen = {*members, asker}
     return frozenset(node for node, view in running.items() if view.holds_root and node not in seen)
 

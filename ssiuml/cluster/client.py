@@ -1,4 +1,7 @@
-"""The commands' side of the supervisor's socket. Imported on the path of ssi-exec: nothing heavy here."""
+"""The ssi-* commands' end of the supervisor's socket.
+
+ssi-exec imports this module before its session begins: keep heavy imports out.
+"""
 
 import socket
 from collections.abc import Callable
@@ -10,13 +13,10 @@ from ssiuml.errors import SsiumlError, UsageError
 CONNECT_LIMIT_S = 10.0
 
 
-class ClientError(SsiumlError):
-    """The supervisor refused, or went away."""
-
-
 def connect(folder: ClusterFolder) -> socket.socket:
-    """A connection to the supervisor of a cluster. UsageError if the cluster does not run; stale rests are
-    cleared.
+    """Return a connection to the supervisor of a cluster.
+
+    If the cluster does not run, clear up what a dead supervisor left behind and raise UsageError.
     """
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stream.settimeout(CONNECT_LIMIT_S)
@@ -28,7 +28,7 @@ def connect(folder: ClusterFolder) -> socket.socket:
 
         remarks = clear_stale(folder) if folder.path.exists() else []
         raise UsageError(
-            "\n".join([*remarks, f"cluster '{folder.name}' does not run"]), hint="ssi-start starts it"
+            "\n".join([*remarks, f"cluster '{folder.name}' does not run"]), hint="run ssi-start to start it"
         ) from None
     return stream
 
@@ -39,7 +39,11 @@ def ask(
     on_event: Callable[[Values], None] = lambda _: None,
     limit_s: float | None = None,
 ) -> Values:
-    """Send a request, pass on the events, return the answer. Raises what the supervisor refused with."""
+    """Send a request, call *on_event* with each event, return the answer.
+
+    Raise UsageError if the cluster does not run, or if the supervisor refuses the request as wrong. Raise
+    SsiumlError if it refuses for another reason, ends, or sends nothing for *limit_s* seconds.
+    """
     with connect(folder) as stream:
         stream.settimeout(limit_s)
         stream.sendall(encode(request))
@@ -50,19 +54,19 @@ def ask(
                     if "event" in values:
                         on_event(values)
                     else:
-                        return checked(values)
+                        return checked_answer(values)
         except TimeoutError:
-            raise ClientError(f"{folder.socket}: no answer within {limit_s:.0f} s") from None
+            raise SsiumlError(f"{folder.socket}: no answer within {limit_s:.0f} s") from None
         except ConnectionError:
             pass
-    raise ClientError(
-        f"the supervisor of cluster '{folder.name}' ended before it answered", hint=f"see {folder.log}"
+    raise SsiumlError(
+        f"the supervisor of cluster '{folder.name}' ended before it answered", hint=f"Look into {folder.log}"
     )
 
 
-def checked(values: Values) -> Values:
-    """The answer, or the error that it is."""
+def checked_answer(values: Values) -> Values:
+    """Return the answer. Raise UsageError or SsiumlError if it is a refusal."""
     if not values.get("ok") and "error" in values:
-        kind = UsageError if values.get("is_usage") else ClientError
+        kind = UsageError if values.get("is_usage") else SsiumlError
         raise kind(str(values["error"]), hint=values.get("hint"))
     return values

@@ -1,26 +1,65 @@
-"""Start the supervisor of a cluster, in a session of its own."""
+"""Starts the supervisor of a cluster, in a network namespace and a session of its own.
+
+All other processes of the cluster descend from the supervisor, and so run in the same namespaces.
+"""
 
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster.commands import supervisor_command
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
 from ssiuml.host.installation import HOME
+from ssiuml.host.run import find_tool
 
 START_LIMIT_S: Final = 30.0
+TRY_LIMIT_S: Final = 10.0
+# How many frames may wait for a node that is not running at the moment. With the kernel's limit of 10 frames
+# get lost when nodes outnumber processors, and a lost token of corosync costs seconds.
+QUEUED_FRAMES: Final = 1000
+# Only the first line needs the capabilities over the new namespaces; they are dropped after it. If the kernel
+# refuses the write, the queue stays short.
+_INSIDE: Final = """
+echo "$1" 2>/dev/null >/proc/sys/net/unix/max_dgram_qlen
+shift
+exec setpriv --ambient-caps -all --inh-caps -all -- "$@"
+"""
+_FOR_A_USER: Final = ("--user", "--map-current-user", "--keep-caps")
+MEMINFO: Final = Path("/proc/meminfo")
+SHM: Final = Path("/dev/shm")  # noqa: S108 - User-Mode Linux keeps a node's memory there, in unlinked files
 
 
-class LaunchError(SsiumlError):
-    """The supervisor did not start."""
+def network_namespace_prefix() -> tuple[str, ...]:
+    """Return the words that start a command in a network namespace; () if this host does not allow that.
+
+    uml_switch and the nodes exchange frames over sockets of the abstract namespace (unix(7)). These have no
+    owner and no permissions: every user of the machine could send to them. A network namespace has its own.
+    An ordinary user also needs a user namespace; the user's id stays the same in it.
+    """
+    program = find_tool("unshare")
+    if program is None:
+        return ()
+    namespaces = (program, "--net", *(() if os.geteuid() == 0 else _FOR_A_USER))
+    prefix = (*namespaces, "--", "sh", "-c", _INSIDE, "sh", str(QUEUED_FRAMES))
+    tried = subprocess.run(  # noqa: S603 - an argument list of ours
+        [*prefix, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TRY_LIMIT_S
+    )
+    return prefix if tried.returncode == 0 else ()
 
 
-def launch(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
-    """Start the supervisor, with *prefix* before its command; return when it serves.
+def supervisor_command(folder: Path, ready: int | str) -> list[str]:
+    """Return the command line of a supervisor. It writes to the descriptor *ready* when it serves."""
+    return [sys.executable, "-m", "ssiuml.cluster", str(folder), str(ready)]
 
-    LaunchError with what it said otherwise.
+
+def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
+    """Start the supervisor, with *prefix* before its command. Return when it serves requests.
+
+    Raise SsiumlError, with what the supervisor said, if it does not start.
     """
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8") as answer:  # noqa: PTH123 - a descriptor
@@ -38,21 +77,49 @@ def launch(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
                 )
         finally:
             os.close(writing)
-        # It writes a line or, if it dies, closes the pipe: no limit is needed for this end.
+        # No time limit: the supervisor writes a line or, if it dies, closes the pipe.
         said = answer.read().strip()
     if said == "ok":
-        # It outlives this process and nobody waits for it; without this, subprocess would complain.
+        # The supervisor outlives this process. With a status set, subprocess does not warn about that.
         process.returncode = 0
     else:
         if process.poll() is None:
             process.wait(START_LIMIT_S)
         message, _, hint = (said or "it died").partition("\n")
-        raise LaunchError(
+        raise SsiumlError(
             f"the supervisor of cluster '{folder.name}' did not start: {message}",
-            hint=hint.strip() or f"see {folder.log}",
+            hint=hint.strip() or f"Look into {folder.log}",
         )
 
 
 def _python_path() -> str:
-    # It runs in the cluster's folder: what was found from here has to be found from there.
+    # The supervisor runs in the cluster's folder, where a relative path to this package would not work.
     return os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def require_memory(nodes: int, each_mib: int) -> None:
+    """Raise SsiumlError, with need and limit, if the host's free memory is too small for the nodes."""
+    needed = nodes * each_mib
+    available = {"memory of this machine": _available_mib(), f"{SHM}": _free_mib(SHM)}
+    for what, free in available.items():
+        if free is not None and free < needed:
+            fitting = free // each_mib
+            raise SsiumlError(
+                f"{nodes} nodes of {each_mib} MiB need {needed} MiB, {free} MiB are free: {what}",
+                hint=f"Start {fitting} nodes, or give each less memory with --memory"
+                if fitting
+                else "Give each less memory with --memory",
+            )
+
+
+def _available_mib() -> int | None:
+    match = re.search(r"^MemAvailable: +(\d+) kB", MEMINFO.read_text(), re.MULTILINE)
+    return int(match[1]) >> 10 if match else None
+
+
+def _free_mib(folder: Path) -> int | None:
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize >> 20

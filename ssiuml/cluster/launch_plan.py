@@ -1,4 +1,7 @@
-"""plan.json: what a supervisor needs to know to start nodes. ssi-start writes it, nobody changes it later."""
+"""plan.json: how a supervisor starts the nodes of its cluster.
+
+ssi-start writes the file before it launches the supervisor. It does not change afterwards.
+"""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -8,15 +11,16 @@ from typing import Any, Final
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import write_text
 
+# The image's token timeout is for a quiet machine and up to so many nodes.
+QUIET_NODES: Final = 3
+PER_NODE_MS: Final = 250  # more for each further node
+# With more nodes than this on each processor, a node may wait long for its turn.
+NODES_PER_CORE: Final = 4
 _PATHS: Final = ("kernel", "initrd", "root_fs", "image", "root_cidev", "initrd_memexp")
 
 
-class PlanError(SsiumlError):
-    """plan.json is missing or damaged."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterPlan:
+class LaunchPlan:
     """How all nodes of a cluster are started."""
 
     image: Path  # the folder with the manifest
@@ -26,19 +30,20 @@ class ClusterPlan:
     node_limit: int
     memory_mib: int
     token_ms: int
-    planned_nodes: int  # the token is for so many
+    planned_nodes: int  # token_ms is enough for so many nodes
     ready_limit_s: float
-    parameters: tuple[str, ...] = ()  # more kernel parameters, the image's and the user's
-    root_cidev: Path | None = None  # the lock table of a GFS1 root
-    initrd_memexp: Path | None = None  # the RAM disk of its lock server
+    parameters: tuple[str, ...] = ()  # more kernel parameters, from the image and from the user
+    root_cidev: Path | None = None  # the device with the lock server table of a GFS1 root
+    initrd_memexp: Path | None = None  # the RAM disk of the lock server of a GFS1 root
 
     @property
     def has_lock_server(self) -> bool:
-        """Whether the root is GFS1 with memexp: nodes of Linux 2.4, which say nothing on a control line."""
+        """Whether the root is GFS1 with memexp. Its nodes run Linux 2.4 and have no control line."""
         return self.initrd_memexp is not None
 
 
-def write_plan(path: Path, plan: ClusterPlan) -> None:
+def write_launch_plan(path: Path, plan: LaunchPlan) -> None:
+    """Write plan.json."""
     values = {
         name: str(value) if name in _PATHS and value is not None else value
         for name, value in asdict(plan).items()
@@ -46,15 +51,27 @@ def write_plan(path: Path, plan: ClusterPlan) -> None:
     write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
-def read_plan(path: Path) -> ClusterPlan:
-    """Read plan.json; PlanError if that cannot be done."""
+def read_launch_plan(path: Path) -> LaunchPlan:
+    """Read plan.json. Raise SsiumlError if it is missing, damaged or of another version."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known = {field.name for field in fields(ClusterPlan)}
+        known = {field.name for field in fields(LaunchPlan)}
         if set(values) != known:
             raise ValueError("it is of another version of this program")
         paths = {key: Path(values[key]) for key in _PATHS if values[key] is not None}
         values.update(paths, parameters=tuple(values["parameters"]))
-        return ClusterPlan(**values)
+        return LaunchPlan(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise PlanError(f"{path}: cannot be read: {error}", hint="ssi-start writes it anew") from error
+        raise SsiumlError(
+            f"{path}: cannot be read: {error}", hint="Run ssi-start, which writes it again"
+        ) from error
+
+
+def token_ms(image_token_ms: int, nodes: int, cores: int) -> int:
+    """Return corosync's token timeout in milliseconds, the same for all nodes of a cluster.
+
+    *image_token_ms* is the image's timeout. The timeout grows with the nodes, since a node that waits for one
+    of the *cores* processors must not be taken for dead.
+    """
+    token = image_token_ms + PER_NODE_MS * max(0, nodes - QUIET_NODES)
+    return 2 * token if cores * NODES_PER_CORE < nodes else token

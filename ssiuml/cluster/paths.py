@@ -1,4 +1,4 @@
-"""Where the files of a running cluster lie. Imported by every command: nothing heavy here."""
+"""Paths of the files of a running cluster. Every command imports this module: keep heavy imports out."""
 
 import os
 import re
@@ -11,14 +11,14 @@ from ssiuml.host.places import state_root
 
 DEFAULT_CLUSTER: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
-# sizeof(sun_path) in linux/un.h is 108 with the NUL. The longest name below the folder is ssh's, which adds a
-# dot and 16 letters to the socket's name while it makes it: "/ssh-15.0123456789abcdef".
+# sizeof(sun_path) in linux/un.h is 108 with the NUL. The longest name in the folder is ssh's: while it makes
+# its socket it adds a dot and 16 letters to the name, "/ssh-15.0123456789abcdef".
 SUN_PATH_BYTES: Final = 108
 _LONGEST_BYTES: Final = len("/ssh-15.0123456789abcdef") + 1
 
 
 class ClusterFolder:
-    """The folder of one cluster; a path for each thing in it."""
+    """The folder of one cluster, with the path of each file in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,7 +30,7 @@ class ClusterFolder:
         self.switch = path / "switch.ctl"
         self.root_fs = path / "root_fs"
         self.root_origin = path / "root.json"
-        self.crashed = path / "root.crashed"  # a node crashed since fsck.gfs2 has last seen the root
+        self.crashed = path / "root.crashed"  # exists if a node crashed after the last fsck.gfs2
         self.initrd = path / "initrd"
         self.keys = path / "keys"
         self.uml = path / "uml"
@@ -42,15 +42,16 @@ class ClusterFolder:
     def console_log(self, node: int) -> Path:
         return self.path / f"console-{node}.log"
 
-    def door(self, node: int) -> Path:
+    def ssh_socket(self, node: int) -> Path:
+        """Return the socket that ssh reaches a node by."""
         return self.path / f"door-{node}.sock"
 
-    def ssh(self, node: int) -> Path:
-        """ssh's ControlPath of a node."""
+    def ssh_control_path(self, node: int) -> Path:
+        """Return the ControlPath of the ssh connection to a node."""
         return self.path / f"ssh-{node}"
 
     def make(self) -> None:
-        """Make the folder, for its owner alone."""
+        """Make the folder. Only its owner may enter it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o700)
         for folder in (self.keys, self.uml):
@@ -59,20 +60,21 @@ class ClusterFolder:
 
 
 def cluster_folder(name: str, environ: Mapping[str, str]) -> ClusterFolder:
-    """The folder of the cluster *name*. UsageError if the name will not do, or its sockets' names were too
-    long.
+    """Return the folder of the cluster *name*.
+
+    Raise UsageError if the name is not allowed, or if the folder's path is too long for the sockets in it.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"--cluster {name!r}: is no name of a cluster",
-            hint="1 to 32 letters, digits, '-' and '_', the first a letter or a digit",
+            f"--cluster {name!r}: is not a valid name of a cluster",
+            hint="Give 1 to 32 letters, digits, '-' and '_'; the first must be a letter or a digit",
         )
     folder = state_root(environ) / name
     length = len(os.fsencode(folder))
     limit = SUN_PATH_BYTES - _LONGEST_BYTES
     if length > limit:
         raise UsageError(
-            f"{folder}: {length} bytes are too long for the sockets in it, at most {limit}",
-            hint="a shorter --cluster, or XDG_STATE_HOME=/a/shorter/folder",
+            f"{folder}: {length} bytes are too long for the sockets in it, the limit is {limit} bytes",
+            hint="Give a shorter --cluster, or set XDG_STATE_HOME to a shorter path",
         )
     return ClusterFolder(folder)

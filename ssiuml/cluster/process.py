@@ -1,4 +1,7 @@
-"""Processes of the host by pid and start time, so that a pid that was used again is never hit."""
+"""Processes of the host, identified by pid and start time.
+
+The start time tells a process from a later one to which the kernel gave the same pid.
+"""
 
 import contextlib
 import os
@@ -14,8 +17,9 @@ _POLL_S: Final = 0.01
 
 
 class ProcessId(NamedTuple):
-    """A process for certain: ``start`` is its start time in clock ticks after the machine's (proc(5),
-    starttime).
+    """Identifies one process.
+
+    ``start`` is its start time in clock ticks since the machine's boot (proc(5), starttime).
     """
 
     pid: int
@@ -34,25 +38,25 @@ def _stat(pid: int | str) -> _Stat | None:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
-    # The name in parentheses may hold anything, also parentheses.
+    # The name stands in parentheses and may itself hold parentheses and blanks.
     fields = text[text.rindex(")") + 2 :].split()
     return _Stat(fields[0], int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def identify(pid: int) -> ProcessId:
-    """The process that has this pid now; ``start`` 0 stands for none."""
+    """Return the process that has this pid now. Its ``start`` is 0 if there is none."""
     stat = _stat(pid)
     return ProcessId(pid, stat.start if stat else 0)
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether this very process runs, sleeps or is stopped (a zombie is dead)."""
+    """Return whether this process runs, sleeps or is stopped. A zombie is dead."""
     stat = _stat(process.pid)
     return stat is not None and stat.start == process.start and stat.state not in _DEAD
 
 
 def group_members(group: int) -> list[ProcessId]:
-    """The live processes of a process group, zombies left out."""
+    """Return the live processes of a process group. Zombies are left out."""
     found = []
     for entry in os.scandir(_PROC):
         if entry.name.isdigit():
@@ -63,14 +67,14 @@ def group_members(group: int) -> list[ProcessId]:
 
 
 def orphans_of(leader: ProcessId, program: str) -> list[ProcessId]:
-    """Live processes that the dead session leader *leader* has left behind and that run *program*.
+    """Return live processes of the session of *leader*, which is dead, that run *program*.
 
-    While any of them lives the kernel gives the leader's pid to nobody else; that they are not those of a
-    later leader with the same pid is told by the program they run.
+    While one of them lives, the kernel gives the leader's pid to no other process. If all have ended, a later
+    session may have the same number; its processes run another program and are left out.
     """
     stat = _stat(leader.pid)
     if stat is not None and stat.start != leader.start:
-        return []  # somebody else's session by now
+        return []  # the pid belongs to another session now
     found = []
     for process in group_members(leader.pid):
         own = _stat(process.pid)
@@ -85,8 +89,8 @@ def orphans_of(leader: ProcessId, program: str) -> list[ProcessId]:
     return found
 
 
-def end(processes: list[ProcessId], limit_s: float) -> list[ProcessId]:
-    """Kill processes one by one and wait; return those that are still alive after the limit."""
+def kill_processes(processes: list[ProcessId], limit_s: float) -> list[ProcessId]:
+    """Kill processes one by one and wait. Return those that are still alive after *limit_s* seconds."""
     for process in processes:
         if is_alive(process):
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -98,9 +102,9 @@ def end(processes: list[ProcessId], limit_s: float) -> list[ProcessId]:
 
 
 def memory_bytes(group: int) -> int:
-    """Memory of a User-Mode Linux: its processes' proportional share of every page (proc(5), Pss).
+    """Return the memory of a User-Mode Linux: the sum of its processes' shares of every page (proc(5), Pss).
 
-    Helpers that share the leader's memory, told by having the very same size, are not counted again.
+    Helpers share the leader's memory and are not counted again. They have exactly its size.
     """
     total = 0
     leader = _read(group, "statm").partition(" ")[0]
@@ -119,5 +123,5 @@ def _read(pid: int, name: str) -> str:
 
 
 def boot_id() -> str:
-    """Names the time since the machine was started; a pid of another one says nothing."""
+    """Return the id of this boot of the machine. A pid recorded in another boot is meaningless."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()

@@ -1,4 +1,4 @@
-"""Between commands and supervisor: JSON objects, one a line, over the supervisor's unix socket.
+"""The protocol between commands and supervisor: JSON objects, one a line, over the supervisor's unix socket.
 
 A command sends one request, ``{"do": WORD, ...}``. The supervisor answers with any number of events,
 ``{"event": ...}``, and ends with ``{"ok": BOOL, ...}``; a refusal has ``error`` and perhaps ``hint``. After
@@ -13,7 +13,7 @@ kill        ``nodes``                       events; ok when they are dead
 stop        ``limit_s``                     events; ok when all left in order and the root is clean, else
                                             ``failed``, ``root``; the supervisor ends
 console     ``node``                        then bytes
-door        ``node``                        ok when ssh's ControlPath is there
+door        ``node``                        ok when ssh to the node is connected (its ControlPath exists)
 ==========  ==============================  =====================================================
 """
 
@@ -21,18 +21,19 @@ import json
 from typing import Any, Final
 
 LINE_LIMIT_BYTES: Final = 1 << 20
-# How long the nodes have to end in order, unless somebody says otherwise.
+# How long nodes may take to end in order; the default of ssi-stop.
 STOP_LIMIT_S: Final = 60.0
 
 Values = dict[str, Any]
 
 
 def encode(values: Values) -> bytes:
+    """Return one line with the values."""
     return json.dumps(values).encode() + b"\n"
 
 
 def decode(line: bytes) -> Values:
-    """Read one line; ValueError if it is no JSON object."""
+    """Read one line. Raise ValueError if it is not a JSON object."""
     values = json.loads(line)
     if not isinstance(values, dict):
         raise ValueError("not a JSON object")

@@ -1,4 +1,4 @@
-"""The root of a cluster: a copy of the image's, made at the first start, that survives ssi-stop."""
+"""The root of a cluster: a copy of the image's root, made at the first start. It survives ssi-stop."""
 
 import contextlib
 import fcntl
@@ -16,14 +16,11 @@ from ssiuml.host.files import write_text
 from ssiuml.units import format_size
 
 
-class RootError(SsiumlError):
-    """The root is in use."""
-
-
 def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool) -> str | None:
-    """Make the cluster's copy if there is none or *fresh*; return a line about it, None if nothing was done.
+    """Copy the root if there is no copy yet, or if *fresh*. Return a line about the copy, None if not copied.
 
-    UsageError if the copy is of another image, or of the image as it was before, unless *keep*.
+    Raise UsageError if the copy was made from another image, or if the image has been rebuilt since, unless
+    *keep*.
     """
     origin = _origin_of(image)
     if folder.root_fs.exists() and not fresh:
@@ -31,14 +28,15 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
         if was != origin and not keep:
             raise UsageError(
                 f"{folder.root_fs}: {_difference(was, origin)}",
-                hint="--fresh copies the image anew and loses what was written to the old root; --keep "
-                "goes on with it",
+                hint="Give --fresh to copy the image again and lose what was written to this root, or --keep "
+                "to go on with it",
             )
         return None
     size = files.allocated_bytes(image.root_fs)
     files.require_space(folder.path, size, "the cluster's copy of the root")
     started = time.monotonic()
-    # Not before the copy: without the record it is taken for another image's.
+    # Delete the record before the copy and write it afterwards: a copy that was broken off has no record and
+    # is refused.
     folder.root_origin.unlink(missing_ok=True)
     folder.crashed.unlink(missing_ok=True)
     files.copy(image.root_fs, folder.root_fs)
@@ -47,24 +45,26 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
     return f"root copied, {format_size(size)} in {time.monotonic() - started:.1f} s"
 
 
-def take_root(path: Path) -> int:
-    """Open the root under a lock that lasts until the last process with the descriptor has ended.
+def lock_root(path: Path) -> int:
+    """Lock the root. Return its descriptor. Raise SsiumlError if the root is in use.
 
-    Every node's process inherits it: as long as anything of a cluster lives, nobody else gets its root.
+    Every node's process inherits the descriptor, and the lock lasts until the last of them has ended. So no
+    other cluster gets the root while a process of this one lives.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise RootError(
-            f"{path}: is in use by another cluster, or by what is left of one",
-            hint="ssi-stop ends a cluster and clears up behind one that was killed",
+        raise SsiumlError(
+            f"{path}: is in use by another cluster, or by processes that a killed one has left behind",
+            hint="Run ssi-stop --cluster NAME; it also ends what a killed cluster has left behind",
         ) from None
     return descriptor
 
 
 def _origin_of(image: Image) -> dict[str, Any]:
+    """Return what identifies the image's root and its build."""
     values = image.described.values
     own = {"recipe": values["recipe"], "root_fs": values["root_fs"], "filesystem": values["filesystem"]}
     if image.root_fs != image.described.root_fs:
@@ -74,7 +74,7 @@ def _origin_of(image: Image) -> dict[str, Any]:
             "size_bytes": state.st_size,
             "mtime_ns": state.st_mtime_ns,
         }
-    # Through JSON, so that it compares with what is read from there.
+    # Through JSON, so that it is equal to what _recorded reads.
     result: dict[str, Any] = json.loads(json.dumps(own))
     return result
 
@@ -89,7 +89,7 @@ def _recorded(path: Path) -> dict[str, Any]:
 
 def _difference(was: dict[str, Any], now: dict[str, Any]) -> str:
     if not was:
-        return "nobody knows of which image this is a copy"
+        return "the image that this root was copied from is not known"
     if was.get("recipe") != now["recipe"]:
-        return f"is a copy of the image of recipe {was.get('recipe')}, not of {now['recipe']}"
-    return f"the image of recipe {now['recipe']} has been built anew since this copy of it was made"
+        return f"is a copy of the image of recipe {was.get('recipe')}, not of recipe {now['recipe']}"
+    return f"the image of recipe {now['recipe']} has been rebuilt since it was copied to this root"

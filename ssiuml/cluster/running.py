@@ -1,19 +1,19 @@
-"""What a supervisor knows of its cluster: the nodes that run, how others ended, who listens."""
+"""The state of a running cluster in its supervisor: nodes, how others ended, commands that get events."""
 
 import asyncio
 import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from ssiuml.cluster import arbiter, process, state
-from ssiuml.cluster.launch_plan import ClusterPlan
-from ssiuml.cluster.node import Member, Phase
+from ssiuml.cluster.launch_plan import LaunchPlan
+from ssiuml.cluster.node import Node, Phase
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
-from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -22,73 +22,70 @@ _POLL_S: Final = 0.02
 Emit = Callable[[Values], None]
 
 
-class SupervisorError(SsiumlError):
-    """The supervisor cannot do what it is asked."""
+class RunningCluster:
+    """One cluster: its nodes, and the reports about them to commands and to the state file."""
 
-
-class Running:
-    """The nodes of one cluster as its supervisor has them, and everything that has to be told of them."""
-
-    def __init__(self, folder: ClusterFolder, plan: ClusterPlan) -> None:
+    def __init__(self, folder: ClusterFolder, plan: LaunchPlan) -> None:
         self.folder = folder
         self.plan = plan
-        self.members: dict[int, Member] = {}
-        self.past: dict[int, str] = {}  # how nodes that do not run any more have ended
-        self.root = -1  # a descriptor; every node inherits it
+        self.nodes: dict[int, Node] = {}
+        self.past: dict[int, str] = {}  # how each node that does not run any more has ended
+        self.root = -1  # descriptor of the locked root, -1 if not open; every node inherits it
         self.switch: asyncio.subprocess.Process | None = None
-        self.lock_server: Member | None = None  # of a GFS1 root
+        self.lock_server: Node | None = None  # of a GFS1 root
         self._listeners: set[Emit] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def check(self, number: int) -> None:
-        """UsageError unless the image has a node of this number."""
+    def check_number(self, number: int) -> None:
+        """Raise UsageError if the image has no node with this number."""
         if not 1 <= number <= self.plan.node_limit:
             raise UsageError(
                 f"node {number}: is not one of 1 to {self.plan.node_limit}, the nodes of this image"
             )
 
-    def member(self, number: int) -> Member:
-        """A running node; UsageError if it is none."""
-        self.check(number)
-        if number not in self.members:
+    def node(self, number: int) -> Node:
+        """Return a running node. Raise UsageError if it does not run or the image does not have it."""
+        self.check_number(number)
+        if number not in self.nodes:
             how = f" ({self.past[number]})" if number in self.past else ""
             raise UsageError(
                 f"node {number} of cluster '{self.folder.name}' does not run{how}",
-                hint=f"ssi-add {number} starts it",
+                hint=f"Run ssi-add {number} to start it",
             )
-        return self.members[number]
+        return self.nodes[number]
 
     def views(self) -> dict[int, arbiter.NodeView]:
-        return {number: member.view for number, member in self.members.items()}
+        """Return what the arbiter looks at, for all nodes that run."""
+        return {number: node.view for number, node in self.nodes.items()}
 
     @property
     def switch_runs(self) -> bool:
         return self.switch is not None and self.switch.returncode is None
 
-    def reach(self, member: Member, phase: Phase) -> None:
-        """Record how far a node is."""
-        if member.phase is not phase:
-            member.phase = phase
+    def set_phase(self, node: Node, phase: Phase) -> None:
+        """Record how far a node has come. Tell the state file and the commands if that is new."""
+        if node.phase is not phase:
+            node.phase = phase
             self.write_state()
-            self.emit(member)
+            self.emit(node)
 
-    def crashed(self) -> None:
-        """Remember, beyond the supervisor's end, that a node which had the root mounted has crashed."""
+    def record_crash(self) -> None:
+        """Record on disk that a node crashed while it had the root mounted; ssi-stop then checks the root."""
         try:
             self.folder.crashed.touch(mode=0o600)
-        except OSError as error:  # a full disk ends no cluster
+        except OSError as error:  # a full disk must not end the cluster
             log.error("%s: cannot be made: %s", self.folder.crashed, error)
 
-    # --- told to commands and to the state file
+    # --- reports to commands and to the state file
 
-    def emit(self, member: Member, **more: Any) -> None:
-        """Tell every command that listens how far a node is."""
+    def emit(self, node: Node, **more: Any) -> None:
+        """Send an event about a node to every command that listens. *more* are further fields of it."""
         values = {
             "event": "node",
-            "node": member.number,
-            "phase": str(member.phase),
-            "members": list(member.members),
-            "seconds": round(member.seconds, 2),
+            "node": node.number,
+            "phase": str(node.phase),
+            "members": list(node.members),
+            "seconds": round(node.seconds, 2),
             **more,
         }
         for listener in list(self._listeners):
@@ -96,6 +93,7 @@ class Running:
 
     @contextlib.contextmanager
     def listening(self, emit: Emit) -> Iterator[None]:
+        """Send all events to *emit* until the block ends."""
         self._listeners.add(emit)
         try:
             yield
@@ -103,26 +101,27 @@ class Running:
             self._listeners.discard(emit)
 
     def write_state(self) -> None:
-        helpers = [self.switch, *(member.master for member in self.members.values())]
+        """Write the state file. An error is only logged."""
+        helpers = [self.switch, *(node.ssh_master for node in self.nodes.values())]
         current = state.ClusterState(
             boot=process.boot_id(),
             supervisor=process.identify(os.getpid()),
             kernel=str(self.plan.kernel.resolve()),
             helpers=tuple(process.identify(one.pid) for one in helpers if one is not None),
             nodes={
-                number: state.NodeState(member.process_id, str(member.phase))
-                for number, member in self.members.items()
+                number: state.NodeState(node.process_id, str(node.phase))
+                for number, node in self.nodes.items()
             },
         )
         try:
             state.write_state(self.folder, current)
-        except OSError as error:  # a full disk ends no cluster
+        except OSError as error:  # a full disk must not end the cluster
             log.error("%s: cannot be written: %s", self.folder.state, error)
 
-    # --- beside everything else
+    # --- tasks
 
-    def spawn(self, work: Any) -> None:
-        """Run beside everything else; what goes wrong is logged."""
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine as a task. An exception in it is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -133,8 +132,8 @@ class Running:
             log.error("internal error", exc_info=task.exception())
 
 
-async def until(condition: Callable[[], bool], deadline: float) -> bool:
-    """Wait for a condition until *deadline* (time.monotonic); whether it holds then."""
+async def wait_until(condition: Callable[[], bool], deadline: float) -> bool:
+    """Wait until a condition holds, at most until *deadline* (time.monotonic). Return whether it holds."""
     while not condition():
         if time.monotonic() >= deadline:
             return False

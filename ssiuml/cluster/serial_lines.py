@@ -1,5 +1,6 @@
-"""The host's ends of a node's lines. None of them ever waits for the node: what it does not take is dropped
-and told.
+"""The host's ends of a node's serial lines: the console and the control line.
+
+They never wait for the node. What the node does not read is dropped, and a warning is logged.
 """
 
 import asyncio
@@ -10,22 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster.control import ControlError, LineBuffer, Message, parse
+from ssiuml.cluster.control_line import ControlError, LineBuffer, Message, parse_message
 
 log = logging.getLogger(__name__)
 
 BUFFER_LIMIT_BYTES: Final = 1 << 16
-# A terminal that is attached and does not read any more (Ctrl-S) is let go when so much waits for it.
+# An attached terminal that does not read any more (Ctrl-S) is detached when so many bytes wait for it.
 ATTACHED_LIMIT_BYTES: Final = 1 << 20
 RECENT_BYTES: Final = 2048
-# User-Mode Linux never reads a console again once its input buffer, 4 KiB, has been full: a paste goes in
-# pieces.
+# User-Mode Linux never reads a console again once its input buffer, 4 KiB, has been full. So pasted text is
+# sent in pieces.
 TYPED_BYTES: Final = 512
 TYPED_PAUSE_S: Final = 0.05
 
 
-class Line(asyncio.Protocol):
-    """A socket whose other end is a line of a node."""
+class SerialLine(asyncio.Protocol):
+    """A socket whose other end is a serial line of a node."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -37,11 +38,12 @@ class Line(asyncio.Protocol):
         self.transport = transport
 
     def write(self, data: bytes) -> None:
+        """Send bytes to the node. Drop them if too many are waiting already."""
         if self.transport is None or self.transport.is_closing():
             return
         if self.transport.get_write_buffer_size() > BUFFER_LIMIT_BYTES:
             if not self._is_dropping:
-                log.warning("%s: the node does not read; what is sent is dropped", self.name)
+                log.warning("%s: the node does not read; what is sent to it is dropped", self.name)
             self._is_dropping = True
             return
         self._is_dropping = False
@@ -52,8 +54,8 @@ class Line(asyncio.Protocol):
             self.transport.abort()
 
 
-class ConsoleLine(Line):
-    """The console: everything goes to the log, and to whoever is attached."""
+class ConsoleLine(SerialLine):
+    """The console. What the node prints goes to the log and to all who are attached."""
 
     def __init__(self, name: str, path: Path) -> None:
         super().__init__(name)
@@ -67,12 +69,12 @@ class ConsoleLine(Line):
         self._is_full = False
         self._typed = b""
         self._typing: asyncio.TimerHandle | None = None
-        self.on_text: Callable[[bytes], None] | None = None  # is called with what was printed last
+        self.on_text: Callable[[bytes], None] | None = None  # called with the recent output when more comes
 
     def type(self, data: bytes) -> None:
-        """Send what a person has typed, or pasted."""
+        """Send what a person has typed or pasted, in pieces."""
         if len(self._typed) + len(data) > BUFFER_LIMIT_BYTES:
-            log.warning("%s: more is typed than it takes; %d bytes are dropped", self.name, len(data))
+            log.warning("%s: more is typed than the node reads; %d bytes are dropped", self.name, len(data))
             return
         self._typed += data
         if self._typing is None:
@@ -106,7 +108,7 @@ class ConsoleLine(Line):
                 writer.write(data)
 
     def attach(self, writer: asyncio.StreamWriter) -> None:
-        """Send what was printed last, and all that comes."""
+        """Send *writer* the last output, and everything that follows."""
         writer.write(b"".join(self._recent)[-RECENT_BYTES:])
         self._attached.add(writer)
 
@@ -121,8 +123,8 @@ class ConsoleLine(Line):
         self._attached.clear()
 
 
-class ControlLine(Line):
-    """The control line: calls back with every message, logs and forgets what is none."""
+class ControlLine(SerialLine):
+    """The control line. Calls back with every message; other lines are logged and ignored."""
 
     def __init__(self, name: str, on_message: Callable[[Message], None]) -> None:
         super().__init__(name)
@@ -132,7 +134,7 @@ class ControlLine(Line):
     def data_received(self, data: bytes) -> None:
         for line in self._lines.feed(data):
             try:
-                message = parse(line)
+                message = parse_message(line)
             except ControlError as error:
                 log.warning("%s: ignored %r: %s", self.name, line[:200], error)
                 continue

@@ -1,4 +1,4 @@
-"""The supervisor's unix socket: takes requests, gives events and answers (see ssiuml.cluster.protocol)."""
+"""The supervisor's unix socket: takes requests, sends events and answers (see ssiuml.cluster.protocol)."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,8 @@ from ssiuml.errors import SsiumlError, UsageError
 log = logging.getLogger(__name__)
 
 
-class Reception:
-    """Serves the commands until the supervisor ends."""
+class CommandServer:
+    """Serves the ssi-* commands until the supervisor ends."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -22,12 +22,13 @@ class Reception:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
+        """Listen on the socket."""
         path = self._supervisor.running.folder.socket
         path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT_BYTES)
 
     async def close(self) -> None:
-        """Close; what was answered is delivered before."""
+        """Close the socket when the answers that were given are delivered."""
         if self._server is not None:
             self._server.close()
         for writer in list(self._writers):
@@ -81,24 +82,24 @@ class Reception:
             case "stop":
                 return await supervisor.stop(float(request["limit_s"]), emit)
             case "door":
-                return await supervisor.door(int(request["node"]))
+                return await supervisor.open_ssh(int(request["node"]))
         raise ValueError(f"do: {request['do']!r}")
 
     async def _console(
         self, request: Values, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
-            member = self._supervisor.running.member(int(request["node"]))
+            node = self._supervisor.running.node(int(request["node"]))
         except SsiumlError as error:
             writer.write(encode(_refusal(error)))
             return
         writer.write(encode({"ok": True}))
-        member.console.attach(writer)
+        node.console.attach(writer)
         try:
             while data := await reader.read(4096):
-                member.console.type(data)
+                node.console.type(data)
         finally:
-            member.console.detach(writer)
+            node.console.detach(writer)
 
 
 def _numbers(values: Any) -> list[int]:

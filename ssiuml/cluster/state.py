@@ -1,29 +1,24 @@
-"""state.json: what of a cluster runs. Written by its supervisor; others read it, and can tell when it is
-stale.
+"""state.json: which processes of a cluster run.
+
+The supervisor writes the file. Commands read it and clear up if it is stale, when the supervisor has died.
 """
 
 import contextlib
 import json
-import os
-import socket
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ssiuml.cluster.paths import ClusterFolder
-from ssiuml.cluster.process import ProcessId, boot_id, end, is_alive, orphans_of
+from ssiuml.cluster.process import ProcessId, boot_id, is_alive, kill_processes, orphans_of
 from ssiuml.errors import SsiumlError
 
 SCHEMA: Final = 1
 END_LIMIT_S: Final = 20.0
 
 
-class StateError(SsiumlError):
-    """What is left of a cluster cannot be cleared up."""
-
-
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node as the state file has it."""
+    """A node in the state file."""
 
     process: ProcessId
     phase: str
@@ -31,22 +26,22 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """A cluster as the state file has it."""
+    """A cluster in the state file."""
 
     boot: str
     supervisor: ProcessId
-    kernel: str  # the program that the nodes' processes run, resolved
-    helpers: tuple[ProcessId, ...] = ()  # switch, ssh
+    kernel: str  # the program that the nodes' processes run, without symbolic links
+    helpers: tuple[ProcessId, ...] = ()  # the switch and the ssh masters
     nodes: dict[int, NodeState] = field(default_factory=dict)
 
     @property
     def is_current(self) -> bool:
-        """Whether the supervisor that wrote it still lives."""
+        """Whether the supervisor that wrote the file still lives."""
         return self.boot == boot_id() and is_alive(self.supervisor)
 
 
 def write_state(folder: ClusterFolder, state: ClusterState) -> None:
-    """Write the state in one step. No fsync: after a crash of the machine nothing of it is true."""
+    """Replace the state file in one step. No fsync: after a crash of the machine the state is void anyway."""
     values: dict[str, Any] = {
         "schema": SCHEMA,
         "boot": state.boot,
@@ -61,7 +56,7 @@ def write_state(folder: ClusterFolder, state: ClusterState) -> None:
 
 
 def read_state(folder: ClusterFolder) -> ClusterState | None:
-    """Read the state; None if there is none or it is damaged, as a crash of the machine may leave it."""
+    """Read the state file. Return None if there is none, or if a crash of the machine has damaged it."""
     try:
         values = json.loads(folder.state.read_text(encoding="utf-8"))
         if values["schema"] != SCHEMA:
@@ -81,10 +76,10 @@ def read_state(folder: ClusterFolder) -> ClusterState | None:
 
 
 def clear_stale(folder: ClusterFolder) -> list[str]:
-    """End what a supervisor that has died left behind and remove its sockets; say what was done.
+    """Kill what a dead supervisor has left behind and remove its sockets. Return what was done, in lines.
 
-    Nothing is done while the supervisor lives. Only processes that are those of the state file for certain
-    are hit.
+    Do nothing while the supervisor lives. Kill only processes that are certain to be those of the state file.
+    Raise SsiumlError if one does not end.
     """
     state = read_state(folder)
     if state is not None and state.is_current:
@@ -98,10 +93,10 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
             left += [node.process] if is_alive(node.process) else []
             left += orphans_of(node.process, state.kernel)
         left = sorted(set(left))
-        remaining = end(left, END_LIMIT_S)
+        remaining = kill_processes(left, END_LIMIT_S)
         if remaining:
             pids = " ".join(str(process.pid) for process in remaining)
-            raise StateError(
+            raise SsiumlError(
                 f"{folder.path}: processes {pids} of a cluster without supervisor do not end within "
                 f"{END_LIMIT_S:.0f} s"
             )
@@ -120,15 +115,3 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
     return done
-
-
-def connect(folder: ClusterFolder, limit_s: float) -> socket.socket | None:
-    """A connection to the supervisor; None if there is none."""
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stream.settimeout(limit_s)
-    try:
-        stream.connect(os.fspath(folder.socket))
-    except OSError:
-        stream.close()
-        return None
-    return stream

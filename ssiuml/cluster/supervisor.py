@@ -1,7 +1,6 @@
-"""The supervisor of a cluster: owns switch and nodes, does what the commands ask for.
+"""The supervisor of a cluster: owns the switch and the nodes, and carries out the requests of the commands.
 
-It holds everything in one thread and never waits for a node: whatever a node does or does not do, the others
-are served.
+It runs in one thread and never blocks on a node: if one node hangs, the others are still served.
 """
 
 import asyncio
@@ -11,68 +10,73 @@ import shutil
 import time
 from typing import Final
 
-from ssiuml.cluster import commands
-from ssiuml.cluster.admission import Admission
-from ssiuml.cluster.doorkeeper import open_door
-from ssiuml.cluster.fencing import Fencing, kill_all
-from ssiuml.cluster.launch_plan import ClusterPlan
-from ssiuml.cluster.membership import Conversation
-from ssiuml.cluster.memexp import stop_historic
+from ssiuml.cluster import command_lines, ssh
+from ssiuml.cluster.launch_plan import LaunchPlan
+from ssiuml.cluster.membership import Membership
+from ssiuml.cluster.memexp import stop_historic_cluster
+from ssiuml.cluster.node import Node, kill_all
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
-from ssiuml.cluster.root_copy import take_root
-from ssiuml.cluster.running import Emit, Running, SupervisorError, until
-from ssiuml.cluster.starting import Starting
+from ssiuml.cluster.root_copy import lock_root
+from ssiuml.cluster.running import Emit, RunningCluster, wait_until
+from ssiuml.cluster.starting import NodeStarter
 from ssiuml.cluster.stopping import kill_nodes, stop_cluster
+from ssiuml.errors import SsiumlError
 from ssiuml.host.run import kill_group
 
 log = logging.getLogger(__name__)
 
 SWITCH_LIMIT_S: Final = 10.0
+OPEN_LIMIT_S: Final = 30.0
+# An attempt fails if the guest's sshd gives up on an earlier client just when this one connects.
+_ATTEMPT_LIMIT_S: Final = 20.0
+_POLL_S: Final = 0.01
+_RETRY_S: Final = 0.5
 
 
 class Supervisor:
-    """One cluster, from the switch's start to its end."""
+    """One cluster, from the start of its switch to its end."""
 
-    def __init__(self, folder: ClusterFolder, plan: ClusterPlan) -> None:
-        self.running = Running(folder, plan)
+    def __init__(self, folder: ClusterFolder, plan: LaunchPlan) -> None:
+        self.running = RunningCluster(folder, plan)
         self.ended = asyncio.Event()
-        admission = Admission(self.running)
-        conversation = Conversation(self.running, Fencing(self.running.members), admission)
-        self._starting = Starting(self.running, conversation.on_message, admission)
+        self._starter = NodeStarter(self.running, Membership(self.running))
         self._stopping: asyncio.Task[Values] | None = None
 
     async def begin(self) -> None:
-        """Take the root, start the switch."""
+        """Lock the root and start the switch.
+
+        Raise SsiumlError if the root is in use or the switch does not start.
+        """
         running = self.running
-        running.root = take_root(running.plan.root_fs)
+        running.root = lock_root(running.plan.root_fs)
         running.write_state()
-        argv = commands.dying_with_us(commands.switch_command(running.folder))
+        argv = command_lines.killed_with_parent(command_lines.switch_command(running.folder))
         running.switch = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
-            # It remarks on every frame to a node that has said nothing yet, and would fill the disk.
+            # It prints a line for every frame to a node that has sent none yet. That would fill the disk.
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
         running.write_state()
-        await until(
+        await wait_until(
             lambda: running.folder.switch.exists() or not running.switch_runs,
             time.monotonic() + SWITCH_LIMIT_S,
         )
         if not running.folder.switch.exists():
-            raise SupervisorError(
-                f"the switch has made no {running.folder.switch} within {SWITCH_LIMIT_S:.0f} s",
-                hint="try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
+            raise SsiumlError(
+                f"{running.folder.switch}: the switch has not made this socket within {SWITCH_LIMIT_S:.0f} s",
+                hint="Try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
             )
         running.spawn(self._watch_switch(running.switch))
 
     async def close(self) -> None:
-        """End what still runs, leave nothing behind but the root and the logs."""
+        """End what still runs and remove its files. The root, the keys and the logs stay."""
         running = self.running
-        rest = [*running.members.values(), *([running.lock_server] if running.lock_server else [])]
-        await kill_all([one for one in rest if not one.gone.is_set()], "killed: its supervisor ended")
+        rest = [*running.nodes.values(), *([running.lock_server] if running.lock_server else [])]
+        await kill_all([one for one in rest if not one.ended.is_set()], "killed: its supervisor ended")
         if running.switch is not None and running.switch.returncode is None:
             kill_group(running.switch.pid)
             await running.switch.wait()
@@ -91,17 +95,17 @@ class Supervisor:
     # --- requests
 
     async def start(self, numbers: list[int], emit: Emit) -> Values:
-        """Start nodes; ends when each is ready or is not going to be."""
+        """Start nodes. Return when each of them is ready or has failed."""
         if self._stopping is not None:
-            raise SupervisorError("the cluster is being stopped", hint="wait for ssi-stop, then ssi-start")
-        return await self._starting.start(numbers, emit)
+            raise SsiumlError("the cluster is being stopped", hint="Wait for ssi-stop, then run ssi-start")
+        return await self._starter.start(numbers, emit)
 
     async def kill(self, numbers: list[int], emit: Emit) -> Values:
-        """Kill nodes as a crash would."""
+        """Kill nodes as a crash would. Return when they are dead."""
         return await kill_nodes(self.running, numbers, emit)
 
     async def stop(self, limit_s: float, emit: Emit) -> Values:
-        """Take the cluster down in order; ends with the supervisor's own end."""
+        """Shut the cluster down in order. Afterwards the supervisor ends."""
         if self._stopping is None:
             self._stopping = asyncio.get_running_loop().create_task(self._stop(limit_s))
         with self.running.listening(emit):
@@ -110,22 +114,22 @@ class Supervisor:
     async def _stop(self, limit_s: float) -> Values:
         try:
             if self.running.plan.has_lock_server:
-                return await stop_historic(self.running)
+                return await stop_historic_cluster(self.running)
             return await stop_cluster(self.running, limit_s)
         finally:
             self.ended.set()
 
     async def status(self) -> Values:
-        """What runs."""
+        """Return the state of the switch, of the nodes that run, and how others have ended."""
         running = self.running
-        members = dict(running.members)
-        nodes = await asyncio.to_thread(lambda: {str(n): one.describe() for n, one in members.items()})
+        running_nodes = dict(running.nodes)
+        nodes = await asyncio.to_thread(lambda: {str(n): one.describe() for n, one in running_nodes.items()})
         return {
             "ok": True,
             "cluster": running.folder.name,
             "supervisor": os.getpid(),
             "switch": running.switch_runs,
-            "lock_server": None if running.lock_server is None else not running.lock_server.gone.is_set(),
+            "lock_server": None if running.lock_server is None else not running.lock_server.ended.is_set(),
             "image": str(running.plan.image),
             "root_fs": str(running.plan.root_fs),
             "node_limit": running.plan.node_limit,
@@ -135,11 +139,62 @@ class Supervisor:
             "past": {str(number): how for number, how in running.past.items()},
         }
 
-    async def door(self, number: int) -> Values:
-        """Make sure that a node can be entered."""
-        member = self.running.member(number)
+    async def open_ssh(self, number: int) -> Values:
+        """Open the ssh connection to a node, unless it is open."""
+        node = self.running.node(number)
         try:
-            await open_door(member)
+            await _open_ssh(node)
         finally:
             self.running.write_state()
         return {"ok": True}
+
+
+async def _open_ssh(node: Node) -> None:
+    """Open ssh's master connection to a node, unless it is open.
+
+    Raise SsiumlError, with what ssh said, if it is not open within OPEN_LIMIT_S.
+    """
+    async with node.ssh_lock:
+        path = node.folder.ssh_control_path(node.number)
+        deadline = time.monotonic() + OPEN_LIMIT_S
+        said = "nothing"
+        while not ssh.is_connected(path):
+            if time.monotonic() > deadline or node.ended.is_set():
+                raise SsiumlError(
+                    f"node {node.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s; "
+                    f"ssh said: {said}",
+                    hint=f"Run ssi-console {node.number} to see what it does",
+                )
+            said = await _attempt(node, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
+
+
+async def _attempt(node: Node, deadline: float) -> str:
+    """Start ssh and wait until it is connected, has ended, or *deadline* (time.monotonic) is over.
+
+    Return what ssh said if it is not connected, else "".
+    """
+    path = node.folder.ssh_control_path(node.number)
+    path.unlink(missing_ok=True)
+    if node.ssh_master is not None and node.ssh_master.returncode is None:
+        node.ssh_master.kill()
+        await node.ssh_master.wait()
+    log_path = node.folder.ssh_socket(node.number).with_suffix(".log")
+    with log_path.open("wb") as errors:
+        node.ssh_master = await asyncio.create_subprocess_exec(
+            *command_lines.killed_with_parent(ssh.master_command(node.folder, node.number)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+    while node.ssh_master.returncode is None and time.monotonic() < deadline and not node.ended.is_set():
+        if ssh.is_connected(path):
+            return ""
+        await asyncio.sleep(_POLL_S)
+    if node.ssh_master.returncode is None:
+        node.ssh_master.kill()
+        await node.ssh_master.wait()
+    said = log_path.read_text(errors="replace").strip()
+    log.warning("node %d: ssh did not connect: %s", node.number, said)
+    await asyncio.sleep(_RETRY_S)
+    return said

@@ -1,1 +1,1 @@
-"""Debian's packages as files: which ones exactly, locked beside the recipe, fetched and verified."""
+"""Debian's packages: apt without root, which files exactly are locked, fetching them, the base layer."""

@@ -1,7 +1,7 @@
-"""What Debian's mirrors have, without being root: an apt with package lists and trust of its own.
+"""Ask Debian's mirrors for packages, without root: an apt with package lists and settings of its own.
 
-Nothing of the host's package state is read or changed. Signatures are checked against Debian's keyring
-of the host (package debian-archive-keyring) by apt itself.
+It neither reads nor changes the packages of the host. apt checks signatures with the host's copy of Debian's
+keyring (package debian-archive-keyring).
 """
 
 import re
@@ -16,25 +16,23 @@ from ssiuml.debian.deb import Deb, Selection, paragraphs
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import write_text
 from ssiuml.host.run import CommandError, run
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TIMEOUT_S: Final = 3600.0
 SNAPSHOT_URL: Final = "http://snapshot.debian.org/archive"
 
-# What apt-get says of a package that the lists do not have (apt-private/private-cacheset.cc).
+# apt-get's messages about a package that the lists do not have (apt-private/private-cacheset.cc).
 _UNKNOWN: Final = re.compile(
     r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate"
     r"|Couldn't find any package by (?:glob|regex) '(\S+)')"
 )
-
-
-# What `apt-get --simulate` says of a package that it would install: name, version that is there, new version.
+# The line of `apt-get --simulate` for each package to install: name, [installed version], (new version.
 _CHOSEN: Final = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
 
 
 class NoPackageError(SsiumlError):
-    """Packages do not exist in the distribution; ``names`` has them."""
+    """Packages do not exist in the distribution. *names* has them."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__(f"no such package: {', '.join(names)}")
@@ -42,19 +40,15 @@ class NoPackageError(SsiumlError):
 
 
 class NoVersionError(SsiumlError):
-    """A package does not exist in the version wanted; ``there`` says in which it does."""
+    """A package does not exist in the version wanted. *there* has the versions that exist."""
 
     def __init__(self, package: str, version: str, there: str) -> None:
         super().__init__(f"{package} is not there in version {version}")
         self.there = there
 
 
-class NetworkError(SsiumlError):
-    """A mirror cannot be reached or does not have what it should."""
-
-
 def archives(distribution: PackagesDistribution) -> list[str]:
-    """The roots of the archives that a distribution comes from: mirror and security mirror, or snapshots."""
+    """Return the URLs of a distribution's archives: mirror and security mirror, or their snapshots."""
     snapshot, security = distribution.snapshot, distribution.security_mirror
     if snapshot is None:
         return [each for each in (distribution.mirror, security) if each is not None]
@@ -63,7 +57,7 @@ def archives(distribution: PackagesDistribution) -> list[str]:
 
 
 def sources_list(distribution: PackagesDistribution) -> str:
-    """The sources.list of a distribution: release, updates and security, or a snapshot of them."""
+    """Return the sources.list of a distribution: release, updates and security, or a snapshot of them."""
     keyring, suite = f"[signed-by={KEYRING}]", distribution.suite
     components = " ".join(distribution.components)
     mirror, *security = archives(distribution)
@@ -81,21 +75,21 @@ class Apt:
     architecture: str = "amd64"
 
     def update(self) -> None:
-        """Fetch the package lists; NetworkError if a mirror does not answer or cannot be trusted."""
+        """Fetch the package lists. Raise SsiumlError if a mirror does not answer or cannot be trusted."""
         self._prepare()
         try:
             self._run("apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any")
         except CommandError as error:
-            raise NetworkError(
+            raise SsiumlError(
                 f"the package lists of {self.distribution.suite} cannot be fetched: {_last_error(error)}",
-                hint=f"is there a network, and is {self.distribution.mirror} the right mirror?",
+                hint=f"check the network, and whether {self.distribution.mirror} is the right mirror",
             ) from error
 
     def resolve(self, packages: Iterable[str]) -> Selection:
-        """What has to be installed into an empty system for *packages*, as the lists have it now.
+        """Return what must be installed into an empty system for *packages*, as the lists are now.
 
-        In two steps, as mmdebstrap does it: what is essential is there before apt chooses the rest.
-        NoPackageError if there is no such package.
+        apt chooses in two steps, as in mmdebstrap: it takes essential packages as installed when it chooses
+        the others. Raise NoPackageError if there is no such package, SsiumlError if apt cannot choose.
         """
         suite = self.distribution.suite
         ours = f"?or(?archive(^{suite}$),?codename(^{suite}$)),?architecture({self.architecture})"
@@ -110,9 +104,9 @@ class Apt:
         )
 
     def find(self, package: str, version: str | None = None) -> Deb:
-        """One package, the newest if no *version* is given, without what it depends on.
+        """Return one package without its dependencies: in *version*, or the newest.
 
-        NoPackageError if there is none, NoVersionError if not in that version.
+        Raise NoPackageError if there is no such package, NoVersionError if it is not there in that version.
         """
         printed = self._run("apt-cache", "madison", package)
         versions = [line.split("|")[1].strip() for line in printed.splitlines() if line.count("|") == 2]
@@ -125,7 +119,7 @@ class Apt:
         return _deb(next(paragraphs(self._run("apt-cache", "show", f"{package}={version}"))))
 
     def _choose(self, status: Path, *wanted: str) -> list[dict[str, str]]:
-        """The records of what apt would install beside what is in the file *status*."""
+        """Return the records of what apt would install for *wanted*, besides what the file *status* has."""
         option = f"Dir::State::status={status}"
         try:
             printed = self._run("apt-get", "-q", "install", "--simulate", "-y", "-o", option, *wanted)
@@ -133,7 +127,7 @@ class Apt:
             unknown = [next(filter(None, groups)) for groups in _UNKNOWN.findall(error.output)]
             if unknown:
                 raise NoPackageError(unknown) from error
-            raise NetworkError(f"packages cannot be chosen: {_last_error(error)}") from error
+            raise SsiumlError(f"packages cannot be chosen: {_last_error(error)}") from error
         versions = dict(_CHOSEN.findall(printed))
         if not versions:
             return []
@@ -142,7 +136,7 @@ class Apt:
         return [records[name] for name in versions]
 
     def _run(self, *words: str) -> str:
-        # apt gives up at once when another apt works in its folders; builds of other recipes may.
+        # apt fails at once when another apt uses its folders, and builds of other recipes may do so.
         with FileLock(self.folder / ".lock", timeout=TIMEOUT_S):
             environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
             return run(words, timeout_s=TIMEOUT_S, env=environment)
@@ -161,10 +155,10 @@ class Apt:
             "APT::Architecture": self.architecture,
             "APT::Architectures": self.architecture,
             "APT::Install-Recommends": "false",
-            "APT::Sandbox::User": "root",  # the folder is private, the user _apt could not write to it
+            "APT::Sandbox::User": "root",  # the user _apt could not write to this private folder
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",
-            # A snapshot's lists are past their date by nature; their signatures still count.
+            # The lists of a snapshot have expired; their signatures are checked all the same.
             "Acquire::Check-Valid-Until": "false" if self.distribution.snapshot else "true",
         }
         text = "".join(f'{key} "{value}";\n' for key, value in options.items())
@@ -177,7 +171,7 @@ def _last_error(error: CommandError) -> str:
 
 
 def _installed(record: dict[str, str]) -> str:
-    """The record as it is in dpkg's status file once the package is installed."""
+    """Return the record as it would be in dpkg's status file if the package were installed."""
     lines = {"Package": record["Package"], "Status": "install ok installed", **record}
     return "".join(f"{key}: {value}\n" for key, value in lines.items()) + "\n"
 

@@ -1,13 +1,13 @@
-"""The base layer: the distribution's packages, installed by mmdebstrap without being root (HOWTO 5.1).
+"""The base layer: the distribution's packages, installed by mmdebstrap without root (HOWTO 5.1).
 
-What is installed is decided before: exactly these files, which mmdebstrap gets as an archive of its own.
+The packages are chosen before. mmdebstrap gets exactly their files, as an archive of its own.
 """
 
 import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from ssiuml.host.digests import Values, digest_of
 from ssiuml.host.files import replacing, require_space
 from ssiuml.host.progress import stages
 from ssiuml.host.run import PLAIN_UMASK, CommandError, run
-from ssiuml.recipe import Recipe
+from ssiuml.recipe.distribution import PackagesDistribution
 from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Tree
 
@@ -30,7 +30,7 @@ TIMEOUT_S: Final = 3600.0
 # The unpacked base, its tar and mmdebstrap's copies of the packages, for some 200 packages.
 SPACE_NEEDED_BYTES: Final = 1 << 30
 
-# What a person does not miss on a cluster node and what makes up half of the small files.
+# Nobody misses these on a cluster node, and they are half of the small files.
 DPKG_OPTIONS: Final = (
     "path-exclude=/usr/share/locale/*",
     "path-include=/usr/share/locale/locale.alias",
@@ -42,48 +42,47 @@ DPKG_OPTIONS: Final = (
     "path-exclude=/usr/share/lintian/*",
     "path-exclude=/usr/share/bug/*",
 )
-# Run by sh when all packages are installed; $1 is the folder they are in.
+# sh runs these when all packages are installed; $1 is the folder of the root.
 _CUSTOMIZE: Final = (
-    # Package scripts make these secrets; each cluster or node makes its own at its first start.
+    # Package scripts make these secrets. Each cluster or node makes its own at its first start.
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/lib/systemd/random-seed "$1"/var/lib/urandom/random-seed',
-    # Caches that programs make again, and that come out differently for root and an ordinary user. Whether
-    # man's cache is made at all depends on the host, and so would the time of its folder.
+    # Programs make these caches again, and they differ between root and an ordinary user. Whether man's cache
+    # is made at all depends on the host, and so would the time of its folder.
     'rm -rf "$1"/var/cache/man/* && touch "$1"/var/cache/man',
     'find "$1"/usr -name __pycache__ -type d -prune -exec rm -rf {} +',
 )
 
 
-class BaseError(SsiumlError):
-    """The base cannot be installed."""
+def key(distribution: PackagesDistribution, packages: Iterable[str], selection: Selection, epoch: int) -> Key:
+    """Return the key of the base in the cache.
 
-
-def key(recipe: Recipe, selection: Selection, epoch: int) -> Key:
-    """What the base is kept under in the cache; *epoch* is SOURCE_DATE_EPOCH in seconds."""
+    *packages* are those that the recipe asks for, *selection* has those that are installed for them. *epoch*
+    is SOURCE_DATE_EPOCH in seconds.
+    """
     inputs = {
-        "sources": sources_list(recipe.packaged),
-        # Both are marked as installed for their own sake.
-        "include": sorted({*recipe.all_packages, *selection.required}),
+        "sources": sources_list(distribution),
+        # apt marks these as installed by hand.
+        "include": sorted({*packages, *selection.required}),
         "packages": {name: deb.sha256 for name, deb in selection.packages.items()},
         "source_date_epoch": epoch,
     }
     return Key(kind="base", inputs=inputs, suffix=".tar", module=__name__)
 
 
-def get_or_make(cache: Cache, recipe: Recipe, selection: Selection, epoch: int, folder: Path) -> Entry:
-    """Return the base layer's entry; installs the packages if the cache has none for these inputs.
+def get_or_make(cache: Cache, wanted: Key, debs: Debs, folder: Path) -> Entry:
+    """Return the cache's entry of the base layer with the key *wanted*. If there is none, install *debs*.
 
-    Their files are in *folder*. The entry's facts hold ``packages``: version by name, and ``size_bytes``.
-    Raises CommandError if mmdebstrap fails, BaseError if it installs anything else, CacheError if a package's
-    file is damaged, SsiumlError if the disk is too full.
+    The files of *debs* are in *folder*. The entry's facts are ``packages``, version by name, and
+    ``size_bytes``. Raise CommandError if mmdebstrap fails, SsiumlError if it installs other packages,
+    CacheError if a package's file is damaged, SsiumlError if the disk is too full.
     """
-    wanted = key(recipe, selection, epoch)
-    return cache.get_or_make(wanted, lambda path: _make(path, wanted.inputs, selection.packages, folder))
+    return cache.get_or_make(wanted, lambda path: _make(path, wanted.inputs, debs, folder))
 
 
 def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
-    # mmdebstrap unpacks below TMPDIR. A folder of the cache will not do for that: in a user namespace
-    # it runs under ids that cannot enter a private folder of ours.
-    # Its name stands for this entry of this cache, whose lock we hold: nobody else works in there.
+    # mmdebstrap unpacks below TMPDIR. That cannot be a folder of the cache: in a user namespace mmdebstrap
+    # runs under ids that cannot enter our private folders. The name is made from that of the cache entry,
+    # whose lock we hold, so no other process works in there.
     scratch = Path(tempfile.gettempdir(), f"ssiuml-base.{os.geteuid()}.{digest_of(str(path.resolve()))[:24]}")
     for place in {path.parent, scratch.parent}:
         require_space(place, SPACE_NEEDED_BYTES, "installing the base")
@@ -111,18 +110,18 @@ def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
 
 
 def _make_archive(archive: Path, debs: Debs, folder: Path) -> None:
-    """Copy the files, and write the index of an archive that has these alone."""
+    """Copy the files of *debs* from *folder* to *archive*, and write the index of an archive of these."""
     archive.mkdir()
-    archive.chmod(0o755)  # as the folder that it is in
+    archive.chmod(0o755)  # whatever the umask is: mmdebstrap may read under another id
     for name, deb in debs.items():
         origin, copy = path_of(folder, deb), archive / f"{name}.deb"
         shutil.copyfile(origin, copy)
-        copy.chmod(0o644)  # mmdebstrap may read under an id that is not ours
+        copy.chmod(0o644)
         if not is_there(copy, deb):
             origin.unlink()
             raise CacheError(
                 f"{origin}: was damaged (its SHA-256 is no longer {deb.sha256})",
-                hint="it has been removed; the same command again fetches it anew",
+                hint="run the same command again: the file has been removed and will be fetched",
             )
     index = archive / "Packages"
     run(["apt-ftparchive", "packages", "."], timeout_s=TIMEOUT_S, cwd=archive, stdout=index)
@@ -133,24 +132,25 @@ def _require_same(debs: Debs, installed: dict[str, str]) -> None:
     wanted = {name: deb.version for name, deb in debs.items()}
     if installed != wanted:
         differing = sorted({name for name, _ in installed.items() ^ wanted.items()})
-        raise BaseError(
+        raise SsiumlError(
             f"mmdebstrap installed other packages than it was given: {', '.join(differing)}",
-            hint="is the lock older than this program? ./run lock chooses anew",
+            hint="run `./run lock` to choose the packages again, if the lock is older than this program",
         )
 
 
 @contextmanager
 def _scratch_folder(folder: Path) -> Iterator[None]:
-    """A folder for mmdebstrap, gone afterwards with all that a killed one has left; also from the last time.
+    """Make *folder* for mmdebstrap, and remove it afterwards.
 
-    Its name is known, so that it is found again; whoever else has made it is told.
+    Remove first what a killed mmdebstrap has left in it the last time. Raise SsiumlError if another user owns
+    it.
     """
     _remove(folder)
     try:
         folder.mkdir()
-        folder.chmod(0o755)  # whatever the umask is: mmdebstrap works in there as another user
+        folder.chmod(0o755)  # whatever the umask is: mmdebstrap may work in it under another id
     except FileExistsError:
-        raise BaseError(f"{folder}: belongs to somebody else", hint="set TMPDIR to another folder") from None
+        raise SsiumlError(f"{folder}: belongs to another user", hint="set TMPDIR to another folder") from None
     try:
         yield
     finally:
@@ -160,44 +160,44 @@ def _scratch_folder(folder: Path) -> Iterator[None]:
 def _remove(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.geteuid():
         return
-    # Not into file systems of the host, should one still be mounted in there.
+    # --one-file-system: a file system of the host may still be mounted in it.
     run(["rm", "-rf", "--one-file-system", "--", folder], timeout_s=TIMEOUT_S)
 
 
 def _in_private_mounts() -> list[str]:
-    """For root: what to put before mmdebstrap, so that it mounts /proc and the like for itself alone."""
+    """Return words to put before mmdebstrap, so that nobody else sees what it mounts as root."""
     words = ["unshare", "--mount", "--propagation", "private", "--"]
     if os.geteuid() != 0:
         return []
     try:
         run([*words, "true"], timeout_s=TIMEOUT_S)
     except CommandError:
-        return []  # a container may forbid it; mmdebstrap then finds out what it can do
+        return []  # a container may forbid it; mmdebstrap then tries other ways
     return words
 
 
 def _command(values: Values, archive: Path, target: Path) -> list[str]:
-    # With empty lines in between, as mmdebstrap itself writes it.
+    # With empty lines in between, as in the file that mmdebstrap writes.
     text = values["sources"].strip().replace("\n", "\n\n") + "\n"
     sources = f'printf %s {shlex.quote(text)} >"$1"/etc/apt/sources.list'
     return [
         *_in_private_mounts(),
         "mmdebstrap",
-        # What else Debian requires is among the packages to include.
+        # The other packages that Debian requires are among those to include.
         "--variant=essential",
         "--architectures=amd64",
         "--format=tar",
         f"--include={','.join(values['include'])}",
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
         *(f"--customize-hook={script}" for script in (*_CUSTOMIZE, sources)),
-        "",  # whatever suite: the archive has no other
+        "",  # no suite: the archive has only one
         str(target),
-        # Trusted, since each file was held against its SHA-256 when it was copied there.
+        # Trusted, because the SHA-256 of each file was checked when it was copied there.
         f"deb [trusted=yes] copy:{quote(str(archive))} ./",
     ]
 
 
 def installed_packages(tree: Tree) -> dict[str, str]:
-    """Version by package name, from the dpkg status file of a tree."""
+    """Return the versions by package name, from the dpkg status file of *tree*."""
     status = tree.lookup(STATUS).read().decode()
     return {record["Package"]: record["Version"] for record in paragraphs(status)}

@@ -1,4 +1,4 @@
-"""The files of packages: in the cache, or fetched by their exact path, and what they have to be."""
+"""Have the files of packages in the cache: fetch them by their exact paths and verify them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +11,8 @@ from ssiuml.host.progress import measured
 from ssiuml.sources.mirrors import MirrorsError, fetch_from_mirrors
 
 
-class PackageError(SsiumlError):
-    """The file of a package cannot be had."""
-
-
-class GoneError(PackageError):
-    """Archives no longer have packages in these versions; *gone* has them."""
+class GoneError(SsiumlError):
+    """The archives no longer have packages in these versions. *gone* has them."""
 
     def __init__(self, gone: Debs) -> None:
         self.gone = gone
@@ -25,12 +21,12 @@ class GoneError(PackageError):
 
 
 def path_of(folder: Path, deb: Deb) -> Path:
-    """Where the file of a package lies in the cache's *folder*, fetched or not."""
+    """Return where the file of a package lies in the cache's *folder*, fetched or not."""
     return folder / deb.file_name
 
 
 def is_there(path: Path, deb: Deb) -> bool:
-    """Whether the file is there and is what it has to be."""
+    """Return whether the file is there, with the size and SHA-256 of *deb*."""
     try:
         return path.stat().st_size == deb.size and file_sha256(path) == deb.sha256
     except FileNotFoundError:
@@ -38,25 +34,26 @@ def is_there(path: Path, deb: Deb) -> bool:
 
 
 def fetch_debs(debs: Debs, *, folder: Path, archives: Sequence[str], offline: bool = False) -> None:
-    """See to it that *folder* has the files of *debs*; one that is not as it has to be is fetched anew.
+    """Fetch the files of *debs* that *folder* does not have, and those that are damaged there.
 
-    *archives* are the URLs of the archives' roots, tried in this order. Raises GoneError with the files that
-    none of them has; PackageError if one cannot be had for another reason, or is not there and *offline*.
+    *archives* are the URLs of the archives' roots, tried in this order. Raise GoneError with the packages
+    that none of them has. Raise SsiumlError if a file cannot be fetched for another reason, or if one is not
+    there and *offline* is set.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(folder):
         absent = {name: deb for name, deb in debs.items() if not is_there(path_of(folder, deb), deb)}
         if absent and offline:
-            raise PackageError(
+            raise SsiumlError(
                 f"{', '.join(sorted(absent))}: not in the cache, and nothing may be fetched",
-                hint="once without --offline: ./run fetch",
+                hint="run `./run fetch` once without --offline",
             )
         if absent:
             _fetch(absent, folder, archives)
 
 
 def _fetch(absent: Debs, folder: Path, archives: Sequence[str]) -> None:
-    import requests  # late, as in ssiuml.sources.http
+    import requests  # here, because importing it takes long; see ssiuml.sources.http
 
     gone: dict[str, Deb] = {}
     total = sum(deb.size for deb in absent.values())
@@ -74,29 +71,30 @@ def _fetch(absent: Debs, folder: Path, archives: Sequence[str]) -> None:
                 )
             except MirrorsError as error:
                 if not error.gone:
-                    raise PackageError(
+                    raise SsiumlError(
                         f"package {name} {deb.version}: {error.message}",
-                        hint=f"is there a network, and is {archives[0]} the right mirror?",
+                        hint=f"check the network, and whether {archives[0]} is the right mirror",
                     ) from error
                 gone[name] = deb
             except OSError as error:
-                raise PackageError(f"{path_of(folder, deb)}: cannot be written: {error.strerror}") from error
+                raise SsiumlError(f"{path_of(folder, deb)}: cannot be written: {error.strerror}") from error
     if gone:
         raise GoneError(gone)
 
 
 def _difference(advance: Callable[[int], None]) -> Callable[[int, int | None], None]:
+    """Return a function that takes the bytes so far and passes on how many are new."""
     before = 0
 
-    def tell(done: int, total: int | None) -> None:
+    def report(done: int, total: int | None) -> None:
         nonlocal before
         advance(done - before)
         before = done
 
-    return tell
+    return report
 
 
 def remove_debs(debs: Debs, folder: Path) -> None:
-    """Remove files of packages from the cache's *folder*, those that are there."""
+    """Remove the files of *debs* from the cache's *folder*, if they are there."""
     for deb in debs.values():
         path_of(folder, deb).unlink(missing_ok=True)

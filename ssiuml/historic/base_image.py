@@ -1,12 +1,12 @@
-"""The base layer out of the image of an installed system, an ext2 file system (HOWTO 5.1).
+"""The base layer from the image of an installed system, an ext2 file system (HOWTO 5.1).
 
-The HOWTO mounts it; here it is read without a mount, and what is in it becomes a layer in the cache.
+The HOWTO mounts the image. Here it is read without a mount, and its tree becomes a layer in the cache.
 """
 
 from pathlib import Path
 from typing import Final
 
-from ssiuml.formats.ext2.damage import Ext2Error
+from ssiuml.formats.ext2.filesystem import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.digests import Values
@@ -21,28 +21,29 @@ MAX_IMAGE_BYTES: Final = 16 * GIB
 
 
 def key(sha256: str) -> Key:
-    """What the base is kept under in the cache; *sha256* is that of the downloaded image."""
+    """Return the key of the base layer in the cache. *sha256* is the digest of the downloaded image."""
     return Key(kind="base", inputs={"image_sha256": sha256}, suffix=".tar", module=__name__)
 
 
 def get_or_make(cache: Cache, source: Path, sha256: str) -> Entry:
-    """Return the base layer's entry, made of the image *source*, which may be compressed.
+    """Return the cache entry of the base layer. Make it from the image *source* if it is not there.
 
-    Raises UnpackError and Ext2Error if the image is damaged, SsiumlError if the disk is too full.
+    *source* may be compressed. *sha256* is its digest. Raise SsiumlError if the image is damaged or holds no
+    ext2 file system, or if the disk has too little room.
     """
     return cache.get_or_make(key(sha256), lambda path: _make(path, source))
 
 
 def _make(path: Path, source: Path) -> Values:
-    # Named after the entry, whose lock we hold: what a killed build has left is found and replaced.
+    # The name follows from the entry, whose lock is held: the rest of a killed build is found and replaced.
     image = path.with_suffix(".ext2")
     try:
         decompress(source, image, MAX_IMAGE_BYTES, "base")
         with stages("base") as show:
             try:
-                tree = read_ext2(image, keep_lost_found=True)  # as cp -a has it
+                tree = read_ext2(image, keep_lost_found=True)  # the HOWTO's cp -a copies it, too
             except Ext2Error as error:
-                # The image that it names is gone when this is read.
+                # The image is deleted before the user reads the message: name the download instead.
                 text = error.message.replace(str(image), str(source))
                 raise Ext2Error(text, hint=error.hint) from error
             require_space(path.parent, image.stat().st_blocks * 512, "the base layer")
@@ -55,7 +56,10 @@ def _make(path: Path, source: Path) -> Values:
 
 
 def leave_out_sockets(tree: Tree) -> None:
-    """A socket belongs to the process that made it, and archives have no place for one."""
+    """Remove the sockets from *tree* and print their names.
+
+    A socket belongs to the process that made it, and an archive cannot hold one.
+    """
     sockets = [path for path, node in tree.walk() if node.kind is Kind.SOCKET]
     for path in sockets:
         tree.remove(path)

@@ -1,6 +1,6 @@
 """Cluster tools of 2002: ``make install_ssi_redhat UML_ROOT=DIR`` edits files of the root (HOWTO 5.3, 5.4).
 
-So make gets a copy of the whole tree, which takes some seconds, and what it changed becomes the layer.
+So make works on a copy of the whole tree, which takes some seconds, and its changes become the layer.
 """
 
 import os
@@ -10,32 +10,28 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.historic.edited_tree import materialised
+from ssiuml.historic.editable_copy import editable_copy
 from ssiuml.host.run import PLAIN_LANGUAGE, run
 from ssiuml.layers.cluster_tools import TIMEOUT_S, make_command
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Tree
 
-# What make says of a Makefile that it cannot use: no such rule, no such file, a syntax error.
+# make prints this about a Makefile that it cannot use: no such rule, no such file, a syntax error.
 _STOP: Final = re.compile(r"^(?:make|\S+:\d+): \*\*\* (.*?)\s+Stop\.$", re.MULTILINE)
-
-
-class ClusterToolsError(SsiumlError):
-    """A folder of cluster tools has no Makefile, or its Makefile has no rule for the distribution."""
 
 
 def install_on_copy(
     source: Path, distribution: str, work: Path, tree: Tree, mtime_ns: int, timeout_s: float = TIMEOUT_S
 ) -> Layer:
-    """Install the tools in *source* into a copy of *tree* and return what that changed as a layer.
+    """Install the tools in *source* into a copy of *tree*. Return the changes as a layer.
 
-    *work* is emptied first, and must stay until the layer is written. make works in a copy of *source*, in
-    which every file has the time *mtime_ns*, and sees itself as root. Raises ClusterToolsError if make has no
-    such rule, CommandError with make's last lines if it fails or takes longer than *timeout_s*, and what
-    ssiuml.historic.edited_tree raises.
+    *work* is emptied first, and must stay until the layer is written. make runs in a copy of *source*, in
+    which every file has the time *mtime_ns*, and sees itself as root. Raise SsiumlError if make has no such
+    rule. Raise CommandError, with the last lines of make, if make fails or takes longer than *timeout_s*.
+    Raise the errors of ssiuml.historic.editable_copy.
     """
     require_rule(source, distribution)
-    with materialised(tree, work) as copy:
+    with editable_copy(tree, work) as copy:
         sources = work / "source"
         shutil.copytree(source, sources, symlinks=True)
         _set_times(sources, mtime_ns)
@@ -44,22 +40,22 @@ def install_on_copy(
 
 
 def require_rule(source: Path, distribution: str) -> None:
-    """Raise ClusterToolsError if make finds no rule in *source* to install the tools of *distribution*.
+    """Raise SsiumlError if make finds no rule in *source* that installs the tools of *distribution*.
 
-    This is known before the tree is copied: ``make --dry-run`` runs nothing.
+    ``make --dry-run`` runs nothing, so this needs no copy of the tree.
     """
     command = [*make_command(source, distribution, Path("/nonexistent")), "--dry-run"]
-    said = run(command, timeout_s=TIMEOUT_S, env=PLAIN_LANGUAGE, ok_exit=(0, 1, 2))
-    stop = _STOP.search(said)
+    output = run(command, timeout_s=TIMEOUT_S, env=PLAIN_LANGUAGE, ok_exit=(0, 1, 2))
+    stop = _STOP.search(output)
     if stop is not None:
-        raise ClusterToolsError(
+        raise SsiumlError(
             f"{source}: make install_ssi_{distribution}: {stop[1]}",
-            hint="cluster_tools names a folder whose Makefile has that rule",
+            hint="set cluster_tools to a folder whose Makefile has that rule",
         )
 
 
 def _set_times(folder: Path, mtime_ns: int) -> None:
-    # A checkout's times are those of its making; 'cp -p' in the Makefile would bring them into the image.
+    # Files of a checkout have the time when it was made, which 'cp -p' in the Makefile would copy.
     for parent, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             os.utime(Path(parent, name), ns=(mtime_ns, mtime_ns), follow_symlinks=False)

@@ -1,6 +1,6 @@
-"""Small ext2 images made of a tree by e2fsprogs: mke2fs formats, debugfs fills; nothing is mounted.
+"""Small ext2 images from a tree, by e2fsprogs: mke2fs formats, debugfs fills. Nothing is mounted.
 
-The same tree gives the same bytes: order, times, identifiers and the seed of hashes are given.
+The same tree gives the same bytes: order, times, identifiers and the seed of hashes are fixed.
 """
 
 import re
@@ -17,20 +17,17 @@ from ssiuml.tree.tree import Kind, Node, Tree, format_of_kind
 BLOCK_BYTES: Final = 1024
 TIMEOUT_S: Final = 300.0
 _UUID: Final = "5331554d-4c72-4273-8000-000000000001"
-# What debugfs takes as it stands in a line of commands.
+# Characters that have no special meaning in a command line of debugfs.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.,+:@%=/~-]+")
 _LEAST_FREE_BYTES: Final = 64 << 10
 
 
-class Ext2ImageError(SsiumlError):
-    """A tree has something that such an image cannot be filled with."""
-
-
 def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
-    """Write an ext2 image with *tree* in it, just large enough for it and some scratch files.
+    """Write an ext2 image with *tree* in it, just large enough for *tree* and some temporary files.
 
-    *time_s* is that of the file system itself. Raises Ext2ImageError for sockets and names that are not
-    plain ASCII words, CommandError if a program fails.
+    *time_s* is the time of the file system itself, in seconds since 1970. Raise SsiumlError for a socket, and
+    for a name or link target with a character that debugfs could misread. Raise CommandError if a program
+    fails.
     """
     environment = {"E2FSPROGS_FAKE_TIME": str(time_s), "MKE2FS_SKIP_PROGRESS": "1"}
     with scratch_folder(target.parent, "ext2") as scratch, replacing(target) as part:
@@ -47,13 +44,15 @@ def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
         )
         commands = scratch / "commands"
         commands.write_text("".join(f"{line}\n" for line in _commands(nodes, scratch)), encoding="ascii")
-        # Its commands name files by numbers in this folder: a path of the host may hold anything.
+        # The commands name files by their numbers in the scratch folder, whose path may hold any character.
         words: list[str | Path] = ["debugfs", "-w", "-f", commands.name, part.absolute()]
-        said = run(words, timeout_s=TIMEOUT_S, env=environment, cwd=scratch)
-        # debugfs ends with status 0 whatever a command says.
-        wrong = [line for line in said.splitlines() if line and not line.startswith(("debugfs", "Allocated"))]
+        output = run(words, timeout_s=TIMEOUT_S, env=environment, cwd=scratch)
+        # debugfs ends with status 0 even if a command fails.
+        wrong = [
+            line for line in output.splitlines() if line and not line.startswith(("debugfs", "Allocated"))
+        ]
         if wrong:
-            raise Ext2ImageError(f"{target}: debugfs says: {wrong[0]}")
+            raise SsiumlError(f"{target}: debugfs says: {wrong[0]}")
         run(["e2fsck", "-fn", part], timeout_s=TIMEOUT_S, env=environment)
 
 
@@ -69,21 +68,23 @@ def _commands(nodes: list[tuple[str, Node]], scratch: Path) -> Iterator[str]:
     for number, (path, node) in enumerate(nodes):
         folder, _, name = f"/{path}".rpartition("/")
         if not path:
-            yield from _settings("/", node)
+            yield from _set_fields("/", node)
             continue
         if not _PLAIN.fullmatch(path) or (node.target is not None and not _PLAIN.fullmatch(node.target)):
-            raise Ext2ImageError(f"/{path}: its name, or where it leads, is not made of plain letters")
+            raise SsiumlError(
+                f"/{path}: name and link target may hold only letters, digits and _.,+:@%=/~- in this image"
+            )
         yield f"cd {folder or '/'}"
         if id(node) in first and node.kind is not Kind.DIRECTORY:
             yield f"ln {first[id(node)]} {name}"
             yield f"sif {name} links_count {sum(other is node for _, other in nodes)}"
             continue
         first[id(node)] = f"/{path}"
-        yield _making(name, node, path, scratch / str(number))
-        yield from _settings(name, node)
+        yield _create(name, node, path, scratch / str(number))
+        yield from _set_fields(name, node)
 
 
-def _making(name: str, node: Node, path: str, copy: Path) -> str:
+def _create(name: str, node: Node, path: str, copy: Path) -> str:
     match node.kind:
         case Kind.DIRECTORY:
             return f"mkdir {name}"
@@ -99,10 +100,10 @@ def _making(name: str, node: Node, path: str, copy: Path) -> str:
         case Kind.FIFO:
             return f"mknod {name} p"
         case _:
-            raise Ext2ImageError(f"/{path}: a {node.kind.name.lower()} has no place in such an image")
+            raise SsiumlError(f"/{path}: this image cannot hold a {node.kind.name.lower()}")
 
 
-def _settings(name: str, node: Node) -> Iterator[str]:
+def _set_fields(name: str, node: Node) -> Iterator[str]:
     seconds = node.meta.mtime_ns // 1_000_000_000
     yield f"sif {name} mode 0{format_of_kind(node.kind) | node.meta.mode:o}"
     yield f"sif {name} uid {node.meta.uid}"

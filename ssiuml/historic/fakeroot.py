@@ -1,8 +1,8 @@
-"""Programs that see themselves as root, without being it: fakeroot keeps owners, modes and devices for them.
+"""Programs that see themselves as root, although an ordinary user runs them.
 
-fakeroot(1) is a preloaded library and a daemon that remembers what each inode should look like. The
-command ``fakeroot`` puts its daemon into the background, out of reach of whoever ends the command; here the
-daemon stays in the foreground, so that it, and its message queues, end with the block or with this process.
+fakeroot(1) is a preloaded library and a daemon that remembers owner, mode and device of each inode. The
+command ``fakeroot`` puts its daemon into the background, where it outlives a command that is killed. Here
+the daemon stays in the foreground: it and its message queues end with the block or with this process.
 """
 
 import os
@@ -22,15 +22,15 @@ _PRELOAD: Final = ("LD_PRELOAD", "LD_LIBRARY_PATH")
 
 @contextmanager
 def fakeroot() -> Iterator[Mapping[str, str]]:
-    """Yield environment variables; all programs that get them share one view of the files.
+    """Yield environment variables for programs. All programs that get them share one view of the files.
 
-    What one program changes of owner, mode, device and attributes the next one sees, until the block ends.
-    Programs that are statically linked see the files as they are. CommandError if fakeroot is not there, does
-    not start, or is running already.
+    Until the block ends, each program sees the owners, modes, devices and attributes that earlier programs
+    have set. A statically linked program sees the real ones. Raise CommandError if fakeroot is not installed,
+    does not start, or runs already around this process.
     """
     daemon = find_tool(_DAEMON)
     if daemon is None:
-        raise CommandError(f"the program '{_DAEMON}' is not on this machine", hint="./run host-tools")
+        raise CommandError(f"the program '{_DAEMON}' is not on this machine", hint="run ./run host-tools")
     preload = _preload()
     with (
         die_with_parent(_END_LIMIT_S) as launcher,
@@ -46,7 +46,7 @@ def fakeroot() -> Iterator[Mapping[str, str]]:
             yield {
                 **preload,
                 "FAKEROOTKEY": _key(process),
-                # The kernel would refuse it to a user and do it for root; neither is wanted.
+                # No real chown: the kernel would refuse it to an ordinary user, and do it for root.
                 "FAKEROOTDONTTRYCHOWN": "1",
             }
         finally:
@@ -54,26 +54,26 @@ def fakeroot() -> Iterator[Mapping[str, str]]:
 
 
 def _preload() -> dict[str, str]:
-    """What fakeroot would set for the dynamic linker; it knows where its library lies."""
-    # With a daemon that is none: a real one is ended so soon that it may leave its message queues behind.
+    """Return the variables that fakeroot sets for the dynamic linker. They hold the path of its library."""
+    # 'echo' stands for the daemon: a real one would end so soon that its message queues may stay behind.
     words = ["fakeroot-sysv", "--faked", "echo 1:none", "--", "env", "-0"]
     pairs = (name.partition("=") for name in run(words, timeout_s=_START_LIMIT_S).split("\0"))
     return {name: value for name, _, value in pairs if name in _PRELOAD}
 
 
 def _key(process: "subprocess.Popen[bytes]") -> str:
-    """The key of its message queues, from its first line, ``KEY:PID``."""
+    """Return the key of the daemon's message queues, from its first line, ``KEY:PID``."""
     out = process.stdout
     if out is None or not select.select([out], [], [], _START_LIMIT_S)[0]:
-        raise CommandError(f"{_DAEMON}: has not started after {_START_LIMIT_S:.0f} s")
+        raise CommandError(f"{_DAEMON}: did not start within {_START_LIMIT_S:.0f} s")
     key = os.read(out.fileno(), 100).decode(errors="replace").partition(":")[0]
     if not key.isdigit():
-        raise CommandError(f"{_DAEMON}: could not start, it gave the key '{key}'")
+        raise CommandError(f"{_DAEMON}: could not start; it printed the key '{key}', not a number")
     return key
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()  # it then removes its message queues
+    process.terminate()  # on SIGTERM it removes its message queues
     try:
         process.wait(_END_LIMIT_S)
     except subprocess.TimeoutExpired:

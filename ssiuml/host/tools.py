@@ -62,6 +62,7 @@ SANDBOX_TOOLS: Final = (
 )
 GIT: Final = HostTool("git", "git", "find the commit of a release")
 GPG: Final = HostTool("gpg", "gpg", "sign releases")
+PANDOC: Final = HostTool("pandoc", "pandoc", "make the manual pages")
 LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts"),)
 TEST_TOOLS: Final = (
     *KERNEL_TOOLS,
@@ -81,6 +82,7 @@ TEST_TOOLS: Final = (
     # /usr/bin/python3 alone may be python3-minimal's, which lacks modules.
     HostTool("/usr/bin/pydoc3", "python3", "run the commands as installed"),
     HostTool("dot", "graphviz", "draw the steps"),
+    PANDOC,
     HostTool("mandoc", "mandoc", "check the manual pages"),
     HostTool("groff", "groff-base", "print the manual pages"),
     HostTool("lexgrog", "man-db", "read the names of manual pages"),

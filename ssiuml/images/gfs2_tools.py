@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.dirents import LEAF_HEADER_BYTES, record_bytes
+from ssiuml.formats.gfs.directories import LEAF_HEADER_BYTES, dirent_bytes
 from ssiuml.formats.gfs.structures import DINODE_BYTES
 from ssiuml.host import files
 from ssiuml.host.files import replacing
@@ -15,7 +15,7 @@ from ssiuml.host.run import CommandError, run
 from ssiuml.tree.tree import Kind, Tree
 
 if TYPE_CHECKING:  # the commands of a cluster repair its root, and have no recipes
-    from ssiuml.recipe import Gfs2Filesystem
+    from ssiuml.recipe.filesystem import Gfs2Filesystem
 
 MKFS_TIMEOUT_S: Final = 600.0
 FSCK_TIMEOUT_S: Final = 1800.0
@@ -153,7 +153,7 @@ def needed_bytes(tree: Tree, settings: "Gfs2Filesystem") -> int:
             size = _length(node.target or "")
         elif node.kind is Kind.DIRECTORY:
             blocks += _RESERVED_FOR_DIRECTORY_BLOCKS
-            size = sum(record_bytes(_length(name)) for name in node.children)
+            size = sum(dirent_bytes(_length(name)) for name in node.children)
         if size <= block - DINODE_BYTES:
             continue
         if node.kind is Kind.DIRECTORY:

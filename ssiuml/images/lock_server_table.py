@@ -20,7 +20,7 @@ from typing import Annotated, Final, NoReturn
 
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.ondisk import Be32, Bytes, OnDisk, Raw16
 from ssiuml.formats.pool.assembly import assemble
 from ssiuml.formats.pool.label import read_label
@@ -171,7 +171,7 @@ def require_no_other_data(target: Target) -> None:
 
     All bytes up to a superblock are read, with its first sector.
     """
-    with opened(target) as source:
+    with open_image(target) as source:
         start = source.read(0, SUPERBLOCK_BYTES + SECTOR_BYTES)
     if any(start) and start[: len(MAGIC)] != MAGIC:
         raise SsiumlError(
@@ -200,7 +200,7 @@ def write_lock_server_table(target: Target, table: LockServerTable) -> None:
 
 def read_lock_server_table(target: Target) -> LockServerTable:
     """Read the lock server table on *target*. Raise SsiumlError if there is none or it is damaged."""
-    with opened(target) as source:
+    with open_image(target) as source:
         header = LockServerTableHeader.unpack(source.read(0, HEADER_BYTES))
         if header.ht_magic != MAGIC:
             raise SsiumlError(

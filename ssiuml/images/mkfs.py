@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from ssiuml.errors import UsageError
-from ssiuml.formats.gfs.writing import Written
+from ssiuml.formats.gfs.inode_writer import Written
 from ssiuml.formats.gfs1 import geometry as gfs1_geometry
 from ssiuml.formats.gfs1 import structures as gfs1_structures
 from ssiuml.formats.gfs1 import writer as gfs1_writer
-from ssiuml.formats.gfs1.special import Settings as Gfs1Settings
+from ssiuml.formats.gfs1.writer import Settings as Gfs1Settings
 from ssiuml.formats.gfs2 import geometry as gfs2_geometry
 from ssiuml.formats.gfs2 import writer as gfs2_writer
-from ssiuml.formats.gfs2.system import Choices as Gfs2SystemChoices
+from ssiuml.formats.gfs2.system_files import Choices as Gfs2SystemChoices
 from ssiuml.images.target import StagingFile, Target, replacing_contents
 from ssiuml.tree.tree import Tree
 from ssiuml.units import MIB
@@ -47,7 +47,7 @@ class Gfs1Options:
     def write(self, staging: StagingFile, tree: Tree) -> Written:
         """Write the file system into *staging*. Raise what formats.gfs1.writer and .geometry raise."""
         common = self.common
-        wish = gfs1_geometry.Wish(
+        wish = gfs1_geometry.GeometryOptions(
             device_bytes=staging.size_bytes,
             journals=common.journals,
             journal_mib=common.journal_mib,

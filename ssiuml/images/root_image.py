@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import RecipeError, SsiumlError
-from ssiuml.formats.gfs.space import NoSpaceError
+from ssiuml.formats.gfs.resource_groups import NoSpaceError
 from ssiuml.formats.gfs.structures import SUPERBLOCK_BYTES
 from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, Superblock
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
-from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
-from ssiuml.formats.gfs_reader.filesystem import read_filesystem
+from ssiuml.formats.gfs_reader.device import open_image
+from ssiuml.formats.gfs_reader.filesystem import Damaged, read_filesystem
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.formats.pool.label import RESERVED_BYTES
@@ -28,7 +27,8 @@ from ssiuml.images import gfs2_tools
 from ssiuml.images.appliance import ImageContents
 from ssiuml.images.mkfs import CommonOptions, Gfs1Options, make_filesystem
 from ssiuml.images.target import name_of
-from ssiuml.recipe import Gfs1Filesystem, LoadedRecipe
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.load import LoadedRecipe
 from ssiuml.tree.compare import differences, take_census
 from ssiuml.tree.tree import Tree
 from ssiuml.units import MIB, format_size
@@ -99,7 +99,7 @@ def write_into_pool(
             raise _too_small(loaded, error.least_bytes) from error
         show("checking")
         damages: list[Damaged] = []
-        with opened(target) as source:
+        with open_image(target) as source:
             verify(read_filesystem(source), damages.append)
         if damages:
             raise SsiumlError(f"{name_of(target)}: is not a clean GFS1 file system: {damages[0]}")
@@ -115,7 +115,7 @@ def check_pool(root_fs: Path, tree: Tree, work: Path) -> None:
     with stages("check") as show, scratch_folder(work, "check") as scratch:
         show("reading the root")
         damages: list[Damaged] = []
-        with opened(root_fs) as source:
+        with open_image(root_fs) as source:
             _, seen = verify(read_filesystem(source), damages.append)
             wrong = [str(damage) for damage in damages]
             wrong += differences(take_census(tree).in_whole_seconds(), take_census(seen))

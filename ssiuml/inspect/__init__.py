@@ -1,1 +1,1 @@
-"""Draws what lies where in a GFS1 or GFS2 image: what each run of blocks holds, then SVG or PNG of it."""
+"""Maps of GFS1 and GFS2 images: what each block is used for, drawn as SVG or PNG."""

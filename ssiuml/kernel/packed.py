@@ -15,7 +15,7 @@ from ssiuml.host.digests import Values, file_sha256
 from ssiuml.host.files import replacing, require_space
 from ssiuml.host.run import run
 from ssiuml.kernel.modules import module_closure
-from ssiuml.tree.folder import read_folder
+from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer, merge, read_layer, write_layer
 from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 
@@ -60,7 +60,7 @@ def _version_in(tree: Tree, package: Path) -> str:
 def write_packed(path: Path, folder: Path, mtime_ns: int) -> None:
     """Write the packed kernel *path* from *folder*, which has its layout. Modes are those of a package."""
     layer = Layer()
-    for name, node in read_folder(folder, mtime_ns, Tree()).entries:
+    for name, node in read_folder_layer(folder, mtime_ns, Tree()).entries:
         mode = 0o755 if node.kind is Kind.DIRECTORY or name == PROGRAM else 0o644
         layer.add(
             name, Node(node.kind, replace(node.meta, mode=mode), node.content, node.target, node.device)

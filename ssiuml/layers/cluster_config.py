@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from ssiuml.host.files import write_text
 from ssiuml.host.templates import render
-from ssiuml.recipe import Gfs1Filesystem, Recipe
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.model import Recipe
 
 # The template of each file, by its path in the image.
 _IN_THE_IMAGE: Final[Mapping[str, str]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.host.run import run
-from ssiuml.tree.folder import read_folder
+from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Tree
 
@@ -25,7 +25,7 @@ def install(source: Path, distribution: str, root: Path, below: Tree, mtime_ns: 
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     run(make_command(source, distribution, root), timeout_s=TIMEOUT_S)
-    return read_folder(root, mtime_ns, below)
+    return read_folder_layer(root, mtime_ns, below)
 
 
 def make_command(source: Path, distribution: str, root: Path) -> list[str | Path]:

@@ -8,9 +8,10 @@ from typing import Final
 
 from ssiuml.errors import RecipeError, SsiumlError
 from ssiuml.host.files import scratch_folder
-from ssiuml.recipe import LoadedRecipe, PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
+from ssiuml.recipe.load import LoadedRecipe
 from ssiuml.tree.archives import unpack
-from ssiuml.tree.folder import read_folder
+from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Content, Literal, Meta, Tree, file, parts_of, whole_file
 from ssiuml.units import GIB
@@ -92,7 +93,7 @@ def demo_layer(archive: Path, target: str, work: Path, below: Tree, mtime_ns: in
         for parent in (place, *place.parents):  # so that the user's umask has no effect
             if parent.is_relative_to(root):
                 parent.chmod(0o755)
-        yield read_folder(root, mtime_ns, below)
+        yield read_folder_layer(root, mtime_ns, below)
 
 
 def prune_layer(loaded: LoadedRecipe, tree: Tree) -> Layer:

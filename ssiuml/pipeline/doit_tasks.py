@@ -1,20 +1,24 @@
-"""How steps become tasks of doit: what a task depends on, when it runs, how its errors are shown."""
+"""Steps as tasks of doit: what a task depends on, when it runs, how its errors are shown."""
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from doit.exceptions import InvalidTask, TaskFailed
+from doit.tools import Interactive
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host import session
+from ssiuml.host import session, tools
 from ssiuml.pipeline.step import Step
-from ssiuml.pipeline.timings import timing_file
+
+if TYPE_CHECKING:
+    from ssiuml.pipeline.graph import Graph
 
 Task = dict[str, Any]
+Loaded = TypeVar("Loaded")
 
 
 def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
@@ -35,33 +39,50 @@ def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
     return run
 
 
-def task_of(step: Step, out: Path, **more: Any) -> Task:
-    """The task that makes *step* after the steps before it; ``clean`` removes what it left in *out*.
+def tasks_of(graph: "Graph", *tasks: str) -> Iterator[Task]:
+    """Yield doit's tasks for the steps of *tasks*; ``clean`` of each removes what its step left.
 
-    doit runs it when a stamp before it changed or the step itself says that its result no longer stands.
+    A task with several steps has a subtask for each.
+    """
+    found = graph.tasks()
+    for task in tasks:
+        description, steps = found.get(task, ("", []))
+        if len(steps) > 1 or any(step.task != task for step in steps):
+            yield {"basename": task, "name": None, "doc": description}
+        for step in steps:
+            yield task_of(step, graph.plan.places.out, doc=description if step.task == task else None)
+
+
+def task_of(step: Step, out: Path, doc: str | None = None) -> Task:
+    """Return the task that makes *step* after the steps before it.
+
+    doit calls it unless the step itself finds its result still valid; stamps of steps are none of doit's file
+    dependencies, since a step that was made again may have given the same result.
     """
 
     def make() -> None:
         session.begin(out)
         step.run()
 
+    basename, _, name = step.task.partition(":")
     targets = [step.stamp, *step.files]
-    removable = [*targets, timing_file(step.stamp)]
+    removable = [path for path in (*targets, step.duration_file) if path.is_relative_to(out)]
     return {
+        "basename": basename,
+        **({"name": name} if name else {}),
+        "doc": doc,
         "actions": [reported(make)],
-        "file_dep": [before.stamp for before in step.after],
-        "task_dep": ["host-tools"],
+        "task_dep": ["host-tools", *(before.task for before in step.after)],
         "targets": targets,
         "uptodate": [step.is_current],
-        "clean": [(reported(clean), [[path for path in removable if path.is_relative_to(out)], out])],
-        **more,
+        "clean": [(reported(clean), [removable, out])],
     }
 
 
 def clean(paths: Sequence[Path], out: Path, dryrun: bool) -> None:
-    """Remove files and the folders that are empty then, up to and without *out*; say each.
+    """Remove files, and folders below *out* that are empty then; print each file.
 
-    Nothing is removed under a build that is running.
+    Raise SsiumlError while a build is running.
     """
     if not dryrun and out.is_dir():
         session.begin(out)
@@ -71,13 +92,34 @@ def clean(paths: Sequence[Path], out: Path, dryrun: bool) -> None:
         print(f"removing '{path}'")
         if not dryrun:
             path.unlink()
-            with suppress(OSError):  # not empty yet
+            with suppress(OSError):  # the folder is not empty yet
                 while path.parent != out:
                     path = path.parent
                     path.rmdir()
 
 
-def load(make: Callable[[], Any]) -> Any:
+def prints(lines: Callable[..., Iterable[str]], *arguments: object) -> Task:
+    """Return a task that prints the lines that *lines* yields."""
+
+    def act(**options: Any) -> None:
+        for line in lines(*arguments, **options):
+            print(line)
+
+    return {"actions": [(reported(act), [])], "verbosity": 2}
+
+
+def runs(*commands: Sequence[str], needed: Sequence[tools.HostTool] = (), cwd: Path | None = None) -> Task:
+    """Return a task that runs *commands* on the terminal, after the programs *needed* are installed."""
+    actions = [Interactive(list(command), shell=False, cwd=cwd) for command in commands]
+    return {"actions": [needs(needed), *actions], "task_dep": ["host-tools"], "verbosity": 2}
+
+
+def needs(programs: Sequence[tools.HostTool]) -> tuple[Any, ...]:
+    """Return an action that installs *programs* of the host, or fails with the line to type."""
+    return (reported(tools.require), [programs])
+
+
+def load(make: Callable[[], Loaded]) -> Loaded:
     """Call *make* while doit loads the tasks: a user's error ends doit with its message, status 3."""
     try:
         return make()
@@ -86,5 +128,10 @@ def load(make: Callable[[], Any]) -> Any:
 
 
 def python(*words: str) -> list[str]:
-    """A command line of a module of this Python, such as ``pytest``."""
+    """Return the command line of a module of this Python, such as ``pytest``."""
     return [sys.executable, "-m", *words]
+
+
+def program(name: str, *words: str) -> list[str]:
+    """Return the command line of a program that is installed beside this Python."""
+    return [str(Path(sys.executable).with_name(name)), *words]

@@ -1,120 +1,240 @@
-"""The steps of one plan as they are put together, and the layers that they leave.
+"""The steps of one build, and the layers that they leave.
 
-Layers lie over each other in the order in which they are added; merged they are the tree.
+Each module in ssiuml.pipeline.steps adds the steps of one task, those that the recipe asks for.
 """
 
-from collections.abc import Callable, Sequence
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from ssiuml.errors import UsageError
 from ssiuml.host.cache import entry_of
 from ssiuml.host.digests import Values, file_sha256
-from ssiuml.pipeline.plan import Plan
 from ssiuml.pipeline.step import Step
-from ssiuml.tree.layer import Layer, merge, read_layer, write_layer
-from ssiuml.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ssiuml.pipeline.plan import Plan
+    from ssiuml.tree.layer import Layer
+    from ssiuml.tree.tree import Tree
+
+STEPS: Final = "ssiuml.pipeline.steps"
 
 
-class StepGraph:
-    """The steps by name, in an order in which they can be made. Adding one reads and writes nothing."""
+def step_modules() -> dict[str, "ModuleType"]:
+    """The modules with the steps, by the name of their task: cluster_config has the task cluster-config.
 
-    def __init__(self, plan: Plan) -> None:
+    Each has a function ``add(graph)``. The first line of its docstring describes the task. A module that adds
+    a layer has ``OVER``, the name of the layer below it, None for the lowest. That layer may be one that a
+    recipe does not have.
+    """
+    package = importlib.import_module(STEPS)
+    names = [each.name for each in pkgutil.iter_modules(package.__path__) if not each.name.startswith("_")]
+    return {name.replace("_", "-"): importlib.import_module(f"{STEPS}.{name}") for name in names}
+
+
+def layer_order(over: Mapping[str, str | None]) -> list[str]:
+    """Layers by what each lies over, the lowest first. Raise ValueError for one over an unknown layer."""
+
+    def above(below: str | None) -> Iterator[str]:
+        for name in sorted(name for name, other in over.items() if other == below):
+            yield name
+            yield from above(name)
+
+    order = list(above(None))
+    unknown = sorted(over.keys() - set(order))
+    if unknown:
+        raise ValueError(f"layers that lie over no known layer: {', '.join(unknown)}")
+    return order
+
+
+class Graph:
+    """The steps of one plan. Making it reads and writes nothing but what the plan reads."""
+
+    def __init__(self, plan: "Plan", order: Sequence[str] = ()) -> None:
+        """*order* names tasks whose steps come first, as far as what they are made from allows."""
         self.plan = plan
         self.recipe = plan.recipe
-        self.steps: dict[str, Step] = {}
-        self.layers: list[str] = []  # names of the steps that leave one, the lowest first
-        self.forgetting: list[Callable[[], None]] = []  # remove what steps of this plan left in the cache
+        self._steps: dict[str, Step] = {}
+        self._forgetting: list[Callable[[], None]] = []
         self._readers: dict[str, Callable[[], Layer]] = {}
         self._read: dict[str, Layer] = {}
+        self._modules = step_modules()
+        self._waiting = dict(self._modules)  # tasks whose steps are not added yet
+        over = {name: module.OVER for name, module in self._modules.items() if hasattr(module, "OVER")}
+        self._order = layer_order(over)
+        for task in (*order, *self._modules):
+            self._load(task)
+
+    # Looking
+
+    @property
+    def steps(self) -> dict[str, Step]:
+        """By name, in an order in which they can be made."""
+        return self._steps
+
+    def __contains__(self, step: str) -> bool:
+        """Whether the recipe has this step."""
+        self._load(next((task for task in self._waiting if step == task or step.startswith(f"{task}-")), ""))
+        return step in self._steps
+
+    def present(self, *names: str) -> list[str]:
+        """Those of the steps *names* that the recipe has."""
+        return [name for name in names if name in self]
+
+    @property
+    def layers(self) -> list[str]:
+        """The steps that leave a layer, the lowest first."""
+        return self.present(*self._order)
+
+    def tasks(self) -> dict[str, tuple[str, list[Step]]]:
+        """By task its description and its steps; tasks that the recipe does not need are left out."""
+        found: dict[str, list[Step]] = {}
+        for step in self._steps.values():
+            found.setdefault(step.task.partition(":")[0], []).append(step)
+        return {task: (_description(self._modules[task]), steps) for task, steps in found.items()}
+
+    def needed_by(self, *tasks: str) -> list[Step]:
+        """The steps of *tasks* and all steps they are made from, in an order in which they can be made.
+
+        A task is named as for doit, ``initrd:tools``, or as its step. Raise UsageError if it has no step.
+        """
+        needed: set[str] = set()
+        todo = [self._step_of(task) for task in tasks]
+        while todo:
+            step = todo.pop()
+            needed.add(step.name)
+            todo.extend(step.after)
+        return [step for step in self._steps.values() if step.name in needed]
+
+    def _step_of(self, task: str) -> Step:
+        for step in self._steps.values():
+            if task in (step.name, step.task):
+                return step
+        raise UsageError(
+            f"{task}: is no task with a step in this recipe",
+            hint=f"give one of {', '.join(step.task for step in self._steps.values())}",
+        )
+
+    def results(self, name: str) -> Values:
+        """Return the results of the step *name* when it was last made. Raise StepError if it was not."""
+        return self._steps[name].results()
+
+    # Adding: for the modules of ssiuml.pipeline.steps
 
     def add(
         self,
         name: str,
-        after: Sequence[str],
-        inputs: Callable[[], Values],
         make: Callable[[], Values],
         *files: Path,
+        after: Sequence[str] = (),
+        inputs: Callable[[], Values] = dict,
+        task: str | None = None,
         stamp: Path | None = None,
-        cached: Callable[[Values], Sequence[Path]] | None = None,
-        objections: Callable[[Values], list[str]] | None = None,
-        prepare: Callable[[], None] | None = None,
-        measured: tuple[str, ...] = (),
-        modules: tuple[str, ...] = (),
+        modules: Sequence[str] = (),
+        **more: Any,
     ) -> None:
-        """Add a step that is made from those called *after*; the rest as in ssiuml.pipeline.step.Step.
+        """Add a step that is made from the steps called *after*; the rest as in ssiuml.pipeline.step.Step.
 
-        The modules of *make* and of this class are always among *modules*.
+        The code of *make* and of this class is always among *modules*.
         """
-        self.steps[name] = Step(
+        for before in after:
+            if before not in self:
+                raise ValueError(
+                    f"step {name}: is made from '{before}', a step that this recipe does not have"
+                )
+        self._steps[name] = Step(
             name=name,
+            task=task or name,
             stamp=stamp or self.plan.places.stamp(name),
-            after=tuple(self.steps[before] for before in after),
+            after=tuple(self._steps[before] for before in after),
             modules=tuple(sorted({__name__, make.__module__, *modules})),
             inputs=inputs,
             make=make,
             files=files,
-            cached=cached,
-            objections=objections,
-            prepare=prepare,
-            measured=measured,
+            **more,
         )
 
-    def add_layer(
-        self, name: str, after: Sequence[str], inputs: Callable[[], Values], make: Callable[[], Layer]
-    ) -> None:
-        """Add a step that leaves a layer."""
-        self.add_open_layer(name, after, inputs, lambda: nullcontext(make()), modules=(make.__module__,))
+    def add_layer(self, name: str, make: "Callable[[], Layer]", **more: Any) -> None:
+        """Add a step that leaves a layer; keywords as for ``add``."""
+        self.add_open_layer(name, lambda: nullcontext(make()), **_with_module(make, more))
 
     def add_open_layer(
-        self,
-        name: str,
-        after: Sequence[str],
-        inputs: Callable[[], Values],
-        opened: Callable[[], AbstractContextManager[Layer]],
-        prepare: Callable[[], None] | None = None,
-        modules: tuple[str, ...] = (),
+        self, name: str, opened: "Callable[[], AbstractContextManager[Layer]]", **more: Any
     ) -> None:
-        """Add a step that leaves a layer; its contents are there as long as the context of *opened*."""
+        """Add a step that leaves a layer. Its contents exist as long as the context that *opened* returns."""
         path = self.plan.layer(name)
 
         def write() -> Values:
-            with opened() as made:
-                write_layer(path, made)
-            self.forget_layer(name)
+            from ssiuml.tree.layer import write_layer
+
+            with opened() as layer:
+                write_layer(path, layer)
+            self._read.pop(name, None)
             return {"sha256": file_sha256(path)}
 
-        modules = (opened.__module__, *modules)
-        self.add(name, after, inputs, write, path, prepare=prepare, modules=modules)
-        self._register_layer(name, lambda: read_layer(path))
+        self.add(name, write, path, **_with_module(opened, more))
+        self._readers[name] = lambda: _read_layer(path)
 
-    def register_entry(self, name: str) -> None:
-        """Make the uppermost layer the entry of the cache that is the result of the step *name*."""
+    def add_cached_layer(self, name: str, make: Callable[[], Values], **more: Any) -> None:
+        """Add a step that leaves a layer in the cache; *make* returns the entry's values."""
 
-        def read() -> Layer:
+        def write() -> Values:
+            self._read.pop(name, None)
+            return make()
+
+        def read() -> "Layer":
             entry = entry_of(self.results(name))
             entry.verify()
-            return read_layer(entry.path)
+            return _read_layer(entry.path)
 
-        self._register_layer(name, read)
-
-    def _register_layer(self, name: str, read: Callable[[], Layer]) -> None:
-        self.layers.append(name)
+        self.add(name, write, cached=lambda results: [Path(results["path"])], **_with_module(make, more))
         self._readers[name] = read
 
-    def forget_layer(self, name: str) -> None:
-        """Read the layer again when it is next asked for."""
-        self._read.pop(name, None)
+    def on_distclean(self, forget: Callable[[], None]) -> None:
+        """Call *forget* to remove what steps of this plan left in the cache."""
+        self._forgetting.append(forget)
 
-    def layer(self, name: str) -> Layer:
-        """A finished layer; read once, since several steps need the base."""
+    # Using: for steps that are being made
+
+    def layer(self, name: str) -> "Layer":
+        """Return a finished layer; it is read once, since several steps need the base."""
         if name not in self._read:
             self._read[name] = self._readers[name]()
         return self._read[name]
 
-    def tree(self, *names: str) -> Tree:
-        """The named layers over each other; without names all of them."""
+    def tree(self, *names: str) -> "Tree":
+        """Return the layers *names* merged, the first lowest; without names all layers."""
+        from ssiuml.tree.layer import merge
+
         return merge(self.layer(name) for name in names or self.layers)
 
-    def results(self, name: str) -> Values:
-        """What the step *name* gave when it was last made; StepError if it was not."""
-        return self.steps[name].results()
+    def remove_cached(self) -> None:
+        """Remove what the cache holds for this plan; other recipes may have to make it again."""
+        for forget in reversed(
+            self._forgetting
+        ):  # a later step finds its entry by the results of earlier ones
+            forget()
+
+    def _load(self, task: str) -> None:
+        module = self._waiting.pop(task, None)
+        if module is not None:
+            module.add(self)
+
+
+def _with_module(make: Callable[[], object], more: Mapping[str, Any]) -> dict[str, Any]:
+    return {**more, "modules": (make.__module__, *more.get("modules", ()))}
+
+
+def _read_layer(path: Path) -> "Layer":
+    from ssiuml.tree.layer import read_layer
+
+    return read_layer(path)
+
+
+def _description(module: "ModuleType") -> str:
+    return (module.__doc__ or "").partition("\n")[0]

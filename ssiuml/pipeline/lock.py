@@ -1,9 +1,9 @@
-"""A new lock: what the mirrors have now, fetched, and written beside the recipe."""
+"""A new lock file of packages: the packages that the mirrors have now, fetched, written beside the recipe."""
 
 from typing import Any
 
 from ssiuml.debian.deb import Debs
-from ssiuml.debian.lock import (
+from ssiuml.debian.locked_packages import (
     BaseLock,
     KernelLock,
     base_lock_for,
@@ -16,31 +16,32 @@ from ssiuml.debian.lock import (
     request_of,
 )
 from ssiuml.errors import UsageError
+from ssiuml.pipeline.packages import Packages
 from ssiuml.pipeline.plan import Plan
-from ssiuml.pipeline.steps.fetch import fetch_packages
-from ssiuml.pipeline.steps.newest import Newest
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 
 def renew(plan: Plan) -> list[str]:
-    """Lock the packages that the mirrors have now; return what changed, as lines for people.
+    """Lock the packages that the mirrors have now. Return what changed, as lines for people.
 
-    In the recipe's own lock file is only what the lock files of the recipes that it extends do not have.
-    Raises UsageError if there is nothing to lock or that is not wanted, RecipeError for packages that do not
-    exist, NetworkError or PackageError if they cannot be had.
+    The recipe's own lock file lists only what the lock files of the recipes that it extends lack. Raise
+    UsageError if the recipe has no packages, or the plan is offline or frozen, RecipeError for packages that
+    do not exist, SsiumlError or SsiumlError if they cannot be fetched.
     """
     _require_lockable(plan)
-    newest, date = Newest(plan), now()
-    kernel, selection = newest.kernel(), newest.base()
-    packages = {**kernel, **selection.packages}
-    fetch_packages(plan, packages)
+    packages, date = Packages(plan), now()
+    kernel, selection = packages.newest_kernel(), packages.newest_base()
+    debs = {**kernel, **selection.packages}
+    packages.fetch(debs)
     base_lock = BaseLock(date=date, **dict(request_of(plan.recipe)), **dict(selection))
     kernel_lock = KernelLock(date=date, packages=dict(kernel)) if kernel else None
-    lines = changes(_before(plan), packages)
+    lines = changes(_before(packages, plan), debs)
     parent = plan.lock.parent
     sections = {
-        "base": _own(base_lock, plan.base_lock, base_lock_for(parent, base_lock)),
-        "kernel": _own(kernel_lock, plan.kernel_lock, kernel_lock_for(parent, kernel_package(plan.recipe))),
+        "base": _own(base_lock, packages.base_lock, base_lock_for(parent, base_lock)),
+        "kernel": _own(
+            kernel_lock, packages.kernel_lock, kernel_lock_for(parent, kernel_package(plan.recipe))
+        ),
     }
     if all(plan.lock.section(name) == values for name, values in sections.items()):
         return lines or ["nothing changed"]
@@ -52,17 +53,17 @@ def _require_lockable(plan: Plan) -> None:
     if not isinstance(plan.recipe.distribution, PackagesDistribution):
         raise UsageError(
             f"{plan.loaded.name} has no packages to lock; its sources are pinned when they are first fetched",
-            hint=f"./run recipe={plan.loaded.name} fetch",
+            hint=f"run `./run recipe={plan.loaded.name} fetch`",
         )
     if plan.offline or plan.frozen:
-        word = "--frozen keeps the lock as it is" if plan.frozen else "--offline leaves the mirrors alone"
-        raise UsageError(f"{word}, lock renews it from the mirrors", hint="call it without")
+        word = "--frozen keeps the lock file" if plan.frozen else "--offline fetches nothing"
+        raise UsageError(f"{word}, but lock renews it from the mirrors", hint="run lock without that option")
 
 
-def _before(plan: Plan) -> Debs:
-    """What was locked: what counts for the recipe, or else what is stale."""
-    base = plan.base_lock or next(iter(base_locks(plan.lock)), None)
-    kernel = plan.kernel_lock or next(iter(kernel_locks(plan.lock)), None)
+def _before(packages: Packages, plan: Plan) -> Debs:
+    """Return what was locked for the recipe, or else what a stale lock has."""
+    base = packages.base_lock or next(iter(base_locks(plan.lock)), None)
+    kernel = packages.kernel_lock or next(iter(kernel_locks(plan.lock)), None)
     return {**(kernel.packages if kernel else {}), **(base.packages if base else {})}
 
 
@@ -71,9 +72,9 @@ def _own(
     counts: BaseLock | KernelLock | None,
     inherited: BaseLock | KernelLock | None,
 ) -> dict[str, Any] | None:
-    """What the recipe's own lock file should have in a section, None if the inherited one is as *wanted*.
+    """Return a section of the recipe's own lock file; None if the *inherited* one has the *wanted* packages.
 
-    With its old date if the one that *counts* so far is as wanted.
+    The section keeps its old date if the one that *counts* so far has the wanted packages.
     """
     if wanted is None or _same(inherited, wanted):
         return None

@@ -1,44 +1,39 @@
-"""The plan of a build: the recipe, the moment, and where everything that is built lies."""
+"""The plan of a build: the recipe, the time in the image, and where everything that is built lies."""
 
 import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
-from ssiuml.debian.apt import Apt
-from ssiuml.debian.lock import (
-    BaseLock,
-    KernelLock,
-    base_lock_for,
-    kernel_lock_for,
-    kernel_package,
-    request_of,
-)
 from ssiuml.errors import UsageError
 from ssiuml.host.cache import Cache
-from ssiuml.host.digests import digest_of
 from ssiuml.host.places import Places, cache_root
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
-from ssiuml.recipe import LoadedRecipe, Recipe, load_recipe
-from ssiuml.sources import LockFile, Source
+from ssiuml.recipe.load import LoadedRecipe, load_recipe
+from ssiuml.recipe.model import Recipe
+from ssiuml.sources.lock_file import LockFile
 
-NS = 1_000_000_000
-MAX_EPOCH = 2**32 - 1  # as for a recipe's source_date_epoch
+NS: Final = 1_000_000_000
+MAX_EPOCH: Final = 2**32 - 1  # as for a recipe's source_date_epoch
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One recipe in one checkout. ``epoch`` is the latest time in the image, in seconds since 1970."""
+    """One recipe in one checkout. ``epoch`` is the latest time in the image, in seconds since 1970.
+
+    Paths of outputs are here and nowhere else.
+    """
 
     loaded: LoadedRecipe
     places: Places
     epoch: int
-    offline: bool = False  # take what is there, fetch nothing
-    frozen: bool = False  # refuse whatever is not as the lock file has it
+    offline: bool = False  # fetch nothing; use what the cache has
+    frozen: bool = False  # refuse everything that differs from the lock file
     distcc: bool = False  # compile the kernel on other machines, too
-    epoch_given: bool = False  # by SOURCE_DATE_EPOCH, and not by the recipe
+    epoch_given: bool = False  # by SOURCE_DATE_EPOCH, not by the recipe
     signing_key: str | None = None  # what releases are signed with, see ssiuml.release.signing
 
     @property
@@ -53,76 +48,20 @@ class Plan:
     def cache(self) -> Cache:
         return Cache(self.places.cache)
 
-    @functools.cached_property
-    def apt(self) -> Apt:
-        distribution = self.recipe.packaged
-        key = digest_of(distribution.model_dump(mode="json"))[:16]
-        return Apt(self.places.cache / "downloads" / f"apt-{key}", distribution)
-
-    @property
-    def fetch_inputs(self) -> dict[str, object]:
-        locks = {"base": self.base_lock, "kernel": self.kernel_lock}
-        return {
-            "distribution": self.recipe.packaged.model_dump(mode="json"),
-            "packages": sorted(self.recipe.all_packages),
-            "kernel": kernel_package(self.recipe),
-            "locks": {name: lock and digest_of(lock.model_dump()) for name, lock in locks.items()},
-            **self.source_inputs,
-        }
-
-    @property
-    def source_inputs(self) -> dict[str, object]:
-        """What decides the sources that are fetched."""
-        return {
-            "sources": {
-                name: self.recipe.sources[name].model_dump(mode="json") for name in self.recipe.used_sources
-            }
-        }
-
     @property
     def downloads(self) -> Path:
         return self.places.cache / "downloads"
 
     @property
     def debs(self) -> Path:
-        """Where the files of packages lie."""
+        """The folder with the files of packages."""
         return self.downloads / "packages"
 
     @property
     def lock(self) -> LockFile:
-        """What went in when it was first fetched, or last locked."""
+        """The lock file of the recipe, and those of the recipes that it extends."""
         own, *others = (path.with_suffix(".lock") for path in self.loaded.paths)
         return LockFile(own, tuple(LockFile(other) for other in others))
-
-    @functools.cached_property
-    def base_lock(self) -> BaseLock | None:
-        """The lock that counts for the packages of the base; LockError if a lock file is damaged."""
-        return base_lock_for(self.lock, request_of(self.recipe))
-
-    @functools.cached_property
-    def kernel_lock(self) -> KernelLock | None:
-        """The lock that counts for the kernel's package, where it comes in one."""
-        return kernel_lock_for(self.lock, kernel_package(self.recipe))
-
-    def source(self, name: str) -> Source:
-        download = self.recipe.sources[name]
-        return Source(
-            name=name,
-            urls=download.urls,
-            file_name=download.file_name,
-            limit_bytes=download.limit_bytes,
-            sha256=download.sha256,
-        )
-
-    @property
-    def fetch_stamp(self) -> Path:
-        """In the cache, not with the images: what one build has fetched serves every other.
-
-        Where a lock says what that is, each recipe has a stamp of its own, which a renewed lock makes stale.
-        """
-        locked = self.base_lock is not None or self.kernel_lock is not None
-        key = {**self.fetch_inputs, "locks": str(self.lock.path) if locked else None}
-        return self.downloads / f"fetch-{digest_of(key)[:16]}.json"
 
     @property
     def blank(self) -> Path:
@@ -142,7 +81,7 @@ class Plan:
 
     @property
     def pools(self) -> Path:
-        """Where the pools of the labelled images lie; see ssiuml.formats.pool.assembly."""
+        """The state file of passemble for the labelled images; see ssiuml.images.pools."""
         return self.places.out / "labelled" / "pools.json"
 
     @property
@@ -163,12 +102,12 @@ class Plan:
 
     @property
     def kernel_log(self) -> Path:
-        """All that make said when the kernel was built."""
+        """The whole output of make when the kernel was built."""
         return self.places.out / "kernel.log"
 
     @property
     def kernel_tree(self) -> SourceTree:
-        """Source and objects of the kernel that is built here; the next build goes on from them."""
+        """Source and objects of the kernel that is built here; the next build continues with them."""
         return SourceTree(self.places.cache / "kernel" / "trees" / self.loaded.name)
 
     @property
@@ -193,7 +132,7 @@ class Plan:
         return self.places.layers / f"{name}.tar"
 
     def segment(self, name: str) -> Path:
-        """A part of the initrd."""
+        """A segment of the initrd: one cpio archive of those that it is joined from."""
         return self.places.out / "initrd" / f"{name}.cpio.gz"
 
 

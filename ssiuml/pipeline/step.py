@@ -1,16 +1,19 @@
-"""Steps of a build that know by themselves whether their result still stands.
+"""A step of a build, which knows by itself whether its result still stands.
 
-doit keeps its state in a database that it saves when it ends; a build that is killed forgets what it
-had finished. So each step leaves a stamp, a small JSON file written last: what went in (every setting,
-the digests of the steps before it, of scripts and templates), what came out, and the size and time of
-each output. A step is current when its inputs are those of the stamp and the outputs are as it left them.
-Large files are never hashed again to find that out.
+doit keeps its state in a database that it saves when it ends; a build that is killed forgets what it had
+finished. So each step leaves a stamp, a small JSON file written last: its inputs (every setting, the digests
+of the steps before it, of the code, of scripts and templates), its results, and size and time of each output.
+A step is current when its inputs equal those of the stamp and its outputs are unchanged. Large files are
+never hashed again to find that out. How long the step took is in a file of its own beside the stamp.
 """
 
+import functools
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,31 +21,33 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host.code import code_of
 from ssiuml.host.digests import Values, digest_of, merged
 from ssiuml.host.files import write_text
-from ssiuml.pipeline import timings
 from ssiuml.pipeline.changes import MOST_NAMED, changes
 
-LACKING: Final = "what it depends on is not there"
+LACKING: Final = "what it depends on does not exist"
 
 
 class StepError(SsiumlError):
-    """A step's result is asked for that is not there."""
+    """The result of a step is needed that was not made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step: what it depends on, how it is made, what it leaves.
 
-    *after* are the steps whose results it is made from; their digests are among its inputs. *modules* are
-    those whose code makes it; with all that they import they are among its inputs, too. *inputs* are all the
-    rest, settings above all; it is called late, after the steps before have run. *make* does the work and
-    returns results for the steps after it. *files* are what it leaves among the images. *cached* finds, by
-    the results, files of the cache that the result needs. All must stay as they were left. *objections*
-    returns, by the results, further reasons why they are no longer valid. *prepare* sees to what *inputs* and
-    *make* need of the host, before a step that is not current is made. *measured* names results that differ
-    from run to run, like times; steps that come after do not depend on them.
+    ``task`` is doit's name of it. ``after`` are the steps whose results it is made from; their digests are
+    among its inputs. ``modules`` are those whose code makes it; with all that they import they are among its
+    inputs, too. ``inputs`` returns all the rest, settings above all; it is called late, after the steps
+    before have run. ``make`` does the work and returns results for the steps after it.
+
+    ``files`` are what it leaves among the images. ``cached`` finds, by the results, files of the cache that
+    the result needs. All of them must stay unchanged. ``objections`` returns, by the results, further reasons
+    why they are no longer valid. ``prepare`` provides what ``inputs`` and ``make`` need of the host, before a
+    step that is not current is made. ``measured`` names results that differ from run to run, like times;
+    steps after it do not depend on them.
     """
 
     name: str
+    task: str = ""
     stamp: Path
     after: "tuple[Step, ...]" = ()
     modules: tuple[str, ...] = ()
@@ -55,22 +60,30 @@ class Step:
     measured: tuple[str, ...] = ()
 
     def results(self) -> Values:
-        """What the step gave when it was last made; StepError if it was not."""
+        """Return the results of the step when it was last made. Raise StepError if it was not."""
         return read_results(self.stamp, self.name)
 
     def digest(self) -> str:
-        """Stands for the step's result among the inputs of a step after it."""
+        """Return what stands for the results among the inputs of a step after this one."""
         return digest_of({key: value for key, value in self.results().items() if key not in self.measured})
 
+    def duration(self) -> "Duration | None":
+        """Return how long the step took when it was last made; None if it was not."""
+        return _read_duration(self.duration_file)
+
+    @property
+    def duration_file(self) -> Path:
+        return self.stamp.with_name(f"{self.stamp.stem}.timing")
+
     def _all_inputs(self) -> dict[str, Any]:
-        """As JSON gives it back: tuples become lists, so that it compares with a stamp."""
+        """Return the inputs as JSON gives them back: tuples become lists, to compare with a stamp."""
         before = {f"step {step.name}": step.digest() for step in self.after}
         code = {"code": code_of(*self.modules)} if self.modules else {}
         inputs: dict[str, Any] = json.loads(json.dumps(merged(self.inputs(), code, before)))
         return inputs
 
     def reasons(self) -> list[str]:
-        """Why the step has to be made again, a line each; empty if its result still stands."""
+        """Return why the step must be made again, a line each; none if its result still stands."""
         stamp = _read(self.stamp)
         if stamp is None:
             return ["it has not been made yet"]
@@ -80,9 +93,7 @@ class Step:
         except (SsiumlError, OSError) as error:
             return [f"{LACKING}: {error}"]
         if stamp["inputs"] != inputs:
-            before = stamp["inputs"]
-            told = [*_changed_code(_code(before), _code(inputs)), *changes(_told(before), _told(inputs))]
-            lines += [f"changed: {line}" for line in told]
+            lines += [f"changed: {line}" for line in _changed_inputs(stamp["inputs"], inputs)]
         for name, left in stamp["outputs"].items():
             now = _state(Path(name))
             if now is None:
@@ -95,14 +106,14 @@ class Step:
         return not self.reasons()
 
     def run(self) -> None:
-        """Make the step unless its result still stands; the stamp goes last."""
+        """Make the step unless its result still stands; the stamp is written last."""
         if self.is_current():
             return
         self.stamp.unlink(missing_ok=True)
         if self.prepare is not None:
             self.prepare()
         inputs = self._all_inputs()
-        with timings.measured(self.stamp):
+        with _measured(self.duration_file):
             results = self.make()
         outputs = [*self.files, *(self.cached(results) if self.cached else [])]
         absent = [str(path) for path in outputs if not path.is_file()]
@@ -118,7 +129,7 @@ class Step:
 
 
 def read_results(stamp: Path, name: str) -> Values:
-    """What the step *name* gave, by its stamp; StepError if there is none."""
+    """Return the results of the step *name*, by its stamp. Raise StepError if there is no stamp."""
     values = _read(stamp)
     if values is None:
         raise StepError(f"{stamp}: step '{name}' has not been made yet")
@@ -126,9 +137,20 @@ def read_results(stamp: Path, name: str) -> Values:
     return results
 
 
-def _told(inputs: Values) -> dict[str, Any]:
-    """Inputs under the names that people read; of the code, which has a line of its own, nothing."""
-    return {re.sub("^step ", "result of ", key): value for key, value in inputs.items() if key != "code"}
+def _changed_inputs(before: Values, now: Values) -> list[str]:
+    """Return a line for each input that differs; one line for all files of the code."""
+    shown = [
+        {re.sub("^step ", "result of ", key): value for key, value in inputs.items() if key != "code"}
+        for inputs in (before, now)
+    ]
+    return [*_changed_code(_code(before), _code(now)), *changes(*shown)]
+
+
+def _changed_code(before: Values, now: Values) -> Iterator[str]:
+    files = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if files:
+        more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
+        yield f"code: {', '.join(files[:MOST_NAMED])}{more}"
 
 
 def _code(inputs: Values) -> Values:
@@ -136,20 +158,12 @@ def _code(inputs: Values) -> Values:
     return code if isinstance(code, dict) else {}  # stamps of older versions have other values there
 
 
-def _changed_code(before: Values, now: Values) -> Iterator[str]:
-    """A line that names files of the code that differ, if there are any."""
-    files = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    if files:
-        more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
-        yield f"code: {', '.join(files[:MOST_NAMED])}{more}"
-
-
 def _read(stamp: Path) -> dict[str, Any] | None:
     try:
         values: dict[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
         whole = all(isinstance(values[key], dict) for key in ("inputs", "results", "outputs"))
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # a damaged stamp is as good as none: the step is made again
+        return None  # a damaged stamp counts as none: the step is made again
     return values if whole else None
 
 
@@ -159,3 +173,38 @@ def _state(path: Path) -> list[int] | None:
     except OSError:
         return None
     return [state.st_size, state.st_mtime_ns]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """How long a step took, in seconds; *started* and *build*, its build's start, are seconds since 1970."""
+
+    started: float
+    seconds: float
+    build: float
+
+
+@contextmanager
+def _measured(target: Path) -> Iterator[None]:
+    """Write how long the block takes to *target*; nothing if it fails."""
+    build = _build_start()
+    started, clock = time.time(), time.monotonic()
+    yield
+    duration = Duration(
+        started=round(started, 3), seconds=round(time.monotonic() - clock, 3), build=round(build, 3)
+    )
+    write_text(target, json.dumps(asdict(duration)) + "\n")
+
+
+def _read_duration(path: Path) -> Duration | None:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Duration(**{key: float(values[key]) for key in ("started", "seconds", "build")})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@functools.cache
+def _build_start() -> float:
+    """The same for all steps that one process makes."""
+    return time.time()

@@ -1,4 +1,7 @@
-"""Writes a recipe as YAML, as `doit show` prints it."""
+"""Write a recipe as YAML, as `doit show` prints it.
+
+This is apart from the loader, so that a change here makes no step stale.
+"""
 
 import yaml
 
@@ -8,9 +11,9 @@ from ssiuml.recipe.model import Recipe
 def dump_recipe(recipe: Recipe) -> str:
     """Return *recipe* as the text of a recipe file that extends nothing and loads to an equal recipe.
 
-    The keys are in the order of the schema, sizes are written for people.
+    The keys are in the order of the model. Sizes are written with a unit.
     """
-    # Nothing set is the default wherever it is possible.
+    # Keys that may be null have null as their default, so they can be left out.
     data = recipe.model_dump(mode="json", by_alias=True, exclude_none=True)
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text

@@ -1,19 +1,21 @@
-"""Says in prose what is wrong with a recipe's data, from what pydantic found."""
+"""Turn pydantic's errors about the data of a recipe into problems that a user can read."""
 
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_origin
 
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from ssiuml.recipe.choice import sections_of
 from ssiuml.recipe.model import Recipe
 from ssiuml.recipe.problems import KeyPath, Problem
+from ssiuml.recipe.section import Section
 from ssiuml.recipe.yaml_file import Place, kind_of
 
-_EXPECTED = {
+_EXPECTED: Final = {
     "string_type": "text",
     "int_type": "a whole number",
     "tuple_type": "a list",
@@ -21,22 +23,22 @@ _EXPECTED = {
 }
 
 
-def explain(error: ValidationError, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
-    """Yield a problem for each thing that pydantic found; *places* tells how the values are written."""
+def problems_in(error: ValidationError, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
+    """Yield a problem for each error that pydantic found. *places* has the values as they are written."""
     for details in error.errors():
-        # Tags in "<>" are in the path only because a field has two shapes.
+        # Tags "<...>" are in the path only because a key has several kinds of values.
         path = tuple(key for key in details["loc"] if not str(key).startswith("<"))
-        yield from _explain_one(details, path, places.get(path))
+        yield from _problems_of(details, path, places.get(path))
 
 
-def _explain_one(details: ErrorDetails, path: KeyPath, place: Place | None) -> Iterator[Problem]:
+def _problems_of(details: ErrorDetails, path: KeyPath, place: Place | None) -> Iterator[Problem]:
     context = details.get("ctx", {})
     match details["type"]:
         case "recipe":
             for problem in context["problems"]:
                 yield Problem(path + problem.path, problem.message, problem.hint)
         case "missing":
-            field = fields_at(details["loc"][:-1])[str(path[-1])]
+            field = _fields_at(details["loc"][:-1])[str(path[-1])]
             yield Problem(path, "is missing", f"add {path[-1]}: {field.description}")
         case "extra_forbidden":
             yield Problem(path, "there is no such key", _similar_key(details["loc"]))
@@ -72,44 +74,30 @@ def _shown(value: Any, place: Place | None) -> str:
     return repr(value) if isinstance(value, str | int | float) else kind_of(value)
 
 
-def fields_at(location: KeyPath) -> dict[str, FieldInfo]:
-    """Return the fields, by their keys in the file, of the section that *location* leads to.
+def _fields_at(location: KeyPath) -> dict[str, FieldInfo]:
+    """Return the fields, by their keys in the file, of the section at *location*.
 
-    *location* has a tag "<SHAPE>" behind each key whose section comes in several shapes.
+    *location* is pydantic's: a tag follows each key that has several kinds of values.
     """
-    shapes: dict[str, type[BaseModel]] = {"": Recipe}
+    kinds: dict[str, type[Section]] = {"": Recipe}
     in_mapping = False
     for key in location:
-        if in_mapping:
+        if in_mapping:  # the key is a name that the user chose
             in_mapping = False
         elif str(key).startswith("<"):
-            shapes = {"": shapes[str(key)]}
+            kinds = {"": kinds[str(key)]}
         elif isinstance(key, str):
-            annotation = _by_key(shapes[""])[key].annotation
-            in_mapping = get_origin(annotation) is dict
-            shapes = dict(_sections_in(annotation, ""))
-    return _by_key(shapes[""])
-
-
-def _by_key(section: type[BaseModel]) -> dict[str, FieldInfo]:
-    return {field.alias or name: field for name, field in section.model_fields.items()}
-
-
-def _sections_in(annotation: Any, tag: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    """The sections that a field can hold, each with its tag, or "" if there is no choice."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield tag, annotation
-    parts = get_args(annotation)
-    tag = next((part.tag for part in parts if isinstance(part, Tag)), tag)
-    for part in parts:
-        yield from _sections_in(part, tag)
+            field = kinds[""].fields_by_key()[key]
+            in_mapping = get_origin(field.annotation) is dict
+            kinds = sections_of(field)
+    return kinds[""].fields_by_key()
 
 
 def _similar_key(location: KeyPath) -> str:
-    """Return the hint for an unknown key: one that is like it, else all there are."""
-    known = list(fields_at(location[:-1]))
+    """Return the hint for an unknown key: one that is similar, or else all that are possible."""
+    known = list(_fields_at(location[:-1]))
     if len(location) == 1:
         known.insert(1, "extends")
     if close := get_close_matches(str(location[-1]), known, n=1):
         return f"did you mean {close[0]}?"
-    return f"the keys here are {', '.join(known)}"
+    return f"use one of {', '.join(known)}"

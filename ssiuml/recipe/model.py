@@ -1,77 +1,46 @@
 """The recipe: all that decides what is in an image, checked and frozen.
 
-The names of the fields are the keys of the YAML file, but for sizes: `root_fs: 2 GiB` is held in bytes
-as `root_fs_bytes`.
+The names of the fields are the keys of the YAML file. Sizes are the exception: `root_fs: 2 GiB` becomes
+`root_fs_bytes`, a number of bytes.
+
+To add a key, write a field with its description, here or in the module that has its section; the code that
+uses it; and a comment in recipes/bookworm.yaml (in recipes/rh72.yaml if it is for images of 2002 alone).
 """
 
-from dataclasses import fields
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from ssiuml.recipe import values as v
-from ssiuml.recipe.boot import TODAY, Initrd, Kernel
-from ssiuml.recipe.checks import Parts, check_all, source_uses
-from ssiuml.recipe.filesystem import Filesystem, Gfs1Filesystem, Gfs2Filesystem, Sizes
-from ssiuml.recipe.inputs import (
-    ClusterTools,
-    Demo,
-    Distribution,
-    Download,
-    OpenGfs,
-    PackagesDistribution,
-    Tools,
-)
-from ssiuml.recipe.nodes import Cluster
+from ssiuml.recipe.checks import check_all, source_uses
+from ssiuml.recipe.cluster import Cluster
+from ssiuml.recipe.distribution import Distribution, PackagesDistribution
+from ssiuml.recipe.filesystem import Filesystem, Gfs1Filesystem, Gfs2Filesystem, Sizes, Tools
+from ssiuml.recipe.initrd import Initrd
+from ssiuml.recipe.inputs import ClusterTools, Demo, Download, OpenGfs, UserFile
+from ssiuml.recipe.kernel import Kernel, ModernKernel
 from ssiuml.recipe.problems import all_wrong, wrong
-from ssiuml.recipe.section import AS_TUPLE, Section
-
-
-class UserFile(Section):
-    """A file of the user's own that is put into the image."""
-
-    path: v.ImagePath = Field(description="where it goes in the image")
-    content: str | None = Field(None, description="its text, if it has no source")
-    source: v.SourcePath | None = Field(None, description="the file to copy, seen from the recipe")
-    mode: v.OctalMode = Field("0644", description="its permissions, in octal")
-    uid: Annotated[int, v.within(0, 2**32 - 2, "that is what a user's number can be")] = Field(
-        0, description="the number of its owner"
-    )
-    gid: Annotated[int, v.within(0, 2**32 - 2, "that is what a group's number can be")] = Field(
-        0, description="the number of its group"
-    )
-
-    @property
-    def mode_bits(self) -> int:
-        """The permissions as a number."""
-        return int(self.mode, 8)
-
-    @model_validator(mode="after")
-    def _has_one_origin(self) -> "UserFile":
-        if (self.content is None) == (self.source is None):
-            how = "neither content nor source" if self.content is None else "both content and source"
-            raise wrong(f"{self.path} has {how}", "give it content: TEXT or source: FILE, one of them")
-        return self
+from ssiuml.recipe.section import Section
 
 
 class Uml(Section):
-    """What an image of a machine needs to be one of User-Mode Linux (HOWTO 5.6)."""
+    """Changes that make an image of a machine one for User-Mode Linux (HOWTO 5.6)."""
 
-    ubd_devices: Annotated[int, v.within(1, 16, "User-Mode Linux has that many block devices")] = Field(
-        8, description="how many block devices /dev/ubd has"
-    )
+    ubd_devices: Annotated[
+        int, v.within(1, 16, "write 1 to 16: User-Mode Linux has no more block devices")
+    ] = Field(8, description="the number of block devices /dev/ubd")
     inittab: v.ImagePath = Field(
         "/etc/inittab.ssi", description="the file with lines marked 'For UML' that are to be changed"
     )
 
 
 class Release(Section):
-    """What a release is called, how it is packed, what it may hold."""
+    """The names of a release's files, how they are compressed, and what the root may contain."""
 
-    root: v.ReleaseName = Field(description="begins the name of the root image's archive")
-    utils: v.ReleaseName = Field(description="begins the name of the tools' archive")
+    root: v.ReleaseName = Field(description="the beginning of the name of the root image's archive")
+    utils: v.ReleaseName = Field(description="the beginning of the name of the tools' archive")
     compression: Literal["bz2", "xz", "zst"] = Field("bz2", description="how its archives are compressed")
-    set_id: Annotated[v.ImagePaths | None, AS_TUPLE] = Field(
+    set_id: v.DistinctListOf[v.ImagePath] | None = Field(
         (), description="the programs that may be set-user-id or set-group-id; null: any"
     )
 
@@ -83,22 +52,23 @@ class Release(Section):
 
 
 class Recipe(Section):
-    """A whole recipe, with what it extends already merged in."""
+    """A whole recipe, merged with the recipes that it extends."""
 
     description: v.Description = Field(description="what the image is for, in one line")
-    distribution: Distribution = Field(description="where packages come from")
+    distribution: Distribution = Field(description="where the base of the image comes from")
     sources: dict[v.SourceName, Download] = Field({}, description="files to download, by name")
-    packages: Annotated[v.Packages, AS_TUPLE] = Field((), description="the packages to install")
-    extra_packages: Annotated[v.Packages, AS_TUPLE] = Field((), description="packages to install as well")
-    files: Annotated[tuple[UserFile, ...], AS_TUPLE] = Field((), description="the user's own files")
+    packages: v.DistinctListOf[v.PackageName] = Field((), description="the packages to install")
+    extra_packages: v.DistinctListOf[v.PackageName] = Field((), description="packages to install as well")
+    files: v.ListOf[UserFile] = Field((), description="the user's own files")
     source_date_epoch: Annotated[
-        int, v.within(0, 2**32 - 1, "seconds since 1970, as `date +%s` prints them")
+        int, v.within(0, 2**32 - 1, "write seconds since 1970, as `date +%s` prints them")
     ] = Field(description="the latest time that a file in the image has, in seconds since 1970")
     sizes: Sizes = Field(description="sizes of the images")
     filesystem: Filesystem = Field(description="the shared root file system")
     cluster: Cluster = Field(description="nodes and network")
     tools: Tools = Field(
-        Tools(), description="who makes pools, lock table and GFS1: we or the host's OpenGFS"
+        Tools(),
+        description="what makes pools, lock table and GFS1: this project's own code or the host's OpenGFS",
     )
     cluster_tools: ClusterTools = Field(
         "builtin", description="builtin, or {source: SOURCE}, {folder: DIR} with a Makefile of its own"
@@ -109,14 +79,16 @@ class Recipe(Section):
     )
     initrd: Initrd = Field(description="the initrd")
     root_password_hash: v.PasswordHash = Field(description="root's first password, hashed: openssl passwd -6")
-    uml: Uml | None = Field(None, description="what an image of a machine needs to run in User-Mode Linux")
+    uml: Uml | None = Field(
+        None, description="changes that an image of a machine needs to run in User-Mode Linux"
+    )
     demo: Demo | None = Field(None, description="the demonstration program")
-    prune: Annotated[v.Services, AS_TUPLE] = Field((), description="services that do not start in runlevel 3")
+    prune: v.DistinctListOf[v.ServiceName] = Field((), description="services that do not start in runlevel 3")
     release: Release = Field(description="names of the release's files")
 
     @property
     def cluster_name(self) -> str:
-        """The cluster's name: what stands before the colon in the lock table, or else the pool's."""
+        """The name of the cluster: the lock table up to its colon; for GFS1 the name of the root's pool."""
         if isinstance(self.filesystem, Gfs1Filesystem):
             return self.filesystem.pools.root.name
         return self.filesystem.lock_table.partition(":")[0]
@@ -128,32 +100,28 @@ class Recipe(Section):
 
     @property
     def can_boot(self) -> bool:
-        """Whether a node can be started here: its kernel is of today, and among the images."""
-        return self.kernel.source in TODAY
+        """Whether nodes can be started from these images: their kernel is of today, and one of the images."""
+        return isinstance(self.kernel, ModernKernel)
 
     @property
     def gfs2(self) -> Gfs2Filesystem:
-        """The root's file system, where that is known to be GFS2."""
+        """The root's file system, for callers that know that it is GFS2."""
         return _known(self.filesystem, Gfs2Filesystem)
 
     @property
     def packaged(self) -> PackagesDistribution:
-        """The distribution, where its base is known to be made of packages."""
+        """The distribution, for callers that know that its base is made of packages."""
         return _known(self.distribution, PackagesDistribution)
 
     @property
     def used_sources(self) -> tuple[str, ...]:
-        """The sources that something is taken from, in the order of the recipe."""
-        used = {name for _, name in source_uses(self._parts)}
+        """The names of the sources that the recipe uses, in the order of the recipe."""
+        used = {name for _, name in source_uses(self)}
         return tuple(name for name in self.sources if name in used)
-
-    @property
-    def _parts(self) -> Parts:
-        return Parts(**{part.name: getattr(self, part.name) for part in fields(Parts)})
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Recipe":
-        if problems := list(check_all(self._parts)):
+        if problems := list(check_all(dict(self))):
             raise all_wrong(problems)
         return self
 

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe: raised by validators without knowing files, given its place by the loader."""
+"""What is wrong with a recipe. Validators raise it without knowing files; the loader adds file and line."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: *path* leads to it, *message* has the value and what was expected, *hint* the way out."""
+    """One fault. *path* leads to it, *message* has the value and what was expected, *hint* the way out."""
 
     path: KeyPath
     message: str
@@ -26,12 +26,12 @@ def all_wrong(problems: Iterable[Problem]) -> PydanticCustomError:
     """Return the error that a validator raises for *problems*, whose paths begin at its own value."""
     found = tuple(problems)
     text = "; ".join(problem.message for problem in found)
-    # The text goes in as a value: braces in it are not for pydantic to fill.
+    # The text is passed as a value, so that pydantic does not fill in braces in it.
     return PydanticCustomError("recipe", "{text}", {"text": text, "problems": found})
 
 
 def repeated(items: Iterable[str]) -> Iterator[Problem]:
-    """Yield a problem for every item that has already been in *items*."""
+    """Yield a problem for every item that an earlier one equals."""
     first: dict[str, int] = {}
     for index, item in enumerate(items):
         if item in first:
@@ -41,7 +41,7 @@ def repeated(items: Iterable[str]) -> Iterator[Problem]:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return *path* as people write it: `files[0].mode`."""
+    """Return *path* as text: `files[0].mode`."""
     text = ""
     for key in path:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
@@ -49,5 +49,5 @@ def dotted(path: KeyPath) -> str:
 
 
 def labelled(path: KeyPath, message: str) -> str:
-    """Return *message* with the key in front that it is about, if it is about one."""
+    """Return *message*, after the key that it is about unless *path* is empty."""
     return f"{dotted(path)}: {message}" if path else message

@@ -1,53 +1,15 @@
-"""What the parts of a recipe have in common, and parts that come in several shapes."""
+"""What all sections of a recipe have in common."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator
-
-from ssiuml.recipe.problems import Problem, all_wrong
-
-AS_TUPLE = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 
 class Section(BaseModel):
-    """A part of a recipe: no change, no unknown key, no silent conversion."""
+    """A mapping in a recipe: frozen; unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
-
-def shaped_by(key: str, default: str) -> Discriminator:
-    """Choose the shape of a section by the value of *key*; its classes are tagged "<VALUE>".
-
-    The loader drops tags from the paths of errors. Stands before `one_of` in an Annotated.
-    """
-
-    def tag(value: Any) -> str:
-        return f"<{_value_of(value, key, default)}>"
-
-    return Discriminator(tag)
-
-
-def one_of(key: str, default: str, *possible: str) -> BeforeValidator:
-    """Return a validator for the *key* that `shaped_by` goes by."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, Mapping | BaseModel):
-            chosen = _value_of(value, key, default)
-            if chosen not in possible:
-                hint = f"write {_enumerated(possible)}"
-                raise all_wrong([Problem((key,), f"{chosen!r} is not possible", hint)])
-        return value
-
-    return BeforeValidator(check)
-
-
-def _value_of(value: Any, key: str, default: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(key, default)
-    return getattr(value, key, default)
-
-
-def _enumerated(words: tuple[str, ...]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} or {last}" if others else last
+    @classmethod
+    def fields_by_key(cls) -> dict[str, FieldInfo]:
+        """Return the fields by their keys in the file."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}

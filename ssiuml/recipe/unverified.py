@@ -1,25 +1,20 @@
-"""What a recipe's images rest on that nobody has held against the software of 2002.
+"""Parts of a recipe that nobody has compared with the software of 2002.
 
-The downloads of the SSI/UML HOWTO and the programs in them are out of reach of this project's tests, which
-use stand-ins. What is said here stands in `doit show`, in the manifest and in docs/rh72.md.
+This project's tests cannot reach the downloads of the SSI/UML HOWTO and the programs in them; they use
+stand-ins. These lines are printed by `doit show`, and they are in the manifest and in docs/rh72.md.
 """
 
-from ssiuml.recipe import (
-    CvsKernel,
-    Gfs1Filesystem,
-    HistoricInitrd,
-    ImageDistribution,
-    LinuxrcInitrd,
-    NoKernel,
-    Recipe,
-    ReleaseKernel,
-)
+from ssiuml.recipe.distribution import ImageDistribution
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.initrd import HistoricInitrd, LinuxrcInitrd
+from ssiuml.recipe.kernel import CvsKernel, NoKernel, ReleaseKernel
+from ssiuml.recipe.model import Recipe
 
 _MARK = "not verified against the original: "
 
 
 def unverified(recipe: Recipe) -> list[str]:
-    """A line for each thing that is not verified; empty for a recipe of today's parts."""
+    """Return a line for each thing that is not verified, none for a recipe of today's parts."""
     found = []
     if isinstance(recipe.distribution, ImageDistribution):
         found.append(f"the image '{recipe.distribution.source}' and its unpacking: tested with a stand-in")

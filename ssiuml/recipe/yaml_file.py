@@ -1,19 +1,20 @@
-"""Reads one recipe file into plain data, remembering where each value stands."""
+"""Read one recipe file into plain data, and remember where each value stands."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from ssiuml.errors import RecipeError
 from ssiuml.recipe.problems import KeyPath, Problem
 
-MAX_FILE_BYTES = 256 * 1024
-MAX_VALUES = 50_000
-MAX_DEPTH = 16
+SUFFIX: Final = ".yaml"
+MAX_FILE_BYTES: Final = 256 * 1024
+MAX_VALUES: Final = 50_000
+MAX_DEPTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,29 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A recipe file: its data (mappings, tuples, single values), their places and what is wrong with it."""
+class RecipeFile:
+    """A recipe file: its data (mappings, tuples, single values), their places, and problems with single keys.
 
+    *shown* is its name in messages.
+    """
+
+    path: Path
+    shown: str
     data: dict[str, Any]
     places: Mapping[KeyPath, Place]
     problems: tuple[tuple[Place, Problem], ...]
 
+    @property
+    def name(self) -> str:
+        """The name of the recipe."""
+        return self.path.name.removesuffix(SUFFIX)
 
-def read_source(path: Path, shown: str) -> Source:
-    """Read the recipe file *path*, called *shown* in messages.
 
-    Raises RecipeError if it cannot be read at all; a key that is set twice and the like is only noted in
-    `problems`, so that it can be told together with what else is wrong.
+def read_recipe_file(path: Path, shown: str) -> RecipeFile:
+    """Read the recipe file *path*, which messages call *shown*.
+
+    Raise RecipeError if the file as a whole cannot be read. Problems with single keys, such as one that is
+    set twice, go into the result, so that the loader reports them together with all others.
     """
     node = _compose(_read_text(path, shown), shown)
     if node is None:
@@ -50,14 +61,14 @@ def read_source(path: Path, shown: str) -> Source:
         )
     if not isinstance(node, yaml.MappingNode):
         place = Place(shown, node.start_mark.line + 1)
-        raise RecipeError(f"{place}: this is {kind_of(node)}", hint="a recipe consists of lines `key: value`")
+        raise RecipeError(f"{place}: this is {kind_of(node)}", hint="write lines `key: value`")
     reader = _Reader(shown)
     data = reader.mapping(node, ())
-    return Source(data, reader.places, tuple(reader.problems))
+    return RecipeFile(path, shown, data, reader.places, tuple(reader.problems))
 
 
 def kind_of(value: Any) -> str:
-    """Return what people call the kind of *value*, a YAML node or the data made from it."""
+    """Return the name of the kind of *value*, a YAML node or the data made from it."""
     match value:
         case yaml.MappingNode() | dict():
             return "a mapping"
@@ -114,7 +125,7 @@ def _compose(text: str, shown: str) -> yaml.Node | None:
 
 @dataclass(slots=True)
 class _Reader:
-    """Turns nodes into data; aliases are written out, so that every value has a path of its own."""
+    """Turns nodes into data. Aliases are written out, so that every value has a path of its own."""
 
     shown: str
     places: dict[KeyPath, Place] = field(default_factory=dict)
@@ -138,7 +149,7 @@ class _Reader:
         return data
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
-        """Return the key, or None after noting why it is none."""
+        """Return the key. Return None, and note why, if it cannot be one."""
         if node.tag == "tag:yaml.org,2002:merge":
             problem = Problem(path, "merge keys (<<) are not supported", "use extends: to build on a recipe")
         elif not isinstance(node, yaml.ScalarNode):
@@ -182,9 +193,9 @@ _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool",
 
 
 def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
-    """Return the value of *node* by YAML's rules, but for surprises.
+    """Return the value of *node* by YAML's rules, with exceptions that would surprise.
 
-    010 (octal in YAML), 1:30 (90), 2026-01-01 (a date) stay the text they are.
+    010 (octal in YAML), 1:30 (90) and 2026-01-01 (a date) stay text.
     """
     text: str = node.value
     match node.tag.removeprefix("tag:yaml.org,2002:"):

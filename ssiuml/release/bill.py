@@ -1,79 +1,81 @@
-"""The bill of materials of a tarball for programs: CycloneDX 1.6 JSON."""
+"""The bill of materials of a tarball, for programs: CycloneDX 1.6 JSON."""
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model import component as model
 from cyclonedx.model.bom import Bom, BomMetaData
-from cyclonedx.model.component import Component, ComponentType, Diff, Patch, PatchClassification, Pedigree
 from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.spdx import fixup_id
 from packageurl import PackageURL
 
+from ssiuml.errors import SsiumlError
+from ssiuml.host.digests import digest_of
 from ssiuml.host.files import write_text
-from ssiuml.release import ReleaseError
-from ssiuml.release.part import Part
+from ssiuml.release.component import Component
 
 NAME: Final = "bill.cdx.json"
-# The serial number has to be a UUID; one from the contents is the same for the same contents.
+# A serial number has to be a UUID. One that is made from the contents is the same for the same contents.
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://ssiuml/release")
 
 
-def write_bill(path: Path, whole: Part, parts: Sequence[Part], epoch: int) -> None:
-    """Write the bill of *whole*, which consists of *parts*, as CycloneDX 1.6 JSON.
+def write_bill(path: Path, whole: Component, components: Sequence[Component], epoch: int) -> None:
+    """Write the bill of *whole*, which consists of *components*, as CycloneDX 1.6 JSON.
 
-    Its time is *epoch* (seconds since 1970), its serial number goes by the contents. ReleaseError if parts
-    that differ have the same URL.
+    Its time is *epoch*, in seconds since 1970. Its serial number is a digest of the components. Raise
+    SsiumlError if two different components have the same package URL.
     """
-    known: dict[str, Part] = {}
-    for part in (whole, *parts):
-        # The library would give the second one a random name.
-        if known.setdefault(part.url, part) != part:
-            raise ReleaseError(f"{path.name}: two parts are called {part.url}, and are not the same")
+    known: dict[str, Component] = {}
+    for one in (whole, *components):
+        # The library would give the second one a random reference.
+        if known.setdefault(one.purl, one) != one:
+            raise SsiumlError(f"{path.name}: two different components have the package URL {one.purl}")
+    contents = digest_of([asdict(one) for one in (whole, *components)])
     bom = Bom(
-        components=[_component(part) for part in parts],
+        components=[_component(one) for one in components],
         metadata=BomMetaData(component=_component(whole), timestamp=datetime.fromtimestamp(epoch, UTC)),
-        serial_number=uuid.uuid5(_NAMESPACE, repr((whole, parts))),
+        serial_number=uuid.uuid5(_NAMESPACE, contents),
     )
     if bom.metadata.component is not None:
         bom.register_dependency(bom.metadata.component, bom.components)
     write_text(path, JsonV1Dot6(bom).output_as_string(indent=1) + "\n")
 
 
-def _component(part: Part) -> Component:
-    patches = [_patch(name, sha256) for name, sha256 in part.patches]
+def _component(one: Component) -> model.Component:
+    patches = [_patch(name, sha256) for name, sha256 in one.patches]
     references = []
-    if part.source.startswith(("http://", "https://")):
+    if one.source.startswith(("http://", "https://")):
         references.append(
-            ExternalReference(type=ExternalReferenceType.SOURCE_DISTRIBUTION, url=XsUri(part.source))
+            ExternalReference(type=ExternalReferenceType.SOURCE_DISTRIBUTION, url=XsUri(one.source))
         )
-    properties = [Property(name="ssiuml:source", value=part.source)] if part.source and not references else []
-    return Component(
-        type=ComponentType(part.kind),
-        name=part.name,
-        version=part.version,
-        purl=PackageURL.from_string(part.url),
-        bom_ref=part.url,
-        licenses=[_licence(name) for name in part.licences],
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=part.sha256)] if part.sha256 else [],
+    properties = [Property(name="ssiuml:source", value=one.source)] if one.source and not references else []
+    return model.Component(
+        type=model.ComponentType(one.kind),
+        name=one.name,
+        version=one.version,
+        purl=PackageURL.from_string(one.purl),
+        bom_ref=one.purl,
+        licenses=[_licence(name) for name in one.licences],
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one.sha256)] if one.sha256 else [],
         external_references=references,
         properties=properties,
-        pedigree=Pedigree(patches=patches) if patches else None,
+        pedigree=model.Pedigree(patches=patches) if patches else None,
     )
 
 
 def _licence(name: str) -> DisjunctiveLicense:
-    """By SPDX's identifier, or by its name if it is none."""
+    """Return a licence by its SPDX identifier, or by its name if SPDX has none."""
     spdx = fixup_id(name)
     return DisjunctiveLicense(name=name) if spdx is None else DisjunctiveLicense(id=spdx)
 
 
-def _patch(name: str, sha256: str) -> Patch:
-    return Patch(
-        type=PatchClassification.UNOFFICIAL, diff=Diff(url=XsUri(f"patches/{quote(name)}#sha256={sha256}"))
-    )
+def _patch(name: str, sha256: str) -> model.Patch:
+    url = XsUri(f"patches/{quote(name)}#sha256={sha256}")
+    return model.Patch(type=model.PatchClassification.UNOFFICIAL, diff=model.Diff(url=url))

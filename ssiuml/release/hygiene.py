@@ -1,25 +1,25 @@
-"""The gate before a release: nothing in the root that is secret, unique, left over or dangerous."""
+"""The gate before a release: a root with anything secret, unique, left over or dangerous is refused."""
 
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from ssiuml.release import ReleaseError
+from ssiuml.errors import SsiumlError
 from ssiuml.tree.tree import Kind, Node, Tree
 
 MOST_SHOWN: Final = 20
 # A private key of OpenSSH, OpenSSL, GnuTLS (RFC 7468), of OpenPGP (RFC 4880) or of PuTTY's own form.
 _KEY_FILE: Final = re.compile(rb"\A\s*(-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File)")
-# Behind something else. Programs that read keys have the first line in them, libraries whole keys for tests
-# of their own: text alone is searched.
+# Further on in a file, only text is searched: programs that read keys contain such a line, and libraries
+# contain whole keys for their own tests.
 _KEY_MARK: Final = b" PRIVATE KEY"
 _KEY_TEXT: Final = re.compile(
     rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----[ \t]*\r?\n"
     rb"([A-Za-z-]+: [^\n]*\n|[ \t]*\r?\n)*[ \t]*[A-Za-z0-9+/]{32}"
 )
-_KEY_BYTES: Final = 4096  # from that line to its key: headers are in between
-_LEAST_PATH_BYTES: Final = 8  # shorter paths of the builder are in many files by chance
+_KEY_BYTES: Final = 4096  # of the BEGIN line, its headers and the start of the key
+_LEAST_PATH_BYTES: Final = 8  # many files contain shorter paths by chance
 _UNIQUE: Final = {
     re.compile(r"etc/ssh/ssh_host_.*key(\.pub)?|etc/ssi/door/.*|etc/dropbear/.*key"): "a host key",
     re.compile(r"etc/machine-id|var/lib/dbus/machine-id"): "the id of one machine",
@@ -31,21 +31,21 @@ _UNIQUE: Final = {
     re.compile(r"var/log/(apt/.*|dpkg\.log|bootstrap\.log|alternatives\.log)"): "a log of the build",
     re.compile(r"tmp/.*|var/tmp/.*"): "a temporary file",
 }
-# Where whoever comes may write, beside what everybody may write to but only its owner remove.
-_OPEN_DEVICES: Final = (Kind.CHARACTER, Kind.FIFO, Kind.SOCKET, Kind.BLOCK)
+# Everybody may write to these in any root, and to folders with the sticky bit, such as /tmp.
+_WRITABLE_KINDS: Final = (Kind.CHARACTER, Kind.FIFO, Kind.SOCKET, Kind.BLOCK)
 _SET_ID: Final = stat.S_ISUID | stat.S_ISGID
 
 
 def set_id_programs(tree: Tree) -> list[str]:
-    """The programs with a set-user-id or set-group-id bit, by path, in order."""
+    """Return the paths of the files with a set-user-id or set-group-id bit, sorted."""
     return sorted(f"/{path}" for path, node in _files(tree) if node.meta.mode & _SET_ID)
 
 
 def check_hygiene(tree: Tree, allowed_set_id: Sequence[str] | None, builder: Sequence[str]) -> None:
-    """ReleaseError, naming each, if the root holds what does not belong into a release.
+    """Raise SsiumlError, with a line for each problem, if *tree* is a root that may not be released.
 
-    *allowed_set_id* are the programs that may have a set-id bit, None if that is not looked at. *builder* are
-    paths of the machine that built it, which no file may contain.
+    *allowed_set_id* are the paths of programs that may have a set-id bit; None allows all. *builder* are
+    paths of the machine that built the root; no file may contain one.
     """
     problems = [
         *_unique(tree),
@@ -57,9 +57,9 @@ def check_hygiene(tree: Tree, allowed_set_id: Sequence[str] | None, builder: Seq
     if problems:
         shown = "\n".join(f"    {line}" for line in problems[:MOST_SHOWN])
         more = f"\n    and {len(problems) - MOST_SHOWN} more" if len(problems) > MOST_SHOWN else ""
-        raise ReleaseError(
-            f"the root holds what does not belong into a release:\n{shown}{more}",
-            hint="a step of the recipe has to remove it, or the recipe's release.set_id to name it",
+        raise SsiumlError(
+            f"the root may not be released:\n{shown}{more}",
+            hint="Have a step of the recipe remove it; name set-id programs in the recipe's release.set_id",
         )
 
 
@@ -75,14 +75,14 @@ def _unique(tree: Tree) -> Iterator[str]:
 
 
 def _is_blank(node: Node) -> bool:
-    """Nothing is in it; 'uninitialized' is what systemd's machine-id(5) has for images."""
+    """Return whether a file is empty or holds 'uninitialized', machine-id(5)'s value for images."""
     size = node.content.size_bytes if node.content else 0
     return size == 0 or (size < 32 and node.read().strip() == b"uninitialized")
 
 
 def _writable(tree: Tree) -> Iterator[str]:
     for path, node in tree.walk():
-        if not node.meta.mode & stat.S_IWOTH or node.kind is Kind.SYMLINK or node.kind in _OPEN_DEVICES:
+        if not node.meta.mode & stat.S_IWOTH or node.kind is Kind.SYMLINK or node.kind in _WRITABLE_KINDS:
             continue
         if node.kind is Kind.DIRECTORY and node.meta.mode & stat.S_ISVTX:
             continue
@@ -108,7 +108,10 @@ def _passwords(tree: Tree) -> Iterator[str]:
 
 
 def _searched_for(tree: Tree, builder: Sequence[str]) -> list[bytes]:
-    """Those paths that cannot be in the image by chance: none that the image has, too, and none too short."""
+    """Return the paths of the *builder* without those that a file may contain by chance.
+
+    These are short paths, and paths that the image has too.
+    """
     return [
         path.encode("utf-8", "surrogateescape")
         for path in builder
@@ -134,14 +137,14 @@ def _contents(tree: Tree, builder: Sequence[bytes]) -> Iterator[str]:
                 yield f"/{path}: a private key"
                 break
             if (which := found(text)) is not None:
-                yield f"/{path}: contains '{which}', a path of the machine it was built on"
+                yield f"/{path}: contains '{which}', a path of the machine that built it"
                 break
             tail = text[-overlap:]
 
 
 def _finder(patterns: Sequence[bytes]) -> Callable[[bytes], str | None]:
     def find(text: bytes) -> str | None:
-        # `in` is many times quicker than an expression with alternatives.
+        # `in` is many times faster than a regular expression with alternatives.
         return next((pattern.decode("utf-8", "replace") for pattern in patterns if pattern in text), None)
 
     return find

@@ -1,24 +1,30 @@
-"""Signatures over SHA256SUMS, by ssh-keygen(1) or gpg(1), with a key of the user's."""
+"""Sign a release and verify it: tarballs against SHA256SUMS, that against its signature.
+
+ssh-keygen(1) or gpg(1) sign and verify, with a key of the user.
+"""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import SsiumlError
+from ssiuml.host.digests import file_sha256
 from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
 from ssiuml.host.tools import GPG, HostTool
-from ssiuml.release import ReleaseError
+from ssiuml.release import checksums
 
-NAMESPACE: Final = "ssiuml-release"  # ssh-keygen: what a signature is for, so that it serves for nothing else
-LIMIT_S: Final = 300.0  # an agent may ask for a password, or for a touch
+NAMESPACE: Final = "ssiuml-release"  # ssh-keygen accepts a signature for this purpose only
+LIMIT_S: Final = 300.0  # an agent may wait for a password or a touch
 SSH_SUFFIX, GPG_SUFFIX = ".sig", ".asc"
 _GPG: Final = "gpg:"
 
 
 def sign(path: Path, key: str) -> Path:
-    """Sign *path* with *key*: the file of an ssh key, or gpg:KEY; return the signature's file beside it.
+    """Sign *path* with *key*, the file of an ssh key or gpg:KEY; return the signature, a file beside *path*.
 
-    ReleaseError if that cannot be done.
+    Raise SsiumlError if the key is missing or the program refuses to sign.
     """
     if key.startswith(_GPG):
         target = path.with_name(path.name + GPG_SUFFIX)
@@ -35,11 +41,12 @@ def sign(path: Path, key: str) -> Path:
             _call([*words, "--output", str(part), str(path)], f"{path} cannot be signed with {key}")
         return target
     if not Path(key).is_file():
-        raise ReleaseError(
-            f"SSIUML_SIGNING_KEY: '{key}' is no file", hint="the file of an ssh key, or gpg:FINGERPRINT"
+        raise SsiumlError(
+            f"SSIUML_SIGNING_KEY: '{key}' is not a file",
+            hint="Name the file of an ssh key, or gpg:FINGERPRINT",
         )
     target = path.with_name(path.name + SSH_SUFFIX)
-    # ssh-keygen asks before it overwrites, and chooses the name itself.
+    # ssh-keygen chooses the name of the signature, and asks before it overwrites one.
     with scratch_folder(path.parent, ".sign") as scratch, replacing(target) as part:
         copy = scratch / path.name
         copy.write_bytes(path.read_bytes())
@@ -50,58 +57,83 @@ def sign(path: Path, key: str) -> Path:
 
 
 def tools(key: str | None) -> list[HostTool]:
-    """What signing with *key* needs of the host beside what every build needs."""
+    """Return the programs that signing with *key* needs beside those of every build."""
     return [GPG] if key is not None and key.startswith(_GPG) else []
 
 
 def signature_of(path: Path) -> Path | None:
-    """The signature beside *path*, None if there is none."""
+    """Return the signature beside *path*. Return None if there is no signature."""
     names = [path.with_name(path.name + suffix) for suffix in (SSH_SUFFIX, GPG_SUFFIX)]
     return next((name for name in names if name.is_file()), None)
 
 
 def remove_signatures(path: Path) -> None:
-    """Remove the signatures beside *path*: they are of what it was before."""
+    """Remove the signatures beside *path*, which belong to its previous contents."""
     for suffix in (SSH_SUFFIX, GPG_SUFFIX):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def verify(path: Path, signers: Path | None) -> str:
-    """Say in a line who signed *path*, as far as that is known.
+def verify_signature(path: Path, signers: Path | None) -> str:
+    """Return a line that says who signed *path*.
 
-    *signers* names those whom the user trusts, in ssh-keygen's form (ALLOWED SIGNERS); gpg goes by its own
-    key ring. Without *signers* an ssh signature proves only that its key has made it, which is said.
-    ReleaseError if there is no signature although there are *signers*, or it is not good.
+    *signers* is a file of trusted signers in ssh-keygen's form (ALLOWED SIGNERS); gpg uses its own key ring.
+    Without *signers* an ssh signature proves only which key made it, and the line says so. Raise SsiumlError
+    if the signature is not good, or if it is missing and *signers* are given.
     """
     signature = signature_of(path)
     if signature is None:
         if signers is not None:
-            raise ReleaseError(f"{path}: is not signed, no {path.name}{SSH_SUFFIX} is beside it")
+            raise SsiumlError(f"{path}: is not signed: there is no {path.name}{SSH_SUFFIX} beside it")
         return "not signed"
-    wrong = f"{signature}: is no good signature of {path.name}"
+    wrong = f"{signature}: is not a good signature of {path.name}"
     if signature.suffix == GPG_SUFFIX:
         said = _call(["gpg", "--batch", "--status-fd=1", "--verify", str(signature), str(path)], wrong)
-        # gpg accepts keys that are revoked or expired, too; only of others it says GOODSIG.
+        # gpg accepts expired and revoked keys too, but prints GOODSIG only for others.
         who = re.search(r"^\[GNUPG:\] GOODSIG [0-9A-F]+ (.*)$", said, re.MULTILINE)
         if who is None:
-            raise ReleaseError(f"{wrong}: its key is expired or revoked", hint="gpg --verify says more")
+            raise SsiumlError(f"{wrong}: its key is expired or revoked", hint="Run gpg --verify for details")
         return f"signed by {who[1]}"
     content = path.read_bytes()
     if signers is None:
         words = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(signature)]
         said = _call(words, wrong, content).strip()
-        return f"signed, by whom is not verified (signers=FILE): {said}"
+        return f"signed by a key that is not verified (signers=FILE verifies it): {said}"
     common = ["-f", str(signers), "-s", str(signature)]
-    found = _call(["ssh-keygen", "-Y", "find-principals", *common], f"{wrong}, or by nobody in {signers}")
+    found = _call(
+        ["ssh-keygen", "-Y", "find-principals", *common], f"{wrong}, or its signer is not in {signers}"
+    )
     who_signed = found.splitlines()[0].split(",")[0]
     words = ["ssh-keygen", "-Y", "verify", "-I", who_signed, "-n", NAMESPACE, *common]
     _call(words, wrong, content)
     return f"signed by {who_signed}"
 
 
+def verify_release(folder: Path, signers: Path | None) -> Iterator[str]:
+    """Yield a line for the signature of SHA256SUMS in *folder* and for each tarball that it lists.
+
+    *signers* is as for verify_signature. Raise SsiumlError at the first fault: a bad signature, or a tarball
+    that is missing, changed or not listed.
+    """
+    digests = checksums.read_checksums(folder)
+    path = folder / checksums.NAME
+    yield f"{path}: {verify_signature(path, signers)}"
+    for name, digest in digests.items():
+        if not (folder / name).is_file():
+            raise SsiumlError(f"{folder / name}: is missing, but {path} lists it")
+        if (found := file_sha256(folder / name)) != digest:
+            raise SsiumlError(
+                f"{folder / name}: was changed: its SHA-256 is {found}, {path} has {digest}",
+                hint="Fetch it again, or run ./run release",
+            )
+        yield f"{folder / name}: as in {checksums.NAME}"
+    unlisted = [tarball.name for tarball in sorted(folder.glob("*.tar.*")) if tarball.name not in digests]
+    if unlisted:
+        raise SsiumlError(f"{folder / unlisted[0]}: is not listed in {path}", hint="Remove it")
+
+
 def _call(words: list[str], problem: str, stdin: bytes | None = None) -> str:
     try:
-        # What is returned is read: no warnings between.
+        # Warnings stay out of what the caller reads.
         return run(words, timeout_s=LIMIT_S, stdin=stdin, env=PLAIN_LANGUAGE, merge_stderr=False)
     except CommandError as error:
-        raise ReleaseError(f"{problem}: {error}") from error
+        raise SsiumlError(f"{problem}: {error}") from error

@@ -1,4 +1,4 @@
-"""The folder that becomes a tarball: its files, how it installs, the SHA-256 of each."""
+"""The folder that becomes a tarball: README, Makefile and digests are added to its files."""
 
 import shutil
 from collections.abc import Mapping
@@ -15,9 +15,10 @@ SETUP: Final = "setup"
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """A folder called as the tarball, whose files are installed in PREFIX/*where*.
+    """A folder with the name of the tarball; `make install` puts its files into PREFIX/*where*.
 
-    *epoch* is the time that they have in the tarball, in seconds since 1970.
+    *templates* is the folder with README, Makefile and setup. *epoch* is the time of the files in the
+    tarball, in seconds since 1970.
     """
 
     folder: Path
@@ -30,9 +31,10 @@ class Staging:
         return self.folder.name
 
     def finish(self, readme: str, values: Mapping[str, Any], known: Mapping[str, str] | None = None) -> None:
-        """Add README (from the template *readme*), Makefile and, last, the digests of all files.
+        """Add README, Makefile, setup and, last, SHA256SUMS with the digest of every file.
 
-        *known* are digests, by path in the folder, that need not be taken again.
+        *readme* names the template of README, *values* are its variables. *known* are digests by path in the
+        folder that need not be calculated again.
         """
         variables = {**values, "name": self.name, "where": self.where}
         (self.folder / "README").write_text(render(self.templates, f"{readme}.j2", variables), "utf-8")

@@ -1,7 +1,7 @@
-"""Tarballs that are the same bytes whoever makes them.
+"""Tarballs with the same bytes on every machine and for every user.
 
-GNU tar's own format, sparse files by their contents (tar(1), --hole-detection=raw); bsdtar and Python's
-tarfile read it as well.
+They have GNU tar's own format, which bsdtar and Python's tarfile read as well. The contents of a sparse file
+decide where its holes are (tar(1), --hole-detection=raw).
 """
 
 import os
@@ -19,7 +19,7 @@ from ssiuml.tree.compressed import write_sparsely
 from ssiuml.units import format_size
 
 TIMEOUT_S: Final = 4 * 3600.0
-# What else the environment holds is not for them: TAR_OPTIONS, XZ_OPT, LBZIP2, ZSTD_CLEVEL and the like.
+# tar and compressors get no other variable: TAR_OPTIONS, XZ_OPT, LBZIP2, ZSTD_CLEVEL would change the bytes.
 _PASSED_ON: Final = ("PATH",)
 _SPARSE: Final = ("--sparse", "--hole-detection=raw")
 _HOLE_BYTES: Final = 4096
@@ -27,7 +27,7 @@ _HOLE_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Compressor:
-    """A standard program that compresses on all processors, and to the same bytes on any number of them."""
+    """A standard program that compresses on all processors, to the same bytes on any number of them."""
 
     suffix: str
     tool: HostTool
@@ -35,7 +35,7 @@ class Compressor:
 
     @property
     def command(self) -> list[str]:
-        """What compresses standard input to standard output."""
+        """The command line that compresses standard input to standard output."""
         return [self.tool.name, *self.options]
 
 
@@ -44,8 +44,8 @@ def _compressor(suffix: str, name: str, package: str, *options: str) -> Compress
 
 
 def compressor(name: str) -> Compressor:
-    """What a recipe's ``release.compression`` (bz2, xz or zst) is made with."""
-    # xz with one thread writes one block, with several always blocks of the same size: never one.
+    """Return the compressor of a recipe's ``release.compression``: bz2, xz or zst."""
+    # xz writes one block with one thread, but blocks of a fixed size with any other number: never use one.
     threads = max(2, os.cpu_count() or 1)
     return {
         "bz2": _compressor("bz2", "lbzip2", "lbzip2"),
@@ -55,30 +55,31 @@ def compressor(name: str) -> Compressor:
 
 
 def write_tarball(target: Path, folder: Path, epoch: int, chosen: Compressor) -> None:
-    """Pack *folder*, under its name, into *target*; no time in it is later than *epoch* (seconds since 1970).
+    """Pack *folder*, under its name, into *target*, which appears when it is whole.
 
-    Owners and the builder's umask do not show, nor what of a file the host's file system has allocated: its
-    zeros become holes in *folder*, too. Sparse files come last. CommandError, OSError; the name appears when
-    the file is whole.
+    *epoch* is the time of every member, in seconds since 1970. The tarball depends neither on owners and
+    umask, nor on which blocks the host's file system has allocated: blocks of zeros become holes, in *folder*
+    too. Sparse files come last. Raise CommandError if tar or the compressor fails, OSError if a file cannot
+    be read.
     """
     with stages(f"release {target.name}") as show, replacing(target) as part:
         show("packing")
-        plain, sparse = _sorted_out(folder)
-        # tar takes every file for sparse that takes up less than its size, as all may on a file system that
-        # compresses, and writes it another way even if it finds no hole.
+        plain, sparse = _plain_and_sparse(folder)
+        # tar takes a file that occupies less than its size for sparse, as each may on a file system that
+        # compresses. It then writes the file differently even if it finds no hole.
         if any(_is_file(path) and _takes_less(path) for path in plain):
             _pack_in_turn(part, folder, plain, sparse, epoch, chosen)
         else:
             options = ("--create", *_SPARSE, f"--use-compress-program={shlex.join(chosen.command)}")
             _tar(part, folder, [*plain, *sparse], epoch, *options)
         part.chmod(0o644)
-        # Made once more from the same, it is left as it was: steps go by size and time.
+        # A tarball that is made again from the same files counts as unchanged: steps compare size and time.
         os.utime(part, (epoch, epoch))
         show(format_size(part.stat().st_size))
 
 
-def _sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
-    """*folder* and all that is in it, the files with blocks of zeros apart; these are sparse then."""
+def _plain_and_sparse(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return *folder* and everything below it; files with blocks of zeros come second and become sparse."""
     paths = sorted([folder, *folder.rglob("*")], key=str)
     zeros = {path for path in paths if _is_file(path) and _has_zeros(path)}
     for path in zeros:
@@ -98,7 +99,7 @@ def _takes_less(path: Path) -> bool:
 def _pack_in_turn(
     part: Path, folder: Path, plain: Sequence[Path], sparse: Sequence[Path], epoch: int, chosen: Compressor
 ) -> None:
-    """Have tar look for holes in the *sparse* files alone; the same bytes, in more time and room."""
+    """Have tar look for holes in the *sparse* files only: the same bytes, in more time and room."""
     with scratch_folder(part.parent, ".tar") as scratch:
         archive = scratch / "archive"
         _tar(archive, folder, plain, epoch, "--create")
@@ -141,7 +142,7 @@ def _has_zeros(path: Path) -> bool:
 
 
 def _make_sparse(path: Path) -> None:
-    """Write the file anew: under another name it may be an image that stays as it is."""
+    """Replace the file by a sparse copy; an image that is a hard link to it keeps its blocks."""
     with replacing(path) as part, path.open("rb") as reader, part.open("wb") as writer:
         while chunk := reader.read(CHUNK_BYTES):
             write_sparsely(writer, chunk)

@@ -1,4 +1,4 @@
-"""The pure Python packages that the utils tarball brings along: pinned wheels, fetched and unpacked."""
+"""Pure Python packages that the utils tarball brings along: pinned wheels, fetched and unpacked."""
 
 import email
 import re
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import file_sha256
 from ssiuml.host.progress import say
 from ssiuml.host.run import CommandError, run
-from ssiuml.release import ReleaseError
 
 REQUIREMENTS: Final = Path(__file__).with_name("vendored.txt")
 LIMIT_S: Final = 1800.0
@@ -20,7 +20,7 @@ _LINE: Final = re.compile(r"([A-Za-z0-9_.-]+)==(\S+) --hash=sha256:([0-9a-f]{64}
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
+class Pin:
     """A line of vendored.txt."""
 
     name: str
@@ -30,7 +30,10 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A verified wheel (binary distribution format, packaging.python.org) and what it says of itself."""
+    """A verified wheel, with what its metadata say.
+
+    Source: binary distribution format, packaging.python.org.
+    """
 
     path: Path
     name: str
@@ -39,12 +42,15 @@ class Wheel:
     sha256: str
 
     def unpack(self, target: Path, licences: Path) -> None:
-        """Put its Python modules into *target*, its licences into *licences*/NAME."""
+        """Put its Python modules into *target* and its licences into *licences*/NAME.
+
+        Raise SsiumlError if a member's path leads out of the wheel.
+        """
         with zipfile.ZipFile(self.path) as archive:
             for name in archive.namelist():
                 parts = PurePosixPath(name).parts
                 if ".." in parts or name.startswith("/"):
-                    raise ReleaseError(f"{self.path}: holds '{name}', a path out of it")
+                    raise SsiumlError(f"{self.path}: holds '{name}', a path that leads out of it")
                 if name.endswith(".py"):
                     self._write(archive, name, target / name)
                 elif parts[0].endswith(".dist-info") and parts[-1].upper().startswith(("LICEN", "COPYING")):
@@ -55,40 +61,42 @@ class Wheel:
         path.write_bytes(archive.read(name))
 
 
-def pinned(requirements: Path = REQUIREMENTS) -> list[Pinned]:
-    """What is pinned; ReleaseError, with the line, for anything else."""
+def read_pins(requirements: Path = REQUIREMENTS) -> list[Pin]:
+    """Return the pins of vendored.txt. Raise SsiumlError, with the number of the line, for any other line."""
     found = []
     for number, line in enumerate(requirements.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line.strip())
         if match is None:
-            raise ReleaseError(
-                f"{requirements}:{number}: '{line}' is no pin", hint="NAME==VERSION --hash=sha256:DIGEST"
+            raise SsiumlError(
+                f"{requirements}:{number}: '{line}' is not a pin",
+                hint="Write NAME==VERSION --hash=sha256:DIGEST",
             )
-        found.append(Pinned(*match.groups()))
+        found.append(Pin(*match.groups()))
     return found
 
 
-def get_wheels(folder: Path, *, offline: bool, requirements: Path = REQUIREMENTS) -> list[Wheel]:
-    """The pinned wheels, from *folder* or fetched into it by pip, which holds them against their digests.
+def fetch_wheels(folder: Path, *, offline: bool, requirements: Path = REQUIREMENTS) -> list[Wheel]:
+    """Return the pinned wheels. pip fetches those that *folder* lacks into it, and verifies their digests.
 
-    ReleaseError if one cannot be had, or is not pure Python.
+    Raise SsiumlError if pip cannot fetch a wheel, if one is missing and *offline* is set, or if one is not
+    pure Python.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = pinned(requirements)
+    wanted = read_pins(requirements)
     there = _by_sha256(folder.glob("*.whl"))
     if any(one.sha256 not in there for one in wanted):
         if offline:
-            raise ReleaseError(
-                f"{folder}: not all of the packages in {requirements.name} are there, and offline is set",
-                hint="once without: ./run release",
+            raise SsiumlError(
+                f"{folder}: lacks packages of {requirements.name}, and offline is set",
+                hint="Run ./run release once without --offline",
             )
         _download(folder, requirements)
         there = _by_sha256(folder.glob("*.whl"))
     absent = [one.name for one in wanted if one.sha256 not in there]
     if absent:
-        raise ReleaseError(f"pip left no wheel of {', '.join(absent)} with the digest of {requirements}")
+        raise SsiumlError(f"pip fetched no wheel of {', '.join(absent)} with the digest in {requirements}")
     return [_read(there[one.sha256], one) for one in wanted]
 
 
@@ -103,17 +111,17 @@ def _download(folder: Path, requirements: Path) -> None:
     try:
         run([sys.executable, "-m", "pip", *words], timeout_s=LIMIT_S)
     except CommandError as error:
-        raise ReleaseError(
-            f"the packages in {requirements.name} cannot be fetched: {error}", hint="is there a network?"
+        raise SsiumlError(
+            f"pip cannot fetch the packages in {requirements.name}: {error}", hint="Check the network"
         ) from error
 
 
-def _read(path: Path, wanted: Pinned) -> Wheel:
+def _read(path: Path, wanted: Pin) -> Wheel:
     with zipfile.ZipFile(path) as archive:
         info = f"{wanted.name}-{wanted.version}.dist-info"
         about = email.message_from_bytes(archive.read(f"{info}/METADATA"))
         wheel = email.message_from_bytes(archive.read(f"{info}/WHEEL"))
     if wheel["Root-Is-Purelib"] != "true":
-        raise ReleaseError(f"{path}: is not pure Python")
+        raise SsiumlError(f"{path}: is not pure Python")
     licence = about["License-Expression"] or about["License"] or "unknown"
     return Wheel(path, wanted.name, wanted.version, licence, wanted.sha256)

@@ -1,46 +1,58 @@
-"""What a release is called: the version of the package, and which state of the sources it was made from."""
+"""VERSION-REL, the name of a release: the package's version and the commit that it was made from."""
 
 import re
 from pathlib import Path
 from typing import Final
 
 import ssiuml
+from ssiuml.errors import SsiumlError
 from ssiuml.host.run import CommandError, run
-from ssiuml.release import ReleaseError
 
 GIT_LIMIT_S: Final = 60.0
-NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, what recipes have unless they say otherwise
-HASH_DIGITS: Final = 12  # given, since git would choose by the size of the repository
-# Not GIT_DIR and its like: a hook that starts a release sets them for a repository that may be another.
+NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, also the default of recipes
+HASH_DIGITS: Final = 12  # fixed: git would choose a number by the size of the repository
+# The end of a tarball's name: VERSION-REL of a commit without a tag, and the suffix.
+_SNAPSHOT: Final = r"[0-9][0-9A-Za-z.]*-[0-9]+\.g[0-9a-f]+(\.dirty)?\.tar\.(bz2|xz|zst)"
+# Not GIT_DIR and its like: git sets them for its hooks, and a hook of another repository may start a release.
 _PASSED_ON: Final = ("PATH", "HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_*")
 
 
 def release_of(project: Path) -> str:
-    """VERSION-REL of the checkout *project*.
+    """Return VERSION-REL of the checkout *project*.
 
-    REL is 1 where the tag vVERSION stands, else COMMITS.gHASH (the number of commits up to here), with .dirty
-    behind it where tracked files differ from that commit; 0 for sources that are no git repository.
-    ReleaseError if git cannot tell, as in a shallow clone.
+    REL is 1 at the tag vVERSION. Elsewhere it is COMMITS.gHASH, the number of commits and the hash of the
+    last one; .dirty follows if tracked files differ from that commit. It is 0 for sources without a git
+    repository. Raise SsiumlError if git cannot tell, as in a shallow clone.
     """
     return f"{ssiuml.__version__}-{_rel(project, f'v{ssiuml.__version__}')}"
 
 
 def known_release(project: Path) -> str:
-    """As release_of, for people; VERSION alone where git cannot tell."""
+    """Return VERSION-REL of *project*. Return VERSION alone if git cannot tell the rest."""
     try:
         return release_of(project)
-    except ReleaseError:
+    except SsiumlError:
         return ssiuml.__version__
 
 
 def commit_time(project: Path) -> int | None:
-    """When the commit that is checked out was made, in seconds since 1970; None without a git repository."""
+    """Return the time of the checked-out commit in seconds since 1970. Return None without a repository."""
     return int(_git(project, "log", "-1", "--format=%ct")) if is_repository(project) else None
 
 
 def is_repository(project: Path) -> bool:
-    """Whether *project* is checked out with git, or in another way and called 0."""
+    """Return whether *project* is a git checkout; other sources have REL 0."""
     return (project / ".git").exists()
+
+
+def other_snapshots(made: Path, release: str) -> list[Path]:
+    """Return the tarballs beside *made* whose name differs in VERSION-REL only, from commits without a tag.
+
+    *release* is the VERSION-REL of *made*. A new release supersedes them; releases with a tag stay.
+    """
+    stem, _, _ = made.name.rpartition(f"-{release}.tar.")
+    pattern = re.compile(rf"{re.escape(stem)}-{_SNAPSHOT}")
+    return [path for path in sorted(made.parent.iterdir()) if path != made and pattern.fullmatch(path.name)]
 
 
 def _rel(project: Path, tag: str) -> str:
@@ -49,15 +61,15 @@ def _rel(project: Path, tag: str) -> str:
     shown = _git(project, "describe", "--always", "--dirty", "--exclude=*", f"--abbrev={HASH_DIGITS}").strip()
     found = re.fullmatch(r"([0-9a-f]+)(-dirty)?", shown)
     if found is None:
-        raise ReleaseError(f"{project}: git describes it as '{shown}', which is no commit")
+        raise SsiumlError(f"{project}: git describes it as '{shown}', which is not a commit")
     dirty = found[2] is not None
     tags = _git(project, "for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/tags")
     if not dirty and f"refs/tags/{tag}" in tags.splitlines():
         return "1"
     if _git(project, "rev-parse", "--is-shallow-repository").strip() != "false":
-        raise ReleaseError(
-            f"{project}: is a shallow clone, whose commits cannot be counted",
-            hint="git fetch --unshallow --tags",
+        raise SsiumlError(
+            f"{project}: is a shallow clone; its commits cannot be counted",
+            hint="Run git fetch --unshallow --tags",
         )
     count = _git(project, "rev-list", "--count", "HEAD").strip()
     return f"{count}.g{found[1]}{'.dirty' if dirty else ''}"
@@ -69,7 +81,7 @@ def _git(project: Path, *words: str) -> str:
             ["git", "-C", project, *words], timeout_s=GIT_LIMIT_S, merge_stderr=False, pass_on=_PASSED_ON
         )
     except CommandError as error:
-        raise ReleaseError(
-            f"{project}: git cannot tell which commit this is: {error}",
-            hint="`git status` says more; for a clone of another user see git-config(1), safe.directory",
+        raise SsiumlError(
+            f"{project}: git cannot tell which commit is checked out: {error}",
+            hint="Run git status for details; for another user's clone see git-config(1), safe.directory",
         ) from error

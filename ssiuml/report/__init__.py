@@ -1,1 +1,1 @@
-"""Pictures and pages about a build: its graph, and a report of what it gave."""
+"""The graph of a build's steps, and a report of its results."""

@@ -6,13 +6,13 @@ from xml.sax.saxutils import escape
 
 from ssiuml.host.run import run
 from ssiuml.host.tools import HostTool
-from ssiuml.pipeline.states import Kind, State, summary
+from ssiuml.pipeline.explain import Kind, State, summary
 
 TOOL: Final = HostTool("dot", "graphviz", "draw the graph")
 LIMIT_S: Final = 60.0
 Direction = Literal["LR", "TB"]  # graphviz: rankdir
 FONT: Final = "DejaVu Sans, Verdana, sans-serif"
-# Ground, edge, style of the edge: what the colour says is there in words, too.
+# Colour of the box, of its edge, style of the edge. The box also names the state in words.
 _LOOKS: Final = {
     Kind.CURRENT: ("#e3f4e4", "#2e7d32", "solid"),
     Kind.STALE: ("#ffe6c7", "#b45309", "bold"),
@@ -22,9 +22,10 @@ _LOOKS: Final = {
 
 
 def draw_graph(states: Sequence[State], title: str, direction: Direction = "LR") -> str:
-    """The SVG of the steps and what each is made from, to the right or down; CommandError if graphviz fails.
+    """Return an SVG file of the steps, with a line from each to those that are made from it.
 
-    The same states give the same picture with the same graphviz.
+    *direction* is from left to right or from top to bottom. The same states give the same picture with the
+    same graphviz. Raise CommandError if graphviz fails.
     """
     text = "\n".join(_lines(states, title, direction))
     return run([TOOL.name, "-Tsvg"], timeout_s=LIMIT_S, stdin=text.encode(), merge_stderr=False)
@@ -57,7 +58,7 @@ def _lines(states: Sequence[State], title: str, direction: Direction) -> Iterato
 
 
 def _direct(state: State, states: Sequence[State]) -> list[str]:
-    """The steps before it without those that another one of them is made from anyway: fewer lines."""
+    """Return the steps before a step, without those that another one of them is made from: fewer lines."""
     after = {each.step.name: {before.name for before in each.step.after} for each in states}
 
     def reaches(name: str, wanted: str) -> bool:

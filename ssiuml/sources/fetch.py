@@ -1,4 +1,4 @@
-"""One source: taken from the downloads that are there, else from its mirrors, and held against its pin."""
+"""Have one source: a file among the downloads, or else from its mirrors, compared with its pin."""
 
 import json
 from collections.abc import Callable
@@ -12,18 +12,14 @@ from ssiuml.host.digests import file_sha256
 from ssiuml.host.files import write_text
 from ssiuml.host.progress import say, stages
 from ssiuml.sources.http import SILENCE_LIMIT_S
-from ssiuml.sources.lock import LockFile, Pin, today
+from ssiuml.sources.lock_file import LockFile, Pin, today
 from ssiuml.sources.mirrors import MirrorsError, fetch_from_mirrors
 from ssiuml.units import format_size
 
 
-class SourceError(SsiumlError):
-    """A source cannot be had, or is not what it was."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file to fetch: *name* is its key in the recipe, *file_name* what it is called among the downloads."""
+    """A file to fetch. *name* is its key in the recipe, *file_name* its name among the downloads."""
 
     name: str
     urls: tuple[str, ...]
@@ -34,7 +30,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A source that is there and verified; *url* is empty for a file that somebody put there."""
+    """A source that is there and verified. *url* is empty for a file that the user put there."""
 
     path: Path
     sha256: str
@@ -50,11 +46,12 @@ def fetch(
     offline: bool = False,
     silence_limit_s: float = SILENCE_LIMIT_S,
 ) -> Fetched:
-    """Return the source, verified; fetched if it is not in the folder *downloads* under its name.
+    """Return *source*, verified. Fetch it if the folder *downloads* does not have it under its name.
 
-    What it has to be is what the recipe or the lock file says; at its first use it is pinned there, and that
-    is said. Raises SourceError, naming all mirrors and what each did, if it cannot be had, if it differs from
-    its pin, or with *offline* if it is not there; CacheError if another build fetches it for too long.
+    The recipe or the lock file has the SHA-256 that it must have. If neither does, this is its first use: it
+    is pinned in the lock file, and a message says so. Raise SsiumlError, with all mirrors and what each
+    answered, if no mirror gives it; also if it differs from its pin, and if it is not there and *offline* is
+    set. Raise CacheError if another build fetches it for too long.
     """
     downloads.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = downloads / source.file_name
@@ -64,7 +61,7 @@ def fetch(
             found = Fetched(path, _digest(path), path.stat().st_size, "")
             _require_same(source, lock, wanted, found)
         elif offline:
-            raise SourceError(
+            raise SsiumlError(
                 f"sources.{source.name}: {path} is not there, and nothing may be fetched",
                 hint="put the file there, or build once without --offline",
             )
@@ -76,10 +73,13 @@ def fetch(
 
 
 def wanted_sha256(source: Source, lock: LockFile) -> str | None:
-    """The SHA-256 that the source has to have, if that is known; SourceError if recipe and lock disagree."""
+    """Return the SHA-256 that *source* must have; None if it has never been fetched.
+
+    Raise SsiumlError if recipe and lock file contradict each other.
+    """
     pin = lock.pin_of(source.name, source.urls)
     if source.sha256 and pin and pin.sha256 != source.sha256:
-        raise SourceError(
+        raise SsiumlError(
             f"sources.{source.name}: the recipe wants SHA-256 {source.sha256}, {lock.path} has {pin.sha256}",
             hint="remove the one that is out of date",
         )
@@ -89,22 +89,22 @@ def wanted_sha256(source: Source, lock: LockFile) -> str | None:
 def _require_same(source: Source, lock: LockFile, wanted: str | None, found: Fetched) -> None:
     if wanted is not None and found.sha256 != wanted:
         where = "the recipe" if source.sha256 else str(lock.path)
-        raise SourceError(
+        raise SsiumlError(
             f"{found.path}: has SHA-256 {found.sha256}, {where} wants {wanted} for sources.{source.name}",
-            hint=f"remove the file to fetch it anew, or, if the change is meant, its entry in {where}",
+            hint=f"remove the file to fetch it again; if the change is intended, remove the entry in {where}",
         )
     if found.size_bytes > source.limit_bytes:
-        raise SourceError(
+        raise SsiumlError(
             f"{found.path}: has {format_size(found.size_bytes)}, sources.{source.name}.limit is "
             f"{format_size(source.limit_bytes)}",
-            hint="raise the limit if the file is meant",
+            hint="raise the limit if this is the right file",
         )
 
 
 def _pin(source: Source, lock: LockFile, found: Fetched) -> None:
     origin = found.url or f"{source.file_name}, which was there already"
     lock.add(source.name, Pin(found.url or source.urls[0], found.size_bytes, found.sha256, today()))
-    say(f"{lock.path.parent.name}/{lock.path.name}: {source.name} is pinned at first use: {origin}")
+    say(f"{lock.shown}: {source.name} is pinned at first use: {origin}")
     say(f"  {found.size_bytes} bytes, SHA-256 {found.sha256}")
 
 
@@ -117,33 +117,33 @@ def _fetch(source: Source, path: Path, wanted: str | None, lock: LockFile, silen
                 sha256=wanted,
                 limit_bytes=source.limit_bytes,
                 show=show,
-                on_bytes=_teller(show),
+                on_bytes=_reporter(show),
                 silence_limit_s=silence_limit_s,
             )
     except MirrorsError as error:
-        raise SourceError(
+        raise SsiumlError(
             f"sources.{source.name}: {error.message}",
             hint=f"put the file into {path.parent} as {source.file_name}, or add a mirror to the recipe; "
             f"if a wrong file was pinned, remove the entry {source.name} from {lock.path}",
         ) from error
     except OSError as error:
-        raise SourceError(f"{path}: cannot be written: {error.strerror}") from error
+        raise SsiumlError(f"{path}: cannot be written: {error.strerror}") from error
     _remember(path, sha256)
     return Fetched(path, sha256, path.stat().st_size, url)
 
 
-def _teller(show: Callable[[str], None]) -> Callable[[int, int | None], None]:
-    """Tell of every tenth part, or of every 16 MiB where the length is not known."""
-    told = 0
+def _reporter(show: Callable[[str], None]) -> Callable[[int, int | None], None]:
+    """Return a function that shows every tenth of a download, or every 16 MiB of one of unknown length."""
+    shown = 0
 
-    def tell(done: int, total: int | None) -> None:
-        nonlocal told
+    def report(done: int, total: int | None) -> None:
+        nonlocal shown
         now = done * 10 // total if total else done >> 24
-        if now > told:
-            told = now
+        if now > shown:
+            shown = now
             show(f"{format_size(done)} of {format_size(total)}" if total else format_size(done))
 
-    return tell
+    return report
 
 
 def _side_file(path: Path) -> Path:
@@ -151,7 +151,7 @@ def _side_file(path: Path) -> Path:
 
 
 def _digest(path: Path) -> str:
-    """The file's SHA-256; hashed only if its size or time is not what it was the last time."""
+    """Return the file's SHA-256. Compute it only if size, time or inode have changed since the last time."""
     state = path.stat()
     with suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(_side_file(path).read_text(encoding="utf-8"))

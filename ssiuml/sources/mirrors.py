@@ -1,4 +1,4 @@
-"""One file from the first of its mirrors that gives it, whole and as it has to be."""
+"""Fetch one file from the first of its mirrors that gives it whole and unchanged."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -9,21 +9,21 @@ from urllib.parse import unquote, urlsplit
 from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import file_sha256
 from ssiuml.host.files import part_of, require_space
-from ssiuml.sources.http import SILENCE_LIMIT_S, DownloadError, download
+from ssiuml.sources.http import SILENCE_LIMIT_S, DownloadError, discard, download
 from ssiuml.units import format_size
 
 if TYPE_CHECKING:
     import requests
 
 UNAVAILABLE: Final = "no mirror has given it"
-TRIES: Final = 5  # of one mirror, while it gives something
+MAX_TRIES: Final = 5  # of one mirror
 
 
 class MirrorsError(SsiumlError):
-    """No mirror has given the file; *told* says what each did, *gone* whether all of them do not have it."""
+    """No mirror gives the file. *answers* has a line for each. *gone*: none of them has such a file."""
 
-    def __init__(self, told: Sequence[str], *, gone: bool) -> None:
-        super().__init__(f"{UNAVAILABLE}\n  " + "\n  ".join(told))
+    def __init__(self, answers: Sequence[str], *, gone: bool) -> None:
+        super().__init__(f"{UNAVAILABLE}\n  " + "\n  ".join(answers))
         self.gone = gone
 
 
@@ -38,33 +38,34 @@ def fetch_from_mirrors(
     silence_limit_s: float = SILENCE_LIMIT_S,
     session: "requests.Session | None" = None,
 ) -> tuple[str, str]:
-    """Fetch *path* from one of *urls* (http, https, file); return which it was, and the SHA-256.
+    """Fetch *path* from the first of *urls* (http, https, file) that has it. Return that URL and the SHA-256.
 
-    One that gives another *sha256*, or more than *limit_bytes*, is passed over. *show* is told what is going
-    on, *on_bytes* how many bytes there are, and of how many. Raises MirrorsError. The caller holds *path*'s
-    lock.
+    The next one is tried after one that gives another *sha256*, or more than *limit_bytes*. *show* gets lines
+    about what is going on; *on_bytes* gets the number of bytes so far, and the total if it is known. Raise
+    MirrorsError if none gives the file. The caller holds the lock of *path*.
     """
-    told = []
+    answers = []
     gone = True
     for url in urls:
         try:
-            found = _from(url, path, limit_bytes, silence_limit_s, show, on_bytes, session)
+            found = _fetch_from(url, path, limit_bytes, silence_limit_s, show, on_bytes, session)
         except DownloadError as error:
-            told.append(f"{url}: {error.message}")
+            answers.append(f"{url}: {error.message}")
             gone = gone and error.absent
             continue
+        part = part_of(path)
         if sha256 is not None and found != sha256:
-            told.append(f"{url}: gives SHA-256 {found}, wanted is {sha256}")
+            answers.append(f"{url}: gives SHA-256 {found}, wanted is {sha256}")
             gone = False
-            _discard(path)
+            discard(part)
             continue
-        part_of(path).replace(path)
-        _discard(path)
+        part.replace(path)
+        discard(part)
         return url, found
-    raise MirrorsError(told, gone=gone)
+    raise MirrorsError(answers, gone=gone)
 
 
-def _from(
+def _fetch_from(
     url: str,
     path: Path,
     limit_bytes: int,
@@ -73,14 +74,15 @@ def _from(
     on_bytes: Callable[[int, int | None], None],
     session: "requests.Session | None",
 ) -> str:
+    """Fetch *path* as a part from *url*. Return its SHA-256."""
     part = part_of(path)
     if urlsplit(url).scheme == "file":
-        _discard(path)  # what another mirror has left cannot go on behind these bytes, nor they behind it
+        discard(part)  # these bytes must not be continued with those of a mirror
         _copy_file(Path(unquote(urlsplit(url).path)), part, limit_bytes)
         return file_sha256(part)
     show(url)
-    for number in range(1, TRIES + 1):
-        before = part.stat().st_size if part.exists() else 0
+    for number in range(1, MAX_TRIES + 1):
+        before = _size(part)
         try:
             download(
                 url,
@@ -90,15 +92,16 @@ def _from(
                 on_bytes=on_bytes,
                 session=session,
             )
-            break
+            return file_sha256(part)
         except DownloadError as error:
-            after = part.stat().st_size if part.exists() else 0
-            if not error.again or (number == TRIES and after <= before):
+            if not error.again or (number == MAX_TRIES and _size(part) <= before):
                 raise
             show(f"{error.message}; going on")
-    else:
-        raise DownloadError(f"broke off {TRIES} times")
-    return file_sha256(part)
+    raise DownloadError(f"broke off {MAX_TRIES} times")
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _copy_file(origin: Path, part: Path, limit_bytes: int) -> None:
@@ -113,9 +116,3 @@ def _copy_file(origin: Path, part: Path, limit_bytes: int) -> None:
     except OSError as error:
         absent = isinstance(error, FileNotFoundError)
         raise DownloadError(f"cannot be read: {error.strerror}", absent=absent) from error
-
-
-def _discard(path: Path) -> None:
-    part = part_of(path)
-    part.unlink(missing_ok=True)
-    part.with_name(f"{part.name}.json").unlink(missing_ok=True)

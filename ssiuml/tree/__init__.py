@@ -1,1 +1,1 @@
-"""A file tree in memory, and what it is read from and written to: tar, cpio, folders, ELF files."""
+"""A file tree in memory, the archives and folders that it is read from and written to, and its ELF files."""

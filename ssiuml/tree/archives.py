@@ -1,9 +1,9 @@
-"""Source archives (tar, also compressed) unpacked into a folder by an ordinary user; nothing gets out of it.
+"""Unpacks source archives (tar, also compressed) into a folder as an ordinary user; no member can leave it.
 
-Not tarfile's own extraction: its filters came with Python 3.11.4 (Debian 12 has 3.11.2), and let members out
-of the folder up to 3.11.12 (CVE-2025-4517). Nor GNU tar: it makes links that lead out. Here a link may only
-climb at its beginning, no higher than the archive's top, and no member lies behind a link: so every path
-stays inside.
+tarfile's own extraction is not safe enough: its filters came with Python 3.11.4 (Debian 12 has 3.11.2), and
+let members out of the folder up to 3.11.12 (CVE-2025-4517). GNU tar makes links that lead out. Here the
+target of a link may have ``..`` only at its beginning and no higher than the archive's top, and no member
+lies behind a link. So every path stays inside.
 """
 
 import os
@@ -15,26 +15,23 @@ from typing import IO, Final, Self
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import CHUNK_BYTES, part_of
-from ssiuml.tree.compressed import reading, write_sparsely
+from ssiuml.tree.compressed import open_compressed, write_sparsely
 from ssiuml.tree.tarheader import Header
 from ssiuml.units import format_size
 
-_HINT: Final = "nothing was unpacked; is it the right archive?"
-
-
-class ArchiveError(SsiumlError):
-    """An archive is damaged, or holds what must not be unpacked."""
+_HINT: Final = "check that it is the right archive; nothing was unpacked"
 
 
 def unpack(archive: Path, target: Path, limit_bytes: int) -> None:
     """Unpack *archive*, compressed or not, into the new folder *target*.
 
-    All belongs to the user; set-id bits and the right of others to write are dropped, times are kept. Blocks
-    of zeros become holes. The folder appears when it is whole. *limit_bytes* bounds what all members have.
+    All files belong to the user. Set-id bits and the right of group and others to write are dropped, times
+    are kept, blocks of zeros become holes. The folder appears under its name when it is whole.
 
-    Raises ArchiveError, naming archive and member, for paths and links that lead out of the folder, devices,
-    FIFOs and too much in it; UnpackError if the file is damaged or cut off; OSError if *target* cannot be
-    written. The caller sees to it that nobody else unpacks to *target* meanwhile.
+    Raise SsiumlError, with archive and member, for paths and links that lead out of the folder, for devices
+    and FIFOs, if all members together have more than *limit_bytes*, and if the file is damaged or cut off.
+    Raise OSError if *target* cannot be written. The caller makes sure that only one process unpacks to
+    *target* at a time.
     """
     part = part_of(target)
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -42,9 +39,9 @@ def unpack(archive: Path, target: Path, limit_bytes: int) -> None:
         shutil.rmtree(part)
     part.mkdir(mode=0o700)
     try:
-        with reading(archive) as stream:
-            _Unpacking(archive, part, limit_bytes).run(stream)
-        # Its own mode, as the members have theirs: what is inside says who may read it.
+        with open_compressed(archive) as stream:
+            _Unpacker(archive, part, limit_bytes).run(stream)
+        # Nobody else may look into the folder before it is whole. From now on its members' modes decide.
         part.chmod(0o755)
         part.replace(target)
     finally:
@@ -52,7 +49,7 @@ def unpack(archive: Path, target: Path, limit_bytes: int) -> None:
 
 
 class _StrictHeader(Header):
-    """A member's header. Only a block of zeros ends an archive: for tarfile a damaged header does too."""
+    """A member's header. Only a block of zeros ends an archive; for tarfile a damaged header does so too."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -66,16 +63,17 @@ class _StrictHeader(Header):
 
 
 @dataclass(slots=True)
-class _Unpacking:
-    """One archive on its way into the folder *root*, which is new and ours alone."""
+class _Unpacker:
+    """Unpacks one archive into the folder *root*, which is new and belongs to this process alone."""
 
     archive: Path
     root: Path
     limit_bytes: int
     size_bytes: int = 0  # of the members so far
-    # What has been made, by path: "directory", "file" or "link".
-    made: dict[str, str] = field(default_factory=dict)
-    folder_times: dict[str, float] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)  # by path: "folder", "file" or "link"
+    folder_times: dict[str, float] = field(
+        default_factory=dict
+    )  # set last: unpacking into a folder changes it
 
     def run(self, stream: IO[bytes]) -> None:
         try:
@@ -87,20 +85,20 @@ class _Unpacking:
                 tarinfo=_StrictHeader,
             ) as members:
                 for info in members:
-                    self._take(members, info)
-                    members.members.clear()  # type: ignore[attr-defined]  # it would keep every header
+                    self._unpack_member(members, info)
+                    members.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
         except (tarfile.TarError, ValueError, OverflowError) as error:
-            raise ArchiveError(
+            raise SsiumlError(
                 f"{self.archive}: cannot be read as a tar archive: {error}", hint=_HINT
             ) from error
         for path, mtime_s in self.folder_times.items():
             os.utime(self.root / path, (mtime_s, mtime_s))
 
-    def _take(self, members: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+    def _unpack_member(self, members: tarfile.TarFile, info: tarfile.TarInfo) -> None:
         self.size_bytes += max(info.size, 0)
         if self.size_bytes > self.limit_bytes:
             raise self._refused(
-                info, f"is beyond the limit: there are more than {format_size(self.limit_bytes)}"
+                info, f"is beyond the limit: all members have more than {format_size(self.limit_bytes)}"
             )
         names = self._names(info, info.name, "path")
         path = "/".join(names)
@@ -109,17 +107,17 @@ class _Unpacking:
                 raise self._refused(info, "has no name")
             return
         self._make_parents(info, names)
-        where = self.root / path
+        place = self.root / path
         if info.isdir():
-            self._make_directory(info, path)
+            self._make_folder(info, path)
         else:
-            self._clear_the_way(info, path)
+            self._remove_earlier(info, path)
             if info.isreg():
-                self._make_file(members, info, where)
+                self._make_file(members, info, place)
             elif info.issym():
-                where.symlink_to(self._inside(info, len(names) - 1))
+                place.symlink_to(self._symlink_target(info, len(names) - 1))
             elif info.islnk():
-                where.hardlink_to(self.root / self._linked(info, path))
+                place.hardlink_to(self.root / self._hard_link_target(info, path))
             else:
                 raise self._refused(
                     info, f"is of type {info.type!r}; only files, folders and links are unpacked"
@@ -131,7 +129,7 @@ class _Unpacking:
             raise self._refused(info, f"has the absolute {what} '{path}'")
         names = [name for name in path.split("/") if name not in ("", ".")]
         if ".." in names or "\0" in path:
-            raise self._refused(info, f"has the {what} '{path}', which leads elsewhere")
+            raise self._refused(info, f"has the {what} '{path}', in which '..' and NUL are not allowed")
         return names
 
     def _make_parents(self, info: tarfile.TarInfo, names: list[str]) -> None:
@@ -141,56 +139,58 @@ class _Unpacking:
             if kind is None:
                 (self.root / path).mkdir()
                 (self.root / path).chmod(0o755)
-                self.made[path] = "directory"
-            elif kind != "directory":
+                self.made[path] = "folder"
+            elif kind != "folder":
                 raise self._refused(info, f"lies behind '{path}', which is a {kind}")
 
-    def _make_directory(self, info: tarfile.TarInfo, path: str) -> None:
-        kind = self.made.setdefault(path, "directory")
-        if kind != "directory":
-            raise self._refused(info, f"is a folder where a {kind} is already")
+    def _make_folder(self, info: tarfile.TarInfo, path: str) -> None:
+        kind = self.made.setdefault(path, "folder")
+        if kind != "folder":
+            raise self._refused(info, f"is a folder, but a {kind} before it has the same name")
         (self.root / path).mkdir(exist_ok=True)
         (self.root / path).chmod(info.mode & 0o755 | 0o700)
         self.folder_times[path] = info.mtime
 
-    def _clear_the_way(self, info: tarfile.TarInfo, path: str) -> None:
-        # An archive that was added to has a later version of the same file behind the first.
+    def _remove_earlier(self, info: tarfile.TarInfo, path: str) -> None:
+        # tar --append puts a later version of a file behind the first.
         kind = self.made.get(path)
-        if kind == "directory":
-            raise self._refused(info, "takes the place of a folder")
+        if kind == "folder":
+            raise self._refused(info, "has the name of a folder before it")
         if kind is not None:
             (self.root / path).unlink()
 
-    def _make_file(self, members: tarfile.TarFile, info: tarfile.TarInfo, where: Path) -> None:
+    def _make_file(self, members: tarfile.TarFile, info: tarfile.TarInfo, place: Path) -> None:
         content = members.extractfile(info)
         if content is None or info.size < 0:
             raise self._refused(info, "has no content")
-        with where.open("xb") as stream:
+        with place.open("xb") as stream:
             while chunk := content.read(CHUNK_BYTES):
                 write_sparsely(stream, chunk)
             stream.truncate(stream.tell())
             os.fchmod(stream.fileno(), info.mode & 0o755 | 0o600)
-        if where.stat().st_size != info.size:
+        if place.stat().st_size != info.size:
             raise self._refused(info, "is cut off")
-        os.utime(where, (info.mtime, info.mtime))
+        os.utime(place, (info.mtime, info.mtime))
 
-    def _inside(self, info: tarfile.TarInfo, depth: int) -> str:
-        """The target of a symbolic link that lies *depth* folders deep, if it stays inside."""
+    def _symlink_target(self, info: tarfile.TarInfo, depth: int) -> str:
+        """Return the target of a symbolic link, *depth* folders deep. Raise if it may lead outside."""
         target = info.linkname
         if not target or target.startswith("/") or "\0" in target:
             raise self._refused(info, f"is a link to '{target}', which is outside")
         names = [name for name in target.split("/") if name not in ("", ".")]
         climbs = next((index for index, name in enumerate(names) if name != ".."), len(names))
-        # A ".." further on would climb out of wherever the links before it lead.
+        # A later ".." would climb from the place that the links before it lead to.
         if climbs > depth or ".." in names[climbs:]:
             raise self._refused(info, f"is a link to '{target}', which may lead outside")
         return target
 
-    def _linked(self, info: tarfile.TarInfo, path: str) -> str:
+    def _hard_link_target(self, info: tarfile.TarInfo, path: str) -> str:
         target = "/".join(self._names(info, info.linkname, "link"))
         if target == path or self.made.get(target) != "file":
-            raise self._refused(info, f"is a hard link to '{info.linkname}', which is no file before it")
+            raise self._refused(
+                info, f"is a hard link to '{info.linkname}', but no file before it has that name"
+            )
         return target
 
-    def _refused(self, info: tarfile.TarInfo, why: str) -> ArchiveError:
-        return ArchiveError(f"{self.archive}: member '{info.name}' {why}", hint=_HINT)
+    def _refused(self, info: tarfile.TarInfo, why: str) -> SsiumlError:
+        return SsiumlError(f"{self.archive}: member '{info.name}' {why}", hint=_HINT)

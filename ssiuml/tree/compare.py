@@ -1,6 +1,6 @@
-"""Compare two trees by what their inodes say and hold, and give a tree a digest.
+"""Compares two trees by their inodes' metadata and contents, and makes a digest of a tree.
 
-Used to hold what a foreign program sees in a finished image against the tree it was made from.
+The build compares the tree that a foreign program reads from a finished image with the tree it was made from.
 """
 
 import hashlib
@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 from ssiuml.tree.tree import Kind, Node, Tree, sha256_of
 
-# Above this many differences the rest is only counted: one cause tends to show in every file.
+# Further differences are only counted: one cause often shows in every file.
 MAX_DIFFERENCES_SHOWN = 20
 _NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything about one path that an image has to keep; nothing about where it lies."""
+    """All that an image has to keep of one path, without the place where its bytes lie."""
 
     kind: str
     mode: int
@@ -28,13 +28,13 @@ class Facts:
     sha256: str
     target: str
     device: tuple[int, int] | None
-    first_name: str  # first path of the same inode, which makes hard-link groups comparable
+    first_name: str  # first path of the same inode; makes groups of hard links comparable
     xattrs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What a tree holds: facts by path, the inode count, the bytes of all files (once for each inode)."""
+    """The facts of a tree by path, the number of its inodes, and the bytes of files, once for each inode."""
 
     facts: Mapping[str, Facts]
     inodes: int
@@ -42,18 +42,18 @@ class Census:
 
     @property
     def xattr_bytes(self) -> int:
-        """The bytes of all extended attributes' values, once for each name."""
+        """The bytes of all values of extended attributes, once for each path."""
         return sum(len(value) // 2 for facts in self.facts.values() for _, value in facts.xattrs)
 
     def in_whole_seconds(self) -> "Census":
-        """The same with times as a file system keeps them that has no fractions of seconds."""
+        """Return a copy with times in whole seconds, as in a file system without fractions of seconds."""
         facts = {
             path: replace(fact, mtime_ns=fact.mtime_ns // _NS * _NS) for path, fact in self.facts.items()
         }
         return Census(facts, self.inodes, self.content_bytes)
 
     def digest(self) -> str:
-        """SHA-256 over every path and its facts, in the order of Tree.walk."""
+        """Return the hexadecimal SHA-256 over every path and its facts, in the order of Tree.walk."""
         digest = hashlib.sha256()
         for path, facts in self.facts.items():
             line = json.dumps([path, *(getattr(facts, name) for name in Facts.__slots__)])
@@ -62,7 +62,7 @@ class Census:
 
 
 def take_census(tree: Tree) -> Census:
-    """Describe every path of *tree*; reads every file once, in pieces."""
+    """Return the facts of every path of *tree*. Read every file once, in pieces."""
     facts: dict[str, Facts] = {}
     seen: dict[int, tuple[str, str]] = {}
     content_bytes = 0
@@ -80,7 +80,7 @@ def _facts(node: Node, first_name: str, sha256: str) -> Facts:
     meta = node.meta
     return Facts(
         kind=node.kind.value,
-        # A link's own mode means nothing on Linux, and file systems show different ones.
+        # Linux ignores the mode of a symbolic link, and file systems show different ones.
         mode=0o777 if node.kind is Kind.SYMLINK else meta.mode,
         uid=meta.uid,
         gid=meta.gid,
@@ -95,7 +95,7 @@ def _facts(node: Node, first_name: str, sha256: str) -> Facts:
 
 
 def differences(expected: Census, seen: Census) -> list[str]:
-    """One line for each difference, at most MAX_DIFFERENCES_SHOWN and a count of the rest."""
+    """Return a line for each difference, at most MAX_DIFFERENCES_SHOWN and a count of the rest."""
     lines = []
     for path in sorted(expected.facts.keys() | seen.facts.keys()):
         want, have = expected.facts.get(path), seen.facts.get(path)

@@ -1,7 +1,6 @@
-"""Compressed files: unpacked as a stream, with limits, into names that appear when whole.
+"""Files compressed with bzip2, gzip or xz, read as streams and unpacked with a limit on their size.
 
-What a file is compressed with is seen by its first bytes. bzip2 and gzip come from Python's own libraries,
-the same code as that of the programs.
+The first bytes of a file show how it is compressed. Python's standard library decompresses all three.
 """
 
 import bz2
@@ -28,22 +27,8 @@ _OPENERS: Final[Mapping[bytes, Callable[[Path], Any]]] = {
 _DAMAGE: Final = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
-class UnpackError(SsiumlError):
-    """A file is damaged, or too large when it is unpacked."""
-
-
-def _plain(path: Path) -> IO[bytes]:
-    return path.open("rb")
-
-
-def open_compressed(path: Path) -> IO[bytes]:
-    """Open *path* for reading what is compressed in it (bzip2, gzip, xz), or the file as it is."""
-    opened: IO[bytes] = (_opener(path) or _plain)(path)
-    return opened
-
-
 def is_compressed(path: Path) -> bool:
-    """Whether open_compressed finds anything compressed in *path*."""
+    """Return whether *path* begins like a bzip2, gzip or xz file."""
     return _opener(path) is not None
 
 
@@ -54,50 +39,45 @@ def _opener(path: Path) -> Callable[[Path], Any] | None:
 
 
 def decompress(source: Path, target: Path, limit_bytes: int, step: str) -> None:
-    """Unpack the file *source* to *target*; blocks of zeros become holes.
+    """Decompress the file *source* to *target*, or copy it if it is not compressed.
 
-    *step* is what progress is told for. Raises UnpackError if *source* is damaged or cut off, or has more
-    than *limit_bytes* in it; *target* then stays as it was.
+    Blocks of zeros become holes. Progress is shown under the name *step*. Raise SsiumlError if *source* is
+    damaged or cut off, or has more than *limit_bytes* in it; *target* then stays unchanged.
     """
     with stages(step) as show, replacing(target) as part, part.open("wb") as stream:
         show(f"unpacking {source.name}")
         done = 0
-        for chunk in _chunks(source):
-            done += len(chunk)
-            if done > limit_bytes:
-                raise UnpackError(f"{source}: has more than {format_size(limit_bytes)} in it, the limit")
-            write_sparsely(stream, chunk)
+        with open_compressed(source) as packed:
+            while chunk := packed.read(CHUNK_BYTES):
+                done += len(chunk)
+                if done > limit_bytes:
+                    raise SsiumlError(f"{source}: has more than {format_size(limit_bytes)} in it, the limit")
+                write_sparsely(stream, chunk)
         stream.truncate(done)
         show(f"{format_size(done)} unpacked")
 
 
-def _chunks(source: Path) -> Iterator[bytes]:
-    with reading(source) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            yield chunk
-
-
 @contextmanager
-def reading(source: Path) -> Iterator[IO[bytes]]:
-    """Open what is in *source*; UnpackError for damage that reading it meets."""
+def open_compressed(path: Path) -> Iterator[IO[bytes]]:
+    """Open *path* for reading its decompressed bytes, or its own bytes if it is not compressed.
+
+    Raise SsiumlError if the file turns out to be damaged or cut off while the caller reads it.
+    """
+    opener = _opener(path)
     try:
-        with open_compressed(source) as stream:
+        with path.open("rb") if opener is None else opener(path) as stream:
             yield stream
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the host's, of whatever file
-        raise _damaged(source, error) from error
-
-
-def _damaged(source: Path, error: Exception) -> UnpackError:
-    return UnpackError(
-        f"{source}: is damaged or not complete: {error}",
-        hint="remove it, and its entry in recipes/NAME.lock if it is pinned there; then it is fetched anew",
-    )
+            raise  # an error of the host's, from any file in the caller's block
+        raise SsiumlError(
+            f"{path}: is damaged or not complete: {error}",
+            hint="remove it, and its entry in recipes/NAME.lock if it is pinned there, to fetch it again",
+        ) from error
 
 
 def write_sparsely(stream: IO[bytes], chunk: bytes) -> None:
-    """Write *chunk* to a file, blocks of zeros as holes; who writes sets the length in the end."""
+    """Write *chunk* to a file with blocks of zeros as holes. The caller sets the file's length at the end."""
     zeros = bytes(_HOLE_BYTES)
     start = 0
     for at in range(0, len(chunk), _HOLE_BYTES):

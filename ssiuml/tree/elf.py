@@ -1,4 +1,4 @@
-"""Which shared libraries a program of a tree needs, read from its ELF file; nothing is run."""
+"""The shared libraries that a program of a tree needs, read from its ELF file without running it."""
 
 import io
 import posixpath
@@ -14,7 +14,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.tree.tree import Kind, Node, Tree
 
 ELF_MAGIC: Final = b"\x7fELF"
-# ld.so(8): the trusted directories and Debian's multiarch ones, which its ld.so.conf.d adds.
+# ld.so(8): the trusted directories, and Debian's multiarch directories from its ld.so.conf.d.
 LIBRARY_DIRS: Final = (
     "lib/x86_64-linux-gnu",
     "usr/lib/x86_64-linux-gnu",
@@ -27,27 +27,22 @@ LIBRARY_DIRS: Final = (
     "lib",
     "usr/lib",
 )
-
-
 _ELF_CLASS_32: Final = 1
 _EM_386: Final = 3
-HEADER_BYTES: Final = 20  # as much as is_i386 needs
-
-
-class LibraryError(SsiumlError):
-    """A program, or a library that one needs, is not in the tree."""
+HEADER_BYTES: Final = 20  # is_i386 needs these
 
 
 def is_i386(start: bytes) -> bool:
-    """Whether a file that begins with *start* is a program (or library) for 32-bit PCs."""
+    """Return whether a file is a program or library for 32-bit PCs, by its first HEADER_BYTES bytes."""
     whole = start.startswith(ELF_MAGIC) and len(start) >= HEADER_BYTES
     return whole and start[4] == _ELF_CLASS_32 and start[18] == _EM_386
 
 
 def with_libraries(tree: Tree, programs: Iterable[str]) -> list[str]:
-    """Paths of *programs* and of everything they need to start: interpreter and libraries, all the way.
+    """Return the paths of *programs* and of all that they need to start: interpreters and libraries.
 
-    Paths are as looked up (not resolved). LibraryError names the program and what it lacks.
+    The libraries of libraries are among them. Paths are as ld.so looks them up, with links unresolved.
+    Raise SsiumlError, with the program and the missing file, if the tree lacks one.
     """
     found: dict[str, None] = {}
     todo = list(programs)[::-1]
@@ -57,7 +52,7 @@ def with_libraries(tree: Tree, programs: Iterable[str]) -> list[str]:
             continue
         node = tree.find(path)
         if node is None or node.kind is not Kind.FILE:
-            raise LibraryError(f"/{path}: no such program or library in the tree")
+            raise SsiumlError(f"/{path}: no such program or library in the tree")
         found[path] = None
         todo.extend(_needed(tree, path, node))
     return list(found)
@@ -70,8 +65,8 @@ def _needed(tree: Tree, path: str, node: Node) -> Iterator[str]:
     try:
         yield from _needed_by(tree, path, ELFFile(io.BytesIO(data)), _kind_of(data))
     except (ELFError, ValueError, OverflowError, AssertionError) as error:
-        # The others: pyelftools lets them out where an offset, a text or a tag is damaged.
-        raise LibraryError(f"/{path}: is a damaged ELF file: {error}") from error
+        # pyelftools raises the last three where an offset, a text or a tag is damaged.
+        raise SsiumlError(f"/{path}: is a damaged ELF file: {error}") from error
 
 
 def _needed_by(tree: Tree, path: str, elf: ELFFile, kind: bytes) -> Iterator[str]:
@@ -79,17 +74,17 @@ def _needed_by(tree: Tree, path: str, elf: ELFFile, kind: bytes) -> Iterator[str
         if isinstance(segment, InterpSegment):
             yield segment.get_interp_name().lstrip("/")
         elif isinstance(segment, DynamicSegment):
-            # Of the program headers, as ld.so goes by them: section headers can be stripped.
+            # ld.so uses the program headers too: section headers can be stripped.
             yield from _libraries(tree, path, segment, kind)
 
 
 def _kind_of(data: bytes) -> bytes:
-    """Class, byte order and machine of an ELF file: what a program's libraries have to have too."""
+    """Return class, byte order and machine of an ELF file, in which a program and its libraries agree."""
     return data[4:6] + data[18:20]
 
 
 def _fits(tree: Tree, place: str, kind: bytes) -> bool:
-    """Whether ld.so would take the file at *place*; it passes over libraries for another machine."""
+    """Return whether ld.so would load the file at *place*: it skips libraries for another machine."""
     node = tree.find(place)
     if node is None or node.kind is not Kind.FILE:
         return False
@@ -104,7 +99,7 @@ def _libraries(tree: Tree, path: str, dynamic: DynamicSegment, kind: bytes) -> I
         places = [library.lstrip("/")] if "/" in library else [f"{folder}/{library}" for folder in folders]
         place = next((place for place in places if _fits(tree, place, kind)), None)
         if place is None:
-            raise LibraryError(
+            raise SsiumlError(
                 f"/{path}: needs the library {library}, which is not in the tree",
                 hint="add the package that has it to the recipe's packages",
             )
@@ -112,7 +107,7 @@ def _libraries(tree: Tree, path: str, dynamic: DynamicSegment, kind: bytes) -> I
 
 
 def _run_paths(tree: Tree, path: str, dynamic: DynamicSegment) -> Iterator[str]:
-    # ld.so takes a program's real place, but a library's place as it was found.
+    # $ORIGIN is the real folder of a program, but the folder in which ld.so found a library.
     origins = dict.fromkeys(f"/{posixpath.dirname(place)}" for place in (path, tree.real_path(path)))
     for name, attribute in (("DT_RUNPATH", "runpath"), ("DT_RPATH", "rpath")):
         for tag in dynamic.iter_tags(name):

@@ -9,31 +9,34 @@ from typing import Final
 
 from ssiuml.tree.tree import Extent, TreeError, read_exactly
 
-# Nobody wants more zeros than these streamed; who keeps holes does not call chunks.
+# The limit only bounds chunks(), which writes holes out as zeros. Writers that keep holes do not call it.
 MAX_HOLES_BYTES: Final = 64 << 30
 _ZEROS: Final = bytes(1 << 16)
 
-Segment = tuple[int, int, int]  # offset in the contents, offset in the host's file, length; all in bytes
+Piece = tuple[int, int, int]  # offset in the contents, offset in the host's file, length; all in bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Extents:
-    """Pieces of one file of the host, ascending and apart in the contents; zeros (holes) everywhere else.
+    """Pieces of one file of the host, ascending and without overlap in the contents; the rest are holes.
 
-    Every piece has a length and lies within *size_bytes*. *path* may be a string, as in Extent.
+    Every piece has a length above 0 and lies within *size_bytes*. *path* may be a string, as in Extent.
     """
 
     path: Path | str
     size_bytes: int
-    pieces: Sequence[Segment]
+    pieces: Sequence[Piece]
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield everything, the holes' zeros too; TreeError if those are too many or the file is shorter."""
+        """Yield all bytes, holes as zeros.
+
+        Raise TreeError if there are more than MAX_HOLES_BYTES of holes, or if the file has become shorter.
+        """
         holes = self.size_bytes - sum(length for _, _, length in self.pieces)
         if holes > MAX_HOLES_BYTES:
             raise TreeError(
-                f"{self.path}: a file in it has {self.size_bytes} bytes, of which {holes} are holes, "
-                f"too many to be written as zeros",
+                f"{self.path}: a file in it has {self.size_bytes} bytes, {holes} of them are holes, too many "
+                f"to be written as zeros (at most {MAX_HOLES_BYTES})",
                 hint="write it to a file system that keeps holes, or leave it out",
             )
         done = 0
@@ -48,13 +51,13 @@ class Extents:
                 done += length
 
 
-def segments(content: Extent | Extents, start: int, end: int) -> list[Segment]:
-    """What lies where of the bytes from *start* to *end* of the contents, without the holes; ascending."""
+def pieces_between(content: Extent | Extents, start: int, end: int) -> list[Piece]:
+    """Return the pieces, ascending and without holes, of the bytes from *start* to *end* of the contents."""
     if isinstance(content, Extent):
         return [(start, content.offset_bytes + start, end - start)]
     pieces = content.pieces
     number = max(0, bisect_right(pieces, start, key=itemgetter(0)) - 1)
-    found: list[Segment] = []
+    found: list[Piece] = []
     while number < len(pieces) and pieces[number][0] < end:
         offset, source, length = pieces[number]
         skipped = max(0, start - offset)

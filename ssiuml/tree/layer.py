@@ -1,9 +1,9 @@
-"""Layers: what one build step adds to the tree and removes from it, as an immutable tar archive.
+"""Layers: the changes of one build step to the tree, as an immutable tar archive.
 
-The archive is POSIX pax (IEEE Std 1003.1), uncompressed, so that a file's bytes are one extent of it.
-Removals are whiteouts in the form of the OCI image layer specification: an empty file ``.wh.NAME``
-beside where NAME was. Extended attributes are pax records ``SCHILY.xattr.NAME``, as GNU tar writes
-and reads them. The same entries give the same bytes.
+The archive is POSIX pax (IEEE Std 1003.1) without compression, so that the bytes of a file are one extent of
+it. A removal is a whiteout as in the OCI image layer specification: an empty file ``.wh.NAME`` in the folder
+of NAME. Extended attributes are pax records ``SCHILY.xattr.NAME``, as GNU tar writes and reads them. The same
+entries give the same bytes.
 """
 
 import posixpath
@@ -37,33 +37,33 @@ _KIND_OF_TYPE: Final = {value: kind for kind, value in _TYPE_OF_KIND.items()} | 
 
 
 class LayerError(SsiumlError):
-    """An archive cannot be read as a layer, or a layer does not fit the tree it is laid on."""
+    """An archive cannot be read as a layer, or a layer cannot be written or applied to a tree."""
 
 
 @dataclass(slots=True)
 class Layer:
-    """What one step changes: paths removed first, then entries added or replaced, in this order."""
+    """The changes of one step: first it removes paths, then it adds or replaces entries in their order."""
 
     entries: list[tuple[str, Node]] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 
     def add(self, path: str, node: Node) -> None:
-        """Add a file, directory, link or device; directories above it need not be given."""
+        """Add a file, directory, link or device. Directories above it need no entry."""
         self.entries.append(("/".join(parts_of(path)), node))
 
     def apply(self, tree: Tree) -> None:
-        """Change *tree* by this layer. LayerError if something to remove is not there."""
+        """Apply the changes to *tree*. Raise LayerError if a path to remove is not in it."""
         for path in self.removed:
             if tree.find(path, follow=False) is None:
                 raise LayerError(f"/{path}: a layer removes it, but it is not in the tree")
             tree.remove(path)
         for path, node in self.entries:
-            # A tree changes its directories; those of the layer stay as they are.
+            # A copy: the tree adds children to its directories, and the layer must not change.
             tree.add(path, directory(node.meta) if node.kind is Kind.DIRECTORY else node)
 
 
 def merge(layers: Iterable[Layer]) -> Tree:
-    """Lay the layers over each other, the lowest first."""
+    """Return a new tree with *layers* applied in turn, the lowest first."""
     tree = Tree()
     for layer in layers:
         layer.apply(tree)
@@ -71,10 +71,13 @@ def merge(layers: Iterable[Layer]) -> Tree:
 
 
 def write_layer(path: Path, layer: Layer) -> None:
-    """Write a layer as an archive at *path*; the name appears when it is whole."""
+    """Write *layer* as an archive, which appears at *path* when it is whole.
+
+    Raise LayerError for names that would be read as whiteouts, and for what a tar archive cannot hold.
+    """
     for name in [*layer.removed, *(name for name, _ in layer.entries)]:
         if posixpath.basename(name).startswith(WHITEOUT):
-            raise LayerError(f"/{name}: a name that begins with '{WHITEOUT}' would be taken for a whiteout")
+            raise LayerError(f"/{name}: a name that begins with '{WHITEOUT}' would be read as a whiteout")
     _write_tar(path, [*[(_whiteout(name), None) for name in sorted(layer.removed)], *layer.entries])
 
 
@@ -86,7 +89,11 @@ def _whiteout(path: str) -> str:
 
 
 def write_tree(path: Path, tree: Tree) -> None:
-    """Write a whole tree as an archive at *path*, for a program that unpacks it (no whiteouts)."""
+    """Write all of *tree* as an archive, which appears at *path* when it is whole.
+
+    It is for programs that unpack archives: names that look like whiteouts are names like others. Raise
+    LayerError for what a tar archive cannot hold.
+    """
     _write_tar(path, tree.walk())
 
 
@@ -113,19 +120,19 @@ def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
             nodes.append(node)
             info = _member(name, node)
             first = first_name.setdefault(id(node), name)
-            if by_name.get(first, node) is not node:  # something else has since been laid over that name
+            if by_name.get(first, node) is not node:  # a later entry has replaced that name
                 first = first_name[id(node)] = name
             by_name[name] = node
             if first != name and node.kind is not Kind.DIRECTORY:
                 info.type, info.linkname, info.size = tarfile.LNKTYPE, f"./{first}", 0
             if info.size and node.content is not None:
-                archive.addfile(info, _Reader(node.content.chunks()))  # type: ignore[arg-type]
+                archive.addfile(info, _ChunkReader(node.content.chunks()))  # type: ignore[arg-type]
             else:
                 archive.addfile(info)
 
 
-class _Reader:
-    """Turns pieces of any size into the read(size) that tarfile wants."""
+class _ChunkReader:
+    """Gives tarfile a read(size) over chunks of any size."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -162,16 +169,14 @@ def _member(name: str, node: Node) -> tarfile.TarInfo:
         info.devmajor, info.devminor = node.device
     for key, value in sorted(node.meta.xattrs.items()):
         headers[XATTR + _pax_keyword(key)] = value.decode("utf-8", "surrogateescape")
-        if any("\udc80" <= letter <= "\udcff" for letter in key):
-            raise LayerError(
-                f"/{name}: the name of its attribute {key!r} is no UTF-8"
-            )  # tarfile writes no other
+        if any("\udc80" <= letter <= "\udcff" for letter in key):  # tarfile cannot write those
+            raise LayerError(f"/{name}: the name of its attribute {key!r} is no UTF-8")
     info.pax_headers = headers
     return info
 
 
 def read_tree_archive(path: Path) -> Tree:
-    """Read an archive of a whole tree, as write_tree makes it; LayerError as read_layer.
+    """Read the archive of a whole tree, as write_tree makes it. Raise LayerError as read_layer does.
 
     Names that look like whiteouts are names like others.
     """
@@ -179,10 +184,10 @@ def read_tree_archive(path: Path) -> Tree:
 
 
 def read_layer(path: Path, *, whiteouts: bool = True) -> Layer:
-    """Read an archive's headers as a layer; file contents stay where they are, as extents of *path*.
+    """Read the headers of an archive as a layer. File contents stay in the archive, as extents of *path*.
 
-    Raises LayerError, naming archive and member, for what is no tar archive, is compressed or cut off,
-    has a member that leads out of the tree (``..``), a hard link to nothing, or a kind that no layer has.
+    Raise LayerError, with archive and member, if the file is no tar archive, compressed or cut off, or if a
+    member leads out of the tree (``..``), is a hard link to nothing or of a type that no layer can hold.
     """
     layer = Layer()
     by_name: dict[str, Node] = {}
@@ -190,21 +195,21 @@ def read_layer(path: Path, *, whiteouts: bool = True) -> Layer:
         with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape", tarinfo=Header) as archive:
             for info in archive:
                 _take_member(path, info, layer, by_name, whiteouts)
-                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header for random access
+                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
         _check_end(path, archive.offset)
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-        # The last two: tarfile lets them out where a number or a text of a header is damaged.
+        # tarfile raises the last two where a number or a text of a header is damaged.
         raise LayerError(f"{path}: cannot be read as a tar archive: {error}") from error
     return layer
 
 
 def _check_end(path: Path, end_bytes: int) -> None:
-    # tarfile takes the end of the file for the end of the archive: a cut-off copy would go unnoticed.
+    # tarfile takes the end of the file for the end of the archive and would not notice a cut-off copy.
     with path.open("rb") as stream:
         stream.seek(end_bytes)
         tail = stream.read(tarfile.BLOCKSIZE)
     if len(tail) < tarfile.BLOCKSIZE or any(tail):
-        raise LayerError(f"{path}: the archive is cut off, it does not end with a block of zeros")
+        raise LayerError(f"{path}: is cut off: the archive does not end with a block of zeros")
 
 
 def _take_member(
@@ -222,7 +227,7 @@ def _take_member(
         removed = names[-1].removeprefix(WHITEOUT)
         if removed in ("", ".", "..") or removed.startswith(WHITEOUT):
             raise LayerError(
-                f"{path}: member '{info.name}' is a whiteout of no name; opaque ones are not known"
+                f"{path}: member '{info.name}' is a whiteout without a name; opaque ones are not supported"
             )
         layer.removed.append("/".join([*names[:-1], removed]))
         return
@@ -230,7 +235,7 @@ def _take_member(
         node = by_name.get("/".join(parts_of(info.linkname)))
         if node is None or node.kind is Kind.DIRECTORY:
             problem = "which is not before it" if node is None else "a directory"
-            raise LayerError(f"{path}: '{info.name}' is a hard link to '{info.linkname}', {problem}")
+            raise LayerError(f"{path}: member '{info.name}' is a hard link to '{info.linkname}', {problem}")
     else:
         node = _node(path, info)
     by_name[name] = node
@@ -264,7 +269,7 @@ def _meta(info: tarfile.TarInfo) -> Meta:
 
 
 def _mtime_ns(info: tarfile.TarInfo) -> int:
-    # tarfile turns a pax time into a float, which loses nanoseconds; the record itself does not.
+    # tarfile turns a pax time into a float, which loses nanoseconds, but keeps the text of the record.
     text = info.pax_headers.get("mtime")
     if text is None:
         return int(info.mtime) * NS
@@ -282,7 +287,7 @@ def _xattrs(records: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _pax_keyword(xattr: str) -> str:
-    # As GNU tar does it (xattr_encode_keyword in xheader.c): a pax keyword ends at its first '='.
+    # A pax keyword ends at its first '='. GNU tar encodes it so too (xattr_encode_keyword in xheader.c).
     return xattr.replace("%", "%25").replace("=", "%3D")
 
 

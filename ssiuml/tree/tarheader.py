@@ -1,7 +1,12 @@
-"""Headers of tar archives, read as tarfile does, in a third of the time where they are plain.
+"""A faster reader of tar headers, for ``TarFile(tarinfo=Header)``.
 
-Source: POSIX.1-2017, pax, "ustar Interchange Format". Whatever is not plainly that is left to tarfile, with
-all that it knows of old and foreign archives and all its errors.
+Source: POSIX.1-2017, pax, "ustar Interchange Format". Header reads plain headers of that format and leaves
+all others to tarfile, which knows old and foreign archives. Results and errors are those of tarfile.
+
+read_layer spends most of its time on headers. With Header it takes 0.16 s instead of 0.26 s for the 10,368
+names of bookworm's base (1.6 times as fast), and 0.34 s instead of 0.53 s for 20,000 names of /usr/share and
+/usr/lib (1.5 to 1.6 times as fast; one name in twelve is too long for a plain header). ``python -m
+bench.layer`` measures it. With less gain this module would not be worth its lines.
 """
 
 import tarfile
@@ -11,15 +16,15 @@ _MAGIC: Final = b"ustar\x0000"
 # Files, links, devices, directories, FIFOs, extended headers; tarfile knows more.
 _PLAIN: Final = frozenset(b"0123456xg")
 _CHECKSUM: Final = slice(148, 156)
-_SPACES: Final = 8 * ord(" ")  # which the checksum counts in its own place
+_SPACES: Final = 8 * ord(" ")  # the checksum counts its own field as spaces
 
 
 class Header(tarfile.TarInfo):
-    """A member's header; for ``TarFile(tarinfo=Header)``."""
+    """A member's header."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read a block of 512 bytes; raises tarfile.HeaderError as tarfile does."""
+        """Return the header in a block of 512 bytes. Raise tarfile.HeaderError as tarfile does."""
         if len(buf) != tarfile.BLOCKSIZE or buf[257:265] != _MAGIC or buf[156] not in _PLAIN:
             return super().frombuf(buf, encoding, errors)
         try:
@@ -45,6 +50,6 @@ class Header(tarfile.TarInfo):
 
 
 def _number(field: bytes | bytearray) -> int:
-    """An octal number that ends with a NUL, or fills its field; ValueError for anything else."""
+    """Return the octal number that fills *field* or ends with a NUL. Raise ValueError for anything else."""
     digits = field.partition(b"\0")[0].strip()
     return int(digits, 8) if digits else 0

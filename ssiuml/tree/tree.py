@@ -1,12 +1,12 @@
 """A file tree in memory: names, inodes, and where the bytes of each file lie.
 
-A tree holds no file contents. A regular file's inode names the place of its bytes (an extent of a
-tar archive, a file of the host, or a short literal), and whoever writes the tree out streams them.
+A tree holds no file contents. The inode of a regular file names the place of its bytes: an extent of a tar
+archive, a file of the host, or a short literal. The code that writes the tree out streams them.
 
-Paths are those of the tree: POSIX, relative to its root, with or without a leading slash. Names are
-``str`` with undecodable bytes as surrogates (PEP 383), so that every byte string is a possible name.
-Lookups follow symbolic links the way a process chrooted into the tree would: an absolute target
-starts at the tree's root and ``..`` in the root stays there, so no lookup can leave the tree.
+Paths are POSIX paths relative to the tree's root, with or without a leading slash. Names are ``str`` with
+undecodable bytes as surrogates (PEP 383), so that every byte string is a possible name. Lookups follow
+symbolic links as a process chrooted into the tree would: an absolute target starts at the tree's root and
+``..`` in the root stays there, so no lookup can leave the tree.
 """
 
 import enum
@@ -25,11 +25,11 @@ MAX_SYMLINKS = 40
 
 
 class TreeError(SsiumlError):
-    """A path does not exist in the tree, or does not have the kind that the operation needs."""
+    """A path is not in the tree, has the wrong kind for an operation, or its contents cannot be read."""
 
 
 class Kind(enum.Enum):
-    """What an inode is; the values are the type letters of ``find -printf %y`` and ``ls -l``."""
+    """The type of an inode; the values are the letters of ``find -printf %y``."""
 
     FILE = "f"
     DIRECTORY = "d"
@@ -53,12 +53,12 @@ _FORMAT_OF_KIND: Final = {kind: bits for bits, kind in _KIND_OF_FORMAT.items()}
 
 
 def kind_of_mode(mode: int) -> Kind | None:
-    """What an inode with this st_mode is (inode(7), S_IFMT); None if its format is unknown."""
+    """Return the type that this st_mode has in its S_IFMT bits (inode(7)); None if they are unknown."""
     return _KIND_OF_FORMAT.get(stat.S_IFMT(mode))
 
 
 def format_of_kind(kind: Kind) -> int:
-    """The bits of an st_mode that say what an inode is."""
+    """Return the S_IFMT bits of an st_mode for this type of inode."""
     return _FORMAT_OF_KIND[kind]
 
 
@@ -67,7 +67,7 @@ class SupportsRead(Protocol):
 
 
 class Content(Protocol):
-    """Where the bytes of a regular file lie."""
+    """The place of a regular file's bytes."""
 
     @property
     def size_bytes(self) -> int: ...
@@ -96,7 +96,7 @@ class Literal:
 class Extent:
     """Bytes that lie in one piece in a file of the host, such as a member of an uncompressed tar.
 
-    *path* may be a string: for ten thousand files it takes as long to make Paths as to open them.
+    *path* may be a string: making ten thousand Paths takes as long as opening ten thousand files.
     """
 
     path: Path | str
@@ -110,12 +110,12 @@ class Extent:
 
 
 def whole_file(path: Path) -> Extent:
-    """The contents of a file of the host; OSError if it is not there."""
+    """Return the contents of a file of the host. Raise OSError if it does not exist."""
     return Extent(path, 0, path.stat().st_size)
 
 
 def read_exactly(stream: SupportsRead, size_bytes: int, name: str) -> Iterator[bytes]:
-    """Yield *size_bytes* bytes of *stream*; TreeError if it ends before that."""
+    """Yield *size_bytes* bytes of *stream*. Raise TreeError, with *name*, if it ends before that."""
     left = size_bytes
     while left:
         chunk = stream.read(min(left, CHUNK_BYTES))
@@ -127,7 +127,7 @@ def read_exactly(stream: SupportsRead, size_bytes: int, name: str) -> Iterator[b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """What an inode carries besides its kind and contents."""
+    """The metadata of an inode."""
 
     mode: int  # permission bits, set-id and sticky bits included (0o7777)
     uid: int = 0
@@ -138,9 +138,9 @@ class Meta:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One inode. Several names (hard links) share one Node; only a directory's children ever change.
+    """An inode. Several names (hard links) share one Node; only a directory's children ever change.
 
-    ``target`` belongs to symbolic links, ``device`` (major, minor) to devices, ``content`` to files.
+    Symbolic links have a ``target``, devices a ``device`` (major, minor), regular files a ``content``.
     """
 
     kind: Kind
@@ -152,48 +152,51 @@ class Node:
 
     @property
     def size_bytes(self) -> int:
-        """Size of a file's contents; 0 for every other kind."""
+        """The size of a file's contents; 0 for every other kind."""
         return self.content.size_bytes if self.content is not None else 0
 
     def read(self) -> bytes:
-        """Return a regular file's contents; for files known to be small."""
+        """Return all bytes of a regular file that is known to be small. Raise TreeError for other kinds."""
         if self.content is None:
             raise TreeError(f"only a regular file has contents, this is of kind '{self.kind.value}'")
         return b"".join(self.content.chunks())
 
 
 def file(content: Content, meta: Meta) -> Node:
+    """Return a new regular file."""
     return Node(Kind.FILE, meta, content=content)
 
 
 def directory(meta: Meta) -> Node:
+    """Return a new empty directory."""
     return Node(Kind.DIRECTORY, meta)
 
 
 def symlink(target: str, meta: Meta | None = None) -> Node:
+    """Return a new symbolic link, by default owned by root."""
     return Node(Kind.SYMLINK, meta or Meta(mode=0o777), target=target)
 
 
 def parts_of(path: str | PurePosixPath) -> list[str]:
-    """Split a tree path into its names, without empty ones and without '.'."""
+    """Return the names in a tree path, without empty ones and without '.'."""
     return [part for part in str(path).split("/") if part not in ("", ".")]
 
 
 class Tree:
-    """A mutable tree of nodes. Steps build a new one by merging layers; see ssiuml.tree.layer."""
+    """A mutable tree of nodes. A build step makes a new one by merging layers (ssiuml.tree.layer)."""
 
     def __init__(self, root: Meta | None = None) -> None:
         self.root = directory(root or Meta(mode=0o755))
 
     def find(self, path: str, *, follow: bool = True) -> Node | None:
-        """Return the node at *path*, or None. *follow*: a link as last name is followed too."""
+        """Return the node at *path*, or None. With *follow*, follow a link that is the last name too."""
         try:
             return self.lookup(path, follow=follow)
         except TreeError:
             return None
 
     def lookup(self, path: str, *, follow: bool = True) -> Node:
-        """Return the node at *path*; TreeError if there is none, or the links run in a circle."""
+        """Return the node at *path*. Raise TreeError if there is none, or if links form a circle."""
         return self._walk_to(path, follow=follow)[-1][1]
 
     def real_path(self, path: str, *, follow: bool = True) -> str:
@@ -228,10 +231,12 @@ class Tree:
         return trail
 
     def add(self, path: str, node: Node) -> None:
-        """Put *node* at *path*, in place of a file or link there; its parent is looked up through links.
+        """Put *node* at *path*, in place of a file or link there. Follow links on the way to its parent.
 
-        A directory laid over a directory (or over a link to one) keeps the children and takes the new
-        metadata, as unpacking an archive does. Missing parents are made, 0755 and owned by root.
+        A directory that is added over a directory, or over a link to one, keeps the children and takes the
+        new metadata, as unpacking an archive does. Missing parents are made with mode 0755, owned by root.
+        Raise TreeError if a parent is no directory or a link to nowhere, or if *node* would replace a
+        directory that is not empty.
         """
         names = parts_of(path)
         if not names:
@@ -247,11 +252,13 @@ class Tree:
                 self._take_over(there, node, path)
                 return
         if old is not None and old.children:
-            raise TreeError(f"{path}: a directory that is not empty is there; it has to be removed first")
+            raise TreeError(
+                f"{path}: would replace a directory that is not empty; remove that directory first"
+            )
         parent.children[names[-1]] = node
 
     def _linked_directory(self, path: str, old: Node) -> Node | None:
-        """The directory that the link *old* at *path* leads to, if it does."""
+        """Return the directory that the link *old* at *path* leads to; None if it leads to none."""
         if old.kind is not Kind.SYMLINK:
             return None
         target = self.find(path)
@@ -266,7 +273,7 @@ class Tree:
 
     def _parent(self, names: list[str]) -> Node:
         here, start = self.root, 1
-        # Plain directories, nearly always: no lookup from the root for every name.
+        # Parents are nearly always plain directories, which need no lookup from the root.
         while start < len(names):
             child = here.children.get(names[start - 1])
             if child is None or child.kind is not Kind.DIRECTORY:
@@ -286,14 +293,14 @@ class Tree:
         return here
 
     def link(self, path: str, existing: str) -> None:
-        """Make *path* a further name (hard link) of the inode at *existing*."""
+        """Make *path* a hard link to the inode at *existing*. Raise TreeError if that is a directory."""
         node = self.lookup(existing, follow=False)
         if node.kind is Kind.DIRECTORY:
             raise TreeError(f"{existing}: a directory cannot have a second name")
         self.add(path, node)
 
     def remove(self, path: str) -> None:
-        """Remove what is at *path* (a link itself, a directory with all in it); TreeError if nothing is."""
+        """Remove a link itself, or a directory with all in it. Raise TreeError if *path* does not exist."""
         names = parts_of(path)
         if not names:
             raise TreeError("the root of a tree cannot be removed")
@@ -302,16 +309,16 @@ class Tree:
             raise TreeError(f"{path}: no such file in the tree (no '{names[-1]}')")
 
     def children(self, path: str) -> dict[str, Node]:
-        """The entries of the directory at *path*, sorted by name; TreeError if it is none."""
+        """Return the entries of a directory, sorted by name. Raise TreeError for anything else."""
         node = self.lookup(path)
         if node.kind is not Kind.DIRECTORY:
             raise TreeError(f"{path}: is not a directory")
         return dict(sorted(node.children.items()))
 
     def walk(self, top: str = "") -> Iterator[tuple[str, Node]]:
-        """Yield (path, node) of *top* and everything below, parents first, names in byte order.
+        """Yield (path, node) for *top* and everything below, parents first, names in byte order.
 
-        Links are not followed. Paths have no leading slash; the root's own path is the empty string.
+        Do not follow links. Paths have no leading slash; the path of the root is the empty string.
         """
         start = "/".join(parts_of(top))
         stack = [(start, self.lookup(start, follow=False))]
@@ -327,7 +334,7 @@ def _name_bytes(name: str) -> bytes:
 
 
 def sha256_of(content: Content) -> str:
-    """Hexadecimal SHA-256 of a file's contents."""
+    """Return the hexadecimal SHA-256 of a file's contents."""
     digest = hashlib.sha256()
     for chunk in content.chunks():
         digest.update(chunk)

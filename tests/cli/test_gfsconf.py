@@ -1,9 +1,9 @@
-"""gfsconf: the lock table on an assembled pool and on plain files, and what a user can get wrong."""
+"""gfsconf writes the lock server table on assembled pools and plain files, and reports usage errors."""
 
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from project import GOLDEN
 
 from ssiuml.cli import gfsconf, passemble, ptool
@@ -19,18 +19,20 @@ def cidev(tmp_path: Path) -> Path:
 
 
 def call(folder: Path, *words: str | Path) -> Outcome:
-    return outcome(gfsconf.main, "--state", folder / "pools.json", *words)
+    return call_command(gfsconf.main, "--state", folder / "pools.json", *words)
 
 
-def test_the_howtos_three_commands_write_behind_the_pools_label(tmp_path: Path, cidev: Path) -> None:
+def test_ptool_passemble_and_gfsconf_write_the_table_behind_the_pools_label(
+    tmp_path: Path, cidev: Path
+) -> None:
     state = ("--state", tmp_path / "pools.json")
-    labelled = outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}")
+    labelled = call_command(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}")
     assert labelled.status == 0
     label = cidev.read_bytes()[:8192]
-    assert outcome(passemble.main, *state).status == 0
+    assert call_command(passemble.main, *state).status == 0
     ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf")
     assert (ended.status, ended.err) == (0, "")
-    assert "lock table of 15 nodes, lock server 192.168.50.101:15697" in ended.out
+    assert "lock server table of 15 nodes, lock server 192.168.50.101:15697" in ended.out
     assert "not that of OpenGFS's gfsconf" in ended.out
     data = cidev.read_bytes()
     assert data[:8192] == label
@@ -40,36 +42,36 @@ def test_the_howtos_three_commands_write_behind_the_pools_label(tmp_path: Path, 
         assert (listed.status, listed.out) == (0, (GOLDEN / "gfscf.cf").read_text())
 
 
-def test_another_device_can_be_named(tmp_path: Path, cidev: Path) -> None:
+def test_cidev_option_names_another_device(tmp_path: Path, cidev: Path) -> None:
     assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", cidev).status == 0
     assert cidev.read_bytes().startswith(b"SSIUML LOCKTABLE")
 
 
-def test_pool_that_is_not_assembled_is_a_wrong_call(tmp_path: Path) -> None:
+def test_pool_that_is_not_assembled_is_a_usage_error(tmp_path: Path) -> None:
     ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf")
     assert ended.status == 2
     assert "/dev/pool/pool0cidev: is not assembled" in ended.err
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "said"),
+    ("words", "status", "message"),
     [
         ((), 2, "one of the arguments -c -l is required"),
         (("-c", "absent.cf"), 2, "absent.cf: cannot be read"),
-        (("-l", "{cidev}"), 1, "no lock server table of this project"),
-        (("-l", "{cidev}", "--cidev", "x"), 2, "--cidev is for -c"),
+        (("-l", "{cidev}"), 1, "no lock table of this project"),
+        (("-l", "{cidev}", "--cidev", "x"), 2, "--cidev goes with -c only"),
     ],
 )
-def test_wrong_call_is_told(
-    tmp_path: Path, cidev: Path, words: tuple[str, ...], status: int, said: str
+def test_usage_error_or_missing_table_is_reported(
+    tmp_path: Path, cidev: Path, words: tuple[str, ...], status: int, message: str
 ) -> None:
     ended = call(tmp_path, *(word.format(cidev=cidev) for word in words))
     assert ended.status == status
-    assert said in ended.err
+    assert message in ended.err
     assert "Traceback" not in ended.err
 
 
-def test_file_that_holds_something_else_is_only_overwritten_by_force(tmp_path: Path) -> None:
+def test_file_with_other_contents_is_overwritten_only_with_force(tmp_path: Path) -> None:
     wrong = tmp_path / "root_fs"
     wrong.write_bytes(b"precious" * 1000)
     ended = call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", wrong)
@@ -77,13 +79,15 @@ def test_file_that_holds_something_else_is_only_overwritten_by_force(tmp_path: P
     assert "is not empty" in ended.err
     assert wrong.read_bytes() == b"precious" * 1000
     assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", wrong, "--force").status == 0
-    assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", wrong).status == 0  # ours by now
+    # Now it holds a table of ours.
+    assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", wrong).status == 0
 
 
-def test_label_of_a_pool_stays_when_its_file_is_named(tmp_path: Path, cidev: Path) -> None:
+def test_label_of_a_pool_stays_if_cidev_option_names_its_file(tmp_path: Path, cidev: Path) -> None:
     state = ("--state", tmp_path / "pools.json")
     assert (
-        outcome(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}").status == 0
+        call_command(ptool.main, *state, GOLDEN / "pool0cidev.cf", "--device", f"/dev/loop1={cidev}").status
+        == 0
     )
     label = cidev.read_bytes()[:8192]
     assert call(tmp_path, "-c", GOLDEN / "gfscf.cf", "--cidev", cidev).status == 0

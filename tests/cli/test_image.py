@@ -1,4 +1,4 @@
-"""ssi-image: what it prints, what it copies out, and how it ends."""
+"""ssi-image: its output, the files that it extracts, its exit status."""
 
 import os
 import subprocess
@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
-from gfs1_tools import made
-from reading_tools import gfs2_image
+from command_calls import Outcome, call_command
+from gfs_images import gfs2_image, write_gfs1_image
 
 from ssiuml.cli import image, mkfs_gfs, passemble, ptool
 from ssiuml.host import files as sparse
@@ -33,12 +32,12 @@ def tree_of_all() -> Tree:
 @pytest.fixture
 def root_fs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    made(tmp_path / "root_fs", tree_of_all(), size_mib=64)
+    write_gfs1_image(tmp_path / "root_fs", tree_of_all(), size_mib=64)
     return tmp_path / "root_fs"
 
 
 def ssi_image(*words: str | Path) -> Outcome:
-    return outcome(image.main, *words)
+    return call_command(image.main, *words)
 
 
 def cat(*words: str | Path) -> bytes:
@@ -46,7 +45,7 @@ def cat(*words: str | Path) -> bytes:
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
-def test_info_tells_format_size_locks_journals_and_room(root_fs: Path) -> None:
+def test_info_shows_format_size_lock_table_journals_and_free_space(root_fs: Path) -> None:
     ended = ssi_image("info", root_fs)
     assert (ended.status, ended.err) == (0, "")
     lines = dict(line.split(": ", 1) for line in ended.out.splitlines())
@@ -57,7 +56,7 @@ def test_info_tells_format_size_locks_journals_and_room(root_fs: Path) -> None:
     assert lines["free"].startswith("55.")
 
 
-def test_ls_prints_a_line_for_each_name_and_none_can_forge_one(root_fs: Path) -> None:
+def test_ls_prints_one_line_for_each_name_even_if_it_holds_a_newline(root_fs: Path) -> None:
     ended = ssi_image("ls", root_fs, "/etc")
     assert ended.out.splitlines() == [
         "-rw-------     0     0          0 0 forged\\x0a-rw name",
@@ -71,12 +70,12 @@ def test_ls_prints_a_line_for_each_name_and_none_can_forge_one(root_fs: Path) ->
     assert listed[1] == "-rwsr-xr-x     0     0      25600 0 /binary"
 
 
-def test_cat_prints_the_bytes_also_through_a_link(root_fs: Path) -> None:
+def test_cat_prints_a_file_also_through_a_symbolic_link(root_fs: Path) -> None:
     assert cat(root_fs, "/etc/other") == b"hello\n"
     assert cat(root_fs, "binary") == bytes(range(256)) * 100
 
 
-def test_extract_makes_a_folder(root_fs: Path, tmp_path: Path) -> None:
+def test_extract_fills_a_new_folder(root_fs: Path, tmp_path: Path) -> None:
     ended = ssi_image("extract", root_fs, tmp_path / "out")
     assert ended.status == 0
     assert (tmp_path / "out/etc/motd").read_text() == "hello\n"
@@ -89,7 +88,7 @@ def test_extract_makes_a_folder(root_fs: Path, tmp_path: Path) -> None:
         assert "left out: dev/null" in ended.err
     again = ssi_image("extract", root_fs, tmp_path / "out")
     assert again.status == 1
-    assert "is there and not an empty folder" in again.err
+    assert "exists and is not an empty folder" in again.err
 
 
 def test_extract_makes_an_archive_that_holds_everything(root_fs: Path, tmp_path: Path) -> None:
@@ -98,14 +97,14 @@ def test_extract_makes_an_archive_that_holds_everything(root_fs: Path, tmp_path:
     assert differences(take_census(tree_of_all()), take_census(merge([read_layer(archive)]))) == []
     ended = ssi_image("extract", root_fs, archive)
     assert ended.status == 2
-    assert "tree.tar: is there already" in ended.err
+    assert "tree.tar: exists already" in ended.err
 
 
-def test_what_an_archive_has_no_place_for_is_left_out_and_said(root_fs: Path, tmp_path: Path) -> None:
+def test_files_that_an_archive_cannot_hold_are_left_out_and_named(root_fs: Path, tmp_path: Path) -> None:
     tree = tree_of_all()
     tree.add("dev/socket", Node(Kind.SOCKET, Meta(mode=0o600)))
     tree.add("dev/far", Node(Kind.BLOCK, Meta(mode=0o600), device=(1 << 21, 0)))
-    made(root_fs, tree, size_mib=64)
+    write_gfs1_image(root_fs, tree, size_mib=64)
     ended = ssi_image("extract", root_fs, tmp_path / "tree.tar")
     assert ended.status == 0
     assert (
@@ -115,23 +114,25 @@ def test_what_an_archive_has_no_place_for_is_left_out_and_said(root_fs: Path, tm
     assert differences(take_census(tree_of_all()), take_census(kept)) == []
 
 
-def test_names_like_whiteouts_come_back_from_an_archive(root_fs: Path, tmp_path: Path) -> None:
+def test_names_that_look_like_whiteouts_survive_an_archive(root_fs: Path, tmp_path: Path) -> None:
     tree = tree_of_all()
     tree.add("etc/.wh.motd", file(Literal(b"no whiteout"), Meta(mode=0o644)))
-    made(root_fs, tree, size_mib=64)
+    write_gfs1_image(root_fs, tree, size_mib=64)
     archive = tmp_path / "tree.tar"
     assert ssi_image("extract", root_fs, archive) == Outcome(0, "", "")
     words = ("-q", "-p", "memexp", "-t", "c", "-J", "32", "-d", archive)
-    assert outcome(mkfs_gfs.main, *words, root_fs).status == 0
+    assert call_command(mkfs_gfs.main, *words, root_fs).status == 0
     assert ssi_image("verify", root_fs, "--compare", archive).status == 0
     assert cat(root_fs, "/etc/.wh.motd") == b"no whiteout"
 
 
-def test_texts_that_end_early_are_damage_and_never_a_traceback(root_fs: Path, tmp_path: Path) -> None:
+def test_link_targets_and_attribute_names_with_a_nul_are_reported_as_damage(
+    root_fs: Path, tmp_path: Path
+) -> None:
     tree = tree_of_all()
     tree.add("link", symlink("a target"))
     tree.add("with", file(Literal(b""), Meta(mode=0o644, xattrs={"user.a target": b"x"})))
-    made(root_fs, tree, size_mib=64)
+    write_gfs1_image(root_fs, tree, size_mib=64)
     data = root_fs.read_bytes()
     assert data.count(b"a target") == 2
     root_fs.write_bytes(data.replace(b"a target", b"a\0target"))
@@ -156,9 +157,9 @@ def test_names_that_are_not_utf8_can_be_printed(tmp_path: Path) -> None:
 
     for format_ in ("gfs1", "gfs2"):
         options = ("-p", "lock_nolock", "-t", table, "-J", "32", "--format", format_)
-        said = printed("mkfs_gfs", *options, image)
-        assert rb"/\udcff: " + format_.encode() in said
-        assert rb"lock_nolock, \udcfe" in said
+        output = printed("mkfs_gfs", *options, image)
+        assert rb"/\udcff: " + format_.encode() in output
+        assert rb"lock_nolock, \udcfe" in output
         assert rb"/\udcff: clean, 1 inode," in printed("image", "verify", image)
 
 
@@ -176,7 +177,7 @@ def test_verify_compares_with_an_archive(root_fs: Path, tmp_path: Path) -> None:
     assert ended.err == "ssi-image: /binary: is there but should not be\nssi-image: /new: is missing\n"
 
 
-def test_damage_is_told_and_the_rest_is_still_copied_out(root_fs: Path, tmp_path: Path) -> None:
+def test_damage_is_reported_and_the_rest_is_still_extracted(root_fs: Path, tmp_path: Path) -> None:
     data = bytearray(root_fs.read_bytes())
     at = data.index(b"hello\n") - 232  # the dinode of /etc/motd
     data[at : at + 4] = bytes(4)
@@ -189,7 +190,7 @@ def test_damage_is_told_and_the_rest_is_still_copied_out(root_fs: Path, tmp_path
     assert (tmp_path / "out/binary").read_bytes() == bytes(range(256)) * 100
 
 
-def test_gfs2_is_looked_into_in_the_same_way(root_fs: Path, tmp_path: Path) -> None:
+def test_gfs2_images_are_read_in_the_same_way(root_fs: Path, tmp_path: Path) -> None:
     gfs2_image(tmp_path, 4096)
     assert "format: GFS2 (1802, multihost 1900)\n" in ssi_image("info", tmp_path / "gfs2").out
     assert ssi_image("verify", tmp_path / "gfs2").status == 0
@@ -205,10 +206,10 @@ def test_pools_are_read_through_their_map(root_fs: Path, tmp_path: Path, stripe:
         sparse.create(tmp_path / name, 48 * MIB)
     write_tree(tmp_path / "tree.tar", tree_of_all())
     words = [f"--device=/dev/{name}={tmp_path / name}" for name in "ab"]
-    assert outcome(ptool.main, config, *words).status == 0
-    assert outcome(passemble.main).status == 0
+    assert call_command(ptool.main, config, *words).status == 0
+    assert call_command(passemble.main).status == 0
     options = ["-q", "-p", "memexp", "-t", "/dev/pool/c", "-J", "32", "-d", str(tmp_path / "tree.tar")]
-    assert outcome(mkfs_gfs.main, *options, "/dev/pool/p").status == 0
+    assert call_command(mkfs_gfs.main, *options, "/dev/pool/p").status == 0
     ended = ssi_image("verify", "/dev/pool/p", "--compare", tmp_path / "tree.tar")
     assert (ended.status, ended.err) == (0, "")
     ended = ssi_image("info", tmp_path / "a")
@@ -220,9 +221,9 @@ def test_the_only_device_of_a_pool_is_read_behind_its_label(root_fs: Path, tmp_p
     config = tmp_path / "pool.cf"
     config.write_text("poolname p\nsubpools 1\nsubpool 0 0 1\npooldevice 0 0 /dev/a\n")
     sparse.create(tmp_path / "a", 64 * MIB)
-    assert outcome(ptool.main, config, f"--device=/dev/a={tmp_path / 'a'}").status == 0
-    assert outcome(passemble.main).status == 0
-    assert outcome(mkfs_gfs.main, "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
+    assert call_command(ptool.main, config, f"--device=/dev/a={tmp_path / 'a'}").status == 0
+    assert call_command(passemble.main).status == 0
+    assert call_command(mkfs_gfs.main, "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
     assert ssi_image("verify", tmp_path / "a").status == 0
 
 
@@ -233,9 +234,9 @@ def test_map_is_not_drawn_over_a_device_of_the_pool(root_fs: Path, tmp_path: Pat
     for path in files:
         sparse.create(path, 48 * MIB)
     words = [f"--device=/dev/{path.stem}={path}" for path in files]
-    assert outcome(ptool.main, config, *words).status == 0
-    assert outcome(passemble.main).status == 0
-    assert outcome(mkfs_gfs.main, "-q", "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
+    assert call_command(ptool.main, config, *words).status == 0
+    assert call_command(passemble.main).status == 0
+    assert call_command(mkfs_gfs.main, "-q", "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
     before = [path.read_bytes() for path in files]
     link = tmp_path / "link.svg"
     link.hardlink_to(files[1])
@@ -261,7 +262,7 @@ def test_map_is_not_drawn_over_a_device_of_the_pool(root_fs: Path, tmp_path: Pat
         (["info", "/dev/pool/none"], 2, "/dev/pool/none: is not assembled"),
     ],
 )
-def test_wrong_calls_and_what_is_no_image_are_errors(
+def test_usage_errors_and_files_that_are_no_image_are_reported(
     root_fs: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], status: int, message: str
 ) -> None:
     monkeypatch.chdir(root_fs.parent)
@@ -278,18 +279,20 @@ def test_help_has_examples_and_the_exit_status() -> None:
 
 
 @pytest.mark.parametrize("name", ["picture.svg", "picture.png"])
-def test_map_draws_a_picture_and_says_how_much_a_square_is(root_fs: Path, tmp_path: Path, name: str) -> None:
+def test_map_draws_a_picture_and_prints_the_size_of_a_square(
+    root_fs: Path, tmp_path: Path, name: str
+) -> None:
     ended = ssi_image("map", root_fs, "-o", tmp_path / name)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out == f"{tmp_path / name}: 4096 squares of 16 KiB each\n"
-    told = subprocess.run(["file", "-b", tmp_path / name], capture_output=True, text=True, check=True).stdout
-    assert told.startswith(("SVG", "PNG"))
+    kind = subprocess.run(["file", "-b", tmp_path / name], capture_output=True, text=True, check=True).stdout
+    assert kind.startswith(("SVG", "PNG"))
     first = (tmp_path / name).read_bytes()
     assert ssi_image("map", root_fs, "-o", tmp_path / name).status == 0
     assert (tmp_path / name).read_bytes() == first
 
 
-def test_map_goes_to_the_current_folder_by_itself(
+def test_map_writes_to_the_current_folder_by_default(
     root_fs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -298,7 +301,7 @@ def test_map_goes_to_the_current_folder_by_itself(
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["root_fs.svg"]
 
 
-def test_map_of_a_damaged_image_is_drawn_and_the_damage_told(root_fs: Path, tmp_path: Path) -> None:
+def test_map_of_a_damaged_image_is_drawn_and_the_damage_reported(root_fs: Path, tmp_path: Path) -> None:
     data = bytearray(root_fs.read_bytes())
     data[data.index(b"motd") - 30] ^= 0xFF
     root_fs.write_bytes(data)
@@ -309,18 +312,20 @@ def test_map_of_a_damaged_image_is_drawn_and_the_damage_told(root_fs: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("a.jpg", "ends with neither .svg nor .png"),
-        ("", "is there and no file"),
+        ("", "exists and is no file"),
         ("image.svg", "is the image itself"),
     ],
 )
-def test_map_is_drawn_over_nothing_else(root_fs: Path, tmp_path: Path, target: str, said: str) -> None:
+def test_map_refuses_targets_that_are_no_picture_or_the_image_itself(
+    root_fs: Path, tmp_path: Path, target: str, message: str
+) -> None:
     image = root_fs.rename(tmp_path / "image.svg")
     folder = tmp_path / "folder.svg"
     folder.mkdir()
     ended = ssi_image("map", image, "-o", tmp_path / target if target else folder)
     assert ended.status == 2
-    assert said in ended.err
+    assert message in ended.err
     assert image.stat().st_size == 64 * MIB

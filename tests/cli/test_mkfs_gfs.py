@@ -1,4 +1,4 @@
-"""mkfs_gfs: the HOWTO's line, files, devices and pools of several of them, and wrong calls."""
+"""mkfs_gfs: the HOWTO's command, files, block devices, pools of several files, and usage errors."""
 
 import io
 import os
@@ -10,23 +10,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
-from gfs1_tools import assert_clean_after_conversion, blkid
-from gfs_tools import assert_clean
+from command_calls import Outcome, call_command
+from gfs_judges import assert_clean, assert_clean_after_conversion, blkid
 from project import GOLDEN
 
 from ssiuml.cli import mkfs_gfs, passemble, ptool
 from ssiuml.formats.gfs1 import structures as gfs1
-from ssiuml.formats.gfs_reader.contents import ImageContent, Part, walk_blocks
-from ssiuml.formats.gfs_reader.device import opened
+from ssiuml.formats.gfs_reader.contents import BlockRole, ImageContent, walk_blocks
+from ssiuml.formats.gfs_reader.device import open_image
 from ssiuml.formats.gfs_reader.filesystem import read_filesystem
 from ssiuml.formats.gfs_reader.inodes import read_inode
-from ssiuml.formats.gfs_reader.survey import Once, Survey, read_tree
+from ssiuml.formats.gfs_reader.tree_reader import ReadOnceVisitor, TreeReader, read_tree
 from ssiuml.formats.pool.mapping import PoolMap, SubpoolMap
 from ssiuml.host import files
 from ssiuml.host.run import find_tool
 from ssiuml.images.pools import read_state
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Literal, Meta, Tree, file
 
@@ -41,7 +40,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mkfs(*words: str | Path) -> Outcome:
-    return outcome(mkfs_gfs.main, *words)
+    return call_command(mkfs_gfs.main, *words)
 
 
 def blank(path: Path, size_bytes: int = 256 * MIB) -> Path:
@@ -51,7 +50,7 @@ def blank(path: Path, size_bytes: int = 256 * MIB) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Something of every kind that an ordinary user can make."""
+    """Return a folder with a file of every kind that an ordinary user can make."""
     top = tmp_path / "source"
     (top / "sub").mkdir(parents=True)
     (top / "sub" / "file").write_bytes(b"contents" * 10_000)
@@ -70,19 +69,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 def pool(folder: Path, text: str, sizes: dict[str, int]) -> None:
-    """Label and assemble the pool that *text* describes; its devices are the files of these sizes."""
+    """Label and assemble the pool that *text* describes, on new files with these names and sizes."""
     config = folder / "pool.cf"
     config.write_text(text)
     words = [f"--device=/dev/{name}={blank(folder / name, size)}" for name, size in sizes.items()]
-    assert outcome(ptool.main, config, *words).status == 0
-    assert outcome(passemble.main).status == 0
+    assert call_command(ptool.main, config, *words).status == 0
+    assert call_command(passemble.main).status == 0
 
 
-def test_the_howtos_lines_make_its_root_file_system(tmp_path: Path) -> None:
+def test_the_howtos_commands_make_its_root_file_system(tmp_path: Path) -> None:
     root_fs, cidev = blank(tmp_path / "root_fs", 2 * GIB), blank(tmp_path / "root_cidev", 4 * MIB)
-    assert outcome(ptool.main, GOLDEN / "pool0cidev.cf", f"--device=/dev/loop1={cidev}").status == 0
-    assert outcome(ptool.main, GOLDEN / "pool0.cf", f"--device=/dev/loop2={root_fs}").status == 0
-    assert outcome(passemble.main).status == 0
+    assert call_command(ptool.main, GOLDEN / "pool0cidev.cf", f"--device=/dev/loop1={cidev}").status == 0
+    assert call_command(ptool.main, GOLDEN / "pool0.cf", f"--device=/dev/loop2={root_fs}").status == 0
+    assert call_command(passemble.main).status == 0
     label = _first(root_fs, 8192)
     words = "-p memexp -t /dev/pool/pool0cidev -j 15 -J 32 -i /dev/pool/pool0"
     ended = mkfs(*words.split())
@@ -93,7 +92,7 @@ def test_the_howtos_lines_make_its_root_file_system(tmp_path: Path) -> None:
     assert root_fs.stat().st_size == 2 * GIB
     assert _first(root_fs, 8192) == label
     assert blkid(root_fs, 8192) == {"TYPE": "gfs", "LABEL": "/dev/pool/pool0cidev", "USAGE": "filesystem"}
-    assert outcome(passemble.main, "-r", "all").status == 0
+    assert call_command(passemble.main, "-r", "all").status == 0
 
 
 def _first(path: Path, size_bytes: int) -> bytes:
@@ -135,7 +134,7 @@ def test_an_archive_fills_a_file_system(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block_size", [1024, 4096])
-def test_gfs2_is_made_on_request(tmp_path: Path, folder: Path, block_size: int) -> None:
+def test_format_option_makes_gfs2(tmp_path: Path, folder: Path, block_size: int) -> None:
     image = blank(tmp_path / "image")
     ended = mkfs(*ONE_JOURNAL, "--format", "gfs2", "-b", str(block_size), "-d", folder, image)
     assert ended.status == 0, ended.err
@@ -167,7 +166,7 @@ def test_gfs2_is_made_on_request(tmp_path: Path, folder: Path, block_size: int) 
     ],
     ids=["concatenated", "striped", "two-subpools"],
 )
-def test_a_pool_of_several_files_holds_what_one_file_would(
+def test_a_pool_of_several_files_holds_the_same_bytes_as_one_file(
     tmp_path: Path,
     folder: Path,
     text: str,
@@ -178,18 +177,18 @@ def test_a_pool_of_several_files_holds_what_one_file_would(
     pool(tmp_path, "poolname p\n" + text, sizes)
     ended = mkfs(*ONE_JOURNAL, "--format", format_, "-d", folder, "/dev/pool/p")
     assert ended.status == 0, ended.err
-    layout = PoolMap(subpools)  # with sizes by hand: (device - 8 KiB) in whole extents or stripes
+    layout = PoolMap(subpools)  # sizes computed by hand: (device - 8 KiB) in whole extents or stripes
     assert read_state(tmp_path / "state" / "ssiuml" / "pools.json").pools["p"].map.sectors == layout.sectors
     single = blank(tmp_path / "single", layout.sectors * 512)
     assert mkfs(*ONE_JOURNAL, "--format", format_, "-d", folder, single).status == 0
     assert read_through(layout, [tmp_path / name for name in sizes]) == single.read_bytes()
     for name, size in sizes.items():
         assert (tmp_path / name).stat().st_size == size
-    assert outcome(passemble.main).status == 0
+    assert call_command(passemble.main).status == 0
 
 
 def read_through(layout: PoolMap, paths: list[Path]) -> bytes:
-    """The pool's bytes, sector range by sector range."""
+    """Return the pool's bytes, read sector range by sector range."""
     data = [path.read_bytes() for path in paths]
     return b"".join(
         data[piece.device][piece.sector * 512 : (piece.sector + piece.count) * 512]
@@ -197,7 +196,9 @@ def read_through(layout: PoolMap, paths: list[Path]) -> bytes:
     )
 
 
-def test_a_block_device_with_old_contents_holds_what_a_new_file_would(tmp_path: Path, folder: Path) -> None:
+def test_a_block_device_with_old_contents_holds_the_same_bytes_as_a_new_file(
+    tmp_path: Path, folder: Path
+) -> None:
     losetup = find_tool("losetup")
     if os.geteuid() != 0 or losetup is None:
         pytest.skip("loop devices are for root")
@@ -235,7 +236,7 @@ def test_the_formats_of_older_programs_differ_in_two_numbers_only(
 
 
 def members(path: Path, *names: str) -> Path:
-    """An archive whose members of these names hold their number."""
+    """Make an archive of members with these *names*; each holds its number. Return *path*."""
     with tarfile.open(path, "w") as archive:
         for number, name in enumerate(names):
             info = tarfile.TarInfo(name)
@@ -244,12 +245,12 @@ def members(path: Path, *names: str) -> Path:
     return path
 
 
-def test_of_members_of_the_same_name_the_last_one_counts_and_absolute_ones_lie_below_the_root(
+def test_the_last_member_of_a_name_wins_and_absolute_names_lie_below_the_root(
     tmp_path: Path,
 ) -> None:
     image = blank(tmp_path / "image")
     assert mkfs(*ONE_JOURNAL, "-d", members(tmp_path / "tar", "a", "/abs/b", "a", "./a"), image).status == 0
-    with opened(image) as source:
+    with open_image(image) as source:
         tree = read_tree(read_filesystem(source), print)
         assert [path for path, _ in tree.walk()] == ["", "a", "abs", "abs/b"]
         content = tree.lookup("a").content
@@ -257,15 +258,15 @@ def test_of_members_of_the_same_name_the_last_one_counts_and_absolute_ones_lie_b
         assert b"".join(content.chunks()) == b"3"
 
 
-def test_a_file_that_goes_away_while_it_is_read_is_named_and_the_target_stays(
+def test_a_file_removed_during_the_call_is_named_and_the_target_stays_unchanged(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scan_and_remove(top: Path) -> Tree:
-        tree = scan_folder(top)
+        tree = read_folder_tree(top)
         (top / "sub" / "file").unlink()
         return tree
 
-    monkeypatch.setattr(mkfs_gfs, "scan_folder", scan_and_remove)
+    monkeypatch.setattr(mkfs_gfs, "read_folder_tree", scan_and_remove)
     image = blank(tmp_path / "image")
     ended = mkfs(*ONE_JOURNAL, "-d", folder, image)
     assert ended.status == 1
@@ -284,7 +285,7 @@ def test_the_file_keeps_its_mode_and_a_link_to_it_stays_a_link(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("format_", ["gfs1", "gfs2"])
-def test_full_journals_have_all_their_room_on_the_hosts_disk(tmp_path: Path, format_: str) -> None:
+def test_full_journals_have_no_holes_on_the_hosts_disk(tmp_path: Path, format_: str) -> None:
     words = ("-p", "lock_nolock", "-t", "a:b", "-j", "2", "-J", "32", "--format", format_)
     few, full = blank(tmp_path / "few"), blank(tmp_path / "full")
     assert mkfs(*words, few).status == 0
@@ -301,8 +302,8 @@ def test_full_journals_have_all_their_room_on_the_hosts_disk(tmp_path: Path, for
 
 
 def journal_blocks(image: Path) -> Iterator[int]:
-    """The addresses of all blocks of the journals, as the image itself says where they lie."""
-    with opened(image) as source:
+    """Yield the addresses of all blocks of the journals, from the image's own index."""
+    with open_image(image) as source:
         filesystem = read_filesystem(source)
         superblock = filesystem.superblock
         if isinstance(superblock, gfs1.Superblock):
@@ -310,17 +311,19 @@ def journal_blocks(image: Path) -> Iterator[int]:
             for entry in gfs1.JournalIndexEntry.unpack_all(index.body[: index.size_bytes]):
                 yield from range(entry.ji_addr, entry.ji_addr + entry.ji_nsegment * superblock.sb_seg_size)
             return
-        master = Survey(filesystem, print, Once(filesystem)).walk(superblock.sb_master_dir.no_addr, "")
+        master = TreeReader(filesystem, print, ReadOnceVisitor(filesystem)).read_tree(
+            superblock.sb_master_dir.no_addr, ""
+        )
         for node in master.children("jindex").values():
             assert isinstance(node.content, ImageContent)
             journal = read_inode(filesystem, node.content.address, 0, "")
             for part, address, _ in walk_blocks(filesystem, journal):
-                if part is Part.DATA:
+                if part is BlockRole.DATA:
                     yield address
 
 
 def holes(image: Path, blocks: list[int]) -> int:
-    """How many of these blocks of 4096 bytes are holes of the file."""
+    """Return how many of these blocks of 4096 bytes are holes in the file."""
     with image.open("rb") as stream:
         return sum(os.lseek(stream.fileno(), at * 4096, os.SEEK_HOLE) == at * 4096 for at in blocks)
 
@@ -329,11 +332,11 @@ WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     (lambda image: ["-b", "1000", image], 2, "error: block size 1000"),
     (lambda image: ["-j", "0", image], 2, "error: 0 journals"),
     (lambda image: ["-j", "x", image], 2, "error: -j x: is not a whole number"),
-    (lambda image: ["-J", "16", image], 2, "error: journals of 16 MiB are too small\n  at least 32 MiB"),
+    (lambda image: ["-J", "16", image], 2, "error: journals of 16 MiB are too small\n  give at least 32 MiB"),
     (lambda image: ["-j", "9", image], 2, "error: the device has 256 MiB, 9 journals of 32 MiB"),
-    (lambda image: ["-p", "dlm", image], 2, "error: -p dlm: is no lock protocol that is known\n  one of "),
+    (lambda image: ["-p", "dlm", image], 2, "error: -p dlm: is no known lock protocol\n  give one of "),
     (lambda image: ["-t", "t" * 64, image], 2, "error: the lock table 'tttt"),
-    (lambda image: ["--fs-format", "1300", image], 2, "error: format 1300: is none of GFS1's"),
+    (lambda image: ["--fs-format", "1300", image], 2, "error: format 1300: GFS1 has no such format"),
     (lambda image: ["--format", "gfs2", "-b", "8192", image], 2, "error: block size 8192"),
     (lambda image: ["--format", "gfs2", "-s", "16", image], 2, "error: -s: GFS2's journals have no segm"),
     (lambda image: [image.parent / "absent"], 2, "absent: is not there\n  make it first: truncate"),
@@ -348,7 +351,7 @@ WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     ),
     (lambda image: ["-t", "t\0", image], 2, "error: the lock table 't"),
     (lambda image: ["--format", "gfs2", "-t", "t" * 64, image], 2, "error: the lock table 'tttt"),
-    (lambda image: ["--format", "gfs2", "-J", "4", image], 2, "error: journal size 4 MiB: has to be"),
+    (lambda image: ["--format", "gfs2", "-J", "4", image], 2, "error: journal size 4 MiB: must be"),
     (lambda image: ["--format", "gfs2", "-j", "99", image], 2, "256 MiB is too small for 99 journals of 32"),
     (lambda image: ["-d", image, image], 2, "/image would be filled with itself"),
     (lambda image: ["-d", image.parent / "large/data", image], 1, "cannot be read as a tar archive"),
@@ -361,7 +364,7 @@ WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
 
 
 @pytest.mark.parametrize(("words", "status", "message"), WRONG, ids=[message for _, _, message in WRONG])
-def test_what_cannot_be_done_is_said_and_leaves_the_target_alone(
+def test_an_impossible_call_is_reported_and_leaves_the_target_unchanged(
     tmp_path: Path, words: Callable[[Path], list[str | Path]], status: int, message: str
 ) -> None:
     image = blank(tmp_path / "image")
@@ -378,7 +381,7 @@ def test_what_cannot_be_done_is_said_and_leaves_the_target_alone(
     )
 
 
-def test_a_read_only_file_is_left_alone_also_by_root(tmp_path: Path) -> None:
+def test_a_read_only_file_is_left_unchanged_even_by_root(tmp_path: Path) -> None:
     image = blank(tmp_path / "image")
     image.chmod(0o444)
     ended = mkfs(*ONE_JOURNAL, image)
@@ -386,7 +389,7 @@ def test_a_read_only_file_is_left_alone_also_by_root(tmp_path: Path) -> None:
     assert "is read-only, its mode is 0444" in ended.err
 
 
-def test_a_pool_whose_label_is_gone_is_left_alone(tmp_path: Path) -> None:
+def test_a_pool_whose_label_is_gone_is_refused(tmp_path: Path) -> None:
     pool(tmp_path, "poolname p\nsubpools 1\nsubpool 0 0 1\npooldevice 0 0 /dev/a\n", {"a": 256 * MIB})
     blank(tmp_path / "a")
     ended = mkfs(*ONE_JOURNAL, "/dev/pool/p")

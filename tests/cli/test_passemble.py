@@ -1,11 +1,11 @@
-"""passemble: where /dev/pool/NAME lies, and pools that are not whole."""
+"""passemble records the files of each pool, and reports incomplete and contradictory pools."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-from calling import Outcome, outcome
+from command_calls import Outcome, call_command
 from filelock import FileLock
 
 from ssiuml.cli import passemble, ptool
@@ -27,7 +27,7 @@ pooldevice 1 0 /dev/c
 """
 
 
-class Bench:
+class Workspace:
     """Two labelled pools: `one` on the file loop1, `many` on the files a, b and c."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,50 +39,50 @@ class Bench:
             words = [f"--device=/dev/{device}={folder / device}" for device in devices]
             for device in devices:
                 files.create(folder / device, MIB)
-            assert outcome(ptool.main, "--state", self.state, config, *words).status == 0
+            assert call_command(ptool.main, "--state", self.state, config, *words).status == 0
 
     def passemble(self, *words: str | Path) -> Outcome:
-        return outcome(passemble.main, "--state", self.state, *words)
+        return call_command(passemble.main, "--state", self.state, *words)
 
     def pools(self) -> dict[str, Pool]:
         return read_state(self.state).pools
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
 
 
-def test_a_state_file_that_cannot_be_written_or_is_held_by_another_is_an_error(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_a_state_file_that_cannot_be_written_or_is_locked_by_another_process_is_an_error(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (bench.folder / "file").touch()
-    ended = outcome(passemble.main, "--state", bench.folder / "file" / "pools.json", "-r", "all")
+    (workspace.folder / "file").touch()
+    ended = call_command(passemble.main, "--state", workspace.folder / "file" / "pools.json", "-r", "all")
     assert ended.status == 1
     assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
-    monkeypatch.setattr("ssiuml.images.pools.LOCK_LIMIT_S", 0.1)
-    with FileLock(f"{bench.state}.lock"):
-        ended = bench.passemble()
+    monkeypatch.setattr("ssiuml.formats.pool.assembly.LOCK_LIMIT_S", 0.1)
+    with FileLock(f"{workspace.state}.lock"):
+        ended = workspace.passemble()
     assert ended.status == 1
     assert "pools.json: another process has kept the pools' state for" in ended.err
-    assert bench.passemble().status == 0
+    assert workspace.passemble().status == 0
 
 
-def test_what_ptool_has_labelled_is_found_without_naming_it(bench: Bench) -> None:
-    ended = bench.passemble()
+def test_without_arguments_all_devices_that_ptool_labelled_are_searched(workspace: Workspace) -> None:
+    ended = workspace.passemble()
     assert (ended.status, ended.err) == (0, "")
-    file = {name: str(bench.folder / name) for name in ("loop1", "a", "b", "c")}
+    file = {name: str(workspace.folder / name) for name in ("loop1", "a", "b", "c")}
     usable = (MIB - 8192) // 512
     data, journal = 0x68011670, 0x69011670
-    assert bench.pools() == {
+    assert workspace.pools() == {
         "one": Pool(
             "one",
-            pool_id(load_config(bench.folder / "one.cf")),
+            pool_id(load_config(workspace.folder / "one.cf")),
             (Part(0, data, (Member(file["loop1"], usable),)),),
         ),
         "many": Pool(
             "many",
-            pool_id(load_config(bench.folder / "many.cf")),
+            pool_id(load_config(workspace.folder / "many.cf")),
             (
                 Part(16, data, (Member(file["a"], usable), Member(file["b"], usable))),
                 Part(0, journal, (Member(file["c"], usable),)),
@@ -94,149 +94,157 @@ def test_what_ptool_has_labelled_is_found_without_naming_it(bench: Bench) -> Non
     assert "  subpool 0 (gfs_data), stripes of 16 sectors\n" in ended.out
 
 
-def test_only_the_files_that_are_named_are_looked_at(bench: Bench) -> None:
-    assert bench.passemble(bench.folder / "loop1").status == 0
-    assert list(bench.pools()) == ["one"]
-    assert bench.passemble(*(bench.folder / name for name in "cab")).status == 0
-    assert sorted(bench.pools()) == ["many", "one"]
+def test_with_arguments_only_these_files_are_searched(workspace: Workspace) -> None:
+    assert workspace.passemble(workspace.folder / "loop1").status == 0
+    assert list(workspace.pools()) == ["one"]
+    assert workspace.passemble(*(workspace.folder / name for name in "cab")).status == 0
+    assert sorted(workspace.pools()) == ["many", "one"]
 
 
-def test_a_pool_that_was_copied_is_found_where_the_device_option_says(bench: Bench) -> None:
-    copy = bench.folder / "copy"
-    shutil.copy(bench.folder / "loop1", copy)
-    assert bench.passemble("--device", f"/dev/loop1={copy}").status == 0
-    assert bench.pools()["one"].paths == [copy]
-    assert bench.passemble(bench.folder / "a", bench.folder / "b", bench.folder / "c").status == 0
-    assert bench.passemble().status == 0
-    assert bench.pools()["one"].paths == [copy]
+def test_a_pool_that_was_copied_is_found_where_the_device_option_says(workspace: Workspace) -> None:
+    copy = workspace.folder / "copy"
+    shutil.copy(workspace.folder / "loop1", copy)
+    assert workspace.passemble("--device", f"/dev/loop1={copy}").status == 0
+    assert workspace.pools()["one"].paths == [copy]
+    assert (
+        workspace.passemble(workspace.folder / "a", workspace.folder / "b", workspace.folder / "c").status
+        == 0
+    )
+    assert workspace.passemble().status == 0
+    assert workspace.pools()["one"].paths == [copy]
 
 
-def test_one_pool_or_all_are_removed(bench: Bench) -> None:
-    bench.passemble()
-    assert bench.passemble("-r", "one").out == "/dev/pool/one: removed\n"
-    assert list(bench.pools()) == ["many"]
-    ended = bench.passemble("-r", "one")
+def test_one_pool_or_all_pools_are_forgotten(workspace: Workspace) -> None:
+    workspace.passemble()
+    assert workspace.passemble("-r", "one").out == "/dev/pool/one: removed\n"
+    assert list(workspace.pools()) == ["many"]
+    ended = workspace.passemble("-r", "one")
     assert ended.status == 2
     assert "-r one: this pool is not assembled; assembled are: many" in ended.err
-    assert bench.passemble("-r", "all").out == "/dev/pool/many: removed\n"
-    assert bench.passemble("-r", "all").status == 0
-    assert bench.pools() == {}
-    assert bench.passemble().status == 0
-    assert len(bench.pools()) == 2
+    assert workspace.passemble("-r", "all").out == "/dev/pool/many: removed\n"
+    assert workspace.passemble("-r", "all").status == 0
+    assert workspace.pools() == {}
+    assert workspace.passemble().status == 0
+    assert len(workspace.pools()) == 2
 
 
-def test_a_pool_that_is_labelled_anew_has_to_be_assembled_anew(bench: Bench) -> None:
-    bench.passemble()
-    config = bench.folder / "one.cf"
-    words = ("--state", bench.state, config, f"--device=/dev/loop1={bench.folder / 'loop1'}")
-    assert "one was assembled; passemble assembles it anew" in outcome(ptool.main, *words).out
-    assert list(bench.pools()) == ["many"]
+def test_a_pool_that_is_labelled_again_is_no_longer_assembled(workspace: Workspace) -> None:
+    workspace.passemble()
+    config = workspace.folder / "one.cf"
+    words = ("--state", workspace.state, config, f"--device=/dev/loop1={workspace.folder / 'loop1'}")
+    assert (
+        "one is no longer assembled; run passemble to assemble it again"
+        in call_command(ptool.main, *words).out
+    )
+    assert list(workspace.pools()) == ["many"]
 
 
-def test_a_pool_with_a_missing_device_is_an_error_and_the_others_are_assembled(bench: Bench) -> None:
-    ended = bench.passemble(*(bench.folder / name for name in ("a", "c", "loop1")))
+def test_a_pool_with_a_missing_device_is_an_error_and_the_others_are_assembled(workspace: Workspace) -> None:
+    ended = workspace.passemble(*(workspace.folder / name for name in ("a", "c", "loop1")))
     assert ended.status == 1
-    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  name its file" in ended.err
-    assert list(bench.pools()) == ["one"]
-    ended = bench.passemble(bench.folder / "c")
-    assert "pool many: no device of subpool 0 is there" in ended.err
+    assert "error: pool many: device 1 of subpool 0 is missing, it has 2\n  give its file" in ended.err
+    assert list(workspace.pools()) == ["one"]
+    ended = workspace.passemble(workspace.folder / "c")
+    assert "pool many: all devices of subpool 0 are missing" in ended.err
 
 
-def test_two_copies_of_one_device_are_an_error(bench: Bench) -> None:
-    shutil.copy(bench.folder / "loop1", bench.folder / "copy")
-    ended = bench.passemble(bench.folder / "loop1", bench.folder / "copy")
+def test_two_copies_of_one_device_are_an_error(workspace: Workspace) -> None:
+    shutil.copy(workspace.folder / "loop1", workspace.folder / "copy")
+    ended = workspace.passemble(workspace.folder / "loop1", workspace.folder / "copy")
     assert ended.status == 1
     assert "are both device 0 of subpool 0" in ended.err
 
 
-def test_different_pools_of_one_name_are_an_error(bench: Bench) -> None:
-    other = bench.folder / "other.cf"
+def test_different_pools_of_one_name_are_an_error(workspace: Workspace) -> None:
+    other = workspace.folder / "other.cf"
     other.write_text(ONE.replace("loop1", "x"))
-    files.create(bench.folder / "x", MIB)
+    files.create(workspace.folder / "x", MIB)
     assert (
-        outcome(ptool.main, "--state", bench.state, other, f"--device=/dev/x={bench.folder / 'x'}").status
+        call_command(
+            ptool.main, "--state", workspace.state, other, f"--device=/dev/x={workspace.folder / 'x'}"
+        ).status
         == 0
     )
-    ended = bench.passemble()
+    ended = workspace.passemble()
     assert ended.status == 1
     assert "belong to different pools with the same name, one\n" in ended.err
-    assert list(bench.pools()) == ["many"]
+    assert list(workspace.pools()) == ["many"]
 
 
 @pytest.mark.parametrize(
     ("name", "offset", "value", "message"),
     [
-        ("b", 279, 3, "tell different numbers of subpools"),
-        ("b", 307, 32, "describes subpool 0 unlike its other devices"),
-        ("b", 287, 9, "describes subpool 0 unlike its other devices"),
+        ("b", 279, 3, "have different pl_subpools"),
+        ("b", 307, 32, "differs from that of another device of subpool 0"),
+        ("b", 287, 9, "differs from that of another device of subpool 0"),
         ("b", 283, 1, "device 1 of subpool 0 is missing"),
         ("a", 291, 7, "device 0 of subpool 0 is missing"),
         ("c", 291, 1, "device 0 of subpool 1 is missing"),
-        ("c", 300, 9, "has 1048576 bytes, by its label it needs"),
+        ("c", 300, 9, "has 1048576 bytes, its label requires"),
         ("b", 303, 0, "stripes of 16 sectors do not fit"),
     ],
 )
 def test_labels_that_contradict_each_other_are_an_error(
-    bench: Bench, name: str, offset: int, value: int, message: str
+    workspace: Workspace, name: str, offset: int, value: int, message: str
 ) -> None:
-    path = bench.folder / name
+    path = workspace.folder / name
     with path.open("r+b") as stream:
         stream.seek(offset)
         stream.write(bytes([value]))
-    ended = bench.passemble(*(bench.folder / each for each in "abc"))
+    ended = workspace.passemble(*(workspace.folder / each for each in "abc"))
     assert ended.status == 1
     assert ended.err.startswith("error: pool many: ")
     assert message in ended.err
 
 
-def test_a_file_that_was_cut_off_is_an_error(bench: Bench) -> None:
-    with (bench.folder / "loop1").open("r+b") as stream:
+def test_a_file_that_was_cut_off_is_an_error(workspace: Workspace) -> None:
+    with (workspace.folder / "loop1").open("r+b") as stream:
         stream.truncate(MIB // 2)
-    ended = bench.passemble(bench.folder / "loop1")
+    ended = workspace.passemble(workspace.folder / "loop1")
     assert ended.status == 1
-    assert "has 524288 bytes, by its label it needs 1048576\n  was it cut off?" in ended.err
+    assert "has 524288 bytes, its label requires 1048576\n  get the file again if it was cut off" in ended.err
 
 
-def test_a_file_without_label_is_an_error_and_one_that_is_not_there_a_wrong_call(bench: Bench) -> None:
-    ended = bench.passemble(bench.folder / "one.cf")
+def test_a_file_without_label_is_an_error_and_a_missing_file_a_usage_error(workspace: Workspace) -> None:
+    ended = workspace.passemble(workspace.folder / "one.cf")
     assert (ended.status, ended.err.splitlines()[0]) == (
         1,
-        f"error: {bench.folder / 'one.cf'}: has no pool label",
+        f"error: {workspace.folder / 'one.cf'}: has no pool label",
     )
-    assert bench.passemble(bench.folder / "absent").status == 2
+    assert workspace.passemble(workspace.folder / "absent").status == 2
 
 
-def test_files_that_are_gone_are_forgotten(bench: Bench) -> None:
-    (bench.folder / "loop1").unlink()
-    ended = bench.passemble()
+def test_files_that_are_gone_are_forgotten(workspace: Workspace) -> None:
+    (workspace.folder / "loop1").unlink()
+    ended = workspace.passemble()
     assert ended.status == 0
     assert "/dev/loop1: " in ended.err
-    assert bench.passemble().err == ""
+    assert workspace.passemble().err == ""
 
 
 def test_nothing_to_assemble_is_an_error(tmp_path: Path) -> None:
-    ended = outcome(passemble.main, "--state", tmp_path / "pools.json")
+    ended = call_command(passemble.main, "--state", tmp_path / "pools.json")
     assert ended.status == 1
-    assert ended.err == "error: no pool found\n  ptool FILE.cf makes one\n"
+    assert ended.err == "error: no pool found\n  run ptool FILE.cf to make one\n"
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "devices": [], "pools": {}}']
 )
-def test_a_damaged_state_file_is_an_error_with_its_name(bench: Bench, text: str) -> None:
-    bench.state.write_text(text)
-    ended = bench.passemble()
+def test_a_damaged_state_file_is_an_error_with_its_name(workspace: Workspace, text: str) -> None:
+    workspace.state.write_text(text)
+    ended = workspace.passemble()
     assert ended.status == 1
-    assert f"{bench.state}: the pools' state is damaged" in ended.err
+    assert f"{workspace.state}: the pools' state is damaged" in ended.err
 
 
-def test_removing_and_assembling_at_once_is_a_wrong_call(bench: Bench) -> None:
-    assert bench.passemble("-r", "all", bench.folder / "a").status == 2
+def test_forgetting_and_assembling_in_one_call_is_a_usage_error(workspace: Workspace) -> None:
+    assert workspace.passemble("-r", "all", workspace.folder / "a").status == 2
 
 
-def test_the_state_is_plain_json_for_other_programs(bench: Bench) -> None:
-    bench.passemble()
-    values = json.loads(bench.state.read_text())
+def test_the_state_is_plain_json_for_other_programs(workspace: Workspace) -> None:
+    workspace.passemble()
+    values = json.loads(workspace.state.read_text())
     assert values["pools"]["one"]["parts"][0]["members"] == [
-        {"path": str(bench.folder / "loop1"), "sectors": 2032}
+        {"path": str(workspace.folder / "loop1"), "sectors": 2032}
     ]

@@ -1,4 +1,4 @@
-"""The registry of commands against what the project installs and ./run passes on."""
+"""The registry names the commands that the project installs and that ./run runs."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def test_the_console_scripts_are_the_commands_of_the_registry() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_commands_parser_is_had_without_running_it(name: str) -> None:
+def test_load_parser_returns_the_parser_of_each_command(name: str) -> None:
     parser = load_parser(name)
     assert parser.prog == name
     assert parser.description
@@ -24,28 +24,28 @@ def test_a_commands_parser_is_had_without_running_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_run_passes_a_command_on_with_its_help(name: str) -> None:
-    said = subprocess.run(
+def test_the_run_script_prints_the_help_of_each_command(name: str) -> None:
+    module = subprocess.run(
         [sys.executable, "-m", COMMANDS[name], "--help"],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    passed_on = subprocess.run(
+    script = subprocess.run(
         [PROJECT / "run", name, "--help"], capture_output=True, text=True, check=True, timeout=60
     )
-    assert passed_on.stdout == said.stdout
-    assert passed_on.stdout.startswith(f"usage: {name} ")
+    assert script.stdout == module.stdout
+    assert script.stdout.startswith(f"usage: {name} ")
 
 
-def test_no_command_needs_what_only_releases_are_made_with() -> None:
+def test_no_command_imports_packages_that_only_builds_and_releases_need() -> None:
     script = (
         "import sys; from ssiuml.cli.registry import COMMANDS, load_parser\n"
         "for name in COMMANDS: load_parser(name)\n"
         "print(*sorted({'doit', 'shtab'} & {name.partition('.')[0] for name in sys.modules}))"
     )
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    assert said.stdout.split() == []
+    assert done.stdout.split() == []

@@ -1,12 +1,22 @@
-"""What tests of clusters share."""
+"""Fixtures of the tests of clusters: images, clusters of real nodes, clusters of fake ones."""
 
 import json
+import os
+import shutil
+import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from checkouts import Checkout
 from clusters import Cluster, made_cluster
+from fake_clusters import TOGETHER, FakeCluster
+from processes import wait_until
+
+from ssiuml.cluster import state
+from ssiuml.cluster.image_choice import Image, choose_image
+from ssiuml.cluster.paths import ClusterFolder
 
 
 def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
@@ -26,8 +36,29 @@ def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
 
 @pytest.fixture
 def make_image() -> Callable[..., Path]:
-    """Makes a folder that looks like one with images, given folder and recipe."""
+    """A function that makes a folder with the files of an image, given the folder and the recipe."""
     return _make_image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ClusterFolder:
+    made = ClusterFolder(tmp_path / "c")
+    made.make()
+    return made
+
+
+@pytest.fixture
+def image(tmp_path: Path, make_image: Callable[..., Path]) -> Image:
+    make_image(tmp_path / "image")
+    return choose_image(None, tmp_path / "image", tmp_path)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder with a short name: that of a socket has at most 107 bytes, for which tmp_path is too long."""
+    folder = Path(tempfile.mkdtemp(prefix="ssi."))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -37,12 +68,39 @@ def cluster(built: Checkout) -> Iterator[Cluster]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def three(built: Checkout) -> Iterator[Cluster]:
-    """Three nodes for tests that leave them as they are; afterwards the root has to be clean."""
+@pytest.fixture(scope="session")
+def shared_three(built: Checkout) -> Iterator[Cluster]:
+    """The cluster of ``three``. It stops in order when all tests are done, and its root must be clean."""
     with made_cluster(built.images) as made:
-        made.start(3)
         yield made
-        assert made.up() == {1, 2, 3}
-        made.do("stop")
+        made.have(1, 2, 3)
+        assert "the root is clean" in made.do("stop")
         made.fsck()
+
+
+@pytest.fixture
+def three(shared_three: Cluster) -> Cluster:
+    """Three nodes that run. A test may crash some of them: the next one gets them started again."""
+    shared_three.have(1, 2, 3)
+    return shared_three
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeCluster]:
+    """A cluster of fake nodes that is not started."""
+    made = FakeCluster(tmp_path)
+    yield made
+    current = state.read_state(made.folder)
+    if current is not None and current.is_current:
+        os.kill(current.supervisor.pid, signal.SIGKILL)
+        wait_until(lambda: not current.is_current, "the supervisor's end")
+    state.clear_stale(made.folder)
+
+
+@pytest.fixture
+def three_fakes(fake: FakeCluster) -> FakeCluster:
+    """Three fake nodes that are ready and see each other."""
+    fake.boot_script(TOGETHER)
+    fake.launch()
+    assert fake.start(1, 2, 3)["ok"]
+    return fake

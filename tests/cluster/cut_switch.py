@@ -1,9 +1,11 @@
 #!/usr/bin/env -S python3 -I -S
-"""A uml_switch that can be cut: called ``uml_switch`` and first on the PATH, it takes the real one's place.
+"""A uml_switch whose network can be cut.
 
-The file ``cut`` beside its socket names a side, node numbers parted by spaces: no frame passes between these
-and all others as long as it is there. Protocol: uml-utilities, uml_switch/uml_switch.c, version 3 (struct
-request_v3: magic, version, type, sockaddr_un of the node's data socket; the answer is that of the switch's).
+A link to it named ``uml_switch``, first on the PATH, replaces the real one. The file ``cut`` beside its
+socket holds the node numbers of one side, with spaces between them. While the file exists, no frame passes
+between these nodes and the others. Protocol: uml-utilities, uml_switch/uml_switch.c, version 3 (struct
+request_v3: magic, version, type, sockaddr_un of the node's data socket; the answer is the sockaddr_un of the
+switch's).
 """
 
 import contextlib
@@ -20,7 +22,7 @@ SUN_PATH_BYTES = 108
 
 def main() -> None:
     path = sys.argv[sys.argv.index("-unix") + 1]
-    cut = os.path.join(os.path.dirname(path), "cut")  # noqa: PTH118, PTH120 - nothing but the least is imported
+    cut = os.path.join(os.path.dirname(path), "cut")  # noqa: PTH118, PTH120 - pathlib would be slow to import
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     control.bind(path)
     control.listen(16)
@@ -29,7 +31,7 @@ def main() -> None:
     data.bind(name)
     answer = struct.pack("=H108s", socket.AF_UNIX, name)
     ports: dict[int, tuple[socket.socket, bytes]] = {}
-    numbers: dict[bytes, int] = {}  # of nodes, by their data sockets
+    numbers: dict[bytes, int] = {}  # node numbers by data socket
     while True:
         readable, _, _ = select.select([control, data, *(stream for stream, _ in ports.values())], [], [])
         for ready in readable:
@@ -38,7 +40,7 @@ def main() -> None:
                 ports[stream.fileno()] = (stream, b"")
             elif ready is data:
                 frame, sender = data.recvfrom(65536)
-                numbers[sender] = frame[11]  # the last byte of the source's address
+                numbers[sender] = frame[11]  # the last byte of the sender's MAC address
                 side: set[int] = set()
                 with contextlib.suppress(OSError, ValueError), open(cut) as lines:  # noqa: PTH123
                     side = {int(word) for word in lines.read().split()}
@@ -50,7 +52,7 @@ def main() -> None:
                     with contextlib.suppress(OSError):
                         data.sendto(frame, address)
             else:
-                request = ready.recv(4096)  # the structure has two bytes of padding at its end
+                request = ready.recv(4096)  # the structure ends with two bytes of padding
                 if len(request) < REQUEST.size:
                     del ports[ready.fileno()]
                     ready.close()
@@ -61,7 +63,7 @@ def main() -> None:
 
 
 def trimmed(path: bytes) -> bytes:
-    """The address as recvfrom gives it: an abstract one has all bytes of sun_path."""
+    """Return the address as recvfrom gives it: an abstract address has all bytes of sun_path."""
     return path if path.startswith(b"\0") else path.rstrip(b"\0")
 
 

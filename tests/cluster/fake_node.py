@@ -1,10 +1,10 @@
 #!/usr/bin/env -S python3 -I -S
-"""Stands for a node in tests of the supervisor's own logic: the guest's side of console and control line.
+"""Stands in for a node in tests of the supervisor: the guest's side of console and control line.
 
-What it says when it boots is in the file ``boot-N`` beside it, else ``boot``, a line each; ``go?`` asks to
-mount until it may, ``hang`` and ``exit`` do that. What it hears on the control line it prints on the console.
-What is typed there it says on the control line, but for ``deaf`` (it answers nothing any more),
-``sluggish`` (it does not power off), ``exit`` and ``child`` (it makes a process that it leaves behind).
+It boots by the file ``boot-N`` beside it, else ``boot``. Each line is a message to send, or ``go?`` (ask to
+mount until it may), ``hang`` or ``exit``. It prints what it hears on the control line on its console. A line
+that is typed there is a message to send, or ``deaf`` (answer nothing any more), ``sluggish`` (do not power
+off), ``exit`` or ``child`` (make a process and leave it behind).
 """
 
 import os
@@ -29,7 +29,7 @@ class Lines:
     def read(self) -> list[str]:
         data = os.read(self.descriptor, 4096)
         if not data:
-            os._exit(9)  # nobody is left who could fence this node
+            os._exit(9)  # the supervisor has died: no one could fence this node any more
         *lines, self.rest = (self.rest + data).split(b"\n")
         return [line.decode() for line in lines]
 
@@ -76,8 +76,10 @@ class FakeNode:
         match line.strip():
             case "deaf":
                 self.is_deaf = True
+                print("obeys deaf", flush=True)
             case "sluggish":
                 self.is_sluggish = True
+                print("obeys sluggish", flush=True)
             case "exit":
                 sys.exit(3)
             case "child":

@@ -1,4 +1,4 @@
-"""Who survives and who may mount, over all small clusters, cuts and hangs."""
+"""Which nodes survive and which may mount, for all small clusters, cuts and hangs."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssiuml.cluster.arbiter import NodeView, is_forming, judge_fence, may_change_membership, strangers
+from ssiuml.cluster.arbiter import (
+    NodeView,
+    is_forming,
+    judge_fence,
+    may_change_membership,
+    unseen_root_holders,
+)
 
 HOLDS = NodeView(holds_root=True)
 STARTS = NodeView()
@@ -20,7 +26,7 @@ def subsets(items: tuple[int, ...]) -> Iterator[frozenset[int]]:
 
 
 def cuts(limit: int) -> Iterator[tuple[frozenset[int], frozenset[int], frozenset[int], frozenset[int]]]:
-    """Both sides of each cut of up to *limit* nodes, who of them holds the root, who hangs."""
+    """Yield both sides of each cut of up to *limit* nodes, the nodes that hold the root, those that hang."""
     for count in range(2, limit + 1):
         nodes = tuple(range(1, count + 1))
         for left in subsets(nodes):
@@ -40,16 +46,16 @@ def views(
     }
 
 
-def test_a_node_that_does_not_run_is_dead_already_and_nobody_is_killed() -> None:
+def test_a_node_that_does_not_run_is_dead_already_and_no_node_is_killed() -> None:
     verdict = judge_fence(1, 2, [1, 3], {1: HOLDS, 3: HOLDS}, {1, 3})
     assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
 
 
-def test_a_node_that_was_started_anew_is_not_killed_for_the_one_before_it() -> None:
+def test_a_restarted_node_is_not_killed_for_the_process_before_it() -> None:
     started = NodeView()
     verdict = judge_fence(1, 2, [1, 3], {1: HOLDS, 2: started, 3: HOLDS}, {1, 2, 3})
     assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
-    # Nor while its kernel boots and answers nobody.
+    # Not while its kernel boots and answers no ping, either.
     verdict = judge_fence(1, 2, [1, 3], {1: HOLDS, 2: started, 3: HOLDS}, {1, 3})
     assert (verdict.kill, verdict.victim_dies) == (frozenset(), True)
     joining = NodeView(has_joined=True)
@@ -59,7 +65,7 @@ def test_a_node_that_was_started_anew_is_not_killed_for_the_one_before_it() -> N
     assert judge_fence(1, 2, [1, 3], {1: HOLDS, 2: member, 3: HOLDS}, {1, 2, 3}).kill == {2}
 
 
-def test_a_node_that_hangs_is_killed_and_nobody_else() -> None:
+def test_a_node_that_hangs_is_killed_and_no_other_node() -> None:
     running = {1: HOLDS, 2: HOLDS, 3: HOLDS}
     verdict = judge_fence(1, 2, [1, 3], running, {1, 3})
     assert (verdict.kill, verdict.victim_dies) == (frozenset({2}), True)
@@ -78,7 +84,7 @@ def test_a_hung_node_dies_even_if_its_side_had_the_majority() -> None:
         (3, 1, [2, 3], {1}, True),
     ],
 )
-def test_of_three_nodes_the_side_of_two_survives_whoever_asks(
+def test_of_three_nodes_the_side_of_two_survives_whichever_node_asks(
     asker: int, victim: int, members: list[int], killed: set[int], victim_dies: bool
 ) -> None:
     sides = (frozenset({1}), frozenset({2, 3}))
@@ -96,7 +102,7 @@ def test_on_a_tie_the_side_with_the_lowest_number_survives(
     assert judge_fence(asker, victim, members, running, {1, 2, 3, 4}).kill == {2, 3}
 
 
-def test_nodes_that_have_not_mounted_count_nothing() -> None:
+def test_nodes_that_have_not_mounted_do_not_count() -> None:
     sides = (frozenset({2}), frozenset({1, 3, 4}))
     running = views(frozenset({1, 2, 3, 4}), sides, frozenset({2}))
     assert judge_fence(1, 2, [1, 3, 4], running, {1, 2, 3, 4}).kill == {1, 3, 4}
@@ -108,11 +114,11 @@ def test_a_node_that_only_starts_is_not_killed_with_a_side_it_is_not_on() -> Non
     assert judge_fence(1, 2, [1], running, {1, 2, 3}).kill == {2}
 
 
-def test_a_node_asking_for_its_own_death_gets_it() -> None:
+def test_a_node_that_fences_itself_is_killed() -> None:
     assert judge_fence(1, 1, [], {1: HOLDS, 2: HOLDS}, {1, 2}).kill == {1}
 
 
-def test_after_any_cut_only_one_side_holds_the_root_whoever_asks_for_whom() -> None:
+def test_after_any_cut_one_side_alone_holds_the_root_whichever_node_fences_which() -> None:
     """All cuts of up to five nodes in two, all holders, all hung nodes."""
     for left, right, holders, hung in cuts(5):
         nodes = left | right
@@ -123,13 +129,13 @@ def test_after_any_cut_only_one_side_holds_the_root_whoever_asks_for_whom() -> N
                 verdict = judge_fence(asker, victim, left, running, alive)
                 assert victim in verdict.kill or not verdict.victim_dies
                 rest = (nodes - verdict.kill) & holders
-                # One whole side is gone, hung nodes that would wake up included, and the other untouched.
+                # One whole side is dead, with its hung nodes that could wake up; the other is untouched.
                 assert rest in (left & holders, right & holders), (left, right, holders, hung, asker, victim)
                 if verdict.victim_dies:
                     assert asker not in verdict.kill
 
 
-def test_both_sides_of_a_cut_get_the_same_survivor_whoever_asks_first() -> None:
+def test_both_sides_of_a_cut_get_the_same_survivor_whichever_asks_first() -> None:
     for left, right, holders, hung in cuts(5):
         nodes = left | right
         alive = nodes - hung
@@ -152,16 +158,16 @@ def test_a_second_verdict_after_the_first_finds_its_victim_dead() -> None:
     assert (second.kill, second.victim_dies) == (frozenset(), True)
 
 
-def test_a_node_may_mount_when_it_sees_everybody_who_holds_the_root() -> None:
+def test_a_node_may_mount_when_it_sees_all_nodes_that_hold_the_root() -> None:
     for members in subsets((1, 2, 3, 4)):
         for holders in subsets((1, 2, 3, 4)):
             running = {node: NodeView(holds_root=node in holders) for node in (1, 2, 3, 4)}
-            assert (not strangers(1, members, running)) == (holders <= members | {1})
-            assert strangers(1, members, running) == holders - members - {1}
+            assert (not unseen_root_holders(1, members, running)) == (holders <= members | {1})
+            assert unseen_root_holders(1, members, running) == holders - members - {1}
 
 
-def test_members_that_do_not_run_hinder_nobody_from_mounting() -> None:
-    assert not strangers(1, [1, 7], {1: STARTS, 2: STARTS})
+def test_members_that_do_not_run_keep_no_node_from_mounting() -> None:
+    assert not unseen_root_holders(1, [1, 7], {1: STARTS, 2: STARTS})
 
 
 def test_no_two_sides_of_a_cut_may_mount_one_after_the_other() -> None:
@@ -169,14 +175,16 @@ def test_no_two_sides_of_a_cut_may_mount_one_after_the_other() -> None:
         running = {node: NodeView() for node in left | right}
         for asker in (*sorted(left), *sorted(right)):
             side = left if asker in left else right
-            if not strangers(asker, side, running):
+            if not unseen_root_holders(asker, side, running):
                 running[asker] = NodeView(holds_root=True, members=side)
         holders = {node for node, view in running.items() if view.holds_root}
         assert holders == set(left)
 
 
 @given(st.data())
-def test_however_a_cluster_falls_apart_and_whoever_asks_first_one_side_is_left(data: st.DataObject) -> None:
+def test_however_a_cluster_falls_apart_one_side_is_left_whichever_node_asks_first(
+    data: st.DataObject,
+) -> None:
     side_of = data.draw(st.lists(st.integers(0, 3), min_size=2, max_size=8))
     nodes = frozenset(range(1, len(side_of) + 1))
     sides = tuple(frozenset(n for n in nodes if side_of[n - 1] == side) for side in range(4))
@@ -202,19 +210,19 @@ def seen(*members: int, holds: bool = False) -> NodeView:
     return NodeView(holds_root=holds, members=frozenset(members), has_joined=True)
 
 
-def test_while_nobody_holds_the_root_nodes_join_and_leave_as_they_like() -> None:
+def test_while_no_node_holds_the_root_nodes_join_and_leave_at_any_time() -> None:
     assert may_change_membership({1: seen(1), 2: seen(), 3: STARTS})
 
 
-def test_where_somebody_holds_the_root_the_membership_changes_when_all_see_each_other() -> None:
+def test_once_a_node_holds_the_root_the_membership_changes_only_when_all_see_each_other() -> None:
     settled = {1: seen(1, 2, holds=True), 2: seen(1, 2, holds=True), 3: STARTS, 4: STARTS}
     assert may_change_membership(settled)
-    # Node 3 was let in and is on its way: it sees nobody yet, or not all of them see it.
+    # Node 3 is joining: it sees no node yet, or not all members see it.
     assert not may_change_membership({**settled, 3: seen()})
     assert not may_change_membership({**settled, 1: seen(1, 2, 3, holds=True), 3: seen(1, 2, 3)})
     all_see = {node: seen(1, 2, 3, holds=True) for node in (1, 2, 3)}
     assert may_change_membership({**all_see, 4: STARTS})
-    # One of them has died and is not expelled yet, or was let go and is still seen.
+    # A member has died and is not expelled yet, or is leaving and the others still see it.
     assert not may_change_membership({1: all_see[1], 3: all_see[3], 4: STARTS})
     assert not may_change_membership({**all_see, 2: STARTS})
 

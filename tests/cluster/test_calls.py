@@ -38,8 +38,8 @@ class Caller:
 
 
 @pytest.fixture
-def call(tmp_path: Path, make_image: Callable[..., Path]) -> Caller:
-    return Caller(tmp_path, make_image(tmp_path / "image"))
+def call(short_path: Path, make_image: Callable[..., Path]) -> Caller:
+    return Caller(short_path, make_image(short_path / "image"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,18 +52,18 @@ def test_help_has_examples(call: Caller, command: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["0"], "N: '0' is not a number of nodes\n  1 to 3 with this image"),
+        (["0"], "N: '0' is not a number of nodes\n  give 1 to 3 with this image"),
         (["4"], "N: 4 is more than the 3 nodes of this image, every node needs a journal"),
         (["16"], "N: 16 is more than the 3 nodes of this image"),
         (["many"], "N: 'many' is not a number of nodes"),
         (["-1"], "N: '-1' is not a number of nodes"),
         (["--memory", "much"], "--memory: "),
-        (["--memory", "8M"], "--memory 8M: is too little for a node\n  96M or more"),
+        (["--memory", "8M"], "--memory 8M: is too little for a node\n  give 96M or more"),
         (["--limit", "0"], "--limit 0: is not 1 to 86400 seconds"),
         (["--fresh", "--keep"], "exclude each other"),
-        (["--plan-for", "9"], "N: 9 is more than the 3 nodes of this image"),
+        (["--plan-for", "9"], "--plan-for: 9 is more than the 3 nodes of this image"),
         (["--recipe", "bookworm"], "--recipe and --image are both given"),
-        (["--cluster", "a/b"], "--cluster 'a/b': is no name of a cluster"),
+        (["--cluster", "a/b"], "--cluster 'a/b': is not a valid name of a cluster"),
     ],
 )
 def test_a_wrong_start_ends_with_status_2_and_names_the_value(
@@ -73,10 +73,10 @@ def test_a_wrong_start_ends_with_status_2_and_names_the_value(
     assert (status, said in output) == (2, True), output
 
 
-def test_no_images_names_the_command_that_builds_them(call: Caller) -> None:
-    status, output = call("start", "--recipe", "nobodys")
+def test_a_missing_image_is_reported_with_the_command_that_builds_it(call: Caller) -> None:
+    status, output = call("start", "--recipe", "absent")
     assert status == 2
-    assert "no image has been built here\n  ./run recipe=nobodys build-root" in output
+    assert "no image has been built here\n  Run ./run recipe=absent build-root" in output
 
 
 def test_images_of_another_version_are_refused(call: Caller) -> None:
@@ -96,11 +96,11 @@ def test_a_configuration_with_an_unknown_key_is_refused_with_its_line(call: Call
     assert "ssiuml.conf:2: unknown key KERNAL" in output
 
 
-def test_more_memory_than_there_is_is_refused_with_need_and_limit(call: Caller) -> None:
+def test_more_memory_than_the_machine_has_is_refused_with_need_and_limit(call: Caller) -> None:
     status, output = call.start("3", "--memory", "4096G")
     assert status == 1
     assert "3 nodes of 4194304 MiB need 12582912 MiB" in output
-    assert "give each less with --memory" in output
+    assert "Give each less memory with --memory" in output
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_more_memory_than_there_is_is_refused_with_need_and_limit(call: Caller) 
 def test_without_a_cluster_the_other_commands_say_how_to_start_one(call: Caller, words: list[str]) -> None:
     status, output = call(*words)
     assert status == 2
-    assert "cluster 'default' does not run\n  ssi-start starts it" in output
+    assert "cluster 'default' does not run\n  run ssi-start to start it" in output
 
 
 def test_a_dry_run_prints_every_command_line_and_makes_nothing(call: Caller) -> None:

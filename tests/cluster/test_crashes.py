@@ -1,97 +1,87 @@
-"""Nodes that crash, hang, are paused or cut off while all of them write.
+"""Nodes crash, hang, are paused or are cut off while all of them write.
 
-Whatever was acknowledged has to be there afterwards, and fsck.gfs2 is the judge of the root.
+Every acknowledged line must be there afterwards. fsck.gfs2 judges the root: after each test that has its own
+cluster, and when all tests of the shared one are done.
 """
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import LIMIT_S, RECOVERY_LIMIT_S, TOKEN_S, Cluster
+from processes import wait_until
 
 from ssiuml.cluster import process
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 
 CUT_SWITCH = Path(__file__).with_name("cut_switch.py")
 
 
-@pytest.fixture
-def loaded(cluster: Cluster) -> Iterator[Cluster]:
-    """Three nodes; after the test fsck.gfs2 finds the root clean, once the cluster has stopped in order."""
-    cluster.start(3)
-    yield cluster
-    said = cluster.do("stop")
-    assert "the root is clean" in said
-    cluster.fsck()
-
-
-def test_a_crashed_node_costs_the_others_little_and_nobody_an_acknowledged_line(loaded: Cluster) -> None:
-    loads = loaded.load(1, 2, 3)
+def test_after_a_crash_the_others_go_on_and_no_acknowledged_line_is_lost(three: Cluster) -> None:
+    loads = three.load(1, 2, 3)
     for load in loads:
         load.wait_for(10)
-    loaded.do("rm", "2")
+    three.do("rm", "2")
     for load in (loads[0], loads[2]):
         load.wait_for(10, RECOVERY_LIMIT_S)
-    status, output = loaded.run("exec", "2", "--", "true")
+    status, output = three.run("exec", "2", "--", "true")
     assert (status, "node 2 of cluster 't' does not run (killed by ssi-rm)" in output) == (2, True)
-    loaded.add(2)
+    three.add(2)
     for load in loads:
         load.end()
-    loaded.check_load(loads, reader=2)
+    three.check_load(loads, reader=2)
 
 
-def test_a_node_may_be_started_again_before_anybody_has_noticed_its_crash(loaded: Cluster) -> None:
-    loaded.do("rm", "2")
-    loaded.add(2)
-    assert loaded.up() == {1, 2, 3}
-    assert loaded.run("exec", "2", "--", "true")[0] == 0
+def test_a_node_can_be_started_again_before_the_others_have_noticed_its_crash(three: Cluster) -> None:
+    three.do("rm", "2")
+    three.add(2)
+    assert three.up() == {1, 2, 3}
+    assert three.run("exec", "2", "--", "true")[0] == 0
 
 
-@pytest.mark.parametrize("pause_s", [5, 12, pytest.param(30, marks=pytest.mark.long)])
-def test_a_paused_node_is_dead_when_it_would_go_on(loaded: Cluster, pause_s: int) -> None:
-    loads = loaded.load(1, 2, 3)
+@pytest.mark.parametrize("pause_s", [5, *(pytest.param(each, marks=pytest.mark.long) for each in (12, 30))])
+def test_a_paused_node_is_dead_when_its_pause_ends(three: Cluster, pause_s: int) -> None:
+    loads = three.load(1, 2, 3)
     for load in loads:
         load.wait_for(10)
-    with loaded.paused(2, pause_s) as group:
+    with three.paused(2, pause_s) as group:
         for load in (loads[0], loads[2]):
             load.wait_for(10, RECOVERY_LIMIT_S)
         assert process.group_members(group) == []
-        assert loaded.up() == {1, 3}
+        assert three.up() == {1, 3}
     for load in loads:
         load.end()
-    loaded.check_load(loads, reader=1)
+    three.check_load(loads, reader=1)
 
 
-def test_a_pause_shorter_than_the_token_costs_nobody_anything(loaded: Cluster) -> None:
-    loads = loaded.load(1, 2, 3)
+def test_a_pause_shorter_than_the_token_timeout_has_no_effect(three: Cluster) -> None:
+    loads = three.load(1, 2, 3)
     loads[1].wait_for(10)
-    with loaded.paused(2, TOKEN_S / 4):
+    with three.paused(2, TOKEN_S / 4):
         pass
     for load in loads:
         load.wait_for(10)
-    assert loaded.up() == {1, 2, 3}
+    assert three.up() == {1, 2, 3}
     for load in loads:
         load.end()
-    loaded.check_load(loads, reader=3)
+    three.check_load(loads, reader=3)
 
 
-def test_a_node_whose_process_is_killed_by_somebody_is_named_and_comes_back(loaded: Cluster) -> None:
-    loads = loaded.load(1, 3)
+def test_a_node_whose_process_is_killed_is_reported_and_can_be_started_again(three: Cluster) -> None:
+    loads = three.load(1, 3)
     for load in loads:
         load.wait_for(10)
-    group = loaded.pid(3)
+    group = three.pid(3)
     os.kill(group, signal.SIGKILL)
     loads[0].wait_for(10, RECOVERY_LIMIT_S)
     assert process.group_members(group) == []
-    assert "its process ended with status -9" in loaded.past(3)
-    loaded.add(3)
+    assert "its process ended with status -9" in three.past(3)
+    three.add(3)
     for load in loads:
         load.end()
-    loaded.check_load(loads, reader=3)
+    three.check_load(loads, reader=3)
 
 
 def test_of_a_cut_cluster_one_side_goes_on_and_the_other_is_dead(
@@ -121,15 +111,11 @@ def test_of_a_cut_cluster_one_side_goes_on_and_the_other_is_dead(
     cluster.fsck()
 
 
-def test_a_node_that_powers_off_leaves_and_the_others_stay(cluster: Cluster) -> None:
-    cluster.start(2)
-    cluster.run("exec", "2", "--", "poweroff")
-    wait_until(lambda: cluster.up() == {1}, "node 2 leaves", LIMIT_S)
-    assert cluster.past(2) == "left in order"
-    wait_until(lambda: cluster.status()["nodes"]["1"]["members"] == [1], "node 1 sees it")
-    cluster.do("stop")
-    # Nobody has crashed, so nothing was looked after before.
-    assert "Journal" not in cluster.fsck()
+def test_a_node_that_powers_off_leaves_and_the_others_stay(three: Cluster) -> None:
+    three.run("exec", "2", "--", "poweroff")
+    wait_until(lambda: three.up() == {1, 3}, "node 2 leaves", LIMIT_S)
+    assert three.past(2) == "left in order"
+    wait_until(lambda: three.status()["nodes"]["1"]["members"] == [1, 3], "node 1 sees it")
 
 
 def test_stop_with_a_hung_node_takes_the_others_down_in_order(cluster: Cluster) -> None:
@@ -143,7 +129,7 @@ def test_stop_with_a_hung_node_takes_the_others_down_in_order(cluster: Cluster) 
     cluster.fsck()
 
 
-def test_a_killed_supervisor_takes_its_nodes_with_it_and_the_root_lives_on(cluster: Cluster) -> None:
+def test_the_nodes_of_a_killed_supervisor_end_and_the_root_loses_nothing(cluster: Cluster) -> None:
     cluster.start(2)
     loads = cluster.load(1, 2)
     for load in loads:

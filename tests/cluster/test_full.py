@@ -1,4 +1,4 @@
-"""Disks that become full, the guest's and the host's: nothing acknowledged is lost, the root is clean."""
+"""Full disks of guest and host: no acknowledged line is lost, and the root is clean afterwards."""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from clusters import LIMIT_S, Cluster
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.boot, pytest.mark.long]
 
 FULL_LIMIT_S = 600.0
 
 
-def test_a_full_root_is_an_error_of_the_writer_and_loses_nothing_acknowledged(cluster: Cluster) -> None:
+def test_a_full_root_is_an_error_for_the_writers_and_no_acknowledged_line_is_lost(cluster: Cluster) -> None:
     cluster.start(2)
     loads = cluster.load(1, 2)
     for load in loads:
@@ -21,13 +21,13 @@ def test_a_full_root_is_an_error_of_the_writer_and_loses_nothing_acknowledged(cl
     fill = "dd if=/dev/zero of=/root/fill-{} bs=1M; sync"
     said = cluster.on(1, fill.format(1), FULL_LIMIT_S) + cluster.on(2, fill.format(2), FULL_LIMIT_S)
     assert said.count("No space left on device") == 2
-    # The workload has ended with an error or waits to be ended; the nodes live.
+    # The workload has ended with an error, or waits until it is ended. The nodes live.
     for load in loads:
         load.end()
     assert cluster.up() == {1, 2}
     cluster.check_load(loads, reader=2)
-    # On a full root GFS2 of Linux 6.1 mostly loops in the kernel when a file is removed: then the node hangs,
-    # and is dead before the other goes on.
+    # On a full root GFS2 of Linux 6.1 mostly loops in the kernel when a file is removed. Then the node hangs
+    # and is killed before the other one goes on.
     cluster.run("exec", "1", "--", "rm /root/fill-1; sync")
     cluster.on(2, "rm -f /root/fill-2; echo room >/root/room; sync")
     if 1 not in cluster.up():
@@ -41,7 +41,7 @@ def test_a_full_root_is_an_error_of_the_writer_and_loses_nothing_acknowledged(cl
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[tuple[str, ...]]:
-    """Mount a small disk on *folder* in a mount namespace; yields what goes before a program to be in it."""
+    """Mount a small disk on *folder* in a mount namespace. Yield the words that start a program in it."""
     script = f'mount -t tmpfs -o size={size} tmpfs "$1" && echo mounted && exec cat'
     with subprocess.Popen(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", folder],
@@ -58,7 +58,7 @@ def small_disk(folder: Path, size: str) -> Iterator[tuple[str, ...]]:
         keeper.wait(LIMIT_S)
 
 
-def test_a_full_disk_of_the_host_costs_nothing_acknowledged(cluster: Cluster) -> None:
+def test_a_full_disk_of_the_host_loses_no_acknowledged_line(cluster: Cluster) -> None:
     allocated_mib = (cluster.images / "root_fs").stat().st_blocks * 512 >> 20
     with small_disk(cluster.state_home, f"{allocated_mib + 60}m") as enter:
         cluster.prefix = enter
@@ -69,7 +69,7 @@ def test_a_full_disk_of_the_host_costs_nothing_acknowledged(cluster: Cluster) ->
         cluster.run("exec", "1", "--", "dd if=/dev/zero of=/root/fill bs=1M; sync", limit_s=FULL_LIMIT_S)
         for load in loads:
             load.end()
-        # Whoever could not write has died or says so; ssi-status serves all the same.
+        # A node that could not write has died, or its writers got errors. ssi-status still works.
         past = cluster.status()["past"]
         assert all("is full" in how for how in past.values()), past
         cluster.run("stop")

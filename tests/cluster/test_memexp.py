@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkouts import processes_of, wait_until
+from processes import processes_of, wait_until
 from project import PROJECT
 
 from ssiuml import manifest
 from ssiuml.host import files
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 LIMIT_S = 120
-# Prints what linuxrc and the login of 2.4 print; stays until it is killed.
+# Prints the lines that linuxrc and the login of 2.4 print, then waits until it is killed.
 KERNEL = """#!/usr/bin/env -S python3 -I -S
 import sys, time
 words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
@@ -32,7 +32,7 @@ time.sleep({stays_s})
 
 
 class Bench:
-    """An image folder of the recipe rh72 without a kernel, and a home that names one."""
+    """An image of the recipe rh72 without a kernel, and a home whose ssiuml.conf names one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,7 +91,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("m"))
 
 
-def test_dry_run_prints_switch_lock_server_and_nodes(bench: Bench) -> None:
+def test_a_dry_run_prints_switch_lock_server_and_nodes(bench: Bench) -> None:
     bench.kernel()
     done = bench.start("2", "--dry-run", "--append", "debug")
     assert done.returncode == 0, done.stderr
@@ -119,7 +119,7 @@ def test_dry_run_prints_switch_lock_server_and_nodes(bench: Bench) -> None:
     assert not (bench.folder / "s").exists()
 
 
-def test_cluster_starts_lock_server_first_then_nodes_and_ends_all(bench: Bench) -> None:
+def test_a_cluster_starts_the_lock_server_first_then_nodes_and_ends_all(bench: Bench) -> None:
     bench.kernel()
     done = bench.start("2")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -139,7 +139,7 @@ def test_cluster_starts_lock_server_first_then_nodes_and_ends_all(bench: Bench) 
     assert processes_of(str(bench.folder)) == []
 
 
-def test_lock_server_that_does_not_start_ends_everything_and_is_told(bench: Bench) -> None:
+def test_a_lock_server_that_does_not_start_is_reported_and_everything_ends(bench: Bench) -> None:
     bench.kernel(server_works=False, stays_s=0)
     done = bench.start("1")
     assert done.returncode == 1
@@ -148,7 +148,7 @@ def test_lock_server_that_does_not_start_ends_everything_and_is_told(bench: Benc
     wait_until(lambda: processes_of(str(bench.folder)) == [], "nothing runs any more")
 
 
-def test_image_without_a_kernel_says_where_to_name_one(bench: Bench) -> None:
+def test_an_image_without_a_kernel_is_refused_with_the_key_that_names_one(bench: Bench) -> None:
     done = bench.start("1")
     assert done.returncode == 2 or done.returncode == 1
     assert "KERNEL=" in done.stderr

@@ -1,4 +1,4 @@
-"""linux-ssi as it is built here, three nodes of it: process ids that no two nodes share, and device nodes."""
+"""Three nodes with the linux-ssi of this project: process ids of their own ranges, and device nodes."""
 
 import re
 from collections.abc import Iterator
@@ -6,22 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout
+from checkouts import Checkout, kernel_and_base_of
 from clusters import Cluster, made_cluster
-from parts import parts_of
 
 from ssiuml.host import uml
 from ssiuml.host.run import run
 from ssiuml.layers.initrd import tools_tree
-from ssiuml.tree.segment import write_segment
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, file
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 
 RANGE = 1 << 16
 NODES = (1, 2, 3)
-# Each is still there when the last has started: so many ids at one time.
-# They hold none of the session's streams, or it would not end before they do.
+# All of them still run when the last has started, so that as many ids are in use at the same time.
+# They hold no stream of the session: it would end only after them.
 START = "for i in $(seq {count}); do sleep 600 <&- >/dev/null 2>&1 & echo $!; done"
 LIST_TASKS = """\
 #!/bin/busybox sh
@@ -31,12 +30,12 @@ exec >/dev/console
 /bin/busybox ps -o pid,ppid,comm
 /bin/busybox poweroff -f
 """
-SMALL_RANGE = 1100  # ids that a node has left for a test
+SMALL_RANGE = 1100  # how many ids a test leaves to a node
 
 
 @pytest.fixture(scope="module")
-def three(ssi: Checkout) -> Iterator[Cluster]:
-    """Three nodes with the kernel that is built here; afterwards the root has to be clean."""
+def ssi_three(ssi: Checkout) -> Iterator[Cluster]:
+    """Three nodes with the kernel of this project. Afterwards the root must be clean."""
     with made_cluster(ssi.images) as made:
         made.start(3, "--memory", "512M")  # two thirds of a thousand processes on each
         yield made
@@ -53,32 +52,33 @@ def _on_all(cluster: Cluster, line: str) -> dict[int, str]:
         return dict(zip(NODES, pool.map(lambda node: cluster.on(node, line), NODES), strict=True))
 
 
-def test_nodes_run_the_kernel_that_was_built(three: Cluster) -> None:
-    assert re.fullmatch(r"6\.1\.\d+-ssi\n", three.on(1, "uname -r"))
-    # Built in, so that the initrd has no modules; those for people are in the root.
-    assert three.on(1, "modprobe fuse && lsmod | cut -d' ' -f1") == "Module\nfuse\n"
+def test_nodes_run_the_kernel_that_was_built(ssi_three: Cluster) -> None:
+    assert re.fullmatch(r"6\.1\.\d+-ssi\n", ssi_three.on(1, "uname -r"))
+    # The initrd has no modules: what it needs is built in. Modules for users are in the root.
+    assert ssi_three.on(1, "modprobe fuse && lsmod | cut -d' ' -f1") == "Module\nfuse\n"
 
 
-def test_2000_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_pid_knows_them(
-    three: Cluster,
+@pytest.mark.parametrize("count", [100, pytest.param(667, marks=pytest.mark.long)])
+def test_processes_of_three_nodes_have_ids_of_their_nodes_range_and_where_pid_finds_them(
+    ssi_three: Cluster, count: int
 ) -> None:
-    said = _on_all(three, START.format(count=667))
+    said = _on_all(ssi_three, START.format(count=count))
     pids = {node: _pids(text) for node, text in said.items()}
     every = [pid for each in pids.values() for pid in each]
-    assert len(every) == len(set(every)) == 2001
+    assert len(every) == len(set(every)) == 3 * count
     assert {pid // RANGE for pid in pids[1]} == {1}
     assert {node: {pid // RANGE for pid in each} for node, each in pids.items()} == {1: {1}, 2: {2}, 3: {3}}
     words = " ".join(map(str, every))
     expected = [node for node, each in pids.items() for _ in each]
     for node in NODES:
-        assert _pids(three.on(node, f"where_pid {words}")) == expected
+        assert _pids(ssi_three.on(node, f"where_pid {words}")) == expected
     for node in NODES:
-        three.on(node, "killall sleep")
+        ssi_three.on(node, "killall sleep")
 
 
 def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(ssi: Checkout, tmp_path: Path) -> None:
-    """In the first namespace, where threads of the kernel are to be seen: a script in the place of init."""
-    small = tools_tree(parts_of(ssi).tree(), ["/bin/busybox"], mtime_ns=0)
+    """A script in the place of init: it runs in the first pid namespace, which shows the kernel's threads."""
+    small = tools_tree(kernel_and_base_of(ssi).tree(), ["/bin/busybox"], mtime_ns=0)
     small.add("init", file(Literal(LIST_TASKS.encode()), Meta(mode=0o755)))
     initrd = tmp_path / "initrd"
     write_segment(initrd, small)
@@ -97,39 +97,39 @@ def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(ssi: Checkout
     assert {pid // RANGE for pid in others} == {5}
 
 
-def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(three: Cluster) -> None:
+def test_ids_wrap_around_inside_of_the_range_and_skip_those_in_use(ssi_three: Cluster) -> None:
     first = 2 * RANGE
-    # A small range is full soon. What runs already keeps its id.
-    three.on(2, f"sysctl -q -w kernel.pid_max={first + SMALL_RANGE}")
+    # A small range is full soon. Processes that run already keep their ids.
+    ssi_three.on(2, f"sysctl -q -w kernel.pid_max={first + SMALL_RANGE}")
     try:
-        three.on(2, f"echo {first + SMALL_RANGE - 10} >/proc/sys/kernel/ns_last_pid")
-        text = three.on(2, START.format(count=300))
+        ssi_three.on(2, f"echo {first + SMALL_RANGE - 10} >/proc/sys/kernel/ns_last_pid")
+        text = ssi_three.on(2, START.format(count=300))
         pids = _pids(text)
         assert len(set(pids)) == 300
         assert all(first <= pid < first + SMALL_RANGE for pid in pids)
-        assert max(pids) - min(pids) > 300, "it has not wrapped around"
+        assert max(pids) - min(pids) > 300, "the ids have not wrapped around"
         assert pids[-1] < pids[0]
-        assert set(_pids(three.on(1, f"where_pid {' '.join(map(str, pids))}"))) == {2}
-        three.on(2, "killall sleep")
+        assert set(_pids(ssi_three.on(1, f"where_pid {' '.join(map(str, pids))}"))) == {2}
+        ssi_three.on(2, "killall sleep")
     finally:
-        three.on(2, "sysctl -q -w kernel.pid_max=4194304")
+        ssi_three.on(2, "sysctl -q -w kernel.pid_max=4194304")
 
 
-def test_last_id_of_another_nodes_range_leads_back_to_the_own(three: Cluster) -> None:
-    three.on(3, f"echo {5 * RANGE} >/proc/sys/kernel/ns_last_pid")
-    assert int(three.on(3, "sh -c 'echo $$'")) // RANGE == 3
-    three.on(3, "echo 500 >/proc/sys/kernel/ns_last_pid")
-    assert int(three.on(3, "sh -c 'echo $$'")) // RANGE == 3
+def test_after_an_id_of_another_nodes_range_the_next_is_of_the_nodes_own(ssi_three: Cluster) -> None:
+    ssi_three.on(3, f"echo {5 * RANGE} >/proc/sys/kernel/ns_last_pid")
+    assert int(ssi_three.on(3, "sh -c 'echo $$'")) // RANGE == 3
+    ssi_three.on(3, "echo 500 >/proc/sys/kernel/ns_last_pid")
+    assert int(ssi_three.on(3, "sh -c 'echo $$'")) // RANGE == 3
 
 
-def test_a_pid_max_that_would_leave_no_ids_is_refused(three: Cluster) -> None:
-    status, said = three.run("exec", "2", "--", "sysctl -w kernel.pid_max=32768")
+def test_a_pid_max_that_would_leave_no_ids_is_refused(ssi_three: Cluster) -> None:
+    status, said = ssi_three.run("exec", "2", "--", "sysctl -w kernel.pid_max=32768")
     assert status != 0, said
-    assert three.on(2, "cat /proc/sys/kernel/pid_max") == "4194304\n"
+    assert ssi_three.on(2, "cat /proc/sys/kernel/pid_max") == "4194304\n"
 
 
-def test_pid_namespaces_begin_with_1_and_go_on_in_the_nodes_range(three: Cluster) -> None:
-    said = three.on(2, "unshare --pid --fork --mount-proc sh -c 'echo $$; sh -c \"echo \\$\\$\"'")
+def test_pid_namespaces_begin_with_1_and_go_on_in_the_nodes_range(ssi_three: Cluster) -> None:
+    said = ssi_three.on(2, "unshare --pid --fork --mount-proc sh -c 'echo $$; sh -c \"echo \\$\\$\"'")
     first, second = _pids(said)
     assert first == 1
     assert second // RANGE == 2
@@ -147,30 +147,27 @@ def test_pid_namespaces_begin_with_1_and_go_on_in_the_nodes_range(three: Cluster
         ("99999999999", 2, "where_pid: '99999999999' is not a process id"),
     ],
 )
-def test_where_pid_says_what_it_does_not_know(three: Cluster, words: str, status: int, said: str) -> None:
-    ended, text = three.run("exec", "1", "--", f"where_pid {words}")
+def test_where_pid_reports_a_wrong_or_unknown_id(
+    ssi_three: Cluster, words: str, status: int, said: str
+) -> None:
+    ended, text = ssi_three.run("exec", "1", "--", f"where_pid {words}")
     assert (ended, said in text) == (status, True), text
 
 
-def test_device_nodes_have_their_numbers_on_every_node_and_after_a_remount(three: Cluster) -> None:
-    three.on(1, "mknod /root/null c 1 3; mknod /root/disk b 98 16; chmod 600 /root/disk")
+def test_device_nodes_have_their_numbers_on_every_node_and_after_a_remount(ssi_three: Cluster) -> None:
+    ssi_three.on(1, "mknod /root/null c 1 3; mknod /root/disk b 98 16; chmod 600 /root/disk")
     for node in NODES:
-        assert three.on(node, "stat -c '%t:%T' /root/null /root/disk") == "1:3\n62:10\n"
-        assert three.on(node, "cat /root/null; echo read") == "read\n"
-    three.do("stop")
-    three.start(3, "--keep", "--memory", "512M")
-    assert three.on(1, "stat -c '%t:%T' /root/null /root/disk; cat /root/null") == "1:3\n62:10\n"
+        assert ssi_three.on(node, "stat -c '%t:%T' /root/null /root/disk") == "1:3\n62:10\n"
+        assert ssi_three.on(node, "cat /root/null; echo read") == "read\n"
+    ssi_three.do("stop")
+    ssi_three.start(3, "--keep", "--memory", "512M")
+    assert ssi_three.on(1, "stat -c '%t:%T' /root/null /root/disk; cat /root/null") == "1:3\n62:10\n"
 
 
-def test_check_with_this_kernel_finds_the_device_nodes_right(ssi: Checkout) -> None:
-    """The appliance runs on it, too: what it needs may be built in."""
+@pytest.mark.build
+@pytest.mark.long
+def test_check_finds_the_device_nodes_right_with_this_kernel(ssi: Checkout) -> None:
+    """The build appliance runs on this kernel, too; everything it needs may be built in."""
     text = "description: for a test\nextends: ssi\nfiles: [{path: /etc/x, content: x}]\n"
     checked = ssi.write_recipe("checked", text)
     checked.build("build-root", "check")
-
-
-def test_unpatched_kernel_says_that_its_ids_do_not_tell(cluster: Cluster) -> None:
-    cluster.start(1)
-    status, said = cluster.run("exec", "1", "--", "where_pid $$")
-    assert status == 1
-    assert re.search(r"where_pid: this kernel, 6\.1\.\d+, gives the same process ids on every node", said)

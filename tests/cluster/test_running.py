@@ -1,4 +1,4 @@
-"""Three real nodes on a shared root at work. The kernel's tables and fsck.gfs2 are the judges."""
+"""Three real nodes at work on a shared root. The kernel's tables and fsck.gfs2 are the judges."""
 
 import os
 import re
@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import Cluster
+from processes import wait_until
 
 from ssiuml.cli.completion import write_completions
-from ssiuml.cluster.namespace import network_namespace
+from ssiuml.cluster.launch import network_namespace_prefix
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 FULL_LIMIT_S = 480.0  # until a node whose memory is full answers
 
 
@@ -32,11 +32,12 @@ def test_a_file_written_on_one_node_is_read_on_all(three: Cluster) -> None:
     assert [three.on(node, "cat /root/shared") for node in (1, 2, 3)] == ["shared\n"] * 3
 
 
+@pytest.mark.long
 def test_memory_that_runs_out_on_a_node_does_not_end_it(cluster: Cluster) -> None:
     cluster.start(1)
-    # So many small ones that the largest process of all is one of the cluster's daemons. They end by
-    # themselves, since nobody may get in while they are there, and not before the last has begun: a busy host
-    # takes more than half a minute for that.
+    # So many small processes that the largest one is a daemon of the cluster. They end by themselves, since
+    # perhaps no session can be opened while they run. The first must not end before the last has begun, which
+    # takes more than half a minute on a busy host.
     many = "for i in $(seq 1500); do sleep 100 <&- >/dev/null 2>&1 & done"
     cluster.run("exec", "1", "--", many, limit_s=FULL_LIMIT_S)
 
@@ -48,7 +49,7 @@ def test_memory_that_runs_out_on_a_node_does_not_end_it(cluster: Cluster) -> Non
     assert "out of memory" in cluster.on(1, "dmesg | tr A-Z a-z")
 
 
-def test_a_renamed_and_an_unlinked_file_are_so_on_all_nodes(three: Cluster) -> None:
+def test_all_nodes_see_that_a_file_was_renamed_or_unlinked(three: Cluster) -> None:
     three.on(1, "echo x >/root/old; echo x >/root/gone")
     three.on(2, "mv /root/old /root/new; rm /root/gone")
     assert three.on(3, "ls /root/new; ls /root/old /root/gone 2>/dev/null || true") == "/root/new\n"
@@ -92,7 +93,7 @@ def test_a_command_gets_its_input_and_gives_its_output_and_status(three: Cluster
     assert output == expected.decode()
 
 
-def test_several_words_reach_the_command_as_they_are(three: Cluster) -> None:
+def test_several_words_reach_the_command_unchanged(three: Cluster) -> None:
     assert three.do("exec", "1", "--", "printf", "%s|", "a b", "$HOME", "it's") == "a b|$HOME|it's|"
 
 
@@ -102,13 +103,13 @@ def test_many_commands_run_on_a_node_at_once(three: Cluster) -> None:
     assert found == [f"{n}\n" for n in range(12)]
 
 
-def test_a_command_on_all_nodes_tells_which_node_said_what(three: Cluster) -> None:
+def test_each_line_of_a_command_on_all_nodes_begins_with_its_node(three: Cluster) -> None:
     status, output = three.run("exec", "all", "--", "hostname; exit 3")
     assert status == 3
     assert sorted(output.splitlines()) == [f"node{n}: node{n}" for n in (1, 2, 3)]
 
 
-def test_files_come_in_and_out_as_they_are(three: Cluster, tmp_path: Path) -> None:
+def test_files_are_copied_in_and_out_unchanged(three: Cluster, tmp_path: Path) -> None:
     source = tmp_path / "in" / "a folder"
     source.mkdir(parents=True)
     (source / "data").write_bytes(os.urandom(3_000_000))
@@ -127,17 +128,17 @@ def test_files_come_in_and_out_as_they_are(three: Cluster, tmp_path: Path) -> No
 
 
 def processes_of(cluster: Cluster) -> list[Path]:
-    """The folders below /proc of a cluster's processes."""
+    """Return the folders below /proc of a cluster's processes."""
     name, found = str(cluster.state_home).encode(), []
     for folder in Path("/proc").iterdir():
-        with suppress(OSError):  # another test's process that ends just now
+        with suppress(OSError):  # a process of another test that ends at this moment
             if folder.name.isdigit() and name in (folder / "cmdline").read_bytes():
                 found.append(folder)
     return found
 
 
 def sockets_of(process: Path) -> set[str]:
-    """The inodes of a process's sockets."""
+    """Return the inodes of a process's sockets."""
     links = {str(link.readlink()) for link in (process / "fd").iterdir()}
     return {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
 
@@ -154,8 +155,8 @@ def test_no_process_of_the_cluster_has_a_port(three: Cluster) -> None:
         assert not sockets_of(process) & ports, (process / "cmdline").read_bytes()
 
 
-@pytest.mark.skipif(not network_namespace(), reason="this machine gives nobody a network namespace")
-def test_nobody_else_on_the_machine_sees_a_socket_of_the_interconnect(three: Cluster) -> None:
+@pytest.mark.skipif(not network_namespace_prefix(), reason="this machine does not allow network namespaces")
+def test_other_users_cannot_reach_a_socket_of_the_interconnect(three: Cluster) -> None:
     unix = [line.split() for line in Path("/proc/self/net/unix").read_text().splitlines()[1:]]
     reachable = {fields[6] for fields in unix if len(fields) > 7 and fields[7].startswith("@")}
     held = set().union(*map(sockets_of, processes_of(three)))
@@ -163,7 +164,7 @@ def test_nobody_else_on_the_machine_sees_a_socket_of_the_interconnect(three: Clu
     assert not held & reachable
 
 
-def test_everything_in_the_folder_is_for_its_owner_alone(three: Cluster) -> None:
+def test_only_the_owner_can_read_the_clusters_folder(three: Cluster) -> None:
     assert three.folder.stat().st_mode & 0o777 == 0o700
     for path in (three.folder / "keys").iterdir():
         if not path.name.endswith((".pub", "known_hosts")):
@@ -171,7 +172,7 @@ def test_everything_in_the_folder_is_for_its_owner_alone(three: Cluster) -> None
     assert (three.folder / "initrd").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_second_start_and_a_node_that_is_up_are_told(three: Cluster) -> None:
+def test_a_second_start_is_refused_and_a_node_that_runs_is_skipped(three: Cluster) -> None:
     status, output = three.run("start", "3", "--image", str(three.images))
     assert status == 2
     assert "runs already, nodes: 1 2 3" in output
@@ -225,3 +226,9 @@ def test_the_shell_completes_nodes_that_are_up_and_those_that_are_down(
             timeout=60,
         )
         assert seen.stdout == f"{expected}\n", seen.stderr
+
+
+def test_where_pid_reports_an_unpatched_kernel(three: Cluster) -> None:
+    status, said = three.run("exec", "1", "--", "where_pid $$")
+    assert status == 1
+    assert re.search(r"where_pid: this kernel, 6\.1\.\d+, gives the same process ids on every node", said)

@@ -1,11 +1,11 @@
-"""Windows for the consoles. A program that stands for xterm runs what xterm would, and keeps the output."""
+"""Windows for the consoles. A stand-in for xterm runs the same command and keeps its output."""
 
 import os
 from pathlib import Path
 
 import pytest
-from checkouts import wait_until
 from clusters import Cluster
+from processes import wait_until
 
 XTERM = """\
 #!/bin/sh
@@ -17,7 +17,8 @@ mv "$WINDOWS/$$.screen" "$WINDOWS/$$.closed"
 """
 
 
-@pytest.mark.cluster
+@pytest.mark.boot
+@pytest.mark.long
 def test_each_node_that_starts_gets_a_window_that_closes_with_it(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

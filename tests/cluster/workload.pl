@@ -1,9 +1,9 @@
-# workload.pl NODE FOLDER PAUSE: writes as a database would, and says on standard output what is safe.
+# workload.pl NODE FOLDER PAUSE: writes as a database would, and prints the number of each round that is safe on disk.
 #
-# Each round appends a line "NODE ROUND" to a file of the node's own and, under a lock, to one of all nodes; both are
-# synced before the round's number is printed. In between files are made, renamed and removed. Rounds are PAUSE seconds apart:
-# the lock manager serves those who have had a lock before those who ask for the first time, so that many nodes without a
-# pause keep some out for ever.
+# Each round appends a line "NODE ROUND" to a file of this node and, under a lock, to a file of all nodes. Both are synced
+# before the round's number is printed. In between, files are made, renamed and removed. Rounds are PAUSE seconds apart: the
+# lock manager serves nodes that have had a lock before nodes that ask for the first time, so that with many nodes and no
+# pause some would never get it.
 
 use strict;
 use warnings;
@@ -31,8 +31,8 @@ for (my $round = 1;; $round++) {
 	open my $new, '>', "$folder/new-$node-$round" or die "new: $!\n";
 	print $new 'x' x (97 * ($round % 100)) or die "new: $!\n";
 	close $new or die "new: $!\n";
-	# Linux 6.1 may take a new inode for one that a node which has crashed had deleted (gfs2_inode_already_deleted: the
-	# crash has set back the counter of generations, not what the lock manager remembers). The lines above are not concerned.
+	# Linux 6.1 may take a new inode for one that was deleted by a node that then crashed (gfs2_inode_already_deleted: the
+	# crash sets back the counter of generations, but not the value in the lock manager). The lines above are not affected.
 	rename "$folder/new-$node-$round", "$folder/old-$node-$round" or $!{ESTALE} or die "rename: $!\n";
 	unlink "$folder/old-$node-" . ($round - 20);
 	print "$round\n";

@@ -1,4 +1,4 @@
-"""Packages by way of a real apt-get with lists of its own; one `apt-get update` for all tests."""
+"""Packages from a real apt-get with lists of its own. All tests share one `apt-get update`."""
 
 import os
 import re
@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from project import PROJECT
 
-from ssiuml.debian.apt import Apt, NetworkError, NoPackageError, NoVersionError, archives, sources_list
+from ssiuml.debian.apt import Apt, NoPackageError, NoVersionError, archives, sources_list
 from ssiuml.debian.fetch import fetch_debs, path_of
-from ssiuml.errors import RecipeError
-from ssiuml.pipeline.build import Build
+from ssiuml.errors import RecipeError, SsiumlError
+from ssiuml.pipeline.graph import Graph
+from ssiuml.pipeline.packages import Packages
 from ssiuml.pipeline.plan import make_plan
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 DEBIAN: Mapping[str, Any] = {
     "name": "debian",
@@ -75,12 +76,12 @@ def test_a_snapshot_without_a_security_mirror_has_no_security() -> None:
     assert len(lines_of(sources_list(distribution(snapshot="20260101T000000Z")))) == 2
 
 
-def test_a_mirror_that_is_no_mirror_is_an_error(tmp_path: Path) -> None:
+def test_mirror_without_a_release_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    # A recipe takes http and https only; the failure is that of a server without a Release file.
-    # That of no network at all takes apt-get some seconds: see test_dodo.py.
+    # A recipe cannot name this URL, but the error is that of a server without a Release file. Without a
+    # network apt-get takes some seconds: see test_dodo.py.
     empty = distribution().model_copy(update={"mirror": f"file:{tmp_path}/empty"})
-    with pytest.raises(NetworkError, match="cannot be fetched") as caught:
+    with pytest.raises(SsiumlError, match="cannot be fetched") as caught:
         Apt(tmp_path / "apt", empty).update()
     assert f"{tmp_path}/empty" in str(caught.value)
     assert "Release" in str(caught.value)
@@ -107,20 +108,20 @@ def test_a_package_is_found_and_is_that_package(apt: Apt, tmp_path: Path) -> Non
     assert apt.find("usr-is-merged", deb.version) == deb
 
 
-def test_a_version_that_does_not_exist_is_told_with_those_that_do(apt: Apt) -> None:
+def test_unknown_version_is_an_error_that_names_the_versions(apt: Apt) -> None:
     with pytest.raises(NoVersionError, match=r"usr-is-merged is not there in version 1:2") as caught:
         apt.find("usr-is-merged", "1:2")
     assert apt.find("usr-is-merged").version in caught.value.there.split(", ")
 
 
-def test_a_package_that_does_not_exist_is_named(apt: Apt) -> None:
+def test_unknown_package_is_an_error_that_names_it(apt: Apt) -> None:
     with pytest.raises(NoPackageError) as caught:
         apt.find("no-such-package-1")
     assert caught.value.names == ["no-such-package-1"]
 
 
-def test_what_is_chosen_is_closed_under_its_dependencies_and_has_what_debian_requires(apt: Apt) -> None:
-    """As apt itself sees it: with the choice installed there is nothing that is broken or missing."""
+def test_chosen_packages_have_their_dependencies_and_what_debian_requires(apt: Apt) -> None:
+    """apt is the judge: with the chosen packages installed, nothing is broken or missing."""
     chosen = apt.resolve(["netbase", "openssh-server"])
     assert {"netbase", "openssh-server", "libc6", "bash", "dpkg"} <= chosen.packages.keys()
     assert "apt" in chosen.required
@@ -139,19 +140,19 @@ def test_what_is_chosen_is_closed_under_its_dependencies_and_has_what_debian_req
     assert "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded" in planned.stdout
 
 
-def test_all_packages_that_do_not_exist_are_named_at_once(apt: Apt) -> None:
+def test_unknown_packages_are_all_named_at_once(apt: Apt) -> None:
     with pytest.raises(NoPackageError) as caught:
         apt.resolve(["netbase", "no-such-package-1", "no-such-package-2"])
     assert caught.value.names == ["no-such-package-1", "no-such-package-2"]
 
 
-def test_a_virtual_package_without_a_candidate_is_named(apt: Apt) -> None:
+def test_virtual_package_without_a_candidate_is_an_error(apt: Apt) -> None:
     with pytest.raises(NoPackageError) as caught:
         apt.resolve(["mail-transport-agent"])
     assert caught.value.names == ["mail-transport-agent"]
 
 
-def test_a_package_that_does_not_exist_is_told_with_recipe_and_line(
+def test_unknown_package_is_an_error_with_recipe_and_line(
     apt: Apt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "recipes").mkdir()
@@ -164,18 +165,18 @@ def test_a_package_that_does_not_exist_is_told_with_recipe_and_line(
         "extra_packages:\n  - no-such-package-2\n"
     )
     plan = make_plan("mine", tmp_path, {"SSIUML_CACHE": str(tmp_path / "cache")})
-    plan.__dict__["apt"] = apt
+    monkeypatch.setattr(Packages, "apt", apt)
     monkeypatch.setattr(Apt, "update", lambda self: None)
     with pytest.raises(RecipeError) as caught:
-        Build(plan).steps["fetch"].run()
+        Graph(plan).steps["fetch"].run()
     message = str(caught.value)
     assert "recipes/mine.yaml:7: packages[1]: 'no-such-package-1' is not in bookworm" in message
     assert "recipes/mine.yaml:9: extra_packages[0]: 'no-such-package-2' is not in bookworm" in message
-    assert not plan.fetch_stamp.exists()
+    assert not Graph(plan).steps["fetch"].stamp.exists()
 
 
-def test_everything_apt_writes_is_in_its_folder(apt: Apt) -> None:
-    """As apt itself says where it keeps its things (apt-config)."""
+def test_apt_keeps_everything_in_its_folder(apt: Apt) -> None:
+    """apt-config is the judge: it prints the folders that apt uses."""
     text = subprocess.run(
         ["apt-config", "dump", "--format", "%f=%v%n"],
         env={**os.environ, "APT_CONFIG": str(apt.folder / "apt.conf")},
@@ -190,9 +191,7 @@ def test_everything_apt_writes_is_in_its_folder(apt: Apt) -> None:
 
 
 @pytest.mark.parametrize(("snapshot", "check"), [(None, "true"), ("20260101T000000Z", "false")])
-def test_only_lists_of_a_snapshot_may_be_past_their_date(
-    tmp_path: Path, snapshot: str | None, check: str
-) -> None:
+def test_only_lists_of_a_snapshot_may_have_expired(tmp_path: Path, snapshot: str | None, check: str) -> None:
     apt = Apt(tmp_path, distribution(snapshot=snapshot))
     apt._prepare()
     assert f'Acquire::Check-Valid-Until "{check}";' in (tmp_path / "apt.conf").read_text()

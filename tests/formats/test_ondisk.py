@@ -1,4 +1,4 @@
-"""Structures on a disk: the declaration alone says where each byte goes."""
+"""Structures on a disk: offsets, packing and unpacking follow from the declaration alone."""
 
 import struct
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssiuml.errors import SsiumlError
 from ssiuml.formats.ondisk import (
     Be8,
     Be16,
     Be32,
     Be64,
-    FormatError,
     Le8,
     Le16,
     Le32,
@@ -54,32 +54,32 @@ def _outer(**changes: object) -> Outer:
     return Outer(**values | changes)  # type: ignore[arg-type]
 
 
-def test_fields_lie_one_behind_the_other_without_alignment() -> None:
+def test_fields_follow_one_another_without_alignment() -> None:
     names = ("head", "small", "pad", "name", "tail", "when", "last")
     assert [Outer.offset_of(name) for name in names] == [0, 10, 11, 23, 87, 97, 105]
     assert Outer.size_bytes() == 109
 
 
-def test_bytes_are_those_of_struct() -> None:
+def test_packed_bytes_are_those_of_the_struct_module() -> None:
     expected = struct.pack(">QHB12s64sQHqI", 1, 2, 3, b"", b"root", 4, 5, -6, 7)
     assert _outer().pack() == expected
 
 
-def test_a_structure_comes_back_from_its_bytes() -> None:
+def test_unpack_returns_the_structure_that_was_packed() -> None:
     assert Outer.unpack(b"??" + _outer().pack(), 2) == _outer()
     assert list(Outer.unpack_all(_outer().pack() * 3)) == [_outer()] * 3
 
 
 @given(st.binary(min_size=10, max_size=10))
-def test_any_bytes_of_the_right_length_are_read_and_written_back(data: bytes) -> None:
+def test_any_bytes_of_the_right_length_survive_unpack_and_pack(data: bytes) -> None:
     assert Inner.unpack(data).pack() == data
 
 
 @pytest.mark.parametrize("length", [0, 1, 108])
-def test_too_few_bytes_are_named(length: int) -> None:
-    with pytest.raises(FormatError, match=rf"Outer: needs 109 bytes at byte 0, there are {length}"):
+def test_too_few_bytes_are_an_error_with_both_sizes(length: int) -> None:
+    with pytest.raises(SsiumlError, match=rf"Outer: needs 109 bytes at byte 0, there are {length}"):
         Outer.unpack(bytes(length))
-    with pytest.raises(FormatError, match="Outer: needs 109 bytes at byte 5"):
+    with pytest.raises(SsiumlError, match="Outer: needs 109 bytes at byte 5"):
         _outer().pack_into(bytearray(109), 5)
 
 
@@ -93,12 +93,14 @@ def test_too_few_bytes_are_named(length: int) -> None:
         ({"pad": bytes(13)}, r"Outer\.pad: .* does not fit: at most 12 bytes"),
     ],
 )
-def test_a_value_that_does_not_fit_is_named(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(FormatError, match=message):
+def test_a_value_that_does_not_fit_is_an_error_with_its_field(
+    changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SsiumlError, match=message):
         _outer(**changes).pack()
 
 
-def test_a_fast_packer_sets_some_fields_and_zeroes_the_rest() -> None:
+def test_a_fast_packer_writes_the_named_fields_and_zeros_elsewhere() -> None:
     packer = fast_packer(Outer, ["head.two", "name", "tail.one"])
     expected = Outer(head=Inner(one=0, two=7), small=0, name=b"n", tail=Inner(one=8, two=0), when=0)
     assert packer.pack(7, b"n", 8) == expected.pack()
@@ -108,7 +110,7 @@ def test_a_fast_packer_sets_some_fields_and_zeroes_the_rest() -> None:
 
 
 @pytest.mark.parametrize("names", [["two"], ["name", "head.two"]])
-def test_a_fast_packer_knows_its_fields_and_their_order(names: list[str]) -> None:
+def test_a_fast_packer_refuses_unknown_fields_and_another_order(names: list[str]) -> None:
     with pytest.raises(ValueError, match="Outer has its fields in this order"):
         fast_packer(Outer, names)
 
@@ -122,7 +124,7 @@ class Wrong(OnDisk):
     field: int
 
 
-def test_a_structure_that_does_not_say_how_it_lies_on_the_disk_is_refused() -> None:
+def test_a_structure_that_is_no_dataclass_or_has_other_types_is_refused() -> None:
     with pytest.raises(TypeError, match=r"Wrong\.field"):
         Wrong.size_bytes()
     with pytest.raises(TypeError, match="Plain is not a dataclass"):
@@ -149,7 +151,7 @@ class Both(OnDisk):
     last: Be16
 
 
-def test_little_endian_bytes_are_those_of_struct() -> None:
+def test_packed_little_endian_bytes_are_those_of_the_struct_module() -> None:
     little = Little(head=LittleInner(one=0x1234), small=3, name=bytes(range(12)), when=-2, last=0x01020304)
     expected = struct.pack("<HB12siI", 0x1234, 3, bytes(range(12)), -2, 0x01020304)
     assert little.pack() == expected
@@ -157,6 +159,6 @@ def test_little_endian_bytes_are_those_of_struct() -> None:
     assert fast_packer(Little, ["head.one", "last"]).pack(1, 2) == struct.pack("<H17xI", 1, 2)
 
 
-def test_a_structure_has_one_byte_order() -> None:
+def test_a_structure_of_both_byte_orders_is_refused() -> None:
     with pytest.raises(TypeError, match="Both has integers of both byte orders"):
         Both.size_bytes()

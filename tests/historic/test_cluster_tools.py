@@ -1,4 +1,4 @@
-"""The cluster tools of 2002 as they were installed: by a Makefile that edits a root."""
+"""Cluster tools of 2002: a Makefile edits a copy of the root, and its changes become the layer."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from project import PROJECT
 
-from ssiuml.historic.cluster_tools import ClusterToolsError, install_on_copy, require_rule
+from ssiuml.errors import SsiumlError
+from ssiuml.historic.cluster_tools import install_on_copy, require_rule
 from ssiuml.host.run import CommandError
 from ssiuml.layers.cluster_tools import install
 from ssiuml.tree.compare import take_census
@@ -58,7 +59,9 @@ def _install(source: Path, distribution: str, work: Path, timeout_s: float = 60)
     return install_on_copy(source, distribution, work, _root(), TIME_NS, timeout_s)
 
 
-def test_rule_edits_a_copy_of_the_tree_and_its_changes_become_the_layer(source: Path, tmp_path: Path) -> None:
+def test_a_rule_edits_a_copy_of_the_tree_and_its_changes_become_the_layer(
+    source: Path, tmp_path: Path
+) -> None:
     before = sorted(path.name for path in source.iterdir())
     layer = _install(source, "redhat", tmp_path / "work")
     assert layer.removed == ["etc/rc.d/rc3.d/S55sshd"]
@@ -74,7 +77,7 @@ def test_rule_edits_a_copy_of_the_tree_and_its_changes_become_the_layer(source: 
     assert sorted(path.name for path in source.iterdir()) == before
 
 
-def test_same_tools_give_the_same_layer_whenever_they_were_unpacked(source: Path, tmp_path: Path) -> None:
+def test_the_same_tools_give_the_same_layer_whenever_they_were_unpacked(source: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(source, again, copy_function=shutil.copy)
     archives = []
@@ -85,41 +88,43 @@ def test_same_tools_give_the_same_layer_whenever_they_were_unpacked(source: Path
     assert archives[0] == archives[1]
 
 
-def test_missing_rule_is_found_before_anything_is_unpacked(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(ClusterToolsError) as error:
+def test_a_missing_rule_is_an_error_before_the_tree_is_copied(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(SsiumlError) as error:
         _install(source, "suse", tmp_path / "work")
     assert str(error.value) == (
         f"{source}: make install_ssi_suse: No rule to make target 'install_ssi_suse'.\n"
-        "  cluster_tools names a folder whose Makefile has that rule"
+        "  set cluster_tools to a folder whose Makefile has that rule"
     )
     assert not (tmp_path / "work").exists()
 
 
-def test_a_makefile_that_make_cannot_read_is_named_with_its_line(source: Path, tmp_path: Path) -> None:
+def test_a_syntax_error_in_the_makefile_is_an_error_with_the_reason_that_make_gives(
+    source: Path, tmp_path: Path
+) -> None:
     (source / "Makefile").write_text("install_ssi_redhat:\n    four blanks\n")
-    with pytest.raises(ClusterToolsError, match=r"make install_ssi_redhat: missing separator"):
+    with pytest.raises(SsiumlError, match=r"make install_ssi_redhat: missing separator"):
         _install(source, "redhat", tmp_path / "work")
 
 
 @pytest.mark.parametrize("rule", ["install_%: ; ./fits", "include other.mk"])
-def test_rules_are_found_as_make_finds_them(source: Path, rule: str) -> None:
+def test_pattern_rules_and_rules_of_included_files_are_found(source: Path, rule: str) -> None:
     (source / "Makefile").write_text(f"{rule}\n")
     (source / "other.mk").write_text("install_ssi_redhat: ; ./fits\n")
     require_rule(source, "redhat")
 
 
-def test_rule_that_fails_is_an_error_with_makes_last_lines(source: Path, tmp_path: Path) -> None:
+def test_a_failing_rule_is_an_error_with_the_last_lines_of_make(source: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"(?s)exit status 2.*no Caldera in .*/root\n.*Error 1"):
         _install(source, "caldera", tmp_path / "work")
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_rule_that_does_not_end_is_ended_at_its_limit(source: Path, tmp_path: Path) -> None:
+def test_a_rule_that_runs_too_long_is_ended_at_the_time_limit(source: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="not finished after 1 s, ended"):
         _install(source, "debian", tmp_path / "work", timeout_s=1)
 
 
-def test_tools_of_this_project_come_out_the_same_in_an_empty_folder_and_on_a_copy(tmp_path: Path) -> None:
+def test_tools_of_this_project_give_the_same_layer_in_an_empty_folder_and_on_a_copy(tmp_path: Path) -> None:
     tree = Tree()
     tree.add("etc/inittab", file(Literal(b"old"), Meta(mode=0o644)))
     source = PROJECT / "cluster-tools"

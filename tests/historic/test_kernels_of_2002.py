@@ -1,4 +1,4 @@
-"""The recipes rh72 and rh72-cvs up to modules and OpenGFS, with stand-ins for what was published in 2002."""
+"""The recipes rh72 and rh72-cvs up to modules and OpenGFS, with stand-ins for the downloads of 2002."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from checkouts import Checkout, copy_sources
 from http_server import Web, web_server
 from redhat import linux24
-from redhat.serving import serve_sources, sources
+from redhat.sources import serve_sources, sources_section
 
 from ssiuml.tree.elf import is_i386
 from ssiuml.tree.layer import merge, read_layer
@@ -36,7 +36,7 @@ def _recipe(checkout: Checkout, name: str, extends: str, more: str) -> Checkout:
 
 @pytest.fixture(scope="module")
 def old_web(redhat_sources: Path) -> Iterator[Web]:
-    """The stand-ins on a web server of these tests' own: others count what is asked of theirs."""
+    """A web server of this file, since other tests count the requests to the shared one."""
     with web_server() as web:
         serve_sources(web, redhat_sources)
         yield web
@@ -44,13 +44,15 @@ def old_web(redhat_sources: Path) -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def release(checkout: Checkout, old_web: Web) -> Checkout:
-    """rh72 as it is, built with this machine's compiler."""
-    made = _recipe(checkout, "release", "rh72", sources(old_web.url("/")) + "kernel: {toolchain: host}\n")
+    """The recipe rh72, unchanged but for the compiler, which is this machine's."""
+    made = _recipe(
+        checkout, "release", "rh72", sources_section(old_web.url("/")) + "kernel: {toolchain: host}\n"
+    )
     made.build()
     return made
 
 
-def test_release_gives_kernel_modules_opengfs_and_initrds(release: Checkout) -> None:
+def test_a_release_gives_kernel_modules_opengfs_and_ram_disks(release: Checkout) -> None:
     assert is_i386((release.images / "linux-ssi").read_bytes())
     tree = merge([read_layer(release.images / f"layers/{name}.tar") for name in ("modules", "opengfs")])
     modules = "lib/modules/2.4.16-21um"
@@ -61,24 +63,26 @@ def test_release_gives_kernel_modules_opengfs_and_initrds(release: Checkout) -> 
     assert (release.images / "initrd-memexp.img").is_file()
 
 
-def test_what_is_not_verified_is_said(release: Checkout) -> None:
-    said = release.doit("show").output
-    assert "not verified against the original: the kernel's source (release)" in said
+def test_show_says_that_the_source_of_the_kernel_is_not_verified(release: Checkout) -> None:
+    output = release.doit("show").output
+    assert "not verified against the original: the kernel's source (release)" in output
 
 
-def test_second_run_does_nothing(release: Checkout) -> None:
+def test_a_second_build_makes_nothing(release: Checkout) -> None:
     outcome = release.build("kernel", "build-root")
     assert outcome.made <= {"host-tools"}, outcome.output
 
 
-def test_kernel_is_built_with_the_compiler_of_the_base_image(release: Checkout, old_web: Web) -> None:
-    own = _recipe(release, "own", "rh72", sources(old_web.url("/")))
+def test_the_compiler_of_the_base_image_builds_the_same_kernel(release: Checkout, old_web: Web) -> None:
+    own = _recipe(release, "own", "rh72", sources_section(old_web.url("/")))
     assert "kernel" in own.build("kernel").made
     assert "dep linux modules , on i686" in (own.images / "kernel.log").read_text()
     assert (own.images / "linux-ssi").read_bytes() == (release.images / "linux-ssi").read_bytes()
 
 
-def test_changed_configuration_does_not_unpack_again(release: Checkout) -> None:
+def test_a_changed_configuration_builds_the_kernel_again_without_unpacking_its_source_again(
+    release: Checkout,
+) -> None:
     prepared = release.cache / "kernel" / "trees" / "configured" / "prepared"
     mine = release.folder / "recipes" / "mine.config"
     mine.write_text("CONFIG_SSI=y\n")
@@ -96,9 +100,9 @@ def test_changed_configuration_does_not_unpack_again(release: Checkout) -> None:
 
 @pytest.fixture
 def cvs(checkout: Checkout, old_web: Web, tmp_path: Path) -> Checkout:
-    """rh72-cvs, with checkouts beside the test."""
+    """The recipe rh72-cvs, with checkouts in the folder of the test."""
     linux24.make_checkouts(tmp_path)
-    more = sources(old_web.url("/"))
+    more = sources_section(old_web.url("/"))
     more += f"  linux-cvs: {{urls: ['{old_web.url(f'/{linux24.CVS_BASE_NAME}')}']}}\n"
     more += "kernel:\n  toolchain: host\n"
     more += f"  ssi: {{folder: '{tmp_path}/ssic-linux'}}\n  ci: {{folder: '{tmp_path}/ci-linux'}}\n"
@@ -106,14 +110,14 @@ def cvs(checkout: Checkout, old_web: Web, tmp_path: Path) -> Checkout:
     return _recipe(checkout, "cvs", "rh72-cvs", more)
 
 
-def test_cvs_gives_a_kernel_and_opengfs_for_it(cvs: Checkout) -> None:
+def test_a_cvs_checkout_gives_a_kernel_and_opengfs_for_it(cvs: Checkout) -> None:
     outcome = cvs.build("opengfs")
     assert "its hunk for Makefile failed, as expected" in outcome.output
     layer = merge([read_layer(cvs.images / "layers" / "opengfs.tar")])
     assert layer.lookup("lib/modules/2.4.18-22um/kernel/fs/gfs/gfs.o").read()
 
 
-def test_change_in_a_checkout_builds_again(cvs: Checkout, tmp_path: Path) -> None:
+def test_a_change_in_a_checkout_builds_the_kernel_again(cvs: Checkout, tmp_path: Path) -> None:
     cvs.build("kernel")
     code = tmp_path / "ci-linux/ci-kernel/cluster/ci.c"
     code.write_text("int changed;\n")
@@ -122,7 +126,9 @@ def test_change_in_a_checkout_builds_again(cvs: Checkout, tmp_path: Path) -> Non
     assert source.read_text() == "int changed;\n"
 
 
-def test_version_mismatch_stops_the_build_without_a_traceback(cvs: Checkout, tmp_path: Path) -> None:
+def test_checkouts_of_different_versions_stop_the_build_without_a_traceback(
+    cvs: Checkout, tmp_path: Path
+) -> None:
     makefile = tmp_path / "ci-linux/ci-kernel/Makefile"
     makefile.write_text(linux24.makefile(17, "-22um"))
     outcome = cvs.doit("kernel")
@@ -131,7 +137,7 @@ def test_version_mismatch_stops_the_build_without_a_traceback(cvs: Checkout, tmp
     assert "Traceback" not in outcome.output
 
 
-def test_distclean_removes_source_and_kernel_from_the_cache(cvs: Checkout) -> None:
+def test_distclean_removes_the_source_and_the_kernel_from_the_cache(cvs: Checkout) -> None:
     cvs.build("kernel")
     tree = cvs.cache / "kernel" / "trees" / "cvs"
     before = set((cvs.cache / "kernel").glob("*.tar"))

@@ -11,13 +11,13 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
-from release_tools import LIMIT_S
+from programs import LIMIT_S
 
 import ssiuml
 from ssiuml.host import code
 from ssiuml.host.cache import Key
 from ssiuml.host.code import code_digest, code_of, foreign_packages, imported_by
-from ssiuml.pipeline.build import Build
+from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
 
 PACKAGE = Path(ssiuml.__file__).parent
@@ -90,7 +90,7 @@ def test_imports_are_those_that_modulefinder_finds(
 def roots(tmp_path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the steps of all recipes, each with the modules that make it."""
     for recipe in RECIPES:
-        for step in Build(make_plan(recipe, PROJECT, {"SSIUML_CACHE": str(tmp_path)})).steps.values():
+        for step in Graph(make_plan(recipe, PROJECT, {"SSIUML_CACHE": str(tmp_path)})).steps.values():
             assert step.modules, f"{recipe}: step {step.name} has no code"
             yield f"{recipe}: {step.name}", step.modules
 
@@ -154,7 +154,7 @@ def test_foreign_modules_have_no_files() -> None:
 def test_each_command_needs_only_the_packages_that_a_release_contains(command: str) -> None:
     foreign = foreign_packages(SCRIPTS[command].partition(":")[0])
     assert set(foreign) <= BROUGHT_ALONG | {"PIL"}
-    assert foreign.get("PIL", set()) <= {"ssiuml.inspect.png"}
+    assert foreign.get("PIL", set()) <= {"ssiuml.inspect.drawing"}
 
 
 def test_a_foreign_package_comes_with_the_modules_that_import_it() -> None:

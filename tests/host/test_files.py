@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sparse_files import write_sparse
+from files_on_disk import write_sparse
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host import files

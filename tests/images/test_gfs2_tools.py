@@ -15,7 +15,7 @@ from ssiuml.host import files
 from ssiuml.host.run import CommandError, find_tool
 from ssiuml.images import gfs2_tools
 from ssiuml.images.gfs2_tools import check_image, make_image, needed_bytes, repair
-from ssiuml.recipe import Gfs2Filesystem
+from ssiuml.recipe.filesystem import Gfs2Filesystem
 from ssiuml.tree.tree import Extent, Literal, Meta, Tree, directory, file, symlink
 
 MIB = 1 << 20

@@ -1,4 +1,4 @@
-"""The picture: SVG that an XML parser reads, PNG that has the colours where the squares are."""
+"""The map as a picture: an XML parser reads the SVG, Pillow reads the PNG, and both show what was counted."""
 
 import io
 import itertools
@@ -10,17 +10,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gfs1_tools import made
+from gfs_images import write_gfs1_image
 from PIL import Image, ImageFont
 
 from ssiuml.errors import SsiumlError
 from ssiuml.inspect import drawing
-from ssiuml.inspect.drawing import POOL_LABEL, Caption, Drawing, colour_of, draw, shares
+from ssiuml.inspect.drawing import (
+    PNG_SCALE,
+    POOL_LABEL,
+    Caption,
+    Drawing,
+    colour_of,
+    draw,
+    png,
+    shares,
+    svg,
+    write_picture,
+)
 from ssiuml.inspect.occupancy import Occupancy
-from ssiuml.inspect.png import SCALE, png
-from ssiuml.inspect.svg import svg
 from ssiuml.inspect.tally import Cell, Use
-from ssiuml.inspect.write import write_picture
 from ssiuml.tree.tree import Meta, Tree
 from ssiuml.units import parse_size
 
@@ -44,7 +52,7 @@ def drawn() -> Drawing:
     return draw(occupancy(cell(data=10), cell(dinode=5, free=5), *[cell(free=10)] * 200), CAPTION)
 
 
-def test_svg_is_xml_with_name_counts_and_a_colour_for_each_use(drawn: Drawing) -> None:
+def test_svg_is_xml_with_the_name_the_counts_and_a_colour_for_each_use(drawn: Drawing) -> None:
     root = ET.fromstring(svg(drawn))  # noqa: S314 - our own
     assert root.findtext(f"{SVG}title") == "Map of <root & fs>"
     texts = {text.text for text in root.iter(f"{SVG}text")}
@@ -54,16 +62,16 @@ def test_svg_is_xml_with_name_counts_and_a_colour_for_each_use(drawn: Drawing) -
     assert colour_of(Use.JOURNAL, hole=False) not in colours
 
 
-def test_png_has_the_colours_where_the_squares_are(drawn: Drawing, tmp_path: Path) -> None:
+def test_squares_of_a_png_have_the_colours_of_their_uses(drawn: Drawing, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(drawn))
-    said = subprocess.run(["file", tmp_path / "a.png"], capture_output=True, text=True, check=True).stdout
-    assert f"PNG image data, {drawn.width * SCALE} x {drawn.height * SCALE}" in said
+    found = subprocess.run(["file", tmp_path / "a.png"], capture_output=True, text=True, check=True).stdout
+    assert f"PNG image data, {drawn.width * PNG_SCALE} x {drawn.height * PNG_SCALE}" in found
     picture = Image.open(io.BytesIO(png(drawn))).convert("RGB")
 
     def colour_at(number: int, height: float) -> str:
         x = drawing.LEFT + number * drawing.PITCH + drawing.SIDE / 2
         y = drawing.TOP + drawing.SIDE * (1 - height)
-        pixel = picture.getpixel((int(x * SCALE), int(y * SCALE)))
+        pixel = picture.getpixel((int(x * PNG_SCALE), int(y * PNG_SCALE)))
         assert isinstance(pixel, tuple)
         return "#" + "".join(f"{part:02x}" for part in pixel)
 
@@ -82,14 +90,12 @@ def test_png_has_the_colours_where_the_squares_are(drawn: Drawing, tmp_path: Pat
         ({"dinode": 999, "data": 1}, [9, 1]),
     ],
 )
-def test_whatever_is_in_a_square_is_seen_and_the_shares_fill_it(
-    uses: dict[str, int], heights: list[int]
-) -> None:
+def test_shares_show_every_use_in_a_square_and_fill_it(uses: dict[str, int], heights: list[int]) -> None:
     assert [height for _, height in shares(cell(**uses))] == heights
 
 
-# How colours in linear RGB look to eyes without one of the three kinds of cones: Machado, Oliveira and
-# Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency (2009), severity 1.
+# How colours in linear RGB look to eyes without one of the three kinds of cones. Source: Machado, Oliveira
+# and Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency (2009), severity 1.
 EYES = {
     "all cones": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "no red": (
@@ -111,7 +117,7 @@ EYES = {
 
 
 def seen_by(eyes: str, colour: str) -> tuple[float, float, float]:
-    """CIE 1976 L*a*b* of what these eyes see."""
+    """Return the colour that these eyes see in CIE 1976 L*a*b*."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     rows = [sum(a * b for a, b in zip(row, linear, strict=True)) for row in EYES[eyes]]
@@ -127,7 +133,7 @@ def seen_by(eyes: str, colour: str) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize("eyes", EYES)
-def test_colours_are_told_apart_also_by_colour_blind_people(eyes: str) -> None:
+def test_colour_blind_people_can_tell_the_colours_apart(eyes: str) -> None:
     def nearest(colours: list[str]) -> float:
         seen = [seen_by(eyes, colour) for colour in colours]
         return min(math.dist(*two) for two in itertools.combinations(seen, 2))
@@ -141,7 +147,7 @@ def test_colours_are_told_apart_also_by_colour_blind_people(eyes: str) -> None:
 
 
 def boxes(drawn: Drawing) -> list[tuple[float, float, float, float]]:
-    """Left, top, right and bottom of each text, a quarter wider than in the PNG: an SVG's fonts may be so."""
+    """Return left, top, right and bottom of each text, for fonts of an SVG a quarter wider than in a PNG."""
     found: list[tuple[float, float, float, float]] = []
     for text in drawn.texts:
         width = 1.25 * ImageFont.load_default(text.size).getlength(text.text)
@@ -170,7 +176,7 @@ def test_texts_neither_overlap_nor_leave_the_picture(cell_blocks: int) -> None:
 
 @pytest.mark.parametrize("block_size", [512, 4096, 65536])
 @pytest.mark.parametrize("cells", [3073, 4096, 6144])
-def test_rows_are_labelled_with_the_bytes_they_begin_at(block_size: int, cells: int) -> None:
+def test_labels_of_rows_are_the_bytes_at_which_they_begin(block_size: int, cells: int) -> None:
     found = occupancy(*[cell(free=8)] * cells, cell_blocks=8)
     drawn = draw(replace(found, block_size=block_size), CAPTION)
     labels = [text for text in drawn.texts if text.x < drawing.LEFT]
@@ -180,7 +186,7 @@ def test_rows_are_labelled_with_the_bytes_they_begin_at(block_size: int, cells: 
         assert parse_size(text.text) == row * drawing.COLUMNS * 8 * block_size
 
 
-def test_svg_has_a_square_for_each_cell_where_it_belongs(drawn: Drawing) -> None:
+def test_svg_has_a_square_for_each_cell_at_its_place(drawn: Drawing) -> None:
     root = ET.fromstring(svg(drawn))  # noqa: S314 - our own
     paths = {path.get("fill"): path.get("d") or "" for path in root.iter(f"{SVG}path")}
 
@@ -199,7 +205,7 @@ def test_svg_has_a_square_for_each_cell_where_it_belongs(drawn: Drawing) -> None
     assert free[-1] == (left + column * pitch, top + row * pitch, side, side)
 
 
-def test_names_that_the_font_of_a_png_does_not_have_are_escaped_there() -> None:
+def test_png_escapes_characters_that_its_font_lacks_and_svg_keeps_them() -> None:
     found = occupancy(cell(data=10))
     odd = draw(found, replace(CAPTION, name="b\u00f6 \u65e5"))
     assert png(odd) == png(draw(found, replace(CAPTION, name=r"b\xf6 \u65e5")))
@@ -207,12 +213,12 @@ def test_names_that_the_font_of_a_png_does_not_have_are_escaped_there() -> None:
     assert "b\u00f6 \u65e5" in svg(odd).decode()
 
 
-def test_same_drawing_gives_the_same_bytes(drawn: Drawing) -> None:
+def test_the_same_drawing_gives_the_same_bytes(drawn: Drawing) -> None:
     assert svg(drawn) == svg(drawn)
     assert png(drawn) == png(drawn)
 
 
-def test_folder_that_is_not_there_is_an_error_without_traceback(drawn: Drawing, tmp_path: Path) -> None:
-    made(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16)
+def test_picture_in_a_folder_that_cannot_be_made_is_an_error(drawn: Drawing, tmp_path: Path) -> None:
+    write_gfs1_image(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16)
     with pytest.raises(SsiumlError, match="cannot be written"):
         write_picture(tmp_path / "image" / "a.svg", drawn)

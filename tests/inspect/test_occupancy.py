@@ -1,4 +1,4 @@
-"""What each run of blocks holds, held against gfs2-utils, the host's file system and the layout itself."""
+"""The uses of blocks, compared with gfs2-utils, the holes on the host's file system and the block headers."""
 
 import os
 import re
@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gfs1_tools import converted, fitted, made
-from gfs_tools import tool
-from reading_tools import Bytes, filesystem_of, gfs1_image, gfs2_image, small_tree
+from gfs_images import (
+    Bytes,
+    filesystem_of,
+    fit_for_gfs1,
+    gfs1_image,
+    gfs2_image,
+    small_tree,
+    write_gfs1_image,
+)
+from gfs_judges import convert_to_gfs2
+from programs import tool
 
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import opened
-from ssiuml.formats.gfs_reader.filesystem import read_filesystem
+from ssiuml.formats.gfs_reader.device import open_image
+from ssiuml.formats.gfs_reader.filesystem import Damaged, read_filesystem
 from ssiuml.host import files
 from ssiuml.inspect.occupancy import CELLS_MOST, Occupancy, survey_occupancy
 from ssiuml.inspect.tally import Use
@@ -25,9 +32,9 @@ MIB = 1 << 20
 
 
 def occupancy_of(image: Path) -> Occupancy:
-    """The occupancy of an image in which nothing is damaged."""
+    """Return the occupancy of an image in which nothing is damaged."""
     damages: list[Damaged] = []
-    with opened(image) as source:
+    with open_image(image) as source:
         found = survey_occupancy(read_filesystem(source), damages.append)
     assert damages == []
     return found
@@ -38,7 +45,7 @@ def blocks(found: Occupancy, use: Use) -> int:
 
 
 def statfs(image: Path) -> dict[str, int]:
-    """What gfs2_edit reads in the statfs file."""
+    """Return the numbers that gfs2_edit reads in the statfs file."""
     printed = tool("gfs2_edit", "-p", "statfs", image)
     return {name: int(value) for name, value in re.findall(r"(sc_\w+) +(\d+)", printed)}
 
@@ -53,25 +60,24 @@ def by_mkfs(tmp_path: Path) -> Path:
 
 
 def test_counts_of_an_empty_gfs2_are_those_that_gfs2_edit_reads(by_mkfs: Path) -> None:
-    found, said = occupancy_of(by_mkfs), statfs(by_mkfs)
-    assert blocks(found, Use.FREE) == said["sc_free"]
-    assert blocks(found, Use.DINODE) == said["sc_dinodes"]
+    found, expected = occupancy_of(by_mkfs), statfs(by_mkfs)
+    assert blocks(found, Use.FREE) == expected["sc_free"]
+    assert blocks(found, Use.DINODE) == expected["sc_dinodes"]
     assert blocks(found, Use.JOURNAL) == 3 * 8 * MIB // 4096
     assert (blocks(found, Use.SUPERBLOCK), blocks(found, Use.UNKNOWN)) == (1, 0)
     assert found.journals == 3
     assert len(found.groups) == len(re.findall("ri_addr", tool("gfs2_edit", "-p", "rindex", by_mkfs)))
 
 
-def test_counts_of_a_written_tree_are_those_of_gfs2_edit_after_conversion(tmp_path: Path) -> None:
+def test_counts_of_a_written_tree_are_those_that_gfs2_edit_reads_after_conversion(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     for number in range(500):
         tree.add(f"d/{number}", file(Literal(bytes(number * 30)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
-    before, after = occupancy_of(image), occupancy_of(converted(image))
-    said = statfs(converted(image))
-    assert blocks(after, Use.FREE) == said["sc_free"]
-    # Stuffed up to 3864 bytes: number * 30 > 3864 begins with 129; none has more than four blocks.
+    write_gfs1_image(image, tree, size_mib=64)
+    before, after = occupancy_of(image), occupancy_of(convert_to_gfs2(image))
+    assert blocks(after, Use.FREE) == statfs(convert_to_gfs2(image))["sc_free"]
+    # Files of up to 3864 bytes are stuffed: number * 30 > 3864 begins with 129. None has more than 4 blocks.
     data = sum(-(-number * 30 // 4096) for number in range(129, 500))
     assert blocks(before, Use.DATA) == blocks(after, Use.DATA) == data
     assert blocks(before, Use.DINODE) == 500 + 2 + 4
@@ -90,31 +96,31 @@ def test_every_block_counts_once(tmp_path: Path, make: object, block_size: int) 
     assert blocks(found, Use.DINODE) > len({id(node) for _, node in small_tree(block_size).walk()})
 
 
-def test_holes_are_what_the_host_has_not_allocated(tmp_path: Path) -> None:
+def test_holes_are_the_blocks_that_the_host_has_not_allocated(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("f", file(Literal(os.urandom(3 * MIB)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
+    write_gfs1_image(image, tree, size_mib=64)
     found = occupancy_of(image)
     holes = sum(found.total(use)[1] for use in Use)
     assert (found.blocks - holes) * 4096 == image.stat().st_blocks * 512
     assert found.total(Use.DATA) == (3 * MIB // 4096, 0)
 
 
-def test_blocks_that_nothing_leads_to_are_told_from_free_ones(tmp_path: Path) -> None:
+def test_used_blocks_that_nothing_points_to_are_unknown_and_not_free(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("lost", file(Literal(bytes(100_000)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
+    write_gfs1_image(image, tree, size_mib=64)
     whole = occupancy_of(image)
     data = bytearray(image.read_bytes())
     at = data.index(b"lost")
-    # The name's record: its inode now leads out of the file system.
+    # In the directory entry of the name, the address of the inode now points out of the file system.
     data[at - 40 : at - 24] = b"\xff" * 16
     damages: list[Damaged] = []
     found = survey_occupancy(filesystem_of(data), damages.append)
     assert damages
-    # The inode, 25 blocks of data and no indirect block: 25 addresses have room in an inode.
+    # The inode and 25 blocks of data. Their addresses fit into the inode, so there is no indirect block.
     assert blocks(found, Use.UNKNOWN) == 26
     assert blocks(found, Use.FREE) == blocks(whole, Use.FREE)
 
@@ -133,14 +139,16 @@ USE_OF_HEADER = {
 }
 
 
-def test_every_block_is_where_its_header_says_and_a_hole_where_the_host_says(tmp_path: Path) -> None:
+def test_every_block_has_the_use_of_its_header_and_is_a_hole_if_the_host_stores_nothing(
+    tmp_path: Path,
+) -> None:
     tree = small_tree(4096)
     for path in [
         path for path, node in tree.walk() if any(key.startswith("trusted.") for key in node.meta.xattrs)
     ]:
         tree.remove(path)
     image = tmp_path / "image"
-    made(image, fitted(tree), size_mib=16, journal_mib=1)
+    write_gfs1_image(image, fit_for_gfs1(tree), size_mib=16, journal_mib=1)
     found = occupancy_of(image)
     assert found.cell_blocks == 1
     seen = set()
@@ -161,7 +169,7 @@ def test_every_block_is_where_its_header_says_and_a_hole_where_the_host_says(tmp
 
 @dataclass
 class Vast(Bytes):
-    """An image of 8 TiB; behind the bytes that are there everything is a hole."""
+    """An image of 8 TiB: some bytes, and behind them a hole."""
 
     @property
     def size_bytes(self) -> int:
@@ -176,8 +184,8 @@ class Vast(Bytes):
 
 
 @pytest.mark.parametrize("which", ["journal", "bitmap", "group"])
-def test_absurd_lengths_cost_neither_time_nor_memory(tmp_path: Path, which: str) -> None:
-    made(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16, journal_mib=1)
+def test_absurd_lengths_take_little_time_and_memory(tmp_path: Path, which: str) -> None:
+    write_gfs1_image(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16, journal_mib=1)
     data = bytearray((tmp_path / "image").read_bytes())
     jindex, rindex = (struct.unpack_from(">Q", data, 65536 + at)[0] * 4096 + 232 for at in (56, 72))
     last = rindex + 96
@@ -205,16 +213,16 @@ def test_absurd_lengths_cost_neither_time_nor_memory(tmp_path: Path, which: str)
     assert time.monotonic() - started < 30
     assert damages
     assert sum(blocks(found, use) for use in Use) == (8 << 40) // 4096
-    # A group larger than any can be is refused as a whole, and what it would have had lies outside of groups.
+    # A group that is larger than possible is refused as a whole, so its blocks lie outside of groups.
     wanted = {"journal": Use.JOURNAL, "bitmap": Use.GROUP, "group": Use.OUTSIDE}[which]
     assert blocks(found, wanted) >= 1 << 30
 
 
-def test_what_is_claimed_in_a_group_whose_bitmap_is_unreadable_keeps_its_use(tmp_path: Path) -> None:
+def test_claimed_blocks_keep_their_use_in_a_group_whose_bitmap_is_unreadable(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("f", file(Literal(bytes(MIB)), Meta(mode=0o644)))
     image = tmp_path / "image"
-    made(image, tree, size_mib=64)
+    write_gfs1_image(image, tree, size_mib=64)
     whole = occupancy_of(image)
     data = bytearray(image.read_bytes())
     first = whole.groups[0][0] * 4096

@@ -1,13 +1,14 @@
-"""Claims are a set of blocks; holes are seen block by block, however they are stored."""
+"""Claims are a set of blocks; Holes finds holes block by block, in any layout of stored sectors."""
 
 from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssiuml.inspect.tally import CHUNK_BLOCKS, Claims, Holes
+from ssiuml.inspect.tally import CHUNK_BLOCKS, CLAIMED, Claims, Holes
 
 SPAN = 3 * CHUNK_BLOCKS
+OTHERS = bytes.maketrans(b"\0\1", b"\1\0")
 RUNS = st.lists(
     st.tuples(
         st.one_of(st.integers(0, 40), st.integers(CHUNK_BLOCKS - 20, CHUNK_BLOCKS + 20)),
@@ -19,21 +20,20 @@ RUNS = st.lists(
 
 @settings(max_examples=30)
 @given(RUNS)
-def test_runs_take_what_a_set_of_their_blocks_would(runs: list[tuple[int, int]]) -> None:
-    claims, model = Claims(), set[int]()
+def test_claims_of_runs_are_the_set_of_their_blocks(runs: list[tuple[int, int]]) -> None:
+    claims, claimed = Claims(), bytearray(SPAN)  # a byte for each block: 1 if it is claimed
     for start, count in runs:
-        new = [
-            address for first, size in claims.add_run(start, count) for address in range(first, first + size)
-        ]
-        wanted = set(range(start, start + count))
-        assert len(new) == len(set(new))
-        assert set(new) == wanted - model
-        model |= wanted
-    states = claims.states(0, SPAN)
-    assert [bool(state) for state in states] == [address in model for address in range(SPAN)]
+        new, expected = bytearray(SPAN), bytearray(SPAN)
+        for first, size in claims.add_run(start, count):
+            assert not any(new[first : first + size])
+            new[first : first + size] = b"\1" * size
+        expected[start : start + count] = claimed[start : start + count].translate(OTHERS)
+        assert new == expected
+        claimed[start : start + count] = b"\1" * count
+    assert claims.states(0, SPAN) == claimed.replace(b"\1", bytes([CLAIMED]))
 
 
-def test_a_block_of_a_full_run_is_taken_and_others_stay_free() -> None:
+def test_blocks_of_full_chunks_are_claimed_and_other_blocks_are_not() -> None:
     claims = Claims()
     assert list(claims.add_run(0, 2 * CHUNK_BLOCKS)) == [(0, CHUNK_BLOCKS), (CHUNK_BLOCKS, CHUNK_BLOCKS)]
     assert not claims.add(5)
@@ -44,7 +44,7 @@ def test_a_block_of_a_full_run_is_taken_and_others_stay_free() -> None:
 
 @dataclass
 class Stripes:
-    """A source whose sectors are stored (x) or holes (.), told sector by sector as striped devices are."""
+    """A source whose sectors are stored (x) or holes (.); its extents are single sectors, as of stripes."""
 
     sectors: str
 
@@ -53,7 +53,7 @@ class Stripes:
         return len(self.sectors) * 512
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
-        raise AssertionError("nothing has to be read")
+        raise AssertionError("must not be read")
 
     def extent(self, offset_bytes: int) -> tuple[bool, int]:
         number = offset_bytes // 512
@@ -61,7 +61,7 @@ class Stripes:
 
 
 @given(st.text("x.", min_size=8, max_size=64).map(lambda text: text[: len(text) // 8 * 8]))
-def test_a_block_is_a_hole_if_nothing_of_it_is_stored(sectors: str) -> None:
+def test_block_is_a_hole_if_none_of_its_sectors_is_stored(sectors: str) -> None:
     holes = Holes(Stripes(sectors), 4096)
     for block in range(len(sectors) // 8):
         is_hole, behind = holes.at(block)

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, wait_until
-from linux61 import make_package
+from checkouts import Checkout
+from linux_source_package import make_package
+from processes import wait_until
 from project import PROJECT
 
 from ssiuml.errors import SsiumlError

@@ -10,7 +10,7 @@ from redhat.busybox import fetch_busybox
 from redhat.root_tree import make_tree
 
 from ssiuml.errors import SsiumlError
-from ssiuml.historic.edited_tree import materialised
+from ssiuml.historic.editable_copy import editable_copy
 from ssiuml.host.run import CommandError
 from ssiuml.kernel.toolchain import Toolchain
 
@@ -19,7 +19,7 @@ from ssiuml.kernel.toolchain import Toolchain
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The stand-in root as a folder."""
     tree = make_tree(shell=fetch_busybox(), sockets=False)
-    with materialised(tree, tmp_path_factory.mktemp("toolchain") / "work") as copy:
+    with editable_copy(tree, tmp_path_factory.mktemp("toolchain") / "work") as copy:
         yield copy.root
 
 

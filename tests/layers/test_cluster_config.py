@@ -12,7 +12,8 @@ from project import PROJECT
 
 from ssiuml.errors import SsiumlError
 from ssiuml.layers import cluster_config
-from ssiuml.recipe import Recipe, load_recipe
+from ssiuml.recipe.load import load_recipe
+from ssiuml.recipe.model import Recipe
 
 TEMPLATES = PROJECT / "templates"
 

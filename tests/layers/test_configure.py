@@ -7,7 +7,7 @@ from project import PROJECT
 
 from ssiuml.errors import RecipeError, SsiumlError
 from ssiuml.layers.configure import SHADOW, config_layer, prune_layer, user_content
-from ssiuml.recipe import LoadedRecipe, load_recipe
+from ssiuml.recipe.load import LoadedRecipe, load_recipe
 from ssiuml.tree.layer import Layer, merge
 from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, directory, file, symlink
 

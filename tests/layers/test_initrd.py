@@ -9,7 +9,7 @@ import pytest
 
 from ssiuml.errors import SsiumlError
 from ssiuml.layers import initrd
-from ssiuml.tree import segment
+from ssiuml.tree import cpio
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.tree import (
     Kind,
@@ -113,7 +113,7 @@ def test_a_copied_program_runs_in_the_ram_disk_alone(tmp_path: Path, name: str) 
     if host.find("bin/sh") is None:
         host.add("bin/sh", symlink("bash"))
     small = initrd.tools_tree(host, [found, "/bin/sh"], TIME_NS)
-    segment.write_segment(tmp_path / "tools", small)
+    cpio.write_segment(tmp_path / "tools", small)
     _unpack(tmp_path / "tools", tmp_path / "root")
     chroot = ["unshare", "--map-root-user", f"--root={tmp_path / 'root'}"]
     if subprocess.run(["unshare", "--map-root-user", "true"], capture_output=True).returncode:
@@ -232,7 +232,7 @@ def _mixed() -> Tree:
 
 def test_zcat_and_cpio_unpack_a_segment(tmp_path: Path) -> None:
     tree = _mixed()
-    segment.write_segment(tmp_path / "segment", tree)
+    cpio.write_segment(tmp_path / "segment", tree)
     _unpack(tmp_path / "segment", tmp_path / "out")
     for path, node in tree.walk():
         there = tmp_path / "out" / path
@@ -244,9 +244,9 @@ def test_zcat_and_cpio_unpack_a_segment(tmp_path: Path) -> None:
 
 
 def test_a_segment_does_not_depend_on_its_place_and_time(tmp_path: Path) -> None:
-    segment.write_segment(tmp_path / "one", _mixed())
+    cpio.write_segment(tmp_path / "one", _mixed())
     (tmp_path / "elsewhere").mkdir()
-    segment.write_segment(tmp_path / "elsewhere" / "other", _mixed())
+    cpio.write_segment(tmp_path / "elsewhere" / "other", _mixed())
     data = (tmp_path / "one").read_bytes()
     assert data == (tmp_path / "elsewhere" / "other").read_bytes()
     assert (data[3], data[4:8]) == (0, bytes(4))  # RFC 1952: no file name, no time
@@ -254,8 +254,8 @@ def test_a_segment_does_not_depend_on_its_place_and_time(tmp_path: Path) -> None
 
 def test_joined_segments_are_unpacked_in_order_and_the_last_file_stays(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    segment.write_segment(first, _tree({"etc/a": b"first", "etc/b": b"first"}))
-    segment.write_segment(second, _tree({"etc/b": b"second", "etc/c": b"second"}))
+    cpio.write_segment(first, _tree({"etc/a": b"first", "etc/b": b"first"}))
+    cpio.write_segment(second, _tree({"etc/b": b"second", "etc/c": b"second"}))
     initrd.join_segments(tmp_path / "initrd", [first, second], 1 << 20)
     assert subprocess.run(["gzip", "--test", tmp_path / "initrd"]).returncode == 0
     assert (tmp_path / "initrd").read_bytes() == first.read_bytes() + second.read_bytes()

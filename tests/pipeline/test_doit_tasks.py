@@ -12,7 +12,6 @@ from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host import session
 from ssiuml.pipeline import doit_tasks
 from ssiuml.pipeline.step import Step
-from ssiuml.pipeline.timings import timing_file
 
 
 def failing(error: BaseException) -> TaskFailed | None:
@@ -83,21 +82,23 @@ def test_python_is_this_python() -> None:
 @pytest.fixture
 def fetch(tmp_path: Path) -> Step:
     """A step whose stamp lies in the cache."""
-    return Step(name="fetch", stamp=tmp_path / "cache" / "fetch.json", inputs=dict, make=dict)
+    return Step(name="fetch", task="fetch", stamp=tmp_path / "cache" / "fetch.json", inputs=dict, make=dict)
 
 
 @pytest.fixture
 def mkfs(tmp_path: Path, fetch: Step) -> Step:
     out = tmp_path / "out"
     stamp, files = out / "steps" / "mkfs.json", (out / "a" / "root_fs",)
-    return Step(name="mkfs", stamp=stamp, after=(fetch,), inputs=dict, make=dict, files=files)
+    return Step(name="mkfs", task="mkfs", stamp=stamp, after=(fetch,), inputs=dict, make=dict, files=files)
 
 
 def test_a_task_of_a_step_is_one_that_doit_takes(tmp_path: Path, fetch: Step, mkfs: Step) -> None:
-    task = dict_to_task({"name": "mkfs", **doit_tasks.task_of(mkfs, tmp_path / "out", doc="Format.")})
-    assert task.file_dep == {str(fetch.stamp)}
+    values = doit_tasks.task_of(mkfs, tmp_path / "out", doc="Format.")
+    task = dict_to_task({"name": values.pop("basename"), **values})
+    assert task.name == "mkfs"
+    assert task.file_dep == set()  # the step itself knows whether it is current
     assert task.targets == [str(path) for path in (mkfs.stamp, *mkfs.files)]
-    assert task.task_dep == ["host-tools"]
+    assert task.task_dep == ["host-tools", "fetch"]
     assert task.doc == "Format."
 
 
@@ -119,7 +120,7 @@ def test_clean_touches_nothing_outside_of_the_images_folder(tmp_path: Path, fetc
         return list(paths)
 
     assert paths_of(fetch) == []
-    assert paths_of(mkfs) == [mkfs.stamp, *mkfs.files, timing_file(mkfs.stamp)]
+    assert paths_of(mkfs) == [mkfs.stamp, *mkfs.files, mkfs.duration_file]
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from ssiuml.debian import base
 from ssiuml.debian.deb import Deb, Selection
 from ssiuml.errors import RecipeError, UsageError
 from ssiuml.host.cache import Key
+from ssiuml.pipeline.packages import Packages
 from ssiuml.pipeline.plan import Plan, make_plan
+from ssiuml.pipeline.steps.fetch import stamp_of
 
 SELECTION = Selection(
     required=[],
@@ -59,8 +61,8 @@ def test_images_lie_below_the_checkout_and_the_rest_in_the_cache(project: Path) 
     assert all(path.is_relative_to(out) for path in ours)
     assert len(set(ours)) == len(ours)
     assert made.cache.root == project / "cache"
-    assert made.apt.folder.is_relative_to(project / "cache")
-    assert made.fetch_stamp.is_relative_to(project / "cache")
+    assert Packages(made).apt.folder.is_relative_to(project / "cache")
+    assert fetch_stamp(made).is_relative_to(project / "cache")
 
 
 def test_the_names_of_what_is_built_are_those_of_the_howto(project: Path) -> None:
@@ -75,20 +77,24 @@ def test_the_names_of_what_is_built_are_those_of_the_howto(project: Path) -> Non
 def test_making_a_plan_writes_nothing(project: Path) -> None:
     before = sorted(project.rglob("*"))
     made = plan(project)
-    assert made.fetch_stamp
-    assert made.apt.folder
+    assert fetch_stamp(made)
+    assert Packages(made).apt.folder
     assert sorted(project.rglob("*")) == before
 
 
+def fetch_stamp(made: Plan) -> Path:
+    return stamp_of(made, Packages(made))
+
+
 def base_key(made: Plan) -> Key:
-    return base.key(made.recipe, SELECTION, made.epoch)
+    return base.key(made.recipe.packaged, made.recipe.all_packages, SELECTION, made.epoch)
 
 
 def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(project: Path) -> None:
     one, other = plan(project, "bookworm"), plan(project, "bookworm-min")
     assert base_key(one) == base_key(other)
-    assert one.fetch_stamp == other.fetch_stamp
-    assert one.apt == other.apt
+    assert fetch_stamp(one) == fetch_stamp(other)
+    assert Packages(one).apt == Packages(other).apt
 
 
 @pytest.mark.parametrize(
@@ -106,4 +112,4 @@ def test_other_packages_or_sources_are_another_base(project: Path, change: str) 
     (project / "recipes" / "mine.yaml").write_text(f"description: mine\nextends: bookworm\n{change}\n")
     one, other = plan(project, "bookworm"), plan(project, "mine")
     assert base_key(one) != base_key(other)
-    assert one.fetch_stamp != other.fetch_stamp
+    assert fetch_stamp(one) != fetch_stamp(other)

@@ -207,7 +207,7 @@ def test_inputs_that_cannot_be_computed_are_a_reason_not_an_error(bench: Bench) 
         raise SsiumlError("step 'before' has not been made yet")
 
     step = Step(name="one", stamp=bench.stamp, inputs=inputs, make=bench.make)
-    assert step.reasons() == ["what it depends on is not there: step 'before' has not been made yet"]
+    assert step.reasons() == ["what it depends on does not exist: step 'before' has not been made yet"]
 
 
 def test_a_file_missing_among_the_inputs_is_a_reason_that_names_it(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""A folder of recipes that tests write into, beside a complete one to extend."""
+"""A folder with a complete recipe; tests write recipes that extend it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssiuml.errors import RecipeError
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.load import load_recipe
 
 COMPLETE = """\
 description: a complete recipe
@@ -61,7 +61,7 @@ def write(recipes: Path) -> Write:
 
 @pytest.fixture
 def error_of(recipes: Path, write: Write) -> ErrorOf:
-    """Return what a user reads who loads a recipe `mine` with the given text."""
+    """Return the message of the error when a recipe `mine` with the given text is loaded."""
 
     def load(text: str) -> str:
         write("mine", text)

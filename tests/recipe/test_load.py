@@ -1,4 +1,4 @@
-"""Finding, extending and locating recipes."""
+"""Loaded recipes: what follows from their values, and the lines that set these."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.errors import RecipeError, UsageError
-from ssiuml.recipe import LoadedRecipe, list_recipes, load_recipe
+from ssiuml.errors import UsageError
+from ssiuml.recipe.load import LoadedRecipe, list_recipes, load_recipe
 
 Write = Callable[[str, str], Path]
 ErrorOf = Callable[[str], str]
@@ -30,13 +30,6 @@ def mine(recipes: Path, write: Write) -> LoadedRecipe:
     return load_recipe("mine", recipes)
 
 
-def test_mappings_merge_and_lists_replace(mine: LoadedRecipe) -> None:
-    assert mine.recipe.filesystem.journals == 5
-    assert mine.recipe.filesystem.journal_size_bytes == 8 * 2**20
-    assert mine.recipe.packages == ("corosync", "gdb")
-    assert mine.recipe.description == "mine"
-
-
 @pytest.mark.parametrize(
     ("path", "place"),
     [
@@ -55,20 +48,6 @@ def test_where_is_the_line_of_the_file_that_set_the_value(
     mine: LoadedRecipe, path: tuple[str | int, ...], place: str
 ) -> None:
     assert mine.where(*path) == place
-
-
-def test_items_of_a_replaced_list_have_no_place_any_more(recipes: Path, write: Write) -> None:
-    write("mine", "extends: base\npackages: [gdb]\n")
-    assert load_recipe("mine", recipes).where("packages", 1) == "recipes/mine.yaml:2"
-
-
-def test_chain_of_three_takes_the_nearest_value_and_names_all_files(recipes: Path, write: Write) -> None:
-    write("middle", "extends: base\ndescription: middle\nfilesystem: {journals: 4}\n")
-    write("mine", "extends: middle\ndescription: mine\n")
-    loaded = load_recipe("mine", recipes)
-    assert (loaded.recipe.description, loaded.recipe.filesystem.journals) == ("mine", 4)
-    assert loaded.where("filesystem", "journals") == "recipes/middle.yaml:3"
-    assert [path.name for path in loaded.paths] == ["mine.yaml", "middle.yaml", "base.yaml"]
 
 
 def test_error_has_place_key_and_hint(mine: LoadedRecipe) -> None:
@@ -90,7 +69,7 @@ def test_cluster_name_is_the_first_part_of_the_lock_table(mine: LoadedRecipe) ->
     assert mine.recipe.cluster_name == "ssi"
 
 
-def test_address_is_that_of_the_network_plus_the_node(mine: LoadedRecipe) -> None:
+def test_node_has_the_address_of_the_network_plus_its_number(mine: LoadedRecipe) -> None:
     assert mine.recipe.cluster.address_of(3) == IPv4Address("192.168.50.3")
 
 
@@ -100,7 +79,7 @@ def test_node_out_of_range_has_no_address(mine: LoadedRecipe, node: int) -> None
         mine.recipe.cluster.address_of(node)
 
 
-def test_source_path_is_seen_from_the_folder_of_the_recipe(recipes: Path, write: Write) -> None:
+def test_source_path_begins_at_the_folder_of_the_recipe(recipes: Path, write: Write) -> None:
     (recipes / "motd").write_text("hello\n")
     write("mine", "extends: base\nfiles: [{path: /etc/motd, source: motd}, {path: /etc/x, content: x}]\n")
     loaded = load_recipe("mine", recipes)
@@ -114,60 +93,6 @@ def test_recipe_does_not_change(mine: LoadedRecipe) -> None:
     field = "description"
     with pytest.raises(ValueError, match="frozen"):
         setattr(mine.recipe, field, "other")
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("foo", "no recipe 'foo' in recipes/: there are base, other"),
-        ("bsae", "no recipe 'bsae' in recipes/: there are base, other\n  did you mean base?"),
-        ("base.yaml", "no recipe 'base.yaml' in recipes/: there are base, other\n  did you mean base?"),
-        (
-            "../base",
-            "'../base' cannot be the name of a recipe\n"
-            "  a name has a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
-        ),
-    ],
-)
-def test_unknown_recipe_is_an_error_that_names_those_there_are(
-    recipes: Path, write: Write, name: str, message: str
-) -> None:
-    write("other", "")
-    with pytest.raises(RecipeError) as error:
-        load_recipe(name, recipes)
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "description: x\nextends: bass\n",
-            "recipes/mine.yaml:2: extends: no recipe 'bass' in recipes/: there are base, mine\n"
-            "  did you mean base?",
-        ),
-        (
-            "extends: mine\n",
-            "recipes/mine.yaml:1: extends: the recipes extend each other in a circle: mine -> mine\n"
-            "  remove one extends of these",
-        ),
-        (
-            "extends: [base]\n",
-            "recipes/mine.yaml:1: extends: this is not the name of a recipe\n"
-            "  write one name, such as extends: bookworm",
-        ),
-    ],
-)
-def test_bad_extends_is_an_error_at_its_line(error_of: ErrorOf, text: str, message: str) -> None:
-    assert error_of(text) == message
-
-
-def test_circle_is_named_without_what_leads_to_it(write: Write, error_of: ErrorOf) -> None:
-    write("a", "extends: b\n")
-    write("b", "extends: a\n")
-    assert error_of("extends: a\n").startswith(
-        "recipes/b.yaml:1: extends: the recipes extend each other in a circle: a -> b -> a\n"
-    )
 
 
 def test_list_has_names_and_descriptions_and_the_errors_of_broken_recipes(

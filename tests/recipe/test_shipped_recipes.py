@@ -1,9 +1,15 @@
 """The recipes that come with the project."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 from project import PROJECT
 
-from ssiuml.recipe import load_recipe
+from ssiuml.recipe.choice import sections_of
+from ssiuml.recipe.load import load_recipe
+from ssiuml.recipe.model import Recipe
+from ssiuml.recipe.section import Section
 
 RECIPES = PROJECT / "recipes"
 
@@ -31,5 +37,19 @@ def test_bookworm_min_is_bookworm_for_three_nodes() -> None:
 
 
 @pytest.mark.parametrize("package", ["python3", "systemd", "systemd-sysv", "ifupdown", "udev"])
-def test_bookworm_does_not_ask_for(package: str) -> None:
+def test_bookworm_does_not_have(package: str) -> None:
     assert package not in load_recipe("bookworm", RECIPES).recipe.all_packages
+
+
+def keys_of(section: type[Section], path: str = "") -> Iterator[str]:
+    for key, field in section.fields_by_key().items():
+        yield f"{path}{key}"
+        for each in sections_of(field).values():
+            yield from keys_of(each, f"{path}{key}.")
+
+
+def test_every_key_stands_in_a_shipped_recipe() -> None:
+    """There a user reads what the key is for."""
+    text = "".join(path.read_text() for path in RECIPES.glob("*.yaml"))
+    written = set(re.findall(r"([a-z0-9_]+):(?=\s)", text))
+    assert [path for path in keys_of(Recipe) if path.rpartition(".")[2] not in written] == []

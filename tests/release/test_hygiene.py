@@ -1,12 +1,12 @@
-"""The gate before a release: what may not be in a root, one thing at a time."""
+"""The gate before a release: each thing that a root may not hold."""
 
 from pathlib import Path
 
 import pytest
-from release_tools import output_of
+from programs import output_of
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host.files import CHUNK_BYTES
-from ssiuml.release import ReleaseError
 from ssiuml.release.hygiene import MOST_SHOWN, check_hygiene, set_id_programs
 from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
@@ -16,7 +16,7 @@ SHADOW = b"root:$6$salt$hash:19000:0:99999:7:::\ndaemon:*:19000::::::\nbin:!:190
 
 
 def _root() -> Tree:
-    """A root with everything that may be in one."""
+    """A root with everything that is allowed."""
     tree = Tree()
     put = tree.add
     put("etc/passwd", file(Literal(PASSWD), Meta(mode=0o644)))
@@ -49,12 +49,12 @@ def _root() -> Tree:
 
 
 def _problems(tree: Tree, allowed: list[str] | None = None) -> str:
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(SsiumlError, match="the root may not be released") as caught:
         check_hygiene(tree, ["/usr/bin/su"] if allowed is None else allowed, BUILDER)
     return caught.value.message
 
 
-def test_a_root_with_all_that_is_allowed_passes() -> None:
+def test_a_root_with_everything_that_is_allowed_passes() -> None:
     check_hygiene(_root(), ["/usr/bin/su", "/usr/bin/absent"], BUILDER)
 
 
@@ -90,7 +90,7 @@ def test_a_root_with_all_that_is_allowed_passes() -> None:
         ("var/tmp/x", "a temporary file"),
     ],
 )
-def test_what_is_unique_or_left_over_is_found(path: str, what: str) -> None:
+def test_a_unique_or_left_over_file_is_found(path: str, what: str) -> None:
     tree = _root()
     tree.add(path, file(Literal(b"0123456789abcdef" * 2), Meta(mode=0o600)))
     assert f"/{path}: {what}" in _problems(tree)
@@ -129,7 +129,7 @@ def test_a_private_key_is_found_within_a_file(kind: str) -> None:
 
 @pytest.mark.parametrize("form", ["RFC4716", "PKCS8", "PEM"])
 @pytest.mark.parametrize("password", ["", "secret words"])
-def test_the_keys_that_ssh_keygen_makes_are_found(tmp_path: Path, form: str, password: str) -> None:
+def test_keys_that_ssh_keygen_makes_are_found(tmp_path: Path, form: str, password: str) -> None:
     key = tmp_path / "key"
     output_of("ssh-keygen", "-q", "-t", "ecdsa", "-m", form, "-N", password, "-f", key)
     tree = _root()
@@ -149,7 +149,7 @@ def test_the_keys_that_ssh_keygen_makes_are_found(tmp_path: Path, form: str, pas
         ("tmp", directory(Meta(mode=0o777))),
     ],
 )
-def test_what_everybody_may_write_to_is_found(path: str, node: Node) -> None:
+def test_a_path_that_everybody_may_write_to_is_found(path: str, node: Node) -> None:
     tree = _root()
     tree.add(path, node)
     assert f"/{path}: everybody may write to it (mode {node.meta.mode:04o})" in _problems(tree)
@@ -165,7 +165,7 @@ def test_a_set_id_program_that_is_not_allowed_is_found(mode: int) -> None:
     assert "/usr/bin/su" not in said
 
 
-def test_no_list_of_set_id_programs_allows_all_and_an_empty_one_none() -> None:
+def test_without_a_list_every_set_id_program_is_allowed_and_with_an_empty_one_none() -> None:
     check_hygiene(_root(), None, BUILDER)
     assert "/usr/bin/su: is set-id" in _problems(_root(), [])
 
@@ -179,7 +179,7 @@ def test_a_user_without_a_password_is_found(path: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 4000])
 @pytest.mark.parametrize("before", range(-30, 4, 3))
-def test_the_builders_path_is_found_across_the_border_of_chunks(
+def test_the_path_of_the_builder_is_found_across_a_border_of_chunks(
     tmp_path_factory: pytest.TempPathFactory, before: int, size: int
 ) -> None:
     path = "/home/builder/checkout" + "/x" * (size // 2)
@@ -188,19 +188,19 @@ def test_the_builders_path_is_found_across_the_border_of_chunks(
     stored.write_bytes(data)
     tree = _root()
     tree.add("usr/lib/x.so", file(Extent(stored, 0, len(data)), Meta(mode=0o644)))
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(SsiumlError, match="the root may not be released") as caught:
         check_hygiene(tree, None, [path])
     assert f"/usr/lib/x.so: contains '{path}'" in caught.value.message
 
 
-def test_a_path_that_the_image_has_too_or_that_is_short_is_not_looked_for() -> None:
+def test_a_short_path_or_one_that_the_image_has_too_is_not_searched_for() -> None:
     tree = _root()
     tree.add("home/builder/checkout", directory(Meta(mode=0o755)))
     tree.add("etc/x", file(Literal(b"/home/builder/checkout /srv"), Meta(mode=0o644)))
     check_hygiene(tree, None, BUILDER)
 
 
-def test_many_problems_are_cut_and_counted() -> None:
+def test_the_message_is_cut_after_twenty_problems_and_counts_the_rest() -> None:
     tree = _root()
     for number in range(MOST_SHOWN + 7):
         tree.add(f"tmp/{number:03}", file(Literal(b"x"), Meta(mode=0o600)))
@@ -209,10 +209,10 @@ def test_many_problems_are_cut_and_counted() -> None:
     assert lines[-1].strip() == "and 7 more"
 
 
-def test_all_kinds_of_problems_are_told_at_once_with_the_way_out() -> None:
+def test_all_kinds_of_problems_are_in_one_message_with_a_hint() -> None:
     tree = _root()
     tree.add("tmp/x", file(Literal(b"x"), Meta(mode=0o4777)))
-    with pytest.raises(ReleaseError) as caught:
+    with pytest.raises(SsiumlError, match="the root may not be released") as caught:
         check_hygiene(tree, [], BUILDER)
     for words in ("a temporary file", "everybody may write", "is set-id"):
         assert words in caught.value.message

@@ -1,4 +1,4 @@
-"""Tarballs: the same bytes wherever they are made, read by GNU tar, bsdtar and Python's tarfile."""
+"""Tarballs: the same bytes everywhere; GNU tar, bsdtar and Python's tarfile read them."""
 
 import hashlib
 import os
@@ -12,22 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from release_tools import (
-    LIMIT_S,
-    MIB,
-    NOBODY,
-    du_bytes,
-    listing,
-    output_of,
-    same_files,
-    sha256sum,
-    write_files,
-)
-from sparse_files import write_sparse
+from files_on_disk import du_bytes, listing, same_files, sha256sum, write_files, write_sparse
+from programs import LIMIT_S, NOBODY, output_of
 
 from ssiuml.host.files import part_of
 from ssiuml.host.run import CommandError
 from ssiuml.release.tarball import compressor, write_tarball
+from ssiuml.units import MIB
 
 EPOCH = 1_700_000_000
 NAMES = ("bz2", "xz", "zst")
@@ -43,7 +34,7 @@ FILES = {
     "share/" + "long" * 40: b"a name that does not fit into the header\n",
     "share/\u00fcml\u00e4ut": b"text\n",
 }
-# In a process of its own: argv has target, folder and compressor.
+# For a process of its own: target, folder and compressor are in argv.
 PACK = """
 import sys
 from pathlib import Path
@@ -68,7 +59,7 @@ def test_another_place_umask_order_and_time_give_the_same_bytes(
 ) -> None:
     private = tmp_path / "another folder" / "below"
     private.mkdir(parents=True)
-    private.chmod(0o2700)  # what is made in it takes the set-group-id bit over
+    private.chmod(0o2700)  # new files in it inherit the set-group-id bit
     old = os.umask(0o077)
     try:
         other = write_files(private / "thing-1", dict(reversed(FILES.items())), 0o600)
@@ -84,14 +75,14 @@ def test_another_place_umask_order_and_time_give_the_same_bytes(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_owners_do_not_show(tmp_path: Path, folder: Path) -> None:
+def test_owners_do_not_change_the_bytes(tmp_path: Path, folder: Path) -> None:
     before = sha256sum(_pack(tmp_path / "one.tar", folder))
     output_of("chown", "-R", f"{NOBODY}:{NOBODY}", folder)
     assert sha256sum(_pack(tmp_path / "two.tar", folder)) == before
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_environment_does_not_show(
+def test_the_environment_does_not_change_the_bytes(
     tmp_path: Path, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sha256sum(_pack(tmp_path / "one.tar", folder, name))
@@ -119,7 +110,7 @@ def test_the_environment_does_not_show(
 def test_one_processor_gives_the_same_bytes_as_all(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "thing-1"
     folder.mkdir()
-    # Several blocks of lbzip2 (900 kB) and xz (24 MiB) and jobs of zstd, which two processors do at a time.
+    # Several blocks of lbzip2 (900 kB), of xz (24 MiB) and jobs of zstd: two processors work at once.
     (folder / "large").write_bytes(hashlib.sha256(b"x").digest() * (40 * MIB // 32))
     pinned = [sys.executable, "-c", PACK]
     output_of("taskset", "--cpu-list", "0", *pinned, tmp_path / "one.tar", folder, name)
@@ -128,11 +119,13 @@ def test_one_processor_gives_the_same_bytes_as_all(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_compressors_own_programs_accept_it(tmp_path: Path, folder: Path, name: str) -> None:
+def test_the_reference_program_of_each_compression_accepts_the_tarball(
+    tmp_path: Path, folder: Path, name: str
+) -> None:
     output_of(UNPACK[name], "--test", "--keep", _pack(tmp_path / f"thing-1.tar.{name}", folder, name))
 
 
-def test_members_are_roots_and_of_one_time_and_writable_by_the_owner_only(
+def test_members_belong_to_root_have_one_time_and_only_their_owner_may_write(
     tmp_path: Path, folder: Path
 ) -> None:
     (folder / "lib/empty").chmod(0o666)
@@ -153,7 +146,7 @@ def test_members_are_roots_and_of_one_time_and_writable_by_the_owner_only(
 
 @pytest.fixture
 def sparse(tmp_path: Path) -> Path:
-    """A folder with a file of 256 MiB that is a hole but for 3 MiB at odd offsets."""
+    """A folder with a file of 256 MiB: a hole with 3 MiB of data at odd offsets."""
     folder = tmp_path / "image-1"
     folder.mkdir()
     pieces = [(0, b"start"), *((at * MIB + 12_345, NOISE.randbytes(MIB)) for at in (3, 77, 200))]
@@ -162,7 +155,9 @@ def sparse(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_sparse_file_comes_back_as_it_was(tmp_path: Path, sparse: Path, name: str) -> None:
+def test_a_sparse_file_is_unpacked_with_the_same_bytes_and_holes(
+    tmp_path: Path, sparse: Path, name: str
+) -> None:
     tarball = _pack(tmp_path / f"image-1.tar.{name}", sparse, name)
     assert tarball.stat().st_size < 3.2 * MIB
     (tmp_path / "back").mkdir()
@@ -172,7 +167,7 @@ def test_a_sparse_file_comes_back_as_it_was(tmp_path: Path, sparse: Path, name: 
     assert abs(after - before) <= 0.05 * before
 
 
-def test_bsdtar_and_python_read_the_same(tmp_path: Path, sparse: Path) -> None:
+def test_bsdtar_and_python_unpack_the_same_files(tmp_path: Path, sparse: Path) -> None:
     write_files(sparse, FILES)
     tarball = _pack(tmp_path / "image-1.tar.bz2", sparse, "bz2")
     (tmp_path / "bsdtar").mkdir()
@@ -184,8 +179,8 @@ def test_bsdtar_and_python_read_the_same(tmp_path: Path, sparse: Path) -> None:
     assert listing(tmp_path / "bsdtar") == listing(tmp_path / "python")
 
 
-def test_zeros_written_and_left_out_give_the_same_bytes(tmp_path: Path) -> None:
-    # What a file system has allocated is its own affair; GNU tar goes by it.
+def test_allocated_zeros_and_holes_give_the_same_bytes(tmp_path: Path) -> None:
+    # Which blocks of zeros are allocated depends on the file system, and GNU tar looks at it.
     sparse = tmp_path / "sparse" / "image-1"
     sparse.mkdir(parents=True)
     write_sparse(sparse / "root_fs", 24 * MIB, (12_345, NOISE.randbytes(MIB)), (9 * MIB, b"x"))
@@ -196,16 +191,16 @@ def test_zeros_written_and_left_out_give_the_same_bytes(tmp_path: Path) -> None:
     os.link(kept, full / "root_fs")
     assert du_bytes(full) >= 24 * MIB
     assert sha256sum(_pack(tmp_path / "1.tar", full)) == sha256sum(_pack(tmp_path / "2.tar", sparse))
-    # The file under its other name, the image, is left alone.
+    # The image, a hard link to the file, keeps its blocks.
     assert du_bytes(kept) >= 24 * MIB
     assert same_files(kept, sparse / "root_fs")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_takes_less_than_its_size_but_has_no_block_of_zeros_is_packed_as_any(
+def test_a_file_that_occupies_less_than_its_size_without_a_block_of_zeros_is_packed_like_any_other(
     tmp_path: Path, name: str
 ) -> None:
-    # As files are on a file system that compresses; here by a hole in the last block.
+    # Like a file on a file system that compresses; here a hole in the last block does it.
     folders = [tmp_path / which / "thing-1" for which in ("short", "full")]
     for folder in folders:
         folder.mkdir(parents=True)
@@ -235,7 +230,7 @@ def test_a_small_file_with_a_block_of_zeros_keeps_mode_and_contents(tmp_path: Pa
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_what_is_interrupted_leaves_no_tarball_and_the_next_is_whole(
+def test_an_interrupted_run_leaves_no_tarball_and_the_next_one_is_whole(
     tmp_path: Path, how: signal.Signals
 ) -> None:
     folder = tmp_path / "thing-1"
@@ -246,8 +241,8 @@ def test_what_is_interrupted_leaves_no_tarball_and_the_next_is_whole(
     end = time.monotonic() + LIMIT_S
     part = part_of(target)
     while not part.exists():
-        assert time.monotonic() < end, "packing does not begin"
-        assert packing.poll() is None, "packing ended too soon to be interrupted"
+        assert time.monotonic() < end, "packing did not begin"
+        assert packing.poll() is None, "packing ended before it was interrupted"
         time.sleep(0.01)
     packing.send_signal(how)
     packing.wait(LIMIT_S)
@@ -260,7 +255,7 @@ def test_what_is_interrupted_leaves_no_tarball_and_the_next_is_whole(
         assert packed.read() == large.read()
 
 
-def test_a_folder_that_is_not_there_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(CommandError, match="nothing-1"):
         _pack(tmp_path / "out" / "1.tar", tmp_path / "nothing-1")
@@ -268,7 +263,7 @@ def test_a_folder_that_is_not_there_is_an_error_and_leaves_nothing(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can own what it may not read")
-def test_a_file_that_cannot_be_read_is_an_error_and_leaves_nothing(tmp_path: Path, folder: Path) -> None:
+def test_an_unreadable_file_is_an_error_and_leaves_nothing(tmp_path: Path, folder: Path) -> None:
     (folder / "README").chmod(0)
     os.chown(folder / "README", NOBODY, NOBODY)
     process = subprocess.run(

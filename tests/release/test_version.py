@@ -1,4 +1,4 @@
-"""What a release is called, in repositories made with git."""
+"""The name of a release, in repositories that git makes."""
 
 import os
 import re
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from release_tools import NOBODY, output_of
+from programs import NOBODY, output_of
 
 import ssiuml
-from ssiuml.release import ReleaseError
-from ssiuml.release.version import known_release, release_of
+from ssiuml.errors import SsiumlError
+from ssiuml.release.version import known_release, other_snapshots, release_of
 
 TAG = f"v{ssiuml.__version__}"
 Git = Callable[..., str]
@@ -19,7 +19,7 @@ Git = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The user's settings of git are out of this, but for what a test sets."""
+    """The settings of the user and the system for git do not apply."""
     (tmp_path / "gitconfig").touch()
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
@@ -56,11 +56,11 @@ def _rel(project: Path) -> str:
     return release_of(project).removeprefix(f"{ssiuml.__version__}-")
 
 
-def test_sources_without_git_are_release_0(tmp_path: Path) -> None:
+def test_sources_without_a_repository_are_release_0(tmp_path: Path) -> None:
     assert release_of(tmp_path) == f"{ssiuml.__version__}-0"
 
 
-def test_commits_are_counted_and_the_last_is_named(project: Path, git: Git) -> None:
+def test_commits_are_counted_and_the_last_one_is_named(project: Path, git: Git) -> None:
     assert _rel(project) == f"2.g{git('rev-parse', 'HEAD')[:12]}"
 
 
@@ -68,24 +68,24 @@ def test_commits_are_counted_and_the_last_is_named(project: Path, git: Git) -> N
 def test_the_tag_of_the_version_is_release_1(project: Path, git: Git, how: tuple[str, ...]) -> None:
     git("tag", *how, TAG)
     git("tag", "another")
-    # Tags are then shown beside each other.
+    # git then prints tags in columns.
     git("config", "column.ui", "always")
     assert _rel(project) == "1"
 
 
 @pytest.mark.parametrize("name", [f"{TAG}.1", f"x{TAG}", "v0", f"{TAG}/rc"])
-def test_another_tag_is_none(project: Path, git: Git, name: str) -> None:
+def test_a_tag_of_another_name_does_not_count(project: Path, git: Git, name: str) -> None:
     git("tag", name)
     assert _rel(project).startswith("2.g")
 
 
-def test_a_tag_elsewhere_and_a_branch_of_that_name_are_none(project: Path, git: Git) -> None:
+def test_a_tag_of_another_commit_and_a_branch_of_that_name_do_not_count(project: Path, git: Git) -> None:
     git("tag", TAG, "HEAD~1")
     git("branch", TAG)
     assert _rel(project).startswith("2.g")
 
 
-def test_a_change_is_dirty_and_no_release_1(project: Path, git: Git) -> None:
+def test_a_changed_file_at_the_tag_is_dirty_and_not_release_1(project: Path, git: Git) -> None:
     git("tag", TAG)
     (project / "file").write_text("three")
     assert _rel(project) == f"2.g{git('rev-parse', 'HEAD')[:12]}.dirty"
@@ -99,19 +99,19 @@ def test_a_staged_change_is_dirty(project: Path, git: Git) -> None:
     assert _rel(project).endswith(".dirty")
 
 
-def test_an_untracked_file_and_another_time_do_not_count(project: Path, git: Git) -> None:
+def test_untracked_files_and_changed_times_do_not_count(project: Path, git: Git) -> None:
     git("tag", TAG)
     (project / "new").touch()
     os.utime(project / "file", (1, 1))
     assert _rel(project) == "1"
 
 
-def test_a_working_tree_of_a_branch_counts_its_own_commits(project: Path, git: Git, tmp_path: Path) -> None:
+def test_a_linked_working_tree_counts_its_own_commits(project: Path, git: Git, tmp_path: Path) -> None:
     git("worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"), "HEAD~1")
     assert _rel(tmp_path / "tree") == f"1.g{git('rev-parse', 'HEAD~1')[:12]}"
 
 
-def test_the_environment_of_a_hook_does_not_mislead(
+def test_the_environment_of_a_git_hook_does_not_matter(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = release_of(project)
@@ -129,43 +129,82 @@ def test_the_environment_of_a_hook_does_not_mislead(
     assert release_of(project) == before
 
 
-def test_a_shallow_clone_is_refused_but_where_the_tag_is(project: Path, git: Git, tmp_path: Path) -> None:
+def test_a_shallow_clone_is_refused_except_at_the_tag(project: Path, git: Git, tmp_path: Path) -> None:
     git("tag", TAG)
     for name, tags in (("with", "--branch=" + TAG), ("without", "--no-tags")):
         output_of("git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth=1", tags,
                   f"file://{project}", tmp_path / name)  # fmt: skip
     assert _rel(tmp_path / "with") == "1"
-    with pytest.raises(ReleaseError, match="shallow") as caught:
+    with pytest.raises(SsiumlError, match="shallow") as caught:
         release_of(tmp_path / "without")
     assert caught.value.hint is not None
     assert "--unshallow" in caught.value.hint
     assert known_release(tmp_path / "without") == ssiuml.__version__
     assert known_release(project) == release_of(project)
-    subprocess.run(["git", "-C", tmp_path / "without", *caught.value.hint.split()[1:], "-q"], check=True)
+    subprocess.run(["git", "-C", tmp_path / "without", *caught.value.hint.split()[2:], "-q"], check=True)
     assert _rel(tmp_path / "without") == "1"
 
 
 def test_a_damaged_repository_is_an_error_with_a_hint(project: Path, git: Git) -> None:
     head = git("rev-parse", "HEAD").strip()
     (project / ".git" / "objects" / head[:2] / head[2:]).unlink()
-    with pytest.raises(ReleaseError, match="git cannot tell") as caught:
+    with pytest.raises(SsiumlError, match="git cannot tell") as caught:
         release_of(project)
     assert caught.value.hint
 
 
 def test_a_repository_without_a_commit_is_an_error(tmp_path: Path) -> None:
     output_of("git", "init", "--quiet", tmp_path)
-    with pytest.raises(ReleaseError, match=re.escape(str(tmp_path))):
+    with pytest.raises(SsiumlError, match=re.escape(str(tmp_path))):
         release_of(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_repository_of_another_user_is_an_error_until_it_is_named_safe(
+def test_a_repository_of_another_user_is_an_error_unless_git_config_calls_it_safe(
     project: Path, tmp_path: Path
 ) -> None:
     output_of("chown", "-R", f"{NOBODY}:{NOBODY}", project)
-    with pytest.raises(ReleaseError, match="dubious ownership") as caught:
+    with pytest.raises(SsiumlError, match="dubious ownership") as caught:
         release_of(project)
     assert "safe.directory" in str(caught.value.hint)
     (tmp_path / "gitconfig").write_text(f"[safe]\n\tdirectory = {project}\n")
     assert _rel(project).startswith("2.g")
+
+
+# other_snapshots
+
+RELEASE = "0.1.0-12.g0123456789ab"
+MADE = f"ssiuml-root-bookworm-{RELEASE}.tar.bz2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.dirty.tar.xz",
+        "ssiuml-root-bookworm-0.0.9-3.gfedcba987654.tar.zst",
+    ],
+)
+def test_an_untagged_tarball_of_the_same_root_is_superseded(tmp_path: Path, name: str) -> None:
+    for each in (MADE, name):
+        (tmp_path / each).touch()
+    assert other_snapshots(tmp_path / MADE, RELEASE) == [tmp_path / name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        MADE,
+        "ssiuml-root-bookworm-0.1.0-1.tar.bz2",
+        "ssiuml-root-bookworm-0.1.0-0.tar.bz2",
+        "ssiuml-root-bookworm-min-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-utils-0.1.0-11.gfedcba987654.tar.bz2",
+        "my-ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2.part",
+        "SHA256SUMS",
+    ],
+)
+def test_tagged_releases_and_other_tarballs_stay(tmp_path: Path, name: str) -> None:
+    for each in (MADE, name):
+        (tmp_path / each).touch()
+    assert other_snapshots(tmp_path / MADE, RELEASE) == []

@@ -1,24 +1,18 @@
-"""The report of a built image: a page that needs nothing else, with what it is about in it."""
+"""The report of a built image: a page that needs no other file and has the facts of the build."""
 
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 from checkouts import Checkout
-
-from ssiuml.pipeline.states import Kind, State
-from ssiuml.pipeline.step import Step
-from ssiuml.report.graphviz import draw_graph
-from ssiuml.report.timeline import Bar, draw_timeline
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """Checks that what is opened is closed, in order; collects texts and whatever would be fetched."""
+    """Check that tags are closed in order; collect texts, and addresses that a browser would fetch."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -55,8 +49,8 @@ def page_of(checkout: Checkout) -> Page:
     return Page(text)
 
 
-@pytest.mark.cluster
-def test_a_report_tells_steps_sizes_packages_digests_and_the_cluster_test(
+@pytest.mark.boot
+def test_a_report_has_steps_sizes_packages_digests_and_the_cluster_test(
     built: Checkout, released: Path
 ) -> None:
     page = page_of(built)
@@ -70,16 +64,16 @@ def test_a_report_tells_steps_sizes_packages_digests_and_the_cluster_test(
     assert str(len(values["packages"])) in page.texts
     assert "passed" in page.texts
     assert any(re.fullmatch(r"2 nodes ready in [\d.]+ s", text) for text in page.texts)
-    assert any("resource groups" in text for text in page.texts), "the map is not there"
+    assert any("resource groups" in text for text in page.texts), "the map is missing"
     assert (page.fetched, page.scripts) == ([], 0)
 
 
-@pytest.mark.cluster
-def test_a_cluster_test_of_other_images_is_not_told(built: Checkout, released: Path) -> None:
+@pytest.mark.boot
+def test_a_cluster_test_of_other_images_is_left_out(built: Checkout, released: Path) -> None:
     stamp = built.images / "steps" / "cluster-test.json"
     text = stamp.read_text()
     try:
-        stamp.write_text(text.replace('"nodes": 2', '"nodes": 3', 1))  # as if other inputs had been tested
+        stamp.write_text(text.replace('"nodes": 2', '"nodes": 3', 1))  # as if the test had other inputs
         page = page_of(built)
     finally:
         stamp.write_text(text)
@@ -87,8 +81,8 @@ def test_a_cluster_test_of_other_images_is_not_told(built: Checkout, released: P
     assert "not run" in page.texts
 
 
-@pytest.mark.cluster
-def test_a_report_of_2002_tells_what_is_not_verified_and_no_words_become_tags(historic: Checkout) -> None:
+@pytest.mark.boot
+def test_a_report_of_2002_lists_what_is_not_verified_and_no_text_becomes_a_tag(historic: Checkout) -> None:
     text = "description: 'small & <script>alert(1)</script>'\nextends: small\n"
     hostile = historic.write_recipe("hostile", text)
     hostile.build()
@@ -97,35 +91,3 @@ def test_a_report_of_2002_tells_what_is_not_verified_and_no_words_become_tags(hi
     assert "small & <script>alert(1)</script>" in page.texts
     assert "Not verified" in page.texts
     assert "not possible" in page.texts
-
-
-def made_up(name: str, *after: Step) -> Step:
-    return Step(name=name, stamp=Path("/nowhere"), after=after, inputs=dict, make=dict)
-
-
-def test_the_graph_tells_states_in_words_and_leaves_out_lines_that_say_nothing() -> None:
-    first = made_up("first & <b>")
-    second = made_up("second", first)
-    third = made_up("third", first, second)
-    states = [
-        State(first, Kind.CURRENT, (), 1.25),
-        State(second, Kind.STALE, ('changed: "x" -> <y>',), None),
-        State(third, Kind.FOLLOWS, ("after second",), 60.0),
-    ]
-    root = ElementTree.fromstring(draw_graph(states, "title <&>"))  # noqa: S314 - our own
-    words = ["".join(each.itertext()) for each in root.iter() if each.tag.endswith("}text")]
-    assert {"title <&>", "first & <b>", "up to date, 1.2 s", "would be made", "would follow, 60.0 s"} <= set(
-        words
-    )
-    edges = [each for each in root.iter() if each.get("class") == "edge"]
-    assert len(edges) == 2
-
-
-def test_bars_lie_where_and_as_long_as_the_steps_took() -> None:
-    drawn = draw_timeline([Bar("one", 0.0, 10.0, earlier=False), Bar("<two>", 10.0, 5.0, earlier=False)])
-    root = ElementTree.fromstring(drawn)  # noqa: S314 - our own
-    (one, two) = (each for each in root.iter() if each.get("class") == "bar")
-    end_of_one = float(one.get("x", 0)) + float(one.get("width", 0))
-    assert float(two.get("x", 0)) == pytest.approx(end_of_one, abs=0.2)
-    assert float(one.get("width", 0)) == pytest.approx(2 * float(two.get("width", 0)), rel=0.01)
-    assert "<two>" in [each.text for each in root.iter()]

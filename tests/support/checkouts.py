@@ -1,4 +1,4 @@
-"""Copies of the project's sources, builds in them, and the processes that those leave."""
+"""Copies of the project's sources, builds in them, and the kernel and base layer that a build has made."""
 
 import os
 import re
@@ -6,12 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
 from project import PROJECT
+
+from ssiuml.host.cache import Entry, entry_of
+from ssiuml.kernel.packed import modules_layer
+from ssiuml.pipeline.graph import Graph
+from ssiuml.pipeline.plan import make_plan
+from ssiuml.pipeline.step import Step
+from ssiuml.tree.layer import merge, read_layer
+from ssiuml.tree.tree import Tree
 
 SOURCES = (
     "dodo.py",
@@ -23,20 +31,20 @@ SOURCES = (
     "kernel",
     "ssiuml",
 )
-# A build takes a minute on a quiet machine, one of the kernel six; this one may be shared and busy.
+# On a quiet machine a build takes a minute, with the kernel six; the machine of a test may be busy.
 BUILD_LIMIT_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of doit ended."""
+    """Exit status and output of a run of doit."""
 
     status: int
     output: str
 
     @property
     def made(self) -> set[str]:
-        """The tasks that were made, those that were up to date left out."""
+        """The tasks that were made, without those that were up to date."""
         return set(re.findall(r"^\.  (\S+)$", self.output, re.MULTILINE))
 
 
@@ -54,12 +62,12 @@ class Checkout:
         return self.folder / "images" / self.recipe
 
     def write_recipe(self, name: str, text: str) -> "Checkout":
-        """Add a recipe; return this checkout with that recipe."""
+        """Add a recipe. Return this checkout with that recipe chosen."""
         (self.folder / "recipes" / f"{name}.yaml").write_text(text)
         return Checkout(self.folder, self.cache, name, self.environ)
 
     def start(self, *words: str, prefix: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-        """Start doit; its output and progress come over the process's stdout."""
+        """Start doit. Its output and progress come over the process's stdout."""
         return subprocess.Popen(
             [*prefix, sys.executable, "-m", "doit", f"recipe={self.recipe}", *words],
             cwd=self.folder,
@@ -76,19 +84,20 @@ class Checkout:
         )
 
     def doit(self, *words: str, prefix: tuple[str, ...] = ()) -> Outcome:
-        """Run doit to its end."""
-        process = self.start(*words, prefix=prefix)
-        output, _ = process.communicate(timeout=BUILD_LIMIT_S)
+        """Run doit to its end. Return status and output. Tests of other workers wait with the same recipe."""
+        with FileLock(self.folder.with_name(f"{self.folder.name}-{self.recipe}.lock"), timeout=BUILD_LIMIT_S):
+            process = self.start(*words, prefix=prefix)
+            output, _ = process.communicate(timeout=BUILD_LIMIT_S)
         return Outcome(process.returncode, output)
 
     def build(self, *words: str) -> Outcome:
-        """Run doit; the test fails with its output unless it succeeds."""
+        """Run doit, by default the task build-root. The test fails with the output unless doit succeeds."""
         outcome = self.doit(*(words or ("build-root",)))
         assert outcome.status == 0, outcome.output
         return outcome
 
     def interrupt(self, number: signal.Signals, when: str, *words: str) -> Outcome:
-        """Start doit, send it a signal as soon as it prints *when*, wait for its end."""
+        """Start doit, send it a signal as soon as it prints *when*, and wait for its end."""
         process = self.start(*words)
         assert process.stdout is not None
         lines = []
@@ -102,34 +111,54 @@ class Checkout:
 
 
 def copy_sources(folder: Path) -> None:
-    """Copy what a build needs into *folder*."""
-    ignore = shutil.ignore_patterns("__pycache__")
+    """Copy the files that a build needs into *folder*, byte code included: it is valid, since times stay."""
     for name in SOURCES:
         source = PROJECT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, symlinks=True, ignore=ignore)
+            shutil.copytree(source, folder / name, symlinks=True)
         else:
             shutil.copy2(source, folder / name)
     (folder / "images").mkdir()
 
 
-def wait_until(condition: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
-    """Wait for a condition; the test fails with *what* if it does not come true within the limit."""
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, f"not within {limit_s:.0f} s: {what}"
-        time.sleep(0.05)
+@dataclass(frozen=True)
+class KernelAndBase:
+    """The kernel of a built image, the cache entry that it comes from, and the archive of the base layer."""
+
+    kernel: Path
+    package: Entry
+    base: Path
+
+    @property
+    def version(self) -> str:
+        return str(self.package.facts["version"])
+
+    def tree(self) -> Tree:
+        """Return the base with all modules of the kernel, of which a recipe chooses some."""
+        return merge([read_layer(self.base), modules_layer(self.package, None)])
 
 
-def processes_of(text: str) -> list[str]:
-    """Command lines of the running processes that contain *text*, zombies and this process left out."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if text in words:
-                found.append(words)
-    return found
+def steps_of(built: Checkout) -> dict[str, Step]:
+    """Return the steps of a checkout's recipe by name."""
+    return Graph(make_plan(built.recipe, built.folder, {"SSIUML_CACHE": str(built.cache)})).steps
+
+
+def private_cache(built: Checkout, cache: Path) -> Path:
+    """Make *cache* with packages, base and kernel of *built*. A test may damage base and kernel."""
+    parts = kernel_and_base_of(built)
+    for path in (parts.package.path, parts.base):
+        (cache / path.parent.name).mkdir(parents=True)
+        for source in (path, path.with_name(f"{path.name}.json")):
+            shutil.copy2(source, cache / path.parent.name)
+    packages = Path("downloads") / "packages"
+    shutil.copytree(built.cache / packages, cache / packages, copy_function=os.link)
+    return cache
+
+
+def kernel_and_base_of(built: Checkout) -> KernelAndBase:
+    steps = steps_of(built)
+    return KernelAndBase(
+        kernel=built.images / "linux-ssi",
+        package=entry_of(steps["kernel"].results()["entry"]),
+        base=Path(steps["base"].results()["path"]),
+    )

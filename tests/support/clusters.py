@@ -1,4 +1,4 @@
-"""A real cluster as tests use it: steered by the commands, under load, judged by fsck.gfs2."""
+"""A real cluster for tests: the ssi-* commands control it, a workload runs on it, fsck.gfs2 judges it."""
 
 import json
 import os
@@ -14,29 +14,29 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from checkouts import wait_until
+from processes import wait_until
 from project import PROJECT
 
 WORKLOAD: Final = PROJECT / "tests" / "cluster" / "workload.pl"
 START_LIMIT_S: Final = 300.0
 LIMIT_S: Final = 120.0
-TOKEN_S: Final = 2.0  # of the small image
-# Token, consensus, the fence agent, the kernel's recovery: 6 to 8 s on a quiet machine. This one may be busy.
+TOKEN_S: Final = 2.0  # the token timeout of the small image
+# Token, consensus, the fence agent, the kernel's recovery: 6 to 8 s on a quiet machine, more on a busy one.
 RECOVERY_LIMIT_S: Final = 60.0
-_FOLDER: Final = "/root/load"
 
 
 class Cluster:
-    """A cluster of the small image, steered by the commands as a user would."""
+    """A cluster of the small image, controlled by the commands that a user has."""
 
     def __init__(self, images: Path, state_home: Path) -> None:
         self.images = images
         self.state_home = state_home
         self.folder = state_home / "ssiuml" / "t"
-        self.prefix: tuple[str, ...] = ()  # goes before every program
+        self.prefix: tuple[str, ...] = ()  # words before every command line
+        self._loads = 0  # how often the workload was started; each time has a folder of its own
 
     def run(self, command: str, *words: str, stdin: bytes = b"", limit_s: float = LIMIT_S) -> tuple[int, str]:
-        """Run a command; its exit status and all that it printed."""
+        """Run a command. Return its exit status and everything it printed."""
         process = self.popen(command, *words)
         output, _ = process.communicate(stdin, timeout=limit_s)
         return process.returncode, output.decode(errors="replace")
@@ -51,7 +51,7 @@ class Cluster:
         )
 
     def do(self, command: str, *words: str, limit_s: float = LIMIT_S) -> str:
-        """Run a command that has to succeed; what it printed."""
+        """Run a command that must succeed. Return what it printed."""
         status, output = self.run(command, *words, limit_s=limit_s)
         assert status == 0, output
         return output
@@ -60,11 +60,18 @@ class Cluster:
         words = (str(count), "--image", str(self.images), "--no-xterm", *options)
         return self.do("start", *words, limit_s=START_LIMIT_S)
 
+    def have(self, *nodes: int) -> None:
+        """Start those of *nodes*, which are counted from 1, that do not run."""
+        if self.run("status")[0] != 0:
+            self.start(len(nodes))
+        elif missing := sorted(set(nodes) - self.up()):
+            self.add(*missing)
+
     def add(self, *nodes: int) -> str:
         return self.do("add", *map(str, nodes), limit_s=START_LIMIT_S)
 
     def on(self, node: int, line: str, limit_s: float = LIMIT_S) -> str:
-        """Run a line in a node's shell."""
+        """Run a line in a node's shell. Return what it printed."""
         return self.do("exec", str(node), "--", line, limit_s=limit_s)
 
     def status(self) -> dict[str, Any]:
@@ -78,54 +85,57 @@ class Cluster:
         return int(self.status()["nodes"][str(node)]["pid"])
 
     def phase(self, node: int) -> str | None:
-        """How far a node is; None if it does not run."""
+        """Return the phase of a node, None if it does not run."""
         phase: str | None = self.status()["nodes"].get(str(node), {}).get("phase")
         return phase
 
     def past(self, node: int) -> str:
-        """How a node has ended."""
+        """Return how a node has ended."""
         return str(self.status()["past"].get(str(node)))
 
     def end(self) -> None:
-        """What a test that failed has left running goes."""
+        """End what a failed test has left running."""
         self.run("stop", "--limit", "5")
 
     @contextmanager
     def paused(self, node: int, pause_s: float) -> Iterator[int]:
-        """Pause a node's kernel for so long, as an overloaded host would; yields its process, its group too.
+        """Pause a node's kernel for *pause_s* seconds, as an overloaded host would. Yield its process id.
 
-        The block's end waits until the time is over. Its other processes, which run the guest's programs,
-        wait for it; a signal to them User-Mode Linux would take for one of the guest's.
+        The id is that of its process group, too. The end of the block waits until the time is over. The other
+        processes of the group run the guest's programs and wait for the kernel. They get no signal: User-Mode
+        Linux would take it for one of the guest's.
         """
         process = self.pid(node)
         os.kill(process, signal.SIGSTOP)
         end = time.monotonic() + pause_s
         try:
             yield process
-            wait_until(lambda: time.monotonic() >= end, "the pause is over", pause_s + 1)
+            wait_until(lambda: time.monotonic() >= end, "the pause ends", pause_s + 1)
         finally:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGCONT)
 
     def load(self, *nodes: int, pause_s: float = 0.0) -> "list[Load]":
-        """Have nodes write, each until it ends, with pauses between rounds."""
+        """Start the workload on nodes, with *pause_s* seconds between rounds. It runs until it is ended."""
+        self._loads += 1
+        folder = f"/root/load-{self._loads}"
         self.do("cp", str(WORKLOAD), f"{nodes[0]}:/root/workload.pl")
-        self.on(nodes[0], f"mkdir -p {_FOLDER}")
-        return [Load(self, node, pause_s) for node in nodes]
+        self.on(nodes[0], f"mkdir {folder}")
+        return [Load(self, node, folder, pause_s) for node in nodes]
 
     def check_load(self, loads: "list[Load]", reader: int) -> None:
-        """Everything that was acknowledged is there, once and in order, as *reader* sees it."""
-        shared = self.on(reader, f"cat {_FOLDER}/shared").splitlines()
+        """Assert that node *reader* sees every acknowledged line once and in order."""
+        shared = self.on(reader, f"cat {loads[0].folder}/shared").splitlines()
         for load in loads:
-            own = self.on(reader, f"cat {_FOLDER}/own-{load.node}").splitlines()
+            own = self.on(reader, f"cat {load.folder}/own-{load.node}").splitlines()
             mine = [line for line in shared if line.startswith(f"{load.node} ")]
             expected = [f"{load.node} {number}" for number in range(1, load.acknowledged + 1)]
-            # What was not acknowledged yet may be there or not, a torn last line too.
+            # A line that was not acknowledged may be there, in whole or in part, or not.
             assert own[: load.acknowledged] == expected
             assert mine[: load.acknowledged] == expected
 
     def fsck(self) -> str:
-        """What fsck.gfs2 says of the root; the test fails unless it finds nothing."""
+        """Assert that fsck.gfs2 finds the root clean. Return what it printed."""
         judged = subprocess.run(
             [*self.prefix, "fsck.gfs2", "-n", self.folder / "root_fs"],
             capture_output=True,
@@ -133,21 +143,22 @@ class Cluster:
             check=False,
             timeout=LIMIT_S,
         )
-        said = judged.stdout + judged.stderr
-        assert judged.returncode == 0, said
-        return said
+        output = judged.stdout + judged.stderr
+        assert judged.returncode == 0, output
+        return output
 
 
 class Load:
-    """The workload on one node, and what it has acknowledged."""
+    """The workload on one node, and the rounds that it has acknowledged."""
 
-    def __init__(self, cluster: Cluster, node: int, pause_s: float) -> None:
+    def __init__(self, cluster: Cluster, node: int, folder: str, pause_s: float) -> None:
         self.node = node
+        self.folder = folder
         self.acknowledged = 0
         self.longest_gap_s = 0.0
         self._last = time.monotonic()
         self._errors: list[str] = []
-        command = ("perl", "/root/workload.pl", str(node), _FOLDER, str(pause_s))
+        command = ("perl", "/root/workload.pl", str(node), folder, str(pause_s))
         self._process = cluster.popen("exec", str(node), "--", *command)
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
@@ -165,12 +176,12 @@ class Load:
             self._last = now
 
     def wait_for(self, more: int, limit_s: float = LIMIT_S) -> None:
-        """Wait until so many more rounds are acknowledged."""
+        """Wait until *more* rounds are acknowledged than now."""
         goal = self.acknowledged + more
         wait_until(lambda: self.acknowledged >= goal, f"node {self.node} writes ({self._errors})", limit_s)
 
     def end(self) -> None:
-        """Wait for the end of what is being acknowledged; the node or its session has to end."""
+        """End the session of the workload, and read what it had acknowledged."""
         self._process.terminate()
         self._process.wait(LIMIT_S)
         self._thread.join(LIMIT_S)
@@ -181,8 +192,8 @@ class Load:
 
 @contextmanager
 def made_cluster(images: Path) -> Iterator[Cluster]:
-    """A cluster that is not started; afterwards nothing of it is left."""
-    # Sockets have short names: pytest's folders are too deep.
+    """Yield a cluster that is not started. End it and remove its files afterwards."""
+    # The paths of sockets must be short. pytest's folders are too deep.
     home = Path(tempfile.mkdtemp(prefix="ssi."))
     cluster = Cluster(images, home)
     try:

@@ -1,4 +1,4 @@
-"""A web server on the loopback that serves files well, or as badly as it is told to."""
+"""A web server on the loopback that serves files, with the faults that a test asks for."""
 
 import hashlib
 import threading
@@ -10,25 +10,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Behaviour:
-    """How a path is answered; each fault happens *times* times, then all goes well."""
+    """The answer to requests for a path. Its faults happen *times* times; later answers are good."""
 
     data: bytes = b""
-    drop_after: int | None = None  # close the connection behind so many bytes
-    stall_after: int | None = None  # say nothing more behind so many bytes
+    drop_after: int | None = None  # close the connection after so many bytes
+    stall_after: int | None = None  # send nothing more after so many bytes
     status: int | None = None
     redirect: str | None = None
     ignore_range: bool = False
-    say_length: int | None = None  # lie about the length
+    say_length: int | None = None  # a wrong length
     chunked: bool = False
     content_type: str = "application/octet-stream"
-    encoding: str | None = None  # what the server says of the file as it is
-    then: bytes | None = None  # from the second request on the file is this one
+    encoding: str | None = None  # the Content-Encoding header; the file is sent unchanged
+    then: bytes | None = None  # the file from the second request on
     times: int = 1 << 30
 
 
 @dataclass
 class Web:
-    """What the server does: behaviours by path, and the requests that came (path, Range)."""
+    """The server: its behaviour by path, and the requests that it got (path, Range header)."""
 
     address: str = ""
     paths: dict[str, Behaviour] = field(default_factory=dict)
@@ -39,18 +39,18 @@ class Web:
         return f"{self.address}{path}"
 
     def serve(self, path: str, data: bytes, **faults: object) -> str:
-        """Answer *path* with *data* and these faults; return its address."""
+        """Answer *path* with *data* and these faults. Return its address."""
         self.paths[path] = Behaviour(data=data, **faults)  # type: ignore[arg-type]
         return self.url(path)
 
     def asked(self, path: str) -> list[str | None]:
-        """The Range headers of the requests for *path*."""
+        """Return the Range headers of the requests for *path*."""
         return [wanted for name, wanted in self.requests if name == path]
 
 
 @contextmanager
 def web_server() -> Iterator[Web]:
-    """A server on 127.0.0.1 that ends with the context."""
+    """Run a server on 127.0.0.1 until the block ends."""
     web = Web()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(web))
     server.daemon_threads = True
@@ -71,7 +71,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *words: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")

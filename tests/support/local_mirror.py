@@ -1,4 +1,4 @@
-"""A small mirror of Debian's form: packages made by dpkg-deb, indices by apt-ftparchive, signed by gpg."""
+"""A small mirror like Debian's: dpkg-deb makes packages, apt-ftparchive their indices, gpg signs them."""
 
 import hashlib
 import shutil
@@ -14,18 +14,18 @@ SUITES = ("bookworm", "bookworm-updates")
 
 @dataclass
 class LocalMirror:
-    """Serves what is in *folder* as /debian; ``publish`` makes that what the packages of now are."""
+    """A mirror that serves *folder* as /debian. ``publish`` puts the current packages there."""
 
     folder: Path
     web: Web
-    packages: dict[str, Path] = field(default_factory=dict)  # the newest file of each, by name
+    packages: dict[str, Path] = field(default_factory=dict)  # the newest file of each package, by name
 
     @property
     def url(self) -> str:
         return self.web.url("/debian")
 
     def __post_init__(self) -> None:
-        # gpg's agent listens on a socket in its folder, whose name may not be long.
+        # gpg's agent listens on a socket in its folder, and the path of a socket may not be long.
         self._short = Path(tempfile.mkdtemp(prefix="gpg."))
         (self._short / "home").symlink_to(self.folder / "gnupg")
         self.packages.update(
@@ -37,9 +37,9 @@ class LocalMirror:
         return self.folder / "keyring.gpg"
 
     def make(self, name: str, version: str, **fields: str) -> Path:
-        """Make a package, in place of that name's version before; it is not published yet.
+        """Make a package that takes the place of its earlier version. It is not published yet.
 
-        Its control file has *fields*, and what those of the version before were besides.
+        Its control file has *fields*, and the other fields of the earlier version. Return its path.
         """
         root = self.folder / "roots" / f"{name}_{version}"
         (root / "DEBIAN").mkdir(parents=True)
@@ -73,7 +73,7 @@ class LocalMirror:
         return dict(line.split(": ", 1) for line in text.splitlines())
 
     def publish(self) -> None:
-        """Serve the packages that were made last, with indices of these alone, and nothing from before."""
+        """Serve the newest packages, with new indices, and no earlier ones."""
         for served in [served for served in self.web.paths if served.startswith("/debian/")]:
             del self.web.paths[served]
         for suite in SUITES:
@@ -81,7 +81,7 @@ class LocalMirror:
         self.serve()
 
     def serve(self) -> None:
-        """Serve what is in the folder."""
+        """Serve the packages and indices that are in the folder."""
         for path in (*self.folder.glob("pool/**/*.deb"), *self.folder.glob("dists/**/*")):
             if path.is_file():
                 self.web.serve(f"/debian/{path.relative_to(self.folder)}", path.read_bytes())
@@ -114,7 +114,7 @@ class LocalMirror:
         return subprocess.run(words, cwd=self.folder, input=stdin, stdout=subprocess.PIPE, check=True).stdout
 
     def close(self) -> None:
-        """End what gpg has left running."""
+        """End the processes of gpg, and remove its folder."""
         if self.keyring.exists():
             self._run("gpgconf", "--homedir", str(self._short / "home"), "--kill", "all")
         shutil.rmtree(self._short)

@@ -1,4 +1,4 @@
-"""Trees that go to the limits of file systems, for the tests of writers and of the kernel behind them."""
+"""Trees that reach the limits of file systems, for tests of writers and of the kernel that reads them."""
 
 import hashlib
 import zlib
@@ -18,7 +18,7 @@ ACL = bytes.fromhex(
 
 
 def odd_tree(block_size: int = 4096) -> Tree:
-    """One of everything, for a file system with that block size."""
+    """Return a tree with one of everything, for a file system with blocks of *block_size* bytes."""
     tree = Tree(Meta(mode=0o755, mtime_ns=1_700_000_000 * NS + 5))
     stuffed = block_size - 232
 
@@ -62,7 +62,7 @@ def odd_tree(block_size: int = 4096) -> Tree:
 
 
 def put_attributes(tree: Tree, block_size: int) -> None:
-    """Extended attributes of every kind and size that the block size allows."""
+    """Add files and folders with extended attributes of every kind and size that *block_size* allows."""
     largest = min(65536, (block_size - 24 - 16 - 8) // 8 * (block_size - 24))
     sets: dict[str, dict[str, bytes]] = {
         "small": {"user.a": b"", "user.b": b"x", "security.capability": CAPABILITY},
@@ -79,7 +79,7 @@ def put_attributes(tree: Tree, block_size: int) -> None:
 
 
 def pattern(size: int) -> bytes:
-    """Bytes that are different in every block, so that none can stand for another."""
+    """Return *size* bytes that differ in every block, so that no block can take the place of another."""
     words = b"".join(
         zlib.crc32(b"%d" % number).to_bytes(4, "big") for number in range(min(size // 4 + 1, 2048))
     )
@@ -89,7 +89,7 @@ def pattern(size: int) -> bytes:
 
 @cache
 def colliding(wanted: int) -> list[str]:
-    """Names whose CRC-32 is the same in all 32 bits."""
+    """Return *wanted* names whose CRC-32 is the same in all 32 bits."""
     pairs: list[tuple[str, str]] = []
     seen: dict[int, str] = {}
     places = max(1, (wanted - 1).bit_length())
@@ -100,7 +100,7 @@ def colliding(wanted: int) -> list[str]:
             pairs.append((other, name))
         if len(pairs) == places:
             break
-    # What follows equal hashes of equal length keeps them equal, so each place takes either of its pair.
+    # Equal text after names of equal length and hash keeps the hashes equal: each place takes either name.
     names = ["".join(pairs[at][choice >> at & 1] for at in range(places)) for choice in range(wanted)]
     assert len({zlib.crc32(name.encode()) for name in names}) == 1
     return names
@@ -130,7 +130,7 @@ _NAMES = (
 
 @st.composite
 def trees(draw: st.DrawFn) -> Tree:
-    """Small trees of all kinds of inodes."""
+    """Draw a small tree with inodes of all kinds."""
     tree = Tree(_meta(draw))
     folders = [tree.root]
     files: list[Node] = []

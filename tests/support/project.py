@@ -1,4 +1,4 @@
-"""Where the project's files lie."""
+"""The folders of the project and of the golden files."""
 
 from pathlib import Path
 from typing import Final

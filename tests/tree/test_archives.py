@@ -1,4 +1,4 @@
-"""Source archives: what GNU tar has packed is unpacked, what leads out is refused."""
+"""Source archives of GNU tar are unpacked; members that lead out of the folder are refused."""
 
 import io
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from ssiuml.errors import SsiumlError
 from ssiuml.host import files
-from ssiuml.tree.archives import ArchiveError, unpack
-from ssiuml.tree.compressed import UnpackError
+from ssiuml.tree.archives import unpack
 
 MIB = 1 << 20
 
 
-def by_program(data: bytes, *words: str) -> bytes:
+def output_of(data: bytes, *words: str) -> bytes:
     return subprocess.run(words, input=data, capture_output=True, check=True).stdout
 
 
@@ -40,7 +40,7 @@ def test_archive_of_gnu_tar_is_unpacked(tmp_path: Path) -> None:
     (tmp_path / "tools" / "run").write_text("#!/bin/sh\n")
     (tmp_path / "tools" / "run").chmod(0o755)
     (tmp_path / "tools" / "link").symlink_to("run")
-    packed = by_program(b"", "tar", "-cjf", "-", "-C", str(tmp_path), "tools")
+    packed = output_of(b"", "tar", "-cjf", "-", "-C", str(tmp_path), "tools")
     (tmp_path / "a.tar.bz2").write_bytes(packed)
     unpack(tmp_path / "a.tar.bz2", tmp_path / "out", MIB)
     assert (
@@ -51,38 +51,38 @@ def test_archive_of_gnu_tar_is_unpacked(tmp_path: Path) -> None:
 
 
 BAD: list[tuple[str, Callable[[Path], Path]]] = [
-    ("'../x' has the path '../x', which leads elsewhere", lambda path: archive(path, member("../x"))),
-    ("leads elsewhere", lambda path: archive(path, member("a/../../x"))),
+    ("'../x' has the path '../x', in which '..' and NUL", lambda path: archive(path, member("../x"))),
+    ("in which '..' and NUL are not allowed", lambda path: archive(path, member("a/../../x"))),
     ("absolute path '/x'", lambda path: archive(path, member("/x"))),
     ("may lead outside", lambda path: archive(path, member("a/link", tarfile.SYMTYPE, "../../x"))),
     ("may lead outside", lambda path: archive(path, member("link", tarfile.SYMTYPE, "x/../../y"))),
     ("is outside", lambda path: archive(path, member("link", tarfile.SYMTYPE, "/etc/passwd"))),
     ("lies behind 'l'", lambda path: archive(path, member("l", tarfile.SYMTYPE, "."), member("l/x"))),
-    ("which is no file before it", lambda path: archive(path, member("l", tarfile.LNKTYPE, "x"))),
+    ("no file before it has that name", lambda path: archive(path, member("l", tarfile.LNKTYPE, "x"))),
     ("only files, folders and links", lambda path: archive(path, member("null", tarfile.CHRTYPE))),
-    ("there are more than 1 MiB", lambda path: archive(path, member("a"), data=bytes(2 * MIB))),
+    ("all members have more than 1 MiB", lambda path: archive(path, member("a"), data=bytes(2 * MIB))),
 ]
 
 
-@pytest.mark.parametrize(("said", "make"), BAD, ids=range(len(BAD)))
+@pytest.mark.parametrize(("message", "make"), BAD, ids=range(len(BAD)))
 def test_members_that_lead_out_are_refused_and_no_folder_appears(
-    tmp_path: Path, said: str, make: Callable[[Path], Path]
+    tmp_path: Path, message: str, make: Callable[[Path], Path]
 ) -> None:
-    with pytest.raises(ArchiveError, match=said):
+    with pytest.raises(SsiumlError, match=message):
         unpack(make(tmp_path / "a.tar.bz2"), tmp_path / "out", MIB)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar.bz2"]
 
 
-def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(by_program(b"no archive", "bzip2"))
-    with pytest.raises(ArchiveError, match="cannot be read as a tar archive"):
+def test_file_that_is_no_archive_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(output_of(b"no archive", "bzip2"))
+    with pytest.raises(SsiumlError, match="cannot be read as a tar archive"):
         unpack(tmp_path / "a", tmp_path / "out", MIB)
 
 
-def test_archive_that_is_cut_off_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+def test_archive_that_is_cut_off_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     data = archive(tmp_path / "whole", member("a"), data=os.urandom(100_000)).read_bytes()
     (tmp_path / "a").write_bytes(data[:50_000])
-    with pytest.raises(UnpackError, match="is damaged or not complete"):
+    with pytest.raises(SsiumlError, match="is damaged or not complete"):
         unpack(tmp_path / "a", tmp_path / "out", MIB)
     assert {path.name for path in tmp_path.iterdir()} == {"a", "whole"}
 
@@ -95,7 +95,7 @@ def test_sparse_files_of_gnu_tar_keep_their_holes(tmp_path: Path, form: str) -> 
         stream.seek(50 * MIB)
         stream.write(b"end")
     words = ("tar", "-cjSf", "-", f"--format={form}", "-C", str(tmp_path), "root_fs")
-    (tmp_path / "a").write_bytes(by_program(b"", *words))
+    (tmp_path / "a").write_bytes(output_of(b"", *words))
     unpack(tmp_path / "a", tmp_path / "out", 100 * MIB)
     assert subprocess.run(["cmp", source, tmp_path / "out" / "root_fs"], check=False).returncode == 0
     assert files.allocated_bytes(tmp_path / "out" / "root_fs") < MIB

@@ -1,4 +1,4 @@
-"""Comparing trees: what counts as a difference, and what it reads like."""
+"""Comparing trees: which facts count as a difference, and how its line reads."""
 
 import os
 import subprocess
@@ -62,7 +62,9 @@ def test_each_difference_of_an_inode_is_a_line_with_both_values(
         (Node(Kind.FIFO, Meta(mode=0)), Node(Kind.BLOCK, Meta(mode=0), device=(1, 1)), ["kind", "device"]),
     ],
 )
-def test_every_kind_of_inode_is_told_apart(want: Node, have: Node, facts: list[str]) -> None:
+def test_inodes_of_every_kind_differ_in_the_facts_that_differ(
+    want: Node, have: Node, facts: list[str]
+) -> None:
     expected, seen = _censuses(want, have)
     assert [line.split()[1] for line in differences(expected, seen)] == facts
     assert expected.digest() != seen.digest()
@@ -105,7 +107,7 @@ def test_only_the_first_differences_are_shown_and_the_rest_counted(more: int) ->
     assert lines[MAX_DIFFERENCES_SHOWN:] == ([f"and {more} more"] if more else [])
 
 
-def test_census_says_what_find_and_sha256sum_say(tmp_path: Path) -> None:
+def test_census_agrees_with_find_and_sha256sum(tmp_path: Path) -> None:
     top = tmp_path / "top"
     (top / "dir").mkdir(parents=True)
     (top / "dir" / "file").write_bytes(os.urandom(2_000_000))
@@ -117,21 +119,21 @@ def test_census_says_what_find_and_sha256sum_say(tmp_path: Path) -> None:
     census = take_census(merge([read_layer(archive)]))
     form = r"%P\t%y\t%m\t%U\t%G\t%T@\t%l\n"
     found = subprocess.run(["find", top, "-printf", form], capture_output=True, text=True, check=True).stdout
-    said = [
+    lines = [
         f"{path}\t{facts.kind}\t{facts.mode:o}\t{facts.uid}\t{facts.gid}"
         f"\t{facts.mtime_ns // 10**9}.{facts.mtime_ns % 10**9:09d}0\t{facts.target}"
         for path, facts in census.facts.items()
     ]
-    assert sorted(said) == sorted(found.splitlines())
+    assert sorted(lines) == sorted(found.splitlines())
     summed = subprocess.run(["sha256sum", top / "dir" / "file"], capture_output=True, text=True, check=True)
     assert census.facts["dir/hard"].sha256 == summed.stdout.split()[0]
     assert census.facts["dir/hard"].first_name == "dir/file"
     assert census.content_bytes == 2_000_000
 
 
-def test_contents_are_compared_by_bytes_and_not_by_where_they_lie() -> None:
+def test_contents_are_compared_by_their_bytes_and_not_by_their_places() -> None:
     with tempfile.NamedTemporaryFile() as stream:
         stream.write(b"--hello--")
         stream.flush()
-        lying = file(Extent(Path(stream.name), 2, 5), Meta(mode=0o644))
-        assert differences(*_censuses(_file(b"hello"), lying)) == []
+        elsewhere = file(Extent(Path(stream.name), 2, 5), Meta(mode=0o644))
+        assert differences(*_censuses(_file(b"hello"), elsewhere)) == []

@@ -1,4 +1,4 @@
-"""cpio archives; GNU cpio lists and unpacks them."""
+"""cpio archives, listed and unpacked by GNU cpio. tests/layers/test_initrd.py tests segments of RAM disks."""
 
 import io
 import os
@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssiuml.tree.cpio import CpioError, write_archive
+from ssiuml.errors import SsiumlError
+from ssiuml.tree.cpio import write_archive
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, directory, file, symlink
 
 TOO_MANY = "too many for a cpio archive, at most 4294967295"
@@ -22,12 +23,12 @@ OVER = "owner, group or time is over 4294967295, which a cpio archive cannot hol
 
 @dataclass(frozen=True)
 class _Claim:
-    """Contents that only say how large they are."""
+    """Contents of a given size that must not be read."""
 
     size_bytes: int
 
     def chunks(self) -> Iterator[bytes]:
-        raise AssertionError("nobody should read these")
+        raise AssertionError("must not be read")
 
 
 def _archive(*entries: tuple[str, Node]) -> bytes:
@@ -48,7 +49,7 @@ def _file(data: bytes = b"", meta: Meta | None = None) -> Node:
     return file(Literal(data), meta or Meta(mode=0o644))
 
 
-def test_gnu_cpio_lists_every_kind_as_it_was_added() -> None:
+def test_gnu_cpio_lists_the_metadata_of_every_kind_of_inode() -> None:
     archive = _archive(
         ("bin", directory(Meta(mode=0o1755, uid=7, gid=8, mtime_ns=1_704_067_200_999_999_999))),
         ("bin/sh", symlink("busybox", Meta(mode=0o777))),
@@ -69,20 +70,20 @@ def test_gnu_cpio_lists_every_kind_as_it_was_added() -> None:
 
 
 @pytest.mark.parametrize("size", range(6))
-def test_every_padding_of_names_and_contents_is_what_gnu_cpio_expects(tmp_path: Path, size: int) -> None:
+def test_gnu_cpio_unpacks_names_and_contents_with_every_padding(tmp_path: Path, size: int) -> None:
     names = ["n" * length for length in range(1, 6)]
     _cpio(_archive(*((name, _file(b"x" * size)) for name in names)), "-i", folder=tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(names, b"x" * size)
 
 
 @pytest.mark.parametrize("length", range(1, 6))
-def test_every_length_of_a_link_target_is_padded(tmp_path: Path, length: int) -> None:
+def test_gnu_cpio_unpacks_link_targets_with_every_padding(tmp_path: Path, length: int) -> None:
     _cpio(_archive(("link", symlink("t" * length)), ("after", _file(b"x"))), "-i", folder=tmp_path)
     assert str((tmp_path / "link").readlink()) == "t" * length
     assert (tmp_path / "after").read_bytes() == b"x"
 
 
-def test_archive_is_the_same_byte_for_byte_as_that_of_gnu_cpio(tmp_path: Path) -> None:
+def test_archive_has_the_bytes_of_an_archive_of_gnu_cpio(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"hello")
     (tmp_path / "file").chmod(0o640)
     os.utime(tmp_path / "file", ns=(0, 1_704_067_200_123_456_789))
@@ -109,7 +110,7 @@ _NAMES = st.binary(min_size=1, max_size=200).map(
     st.dictionaries(_NAMES.filter(lambda name: name not in (".", "..")), st.binary(max_size=9), max_size=6)
 )
 @settings(max_examples=40, deadline=None)
-def test_any_name_is_unpacked_as_it_is(files: dict[str, bytes]) -> None:
+def test_gnu_cpio_unpacks_any_name_unchanged(files: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _cpio(_archive(*((name, _file(data)) for name, data in files.items())), "-i", folder=folder)
@@ -122,12 +123,12 @@ def test_hard_links_become_copies_that_all_have_the_contents(tmp_path: Path) -> 
     assert [(tmp_path / name).read_bytes() for name in "ab"] == [b"hello", b"hello"]
 
 
-def test_archive_of_nothing_is_a_trailer() -> None:
+def test_archive_without_entries_is_a_trailer() -> None:
     assert _cpio(_archive(), "-t") == b""
     assert len(_archive()) == 124
 
 
-def test_archives_that_follow_each_other_stay_aligned() -> None:
+def test_every_archive_ends_aligned_so_that_another_may_follow() -> None:
     for size in range(5):
         assert len(_archive(("n" * (size + 1), _file(b"x" * size)))) % 4 == 0
 
@@ -143,8 +144,8 @@ def test_archives_that_follow_each_other_stay_aligned() -> None:
         ("n" * 4096, _file(), "the name is longer than the kernel unpacks, 4095 bytes"),
     ],
 )
-def test_what_the_format_cannot_hold_is_refused(name: str, node: Node, problem: str) -> None:
-    with pytest.raises(CpioError) as error:
+def test_files_that_the_format_cannot_hold_are_refused(name: str, node: Node, problem: str) -> None:
+    with pytest.raises(SsiumlError) as error:
         _archive((name, node))
     assert str(error.value) == f"/{name}: {problem}"
 

@@ -1,4 +1,4 @@
-"""Libraries that a program needs; ld.so itself is the judge."""
+"""The libraries that a program needs, compared with those that ld.so loads."""
 
 import os
 import shutil
@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssiuml.tree.elf import LIBRARY_DIRS, LibraryError, with_libraries
+from ssiuml.errors import SsiumlError
+from ssiuml.tree.elf import LIBRARY_DIRS, with_libraries
 from ssiuml.tree.tree import Literal, Meta, Node, Tree, TreeError, directory, file, symlink, whole_file
 
 HOST_LIBRARIES = [Path("/", name) for name in LIBRARY_DIRS]
 
 
 def _add_from_host(tree: Tree, path: Path) -> None:
-    """Add a file of the host, or a link and what it leads to, at its own place."""
+    """Add a file of the host, or a link and its target, at the same path."""
     for parent in reversed(path.parents):
         if parent.is_symlink():
             tree.add(str(parent.resolve()), directory(Meta(mode=0o755)))
@@ -36,7 +37,7 @@ def _program(name: str) -> Path:
 
 
 def _loaded(program: Path) -> set[Path]:
-    """What ld.so loads; as ldd asks for it, but of the program itself, which may be called by a link."""
+    """Return what ld.so loads, by the variable that ldd sets; *program* may be a link, unlike for ldd."""
     environment = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}
     done = subprocess.run([str(program)], capture_output=True, text=True, check=True, env=environment)
     words = [word for line in done.stdout.splitlines() for word in line.split() if word.startswith("/")]
@@ -49,7 +50,7 @@ def _script(text: bytes = b"#!/bin/sh\n") -> Node:
 
 
 def _host_tree() -> Tree:
-    """All libraries of the host in the folders that ld.so knows, not only those that are wanted."""
+    """Return a tree with all libraries of the host in the folders that ld.so knows."""
     tree = Tree()
     for folder in HOST_LIBRARIES:
         for path in sorted(folder.glob("*.so*")):
@@ -84,7 +85,7 @@ class Compiler:
         return target
 
     def tree(self, host: Tree) -> Tree:
-        """The C library of the host, and what has been made, from the root on."""
+        """Return a tree with the C library of the host and all that was compiled, from the root on."""
         tree = Tree()
         for path, node in host.walk():
             if path.rsplit("/", 1)[-1].startswith(("ld-linux", "libc.so")) or "/" not in path:
@@ -99,7 +100,7 @@ class Compiler:
 
 
 @pytest.mark.parametrize("name", ["ls", "tar", "bash", "ssh", "gdb", "git", "apt-get"])
-def test_closure_is_what_ld_so_loads(host: Tree, name: str) -> None:
+def test_libraries_of_a_program_are_those_that_ld_so_loads(host: Tree, name: str) -> None:
     program = _program(name)
     if not program.read_bytes().startswith(b"\x7fELF"):
         pytest.skip(f"{program} is a script here")
@@ -107,12 +108,12 @@ def test_closure_is_what_ld_so_loads(host: Tree, name: str) -> None:
     needed = _loaded(program)
     for path in needed:
         if host.find(str(path)) is None:
-            pytest.skip(f"{path} lies where only this machine's ld.so.conf leads")
+            pytest.skip(f"{path} lies in a folder that only this machine's ld.so.conf names")
     found = with_libraries(host, [str(program).lstrip("/")])
     assert {Path("/", path).resolve() for path in found} == {path.resolve() for path in {program, *needed}}
 
 
-def test_each_path_is_given_once_and_programs_first(host: Tree) -> None:
+def test_each_path_is_returned_once_and_programs_come_first(host: Tree) -> None:
     program = _program("ls")
     _add_from_host(host, program)
     inside = str(program).lstrip("/")
@@ -121,7 +122,7 @@ def test_each_path_is_given_once_and_programs_first(host: Tree) -> None:
     assert len(found) == len(set(found))
 
 
-def test_script_needs_nothing_and_neither_does_a_static_program(host: Tree, compile_c: Compiler) -> None:
+def test_scripts_and_static_programs_need_no_libraries(host: Tree, compile_c: Compiler) -> None:
     compile_c("bin/static", "int main(void) { return 0; }", "-static", "-nostdlib", "-Wl,-emain")
     tree = compile_c.tree(host)
     tree.add("bin/script", _script())
@@ -131,7 +132,7 @@ def test_script_needs_nothing_and_neither_does_a_static_program(host: Tree, comp
 
 
 @pytest.mark.parametrize("tags", ["--enable-new-dtags", "--disable-new-dtags"])
-def test_runpath_and_rpath_with_origin_lead_where_ld_so_goes(
+def test_runpath_and_rpath_with_origin_lead_to_the_library_that_ld_so_loads(
     host: Tree, compile_c: Compiler, tags: str
 ) -> None:
     compile_c("opt/app/lib/libown.so.1", "int own(void) { return 0; }", "-shared", "-Wl,-soname,libown.so.1")
@@ -151,7 +152,7 @@ def test_runpath_and_rpath_with_origin_lead_where_ld_so_goes(
         assert "opt/app/lib/libown.so.1" in {tree.real_path(found) for found in with_libraries(tree, [path])}
 
 
-def test_library_that_is_named_with_its_path_is_found_there(host: Tree, compile_c: Compiler) -> None:
+def test_library_that_a_program_needs_by_its_path_is_found_there(host: Tree, compile_c: Compiler) -> None:
     library = compile_c("opt/libown.so", "int own(void) { return 0; }", "-shared")
     program = compile_c("bin/program", "int own(void); int main(void) { return own(); }", str(library))
     assert library in _loaded(program)
@@ -160,7 +161,9 @@ def test_library_that_is_named_with_its_path_is_found_there(host: Tree, compile_
     assert str(library).lstrip("/") in with_libraries(tree, ["bin/program"])
 
 
-def test_program_without_section_headers_is_read_as_ld_so_reads_it(host: Tree, compile_c: Compiler) -> None:
+def test_program_without_section_headers_has_the_libraries_that_ld_so_loads(
+    host: Tree, compile_c: Compiler
+) -> None:
     program = compile_c("bin/program", "int main(void) { return 0; }")
     data = bytearray(program.read_bytes())
     data[0x28:0x30] = bytes(8)  # e_shoff
@@ -173,17 +176,15 @@ def test_program_without_section_headers_is_read_as_ld_so_reads_it(host: Tree, c
 
 def test_missing_program_is_an_error(host: Tree) -> None:
     for path in ("sbin/missing", "usr/lib"):
-        with pytest.raises(LibraryError) as error:
+        with pytest.raises(SsiumlError) as error:
             with_libraries(host, [path])
         assert str(error.value) == f"/{path}: no such program or library in the tree"
 
 
-def test_missing_library_is_an_error_with_who_needs_it_and_what_to_do(
-    host: Tree, compile_c: Compiler
-) -> None:
+def test_missing_library_is_an_error_with_the_program_and_a_hint(host: Tree, compile_c: Compiler) -> None:
     compile_c("libown.so", "int own(void) { return 0; }", "-shared", "-Wl,-soname,libown.so.1")
     compile_c("bin/program", "int own(void); int main(void) { return own(); }", "libown.so")
-    with pytest.raises(LibraryError) as error:
+    with pytest.raises(SsiumlError) as error:
         with_libraries(compile_c.tree(host), ["bin/program"])
     assert str(error.value) == (
         "/bin/program: needs the library libown.so.1, which is not in the tree\n"
@@ -195,11 +196,11 @@ def test_missing_interpreter_is_an_error(compile_c: Compiler) -> None:
     program = compile_c("bin/program", "int main(void) { return 0; }")
     tree = Tree()
     tree.add("bin/program", file(whole_file(program), Meta(mode=0o755)))
-    with pytest.raises(LibraryError):
+    with pytest.raises(SsiumlError):
         with_libraries(tree, ["bin/program"])
 
 
-def test_program_cut_off_anywhere_is_an_error_or_not_taken_for_elf(host: Tree) -> None:
+def test_program_cut_off_anywhere_is_an_error(host: Tree) -> None:
     data = _program("true").read_bytes()
     tree = Tree()
     for path, node in host.walk():
@@ -207,7 +208,7 @@ def test_program_cut_off_anywhere_is_an_error_or_not_taken_for_elf(host: Tree) -
             tree.add(path, node)
     for size in (4, 5, 16, 63, 64, 100, 500, 1000):
         tree.add("bin/cut", _script(data[:size]))
-        with pytest.raises(LibraryError, match=r"^/bin/cut: is a damaged ELF file: "):
+        with pytest.raises(SsiumlError, match=r"^/bin/cut: is a damaged ELF file: "):
             with_libraries(tree, ["bin/cut"])
 
 
@@ -223,11 +224,11 @@ def test_damaged_program_is_read_or_refused_but_never_crashes(changes: list[tupl
     tree.add("lib/libc.so.6", _script())
     try:
         with_libraries(tree, ["bin/program"])
-    except LibraryError:
+    except SsiumlError:
         return
 
 
-def test_libraries_of_another_machine_are_passed_over(tmp_path: Path) -> None:
+def test_libraries_for_another_machine_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "f.s").write_text(".globl _start\n_start: call f\n.globl f\nf: ret\n")
     for bits, machine in (("32", "elf_i386"), ("64", "elf_x86_64")):
         for line in (
@@ -248,5 +249,5 @@ def test_libraries_of_another_machine_are_passed_over(tmp_path: Path) -> None:
     assert sorted(with_libraries(tree, ["bin/program64"])) == ["bin/program64", "lib/ld.so", "lib64/libf.so"]
     assert sorted(with_libraries(tree, ["bin/program32"])) == ["bin/program32", "lib/ld.so", "lib/libf.so"]
     tree.remove("lib/libf.so")
-    with pytest.raises(LibraryError, match=r"/bin/program32: needs the library libf\.so"):
+    with pytest.raises(SsiumlError, match=r"/bin/program32: needs the library libf\.so"):
         with_libraries(tree, ["bin/program32"])

@@ -1,4 +1,4 @@
-"""Layers as archives; GNU tar is the judge, both of what is read and of what is written."""
+"""Layers as archives: we read those of GNU tar, and GNU tar reads ours."""
 
 import errno
 import gzip
@@ -30,7 +30,7 @@ from ssiuml.tree.tree import (
     whole_file,
 )
 
-# Bytes that a text format could trip over: NUL, newline, '=', no UTF-8, a pax record of its own.
+# Bytes that a text format may not survive: NUL, newline, '=', no UTF-8, the text of a pax record.
 ODD_VALUE = b"\0a=b\n\xff\xfe12 x=y\n\0"
 LONG = "n" * 120
 YEAR_2024_NS = 1_704_067_200 * 10**9
@@ -64,7 +64,7 @@ def _names(tree: Tree) -> list[str]:
 
 
 def _archive(path: Path, *members: tarfile.TarInfo, data: bytes = b"") -> Path:
-    """An archive of headers as given, made by Python's tarfile: for what needs root or GNU tar refuses."""
+    """Make an archive of these headers with tarfile, for members that need root or that GNU tar refuses."""
     with tarfile.TarFile(path, "w", format=tarfile.PAX_FORMAT) as archive:
         for member in members:
             member.size = len(data) if member.isreg() else 0
@@ -83,18 +83,18 @@ def _info(
 
 @pytest.fixture
 def xattr_folder(tmp_path: Path) -> Path:
-    """A folder on a file system that keeps extended attributes of users."""
+    """A folder on a file system that has user.* attributes."""
     try:
         os.setxattr(tmp_path, "user.ssiuml", b"")
         os.removexattr(tmp_path, "user.ssiuml")
     except OSError as error:
         if error.errno != errno.ENOTSUP:
             raise
-        pytest.skip(f"{tmp_path}: the file system keeps no user.* attributes")
+        pytest.skip(f"{tmp_path}: the file system has no user.* attributes")
     return tmp_path
 
 
-# Archives of GNU tar, read by us.
+# We read archives of GNU tar.
 
 
 @pytest.mark.parametrize("form", ["pax", "gnu", "ustar", "v7"])
@@ -145,7 +145,7 @@ def test_long_and_odd_names_of_gnu_tar_are_read(tmp_path: Path, form: str) -> No
     assert tree.lookup("link", follow=False).target == f"{LONG}/{LONG}/\udcff\udcfe"
 
 
-def test_nanoseconds_of_gnu_tar_are_read_exactly_also_before_1970(tmp_path: Path) -> None:
+def test_nanoseconds_of_gnu_tar_are_read_exactly_even_before_1970(tmp_path: Path) -> None:
     times_ns = [
         0,
         1,
@@ -201,7 +201,7 @@ def test_member_with_an_absolute_name_lies_below_the_root_of_the_tree(tmp_path: 
     assert _names(tree) == ["", "etc", "etc/passwd", "x"]
 
 
-def test_contents_stay_in_the_archive_until_they_are_read(tmp_path: Path) -> None:
+def test_contents_stay_in_the_archive_until_they_are_needed(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(os.urandom(3_000_000))
     _tar("-C", tmp_path, "-cf", tmp_path / "a.tar", "f")
     node = merge([read_layer(tmp_path / "a.tar")]).lookup("f")
@@ -229,12 +229,12 @@ def test_member_that_leads_out_of_the_tree_is_refused(tmp_path: Path, name: str)
 
 def test_hard_link_to_nothing_is_refused(tmp_path: Path) -> None:
     late = _archive(tmp_path / "a.tar", _info("b", tarfile.LNKTYPE, "a"), _info("a"))
-    assert _refused(late) == "'b' is a hard link to 'a', which is not before it"
+    assert _refused(late) == "member 'b' is a hard link to 'a', which is not before it"
 
 
 def test_hard_link_to_a_directory_is_refused(tmp_path: Path) -> None:
     bad = _archive(tmp_path / "a.tar", _info("a", tarfile.DIRTYPE), _info("b", tarfile.LNKTYPE, "a"))
-    assert _refused(bad) == "'b' is a hard link to 'a', a directory"
+    assert _refused(bad) == "member 'b' is a hard link to 'a', a directory"
 
 
 @pytest.mark.parametrize(
@@ -260,12 +260,12 @@ def test_member_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", [".wh.", "etc/.wh.", "etc/.wh..", "etc/.wh...", "etc/.wh..wh..opq", ".wh..wh.x"]
 )
-def test_whiteout_of_no_name_and_opaque_whiteouts_are_refused(tmp_path: Path, name: str) -> None:
+def test_whiteout_without_a_name_and_opaque_whiteouts_are_refused(tmp_path: Path, name: str) -> None:
     message = _refused(_archive(tmp_path / "a.tar", _info(name)))
-    assert message == f"member '{name}' is a whiteout of no name; opaque ones are not known"
+    assert message == f"member '{name}' is a whiteout without a name; opaque ones are not supported"
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     for data in (b"", b"hello", b"hello" * 1000):
         path.write_bytes(data)
@@ -291,7 +291,7 @@ def test_archive_cut_off_anywhere_is_refused(tmp_path: Path, form: str) -> None:
     _tar(f"--format={form}", "--sort=name", "-C", folder, "-cf", path, LONG, "last")
     whole = path.read_bytes()
     end = len(whole.rstrip(b"\0"))
-    end += -end % 512  # the archive ends here; what follows are the blocks of zeros
+    end += -end % 512  # the archive ends here; only blocks of zeros follow
     for size in (*range(0, end + 512, 256), 1, 511, 513, end - 1, end + 1, end + 511):
         path.write_bytes(whole[:size])
         _refused(path)
@@ -339,7 +339,7 @@ def test_time_that_is_no_number_is_refused(tmp_path: Path, time: str) -> None:
     assert _refused(_archive(tmp_path / "a.tar", info)).startswith("cannot be read as a tar archive: ")
 
 
-def test_member_of_negative_size_is_refused_and_not_read_for_ever(tmp_path: Path) -> None:
+def test_member_of_negative_size_is_refused_and_not_read_forever(tmp_path: Path) -> None:
     block = bytearray(_info("x").tobuf(tarfile.USTAR_FORMAT))
     block[124:136] = b"\xff" * 10 + b"\xfe\0"  # -512 in base 256: the next header would be this one again
     block[148:156] = b" " * 8
@@ -348,10 +348,10 @@ def test_member_of_negative_size_is_refused_and_not_read_for_ever(tmp_path: Path
     _refused(tmp_path / "a.tar")
 
 
-# Archives of ours, read by GNU tar.
+# GNU tar reads our archives.
 
 
-def test_gnu_tar_lists_every_kind_as_it_was_added(tmp_path: Path) -> None:
+def test_gnu_tar_lists_the_metadata_of_every_kind_of_inode(tmp_path: Path) -> None:
     shared = _file(b"hello", 0o4755, uid=7, gid=8, mtime_ns=YEAR_2024_NS + 123_456_789)
     meta = Meta(mode=0o1777, uid=3_000_000, gid=100, mtime_ns=YEAR_2024_NS)
     layer = _layer(
@@ -410,7 +410,7 @@ def test_directory_with_two_names_is_written_twice_and_not_as_a_hard_link(tmp_pa
     assert _names(merge([read_layer(tmp_path / "a.tar")])) == ["", "a", "a/x", "b"]
 
 
-def test_hard_link_leads_to_its_own_inode_where_the_first_name_was_replaced(tmp_path: Path) -> None:
+def test_hard_link_keeps_its_inode_if_a_later_entry_replaces_the_first_name(tmp_path: Path) -> None:
     first, second = _file(b"first"), _file(b"second")
     layer = _layer(("a", first), ("a", second), ("b", first), ("c", first))
     write_layer(tmp_path / "l.tar", layer)
@@ -438,8 +438,8 @@ def test_attribute_whose_name_is_no_utf8_cannot_be_written(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", [".wh.x", "etc/.wh.x", "etc/.wh."])
-def test_name_that_would_be_taken_for_a_whiteout_cannot_be_written(tmp_path: Path, name: str) -> None:
-    message = f"/{name}: a name that begins with '.wh.' would be taken for a whiteout"
+def test_name_that_would_be_read_as_a_whiteout_cannot_be_written(tmp_path: Path, name: str) -> None:
+    message = f"/{name}: a name that begins with '.wh.' would be read as a whiteout"
     for layer in (_layer((name, _file())), _layer(removed=(name,))):
         with pytest.raises(LayerError) as error:
             write_layer(tmp_path / "a.tar", layer)
@@ -448,7 +448,7 @@ def test_name_that_would_be_taken_for_a_whiteout_cannot_be_written(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["", "/", "etc/.."])
-def test_removal_of_no_name_cannot_be_written(tmp_path: Path, name: str) -> None:
+def test_removal_without_a_name_cannot_be_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(LayerError, match="cannot be removed by a layer"):
         write_layer(tmp_path / "a.tar", _layer(removed=(name,)))
 
@@ -468,7 +468,7 @@ def test_archive_does_not_appear_when_contents_end_early(tmp_path: Path) -> None
 
 
 class _Pieces:
-    """Contents that come in pieces of odd sizes, as those of a pipe would."""
+    """Contents in chunks of odd sizes, as a pipe would give them."""
 
     def __init__(self, data: bytes, sizes: list[int]) -> None:
         self.data, self.sizes = data, sizes
@@ -498,7 +498,7 @@ def test_contents_in_pieces_of_any_size_are_written_whole(sizes: list[int]) -> N
 # Merging.
 
 
-def test_layers_lie_over_each_other_in_order(tmp_path: Path) -> None:
+def test_later_layers_replace_files_of_earlier_ones() -> None:
     base = _layer(("etc", directory(Meta(mode=0o755))), ("etc/a", _file(b"base")), ("etc/b", _file(b"base")))
     upper = _layer(("etc/a", _file(b"upper")), ("etc/c", _file()))
     assert merge([base, upper]).lookup("etc/a").read() == b"upper"
@@ -506,7 +506,7 @@ def test_layers_lie_over_each_other_in_order(tmp_path: Path) -> None:
     assert _names(merge([base, upper])) == ["", "etc", "etc/a", "etc/b", "etc/c"]
 
 
-def test_whiteouts_of_a_layer_come_before_its_entries_wherever_they_stand(tmp_path: Path) -> None:
+def test_whiteouts_of_a_layer_apply_before_its_entries_in_any_order(tmp_path: Path) -> None:
     base = _layer(("etc/rc3.d/S20gpm", _file()), ("etc/rc3.d/S10network", _file()))
     path = _archive(tmp_path / "a.tar", _info("etc/rc3.d/S99new"), _info("etc/.wh.rc3.d"))
     upper = read_layer(path)
@@ -514,7 +514,7 @@ def test_whiteouts_of_a_layer_come_before_its_entries_wherever_they_stand(tmp_pa
     assert _names(merge([base, upper])) == ["", "etc", "etc/rc3.d", "etc/rc3.d/S99new"]
 
 
-def test_whiteout_follows_links_on_the_way_but_removes_a_link_itself() -> None:
+def test_whiteout_follows_links_in_its_path_but_removes_a_link_itself() -> None:
     base = _layer(
         ("etc/rc.d/rc3.d/S20gpm", symlink("../init.d/gpm")),
         ("etc/rc.d/init.d/gpm", _file()),
@@ -525,7 +525,7 @@ def test_whiteout_follows_links_on_the_way_but_removes_a_link_itself() -> None:
     assert {"etc/rc3.d", "etc/rc.d/init.d/gpm"} <= set(_names(tree))
 
 
-def test_whiteout_of_something_missing_is_an_error() -> None:
+def test_whiteout_of_a_path_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(LayerError, match=r"^/etc/x: a layer removes it, but it is not in the tree$"):
         merge([_layer(("etc/y", _file())), _layer(removed=("etc/x",))])
 
@@ -536,7 +536,7 @@ def test_merging_does_not_change_the_layers() -> None:
     assert [(path, node.meta.mode, node.children) for path, node in base.entries] == [("etc", 0o755, {})]
 
 
-def test_directory_of_a_layer_over_a_link_to_one_goes_where_the_link_leads() -> None:
+def test_directory_of_a_layer_over_a_link_is_merged_into_the_directory_of_the_link() -> None:
     base = _layer(("usr/lib/x", _file()), ("lib", symlink("usr/lib")))
     tree = merge([base, _layer(("lib", directory(Meta(mode=0o755))), ("lib/modules/m.ko", _file()))])
     assert "usr/lib/modules/m.ko" in _names(tree)
@@ -600,7 +600,7 @@ def _trees(draw: st.DrawFn) -> Tree:
 
 @given(_trees())
 @settings(max_examples=120, deadline=None)
-def test_any_tree_is_read_back_as_it_was_written(tree: Tree) -> None:
+def test_any_tree_is_read_back_unchanged_and_written_again_with_the_same_bytes(tree: Tree) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.tar")
         write_layer(path, Layer(entries=list(tree.walk())))
@@ -626,7 +626,7 @@ def test_gnu_tar_lists_the_names_kinds_and_link_targets_of_any_tree(tree: Tree) 
 
 @given(st.lists(_trees(), min_size=1, max_size=3))
 @settings(max_examples=30, deadline=None)
-def test_merging_read_layers_is_merging_the_layers(trees: list[Tree]) -> None:
+def test_layers_that_were_written_and_read_merge_to_the_same_tree(trees: list[Tree]) -> None:
     layers = [Layer(entries=list(tree.walk())) for tree in trees]
     read = []
     with tempfile.TemporaryDirectory() as folder:
@@ -635,7 +635,7 @@ def test_merging_read_layers_is_merging_the_layers(trees: list[Tree]) -> None:
             read.append(read_layer(Path(folder, str(number))))
         try:
             expected = take_census(merge(layers))
-        except TreeError:  # one tree has a file or a link to nowhere where the next has a folder
+        except TreeError:  # one tree has a file or a dangling link at the path of a folder of the next
             with pytest.raises(TreeError):
                 merge(read)
             return

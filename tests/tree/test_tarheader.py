@@ -1,4 +1,4 @@
-"""Headers of tar archives: what tarfile reads, whoever wrote them."""
+"""Headers of tar archives, read as tarfile reads them, from any writer."""
 
 import io
 import subprocess
@@ -18,7 +18,7 @@ FORMS: list[Literal[0, 1, 2]] = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfi
 
 
 def outcome(kind: type[tarfile.TarInfo], block: bytes) -> object:
-    """What is read from a header, or the error."""
+    """Return the fields of a header, or the error."""
     try:
         info = kind.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.TarError as error:
@@ -42,11 +42,11 @@ KINDS = st.sampled_from(b"0123456789xgLKSDV\0").map(lambda number: bytes([number
     numbers=st.tuples(st.integers(0, 0o7777), *[st.integers(0, 0o7777777)] * 2, st.integers(0, 8**11 - 1)),
     form=st.sampled_from(FORMS),
 )
-def test_it_reads_what_tarfile_reads(
+def test_header_has_the_fields_that_tarfile_reads(
     name: str, prefix: str, linkname: str, kind: bytes, numbers: tuple[int, ...], form: Literal[0, 1, 2]
 ) -> None:
     info = tarfile.TarInfo(prefix + name)
-    info.linkname, info.type, info.uname = linkname, kind, "somebody"
+    info.linkname, info.type, info.uname = linkname, kind, "someone"
     info.mode, info.uid, info.gid, info.size = numbers
     info.devmajor, info.devminor = info.uid % 4096, info.gid
     try:
@@ -57,20 +57,20 @@ def test_it_reads_what_tarfile_reads(
 
 
 @given(data=st.data())
-def test_damaged_headers_have_tarfiles_errors(data: st.DataObject) -> None:
+def test_damaged_header_has_the_result_or_error_of_tarfile(data: st.DataObject) -> None:
     info = tarfile.TarInfo("folder/file")
     info.size = 1234
     block = bytearray(header(info, tarfile.USTAR_FORMAT))
     for _ in range(data.draw(st.integers(1, 3))):
         block[data.draw(st.integers(0, 511))] = data.draw(st.integers(0, 255))
-    if data.draw(st.booleans()):  # as somebody would write it who means what stands there
+    if data.draw(st.booleans()):  # with a checksum that fits, so that more than the checksum is tried
         total = sum(block[:148]) + 256 + sum(block[156:])
         block[148:156] = b"%06o\0 " % total
     assert outcome(Header, bytes(block)) == outcome(tarfile.TarInfo, bytes(block))
 
 
 @pytest.mark.parametrize("form", ["ustar", "posix", "gnu", "oldgnu", "v7"])
-def test_archives_of_gnu_tar_have_the_same_members(tmp_path: Path, form: str) -> None:
+def test_archive_of_gnu_tar_has_the_members_that_tarfile_reads(tmp_path: Path, form: str) -> None:
     for name in ("file", "n" * 90, "latin-\udce9"):
         (tmp_path / name).write_bytes(b"x" * 1000)
     (tmp_path / "folder").mkdir()

@@ -1,4 +1,4 @@
-"""The tree in memory; its lookups are held against those of the kernel (openat2, RESOLVE_IN_ROOT)."""
+"""The tree in memory; its lookups are compared with those of the kernel (openat2, RESOLVE_IN_ROOT)."""
 
 import ctypes
 import errno
@@ -41,7 +41,7 @@ Shape: TypeAlias = "dict[str, Entry]"
 
 
 def _open_in_root(root: Path, path: str, flags: int) -> str:
-    """Open *path* as a process chrooted into *root* would; the path it is really at, relative to root."""
+    """Open *path* as a process chrooted into *root* would. Return its real path, relative to root."""
     libc = ctypes.CDLL(None, use_errno=True)
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0o644 if flags & os.O_CREAT else 0, RESOLVE_IN_ROOT)
     folder = os.open(root, os.O_PATH | os.O_DIRECTORY)
@@ -64,7 +64,7 @@ def _kernel_finds(root: Path, path: str, *, follow: bool) -> str | None:
         return _open_in_root(root, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            pytest.skip(f"the kernel cannot be the judge: {error}")
+            pytest.skip(f"the kernel cannot be asked: {error}")
         return None
 
 
@@ -119,7 +119,7 @@ def _shapes() -> st.SearchStrategy[Shape]:
 
 @given(_shapes(), st.lists(_routes(), min_size=1, max_size=8))
 @settings(max_examples=120, deadline=None)
-def test_lookup_ends_where_the_kernel_does_and_never_leaves_the_tree(shape: Shape, paths: list[str]) -> None:
+def test_lookup_finds_what_the_kernel_finds_and_never_leaves_the_tree(shape: Shape, paths: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         _make(root, shape)
@@ -136,8 +136,8 @@ def test_lookup_ends_where_the_kernel_does_and_never_leaves_the_tree(shape: Shap
 
 @given(_shapes(), _routes())
 @settings(max_examples=120, deadline=None)
-def test_new_file_lands_where_the_kernel_would_make_it(shape: Shape, folder_of_it: str) -> None:
-    path = f"{folder_of_it}/new"
+def test_new_file_gets_the_place_where_the_kernel_makes_it(shape: Shape, parent: str) -> None:
+    path = f"{parent}/new"
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         _make(root, shape)
@@ -153,14 +153,14 @@ def test_new_file_lands_where_the_kernel_would_make_it(shape: Shape, folder_of_i
     except TreeError:
         assert refused in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
         return
-    assert refused in (0, errno.ENOENT), "only missing folders may be made"
+    assert refused in (0, errno.ENOENT), "add() may only make missing folders"
     assert tree.lookup(path) is node
     if place:
         assert set(_names(tree)) == before | {place}
 
 
 @pytest.mark.parametrize("links", [MAX_SYMLINKS, MAX_SYMLINKS + 1])
-def test_as_many_links_are_followed_as_the_kernel_follows(tmp_path: Path, links: int) -> None:
+def test_lookup_follows_as_many_links_as_the_kernel(tmp_path: Path, links: int) -> None:
     shape: Shape = {"0": None}
     shape.update({str(number): str(number - 1) for number in range(1, links + 1)})
     _make(tmp_path, shape)
@@ -183,7 +183,7 @@ def test_as_many_links_are_followed_as_the_kernel_follows(tmp_path: Path, links:
         ("etc/self", "etc/self: more than 40 symbolic links, probably a circle"),
     ],
 )
-def test_lookup_of_what_is_not_there_says_why(path: str, message: str) -> None:
+def test_lookup_that_finds_nothing_is_an_error_with_the_reason(path: str, message: str) -> None:
     links: Shape = {"dangling": "nowhere", "circle": "elcric", "elcric": "circle", "self": "/etc/self"}
     tree = _tree_of({"etc": {"passwd": None, **links}})
     with pytest.raises(TreeError) as error:
@@ -192,7 +192,7 @@ def test_lookup_of_what_is_not_there_says_why(path: str, message: str) -> None:
     assert tree.find(path) is None
 
 
-def test_paths_with_and_without_slashes_and_dots_are_the_same() -> None:
+def test_slashes_and_dots_in_a_path_make_no_difference() -> None:
     tree = _tree_of({"etc": {"passwd": None}})
     node = tree.lookup("etc/passwd")
     for path in ("/etc/passwd", "//etc//passwd", "./etc/./passwd"):
@@ -232,11 +232,11 @@ def test_directory_takes_the_place_of_a_link_that_leads_to_no_directory(target: 
     assert tree.lookup("link", follow=False).kind is Kind.DIRECTORY
 
 
-def test_file_takes_the_place_of_what_is_there_and_is_not_written_through_a_link() -> None:
+def test_file_replaces_a_link_itself_and_no_directory_that_has_files() -> None:
     tree = _tree_of({"etc": {"a": None}, "link": "etc/a"})
     tree.add("link", _file(b"new"))
     assert (tree.lookup("link").read(), tree.lookup("etc/a").read()) == (b"new", b"")
-    with pytest.raises(TreeError, match="etc: a directory that is not empty is there"):
+    with pytest.raises(TreeError, match="etc: would replace a directory that is not empty"):
         tree.add("etc", _file(b"no folder any more"))
     tree.remove("etc/a")
     tree.add("etc", _file(b"no folder any more"))
@@ -264,7 +264,7 @@ def test_root_takes_metadata_but_stays_a_directory() -> None:
         ("etc/..", "etc/..: cannot be the name of a new file"),
     ],
 )
-def test_nothing_is_added_below_what_is_no_directory(path: str, message: str) -> None:
+def test_path_below_anything_but_a_directory_cannot_be_added(path: str, message: str) -> None:
     tree = _tree_of(
         {"etc": {}, "file": None, "to-file": "file", "dangling": "etc/nowhere", "circle": "circle"}
     )
@@ -298,14 +298,14 @@ def test_remove_takes_a_link_itself_and_a_directory_with_all_in_it() -> None:
 
 
 @pytest.mark.parametrize("path", ["missing", "etc/missing", "etc/missing/x", "etc/..", "file/x"])
-def test_remove_of_what_is_not_there_is_an_error(path: str) -> None:
+def test_remove_of_a_path_that_does_not_exist_is_an_error(path: str) -> None:
     tree = _tree_of({"etc": {}, "file": None})
     with pytest.raises(TreeError):
         tree.remove(path)
     assert _names(tree) == ["", "etc", "file"]
 
 
-def test_walk_gives_parents_first_and_names_in_byte_order() -> None:
+def test_walk_yields_parents_first_and_names_in_byte_order() -> None:
     # As code points the surrogate of byte 0xFF would come before U+E000 (bytes EE 80 80).
     odd = [
         os.fsdecode(name)
@@ -319,7 +319,7 @@ def test_walk_gives_parents_first_and_names_in_byte_order() -> None:
     assert _names(tree) == ["", "a", "a/z", *odd[1:]]
 
 
-def test_walk_below_a_path_gives_paths_from_the_root_and_follows_no_link() -> None:
+def test_walk_below_a_path_yields_paths_from_the_root_and_follows_no_link() -> None:
     tree = _tree_of({"usr": {"lib": {"x": None}, "link": "lib"}, "etc": {}})
     assert [path for path, _ in tree.walk("/usr/")] == ["usr", "usr/lib", "usr/lib/x", "usr/link"]
     with pytest.raises(TreeError):
@@ -350,14 +350,14 @@ def test_digest_of_contents_is_that_of_sha256sum(tmp_path: Path) -> None:
     assert sha256_of(Literal(b"")) == hashlib.sha256().hexdigest()
 
 
-def test_extent_gives_its_bytes_and_nothing_beside_them(tmp_path: Path) -> None:
+def test_extent_gives_exactly_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
     assert b"".join(Extent(path, 3, 4).chunks()) == b"3456"
     assert b"".join(Extent(path, 3, 0).chunks()) == b""
 
 
-def test_extent_that_ends_early_is_an_error_with_what_is_missing(tmp_path: Path) -> None:
+def test_extent_beyond_the_end_of_its_file_is_an_error_with_the_missing_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
     with pytest.raises(TreeError) as error:

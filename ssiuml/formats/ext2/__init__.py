@@ -1,1 +1,1 @@
-"""ext2, ext3 and ext4 images, read into a tree without a kernel, a mount or any trust; see reader."""
+"""Reads ext2, ext3 and ext4 images into a tree, without a kernel or a mount; nothing in them is trusted."""

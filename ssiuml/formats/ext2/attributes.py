@@ -1,12 +1,11 @@
-"""The extended attributes of an inode: those within it and those in a block, which inodes may share."""
+"""Extended attributes of inodes: those in the inode itself, and those in a block that inodes may share."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from ssiuml.formats.ext2.damage import Ext2Error
-from ssiuml.formats.ext2.filesystem import Filesystem
+from ssiuml.formats.ext2.filesystem import Ext2Error, Filesystem
 from ssiuml.formats.ext2.inodes import Inode
 from ssiuml.formats.ext2.structures import XATTR_MAGIC, XattrEntry, XattrHeader
 
@@ -18,18 +17,18 @@ _SYSTEM: Final = 7
 _ACLS: Final = {2: "system.posix_acl_access", 3: "system.posix_acl_default"}
 # linux/fs/ext4/xattr.h: EXT4_XATTR_INDEX_*.
 _PREFIXES: Final = {1: "user.", 4: "trusted.", 6: "security.", _SYSTEM: "system.", 8: "system.richacl"}
-_INLINE: Final = "system.data"  # is no attribute to others: the contents that i_block has no room for
+_INLINE: Final = "system.data"  # not visible as an attribute: inline contents for which i_block has no room
 
 # An ACL on the disk (linux/fs/ext4/acl.h) and as an attribute (linux/posix_acl_xattr.h).
 _ACL_VERSION: Final = 1
 _ACL_XATTR_VERSION: Final = 2
-_NAMED_TAGS: Final = (0x02, 0x08)  # ACL_USER and ACL_GROUP: only these say whose
-_NOBODY: Final = 0xFFFFFFFF
+_NAMED_TAGS: Final = (0x02, 0x08)  # ACL_USER and ACL_GROUP: only their entries have an id
+_NO_ID: Final = 0xFFFFFFFF  # ACL_UNDEFINED_ID
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What an inode has: attributes by name, and the part of inline contents that is kept like one."""
+    """The attributes of an inode by name, and the part of its inline contents that is stored like one."""
 
     xattrs: dict[str, bytes]
     inline: bytes
@@ -37,13 +36,13 @@ class Attributes:
 
 @dataclass(slots=True)
 class AttributeReader:
-    """Reads attributes; remembers the blocks of them, so that shared ones are read, and kept, once."""
+    """Reads attributes. It remembers blocks of attributes, so that shared ones are read and stored once."""
 
     filesystem: Filesystem
     _blocks: dict[int, dict[str, bytes]] = field(default_factory=dict)
 
     def read(self, inode: Inode) -> Attributes:
-        """The attributes of *inode*; Ext2Error at the first thing that is wrong."""
+        """Return the attributes of *inode*. Raise Ext2Error at the first defect."""
         inside: dict[str, bytes] = {}
         if inode.attributes.startswith(_MAGIC):
             inside = dict(self._records(inode.attributes[len(_MAGIC) :], 0, inode.where))
@@ -75,7 +74,7 @@ class AttributeReader:
         return found
 
     def _records(self, data: bytes, start: int, where: str) -> Iterator[tuple[str, bytes]]:
-        """The attributes whose entries begin at byte *start* of *data*; their values lie further on."""
+        """Yield the attributes whose entries begin at byte *start* of *data*; their values follow in it."""
         offset, names = start, set()
         values: list[tuple[int, int]] = []
         while data[offset : offset + len(_END)] != _END:
@@ -89,7 +88,7 @@ class AttributeReader:
             names.add(name)
             if entry.e_value_inum:
                 raise self._damaged(
-                    where, f"e_value_inum {entry.e_value_inum} of {name!r}: not without ea_inode"
+                    where, f"e_value_inum {entry.e_value_inum} of {name!r} without the feature ea_inode"
                 )
             first, end = entry.e_value_offs, entry.e_value_offs + entry.e_value_size
             if entry.e_value_size:
@@ -102,13 +101,13 @@ class AttributeReader:
             offset = name_end + 3 & ~3
             value = data[first:end]
             yield name, self._acl(value, name, where) if entry.e_name_index in _ACLS else value
-        # Values that lie over each other would let a small image fill the memory.
+        # Overlapping values would let a small image fill the memory.
         values.sort()
         ends = [offset + len(_END), *[end for _, end in values]]
         for (first, _), before in zip(values, ends, strict=False):
             if first < before:
                 raise self._damaged(
-                    where, f"the value at byte {first} begins before byte {before}, where others end"
+                    where, f"the value at byte {first} begins before byte {before}, the end of others"
                 )
 
     def _name(self, entry: XattrEntry, name: bytes, where: str) -> str:
@@ -121,22 +120,22 @@ class AttributeReader:
         return prefix + name.decode("utf-8", "surrogateescape")
 
     def _acl(self, value: bytes, name: str, where: str) -> bytes:
-        """An ACL as an attribute has it, of one as the disk has it."""
+        """Convert an ACL from its form on the disk to its form as an attribute."""
         try:
             (version,) = struct.unpack_from("<I", value)
-            made, offset = [struct.pack("<I", _ACL_XATTR_VERSION)], 4
+            parts, offset = [struct.pack("<I", _ACL_XATTR_VERSION)], 4
             while offset < len(value):
                 tag, permissions = struct.unpack_from("<HH", value, offset)
-                whose, offset = _NOBODY, offset + 4
+                number, offset = _NO_ID, offset + 4
                 if tag in _NAMED_TAGS:
-                    (whose,) = struct.unpack_from("<I", value, offset)
+                    (number,) = struct.unpack_from("<I", value, offset)
                     offset += 4
-                made.append(struct.pack("<HHI", tag, permissions, whose))
+                parts.append(struct.pack("<HHI", tag, permissions, number))
         except struct.error as error:
             raise self._damaged(where, f"{name!r} ends within an entry") from error
         if version != _ACL_VERSION:
             raise self._damaged(where, f"{name!r} has version {version} instead of {_ACL_VERSION}")
-        return b"".join(made)
+        return b"".join(parts)
 
     def _damaged(self, where: str, problem: str) -> Ext2Error:
         return self.filesystem.damaged(where, "attribute", problem)

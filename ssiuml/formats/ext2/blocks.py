@@ -1,4 +1,4 @@
-"""Which blocks an inode has: its indirect blocks or its extents, walked without trusting them."""
+"""The blocks of an inode, read from its indirect blocks or its tree of extents; neither is trusted."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -15,20 +15,20 @@ from ssiuml.formats.ext2.structures import (
     ExtentLeaf,
 )
 
-Run = tuple[int, int, int]  # index in the contents, address, how many blocks
+Run = tuple[int, int, int]  # index in the contents, address, count; all in blocks
 
 _DIRECT: Final = 12
 _POINTER_BYTES: Final = 4
 _HEADER_BYTES: Final = ExtentHeader.size_bytes()
 _ENTRY_BYTES: Final = ExtentLeaf.size_bytes()
-_INDEX_END: Final = 1 << 32  # of blocks, with extents
+_INDEX_END: Final = 1 << 32  # the number of blocks that extents can reach
 
 
 def runs_of(filesystem: Filesystem, inode: Inode) -> list[Run]:
-    """The blocks of *inode* that hold data, ascending and merged; what is not there is a hole.
+    """Return the runs of blocks that hold the data of *inode*, ascending and merged; the rest are holes.
 
-    Each block, those of pointers too, is claimed. Ext2Error if one is outside or belongs to something else,
-    if a node of extents contradicts itself, or if there are blocks behind the end.
+    Claim all blocks, those with pointers too. Raise Ext2Error if a block is outside of the file system or
+    belongs to something else, if a node of extents contradicts itself, or if there are blocks behind the end.
     """
     walk = _Walk(filesystem, inode)
     if inode.has_extents:
@@ -38,7 +38,7 @@ def runs_of(filesystem: Filesystem, inode: Inode) -> list[Run]:
     if walk.runs and not inode.may_have_blocks_behind_its_end:
         index, _, count = walk.runs[-1]
         last = index + count - 1
-        # As e2fsck sees it: one block more than the size needs is no damage.
+        # One block more than the size needs is no damage for e2fsck either.
         if last * filesystem.block_size > inode.size_bytes:
             raise filesystem.damaged(
                 inode.where, "i_size", f"{inode.size_bytes} ends before block {last} of the contents"
@@ -47,7 +47,7 @@ def runs_of(filesystem: Filesystem, inode: Inode) -> list[Run]:
 
 
 def most_bytes(filesystem: Filesystem, inode: Inode) -> int:
-    """The largest size that the pointers of *inode* can reach."""
+    """Return the largest size in bytes that the pointers of *inode* can reach."""
     if inode.has_extents or inode.is_inline:
         return (_INDEX_END - 1) * filesystem.block_size
     per_block = filesystem.block_size // _POINTER_BYTES
@@ -81,7 +81,7 @@ class _Walk:
             index += self._per_block**level
 
     def _indirect(self, address: int, where: str, structure: str, level: int, index: int) -> None:
-        """What the indirect block at *address* leads to; *level* levels of pointers, its own among them."""
+        """Add the blocks below the indirect block at *address*, which has *level* levels of pointers."""
         if not address:
             return
         self._filesystem.claim(address, 1, where, structure)
@@ -96,7 +96,8 @@ class _Walk:
             self._indirect(word, here, "indirect block", level - 1, index + number * step)
 
     def _direct(self, words: Sequence[int], where: str, structure: str, index: int) -> None:
-        if words[0] and words == tuple(range(words[0], words[0] + len(words))):  # most that are full
+        # Most blocks full of pointers have consecutive ones.
+        if words[0] and words == tuple(range(words[0], words[0] + len(words))):
             self._add(index, words[0], len(words), where, structure)
             return
         for at, first, count in _consecutive(words):
@@ -105,7 +106,7 @@ class _Walk:
     # Extents
 
     def extents(self, data: bytes, depth: int | None, where: str, low: int, high: int) -> None:
-        """What a node leads to, for the blocks of the contents from *low* to before *high*."""
+        """Add the blocks below a node, which must lie from *low* to before *high* in the contents."""
         header = ExtentHeader.unpack(data)
         room = len(data) // _ENTRY_BYTES - 1
         if header.eh_magic != EXTENT_MAGIC:
@@ -153,7 +154,7 @@ class _Walk:
 
 
 def _consecutive(words: Sequence[int]) -> Iterator[Run]:
-    """The pointers that follow one another, without those that are 0."""
+    """Yield the runs of consecutive pointers, without those that are 0."""
     at = count = first = 0
     for number, word in enumerate(words):
         if count and word == first + count:

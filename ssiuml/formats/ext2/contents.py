@@ -1,4 +1,4 @@
-"""Where the contents of files and links lie."""
+"""The contents of files and the targets of symbolic links."""
 
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from ssiuml.tree.tree import Content, Extent, Literal
 
 
 def content_of(filesystem: Filesystem, inode: Inode, inline: bytes, path: Path) -> Content:
-    """The contents of a regular file as places in the image, *path*; *inline* is the rest of inline contents.
+    """Return the contents of a regular file as places in the image *path*.
 
-    Ext2Error if its blocks are wrong or its size is absurd.
+    *inline* is the part of inline contents that does not fit into i_block. Raise Ext2Error if a block is
+    wrong or the size is impossible.
     """
     size = inode.size_bytes
     most = most_bytes(filesystem, inode)
@@ -21,7 +22,7 @@ def content_of(filesystem: Filesystem, inode: Inode, inline: bytes, path: Path) 
     if inode.is_inline:
         data = inode.body + inline
         if size > len(data) and not any(data):
-            return Extents(path, size, ())  # what mke2fs 1.47 makes of a file that is one hole
+            return Extents(path, size, ())  # mke2fs 1.47 stores a file that is one hole like this
         return Literal(_inline(filesystem, inode, inline))
     unit = filesystem.block_size
     pieces = [
@@ -37,7 +38,7 @@ def content_of(filesystem: Filesystem, inode: Inode, inline: bytes, path: Path) 
 
 
 def target_of(filesystem: Filesystem, inode: Inode, inline: bytes) -> str:
-    """The target of a symbolic link; Ext2Error if it cannot be one."""
+    """Return the target of a symbolic link. Raise Ext2Error if it is empty, too long or has a NUL."""
     size = inode.size_bytes
     if inode.is_inline:
         target = _inline(filesystem, inode, inline)
@@ -47,12 +48,12 @@ def target_of(filesystem: Filesystem, inode: Inode, inline: bytes) -> str:
         target = inode.body[:size]
     else:
         runs = runs_of(filesystem, inode)
-        # A NUL has to follow in the block.
+        # The block needs room for a NUL behind the target.
         if size >= filesystem.block_size or [(index, count) for index, _, count in runs] != [(0, 1)]:
             raise filesystem.damaged(
                 inode.where,
                 "i_size",
-                f"{size} of a symbolic link, whose target has to fit into its one block",
+                f"{size} of a symbolic link, whose target must fit into its one block",
             )
         target = filesystem.block(runs[0][1], inode.where, "i_block")[:size]
     if not target or b"\0" in target:
@@ -64,6 +65,6 @@ def _inline(filesystem: Filesystem, inode: Inode, rest: bytes) -> bytes:
     data = inode.body + rest
     if inode.size_bytes > len(data):
         raise filesystem.damaged(
-            inode.where, "i_size", f"{inode.size_bytes} of inline contents that have {len(data)} bytes"
+            inode.where, "i_size", f"{inode.size_bytes} of inline contents with {len(data)} bytes"
         )
     return data[: inode.size_bytes]

@@ -1,4 +1,4 @@
-"""The names in a directory, read one after the other; the blocks of an index look like unused entries."""
+"""Reads the names in a directory in their order on the disk. Blocks of an index look like unused entries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ssiuml.formats.ext2.structures import DirectoryEntry
 from ssiuml.tree.tree import Kind
 
 _HEADER_BYTES: Final = DirectoryEntry.size_bytes()
-# linux/include/linux/fs_types.h: FT_*; 0 says nothing.
+# linux/include/linux/fs_types.h: FT_*; 0 is FT_UNKNOWN.
 _KINDS: Final = {
     0: None,
     1: Kind.FILE,
@@ -22,14 +22,14 @@ _KINDS: Final = {
     6: Kind.SOCKET,
     7: Kind.SYMLINK,
 }
-_LARGEST_LENGTHS: Final = (0, 0xFFFF)  # what stands for 65,536, which rec_len has no room for
+_LARGEST_LENGTHS: Final = (0, 0xFFFF)  # both stand for 65,536, for which rec_len has no room
 _LARGEST_BLOCK: Final = 0x10000
-_PARENT_BYTES: Final = 4  # open an inline directory in place of '.' and '..'
+_PARENT_BYTES: Final = 4  # an inline directory begins with its parent's inode in place of '.' and '..'
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """An entry of a directory, which lies in *where*; *kind* if it says one."""
+    """An entry of a directory. *where* is its block or inode, *kind* is None if the entry has no type."""
 
     where: str
     name: bytes
@@ -38,9 +38,10 @@ class Name:
 
 
 def read_directory(filesystem: Filesystem, inode: Inode, inline: bytes, parent: int) -> Iterator[Name]:
-    """Yield the names in a directory but '.' and '..', which have to lead to itself and to *parent*.
+    """Yield the names in a directory except '.' and '..', which must lead to itself and to *parent*.
 
-    *inline* is the rest of an inline directory. Ext2Error at the first thing that is wrong.
+    *inline* is the part of an inline directory that does not fit into i_block. Raise Ext2Error at the first
+    defect.
     """
     dots: dict[bytes, int] = {}
     for where, data in _regions(filesystem, inode, inline, dots):
@@ -55,14 +56,14 @@ def read_directory(filesystem: Filesystem, inode: Inode, inline: bytes, parent: 
         if dots.get(dot) != wanted:
             leads = f"leads to inode {dots[dot]}" if dot in dots else "is missing"
             raise filesystem.damaged(
-                inode.where, "directory", f"{dot!r} {leads}, it should to inode {wanted}"
+                inode.where, "directory", f"{dot!r} {leads}, it should lead to inode {wanted}"
             )
 
 
 def _regions(
     filesystem: Filesystem, inode: Inode, inline: bytes, dots: dict[bytes, int]
 ) -> Iterator[tuple[str, bytes]]:
-    """What holds entries: blocks, or the pieces of an inline directory, whose dots are put into *dots*."""
+    """Yield the blocks with entries, or the pieces of an inline directory, whose dots are put into *dots*."""
     size, block_size = inode.size_bytes, filesystem.block_size
     if inode.is_inline:
         if size != len(inode.body) + len(inline):
@@ -92,7 +93,7 @@ def _records(filesystem: Filesystem, where: str, data: bytes) -> Iterator[Name]:
     offset, has_types = 0, filesystem.has_file_types
     while offset < len(data):
         if len(data) - offset < _HEADER_BYTES:
-            raise filesystem.damaged(where, "dirent", f"byte {offset} is too near to the end")
+            raise filesystem.damaged(where, "dirent", f"byte {offset} is too close to the end")
         dirent = DirectoryEntry.unpack(data, offset)
         length, name_length = dirent.rec_len, dirent.name_len
         if len(data) == _LARGEST_BLOCK and length in _LARGEST_LENGTHS:

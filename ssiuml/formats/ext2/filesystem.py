@@ -1,19 +1,15 @@
-"""The file system in an image: its superblock and block groups, checked, and its blocks."""
+"""The file system in an image: its superblock, features and block groups, checked, and its blocks.
+
+Source: linux/fs/ext4/ext4.h, EXT4_FEATURE_*. The names of features are those of ``dumpe2fs -h``. A program
+that only reads may ignore unknown features among the compatible and the read-only compatible ones.
+"""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ssiuml.formats.ext2.damage import Ext2Error
-from ssiuml.formats.ext2.features import (
-    BITS_64,
-    FILETYPE,
-    HUGE_FILE,
-    features,
-    read_only_features,
-    require_known_features,
-)
+from ssiuml.errors import SsiumlError
 from ssiuml.formats.ext2.structures import (
     MAGIC,
     OLD_FIRST_INODE,
@@ -26,21 +22,50 @@ from ssiuml.formats.ext2.structures import (
 from ssiuml.host.devices import Device
 from ssiuml.units import format_size
 
+# Features 'incompat': they change how files are found.
+_FILETYPE: Final = 0x0002
+_RECOVER: Final = 0x0004
+_BITS_64: Final = 0x0080
+_READ: Final = {
+    _FILETYPE: "filetype",
+    0x0040: "extent",
+    _BITS_64: "64bit",
+    0x0100: "mmp",
+    0x0200: "flex_bg",
+    0x2000: "metadata_csum_seed",
+    0x8000: "inline_data",
+}
+_REFUSED: Final = {
+    0x0001: "compression",
+    0x0008: "journal_dev",
+    0x0010: "meta_bg",
+    0x0400: "ea_inode",
+    0x1000: "dirdata",
+    0x4000: "large_dir",
+    0x10000: "encrypt",
+    0x20000: "casefold",
+}
+# Features 'ro_compat'. With shared_blocks a block may belong to several files, which is damage without it.
+_HUGE_FILE: Final = 0x0008
+_REFUSED_RO: Final = {0x0200: "bigalloc", 0x4000: "shared_blocks"}
+
 _LOG_BLOCK_SIZE_MAX: Final = 6  # 64 KiB
 _REVISION_MAX: Final = 1
-# mke2fs makes no smaller groups; it also bounds how many there can be.
-_GROUP_BLOCKS_MIN: Final = 256
-# One byte of memory for each: 256 GiB with blocks of 1 KiB, far more than any base.
-_BLOCKS_MAX: Final = 1 << 28
+_GROUP_BLOCKS_MIN: Final = 256  # as in mke2fs; bounds the number of groups
+_BLOCKS_MAX: Final = 1 << 28  # a byte of memory for each; 256 GiB of 1 KiB blocks, far more than any base has
 _TABLE_PIECE_BYTES: Final = 64 << 10
 _TABLE_PIECES_HELD: Final = 64
 _GROUP_BYTES: Final = GroupDescriptor.size_bytes()
 _WIDE_GROUP_BYTES: Final = _GROUP_BYTES + GroupDescriptorHigh.size_bytes()
 
 
+class Ext2Error(SsiumlError):
+    """An image has no ext2 file system, or one that is damaged or has an unknown feature."""
+
+
 @dataclass(slots=True)
 class Filesystem:
-    """A file system in an open image; *inode_tables* has a block for each group."""
+    """A file system in an open image. *inode_tables* has the first block of each group's inode table."""
 
     image: Path
     device: Device
@@ -50,35 +75,35 @@ class Filesystem:
     inode_bytes: int
     first_inode: int
     inode_tables: list[int] = field(default_factory=list)
-    _taken: bytearray = field(default_factory=bytearray)
+    _claimed: bytearray = field(default_factory=bytearray)  # a byte for each block: 1 if it is claimed
     _tables: "OrderedDict[int, bytes]" = field(default_factory=OrderedDict)
 
     @property
     def has_file_types(self) -> bool:
-        """Whether directories say what kind of inode a name leads to."""
-        return bool(features(self.superblock) & FILETYPE)
+        """Whether directory entries hold the type of their inode."""
+        return bool(_features(self.superblock) & _FILETYPE)
 
     @property
     def has_64_bits(self) -> bool:
-        """Whether numbers of blocks have more than 32 bits."""
-        return bool(features(self.superblock) & BITS_64)
+        """Whether addresses of blocks have more than 32 bits."""
+        return bool(_features(self.superblock) & _BITS_64)
 
     @property
     def has_huge_files(self) -> bool:
         """Whether sizes in sectors have more than 32 bits."""
-        return bool(read_only_features(self.superblock) & HUGE_FILE)
+        return bool(_read_only_features(self.superblock) & _HUGE_FILE)
 
     def damaged(self, where: str, structure: str, problem: str) -> Ext2Error:
-        """The error for *structure* in *where* ("block 7", "inode 12"), which is not what the format says."""
+        """Return the error for *structure* in *where* ("block 7", "inode 12"), which breaks the format."""
         return Ext2Error(
             f"{self.image}: {where}: {structure}: {problem}",
-            hint=f"have a copy repaired and use that: cp {self.image} COPY && e2fsck -fy COPY",
+            hint=f"repair a copy and use that: cp {self.image} COPY && e2fsck -fy COPY",
         )
 
     def claim(self, first: int, count: int, where: str, structure: str) -> None:
-        """Take note that *count* blocks from *first* on belong to *where*.
+        """Record that *count* blocks from *first* on belong to *where*.
 
-        Ext2Error if one of them is outside of the file system, or belongs to something else already.
+        Raise Ext2Error if one of them is outside of the file system or belongs to something else already.
         """
         end = first + count
         if not self.superblock.s_first_data_block < first < end <= self.blocks:
@@ -87,24 +112,27 @@ class Filesystem:
                 structure,
                 f"points to block {first if count == 1 else end - 1}, outside of the file system",
             )
-        other = self._taken.find(1, first, end)
+        other = self._claimed.find(1, first, end)
         if other >= 0:
             raise self.damaged(where, structure, f"block {other} belongs to something else already")
-        self._taken[first:end] = b"\1" * count
+        self._claimed[first:end] = b"\1" * count
 
     def block(self, address: int, where: str, structure: str) -> bytes:
-        """The block at *address*, which *structure* in *where* has claimed; Ext2Error if it is cut off."""
+        """Return the block at *address*, to which *structure* in *where* points. Raise if it is cut off."""
         return self._read(address * self.block_size, self.block_size, where, structure)
 
     def inode_data(self, number: int, where: str, structure: str) -> bytes:
-        """The bytes of an inode, to which *structure* in *where* leads; Ext2Error if there is none such."""
+        """Return the bytes of an inode, to which *structure* in *where* points.
+
+        Raise Ext2Error if the number is out of range or the image ends before the inode.
+        """
         if not 1 <= number <= self.superblock.s_inodes_count:
             raise self.damaged(
                 where, structure, f"inode {number} is not within 1 to {self.superblock.s_inodes_count}"
             )
         group, index = divmod(number - 1, self.superblock.s_inodes_per_group)
         start = self.inode_tables[group] * self.block_size + index * self.inode_bytes
-        # Pieces are aligned, and so are inodes: none lies in two of them.
+        # Pieces and inodes are aligned, so an inode lies in one piece.
         piece, offset = divmod(start, _TABLE_PIECE_BYTES)
         data = self._tables.get(piece)
         if data is None:
@@ -123,17 +151,17 @@ class Filesystem:
         return data
 
     def load_groups(self) -> None:
-        """Read where the groups' inodes lie, and take note of what belongs to the file system itself."""
+        """Read where the groups have their inode tables, and claim the blocks of the file system itself."""
         superblock = self.superblock
         first = superblock.s_first_data_block
         groups = -(-(self.blocks - first) // superblock.s_blocks_per_group)
         wide = self.has_64_bits
         step = superblock.s_desc_size if wide else _GROUP_BYTES
-        self._taken = bytearray(self.blocks)
+        self._claimed = bytearray(self.blocks)
         where = "group descriptors"
         size = groups * step
         count = -(-size // self.block_size)
-        # The descriptors begin in the block behind the superblock's.
+        # The descriptors begin in the block behind that of the superblock.
         self.claim(first + 1, count, where, "bg_inode_table")
         data = self._read((first + 1) * self.block_size, size, where, "bg_inode_table")
         table_blocks = -(-superblock.s_inodes_per_group * self.inode_bytes // self.block_size)
@@ -152,23 +180,26 @@ class Filesystem:
 
 
 def read_filesystem(image: Path, device: Device) -> Filesystem:
-    """Look at superblock and groups; Ext2Error if it is no ext2, cannot be read, or contradicts itself."""
+    """Read and check superblock and block groups.
+
+    Raise Ext2Error if the image has no ext2 file system, has a feature that cannot be read, or is damaged.
+    """
     data = device.read(SUPERBLOCK_BYTE, Superblock.size_bytes())
     if len(data) < Superblock.size_bytes():
         raise Ext2Error(
             f"{image}: has {device.size_bytes} bytes, an ext2 superblock lies at byte {SUPERBLOCK_BYTE}",
-            hint="is the image cut off?",
+            hint="get the image again if it is cut off",
         )
     superblock = Superblock.unpack(data)
     if superblock.s_magic != MAGIC:
         raise Ext2Error(
             f"{image}: has no ext2 superblock at byte {SUPERBLOCK_BYTE}: 0x{superblock.s_magic:04x} instead "
             f"of the magic 0x{MAGIC:04x}",
-            hint="a whole disk, or still compressed? It has to be the plain file system",
+            hint="give the plain file system, not a whole disk with partitions or a compressed image",
         )
-    require_known_features(image, superblock)
+    _require_known_features(image, superblock)
     blocks = superblock.s_blocks_count_lo
-    if features(superblock) & BITS_64:
+    if _features(superblock) & _BITS_64:
         blocks |= superblock.s_blocks_count_hi << 32
     old = superblock.s_rev_level == 0
     filesystem = Filesystem(
@@ -185,6 +216,34 @@ def read_filesystem(image: Path, device: Device) -> Filesystem:
     return filesystem
 
 
+def _features(superblock: Superblock) -> int:
+    """Return the incompatible features; revision 0 has none."""
+    return superblock.s_feature_incompat if superblock.s_rev_level else 0
+
+
+def _read_only_features(superblock: Superblock) -> int:
+    """Return the features that only writers have to know; revision 0 has none."""
+    return superblock.s_feature_ro_compat if superblock.s_rev_level else 0
+
+
+def _require_known_features(image: Path, superblock: Superblock) -> None:
+    features = _features(superblock)
+    if features & _RECOVER:
+        raise Ext2Error(
+            f"{image}: has the feature needs_recovery: its journal holds changes that are not in place yet",
+            hint=f"replay it in a copy and use that: cp {image} COPY && e2fsck -fy COPY",
+        )
+    unknown = features & ~sum(_READ)
+    names = [_REFUSED.get(1 << bit, f"incompat 0x{1 << bit:x}") for bit in range(32) if unknown & 1 << bit]
+    names += [name for bit, name in _REFUSED_RO.items() if _read_only_features(superblock) & bit]
+    if names:
+        raise Ext2Error(
+            f"{image}: has the feature {', '.join(names)}, with which it cannot be read (readable features: "
+            f"{', '.join(_READ.values())})",
+            hint="make the image without it: mke2fs -O ^FEATURE",
+        )
+
+
 def _check(filesystem: Filesystem) -> None:
     def require(good: bool, problem: str) -> None:
         if not good:
@@ -199,9 +258,9 @@ def _check(filesystem: Filesystem) -> None:
     have = filesystem.device.size_bytes
     if blocks * size > have:
         raise Ext2Error(
-            f"{filesystem.image}: has {have} bytes, of the {blocks * size} that its superblock tells "
+            f"{filesystem.image}: is cut off: has {have} of the {blocks * size} bytes in its superblock "
             f"(s_blocks_count {blocks}, {size} bytes each)",
-            hint="the image is cut off; get it again",
+            hint="get the image again",
         )
     if blocks > _BLOCKS_MAX:
         raise Ext2Error(

@@ -1,4 +1,4 @@
-"""Inodes, in the terms of a tree, checked against themselves."""
+"""Reads inodes with the kinds and units of a tree, and checks that their fields agree."""
 
 import stat
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _SECTOR_BYTES: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Inode:
-    """An inode; *body* is its i_block, *attributes* what follows its fields, for extended attributes."""
+    """An inode. *body* is its i_block, *attributes* the bytes behind its fields, for extended attributes."""
 
     number: int
     kind: Kind
@@ -51,16 +51,16 @@ class Inode:
 
     @property
     def is_inline(self) -> bool:
-        """Whether its contents, or names, lie in the inode itself."""
+        """Whether its contents or directory entries lie in the inode itself."""
         return bool(self.flags & INLINE_DATA_FLAG)
 
     @property
     def may_have_blocks_behind_its_end(self) -> bool:
-        """Whether what fs-verity stores follows the contents."""
+        """Whether the data of fs-verity follows the contents."""
         return bool(self.flags & VERITY_FLAG)
 
     def device(self) -> tuple[int, int]:
-        """Major and minor number: in the first word as Linux 2.4 had them, else in the second."""
+        """Return major and minor number from the first word, as Linux 2.4 has them, else from the second."""
         old, new = (int.from_bytes(self.body[start : start + 4], "little") for start in (0, 4))
         if old:
             return old >> 8 & 0xFF, old & 0xFF
@@ -68,7 +68,10 @@ class Inode:
 
 
 def read_inode(filesystem: Filesystem, number: int, where: str, structure: str) -> Inode:
-    """The inode *number*, to which *structure* in *where* leads; Ext2Error if it is none or is not in use."""
+    """Return the inode *number*, to which *structure* in *where* leads.
+
+    Raise Ext2Error if it is not in use or damaged.
+    """
     data = filesystem.inode_data(number, where, structure)
     raw = InodeOnDisk.unpack(data)
     kind = kind_of_mode(raw.i_mode)
@@ -91,14 +94,14 @@ def read_inode(filesystem: Filesystem, number: int, where: str, structure: str) 
         )
         if extra >= _MTIME_EXTRA_END:
             fraction = InodeExtra.unpack(data, OLD_INODE_BYTES).i_mtime_extra
-    # Two bits more for the seconds, which are signed without them.
+    # The extra field has two more bits for the seconds, and i_mtime is signed.
     seconds = raw.i_mtime + ((fraction & (1 << _EPOCH_BITS) - 1) << 32)
     nanoseconds = fraction >> _EPOCH_BITS
     require(nanoseconds < _NS, "i_mtime_extra", f"{nanoseconds} ns are a second or more")
-    # In directories the field has another meaning.
+    # In directories i_size_high is i_dir_acl.
     size = raw.i_size_lo | (raw.i_size_high << 32 if kind is Kind.FILE else 0)
     require(size < 1 << 63, "i_size", f"{size} is more than a file can have")
-    # The upper halves have been something else before these features came.
+    # Without these features the upper halves have other meanings.
     sectors, attribute_block = raw.i_blocks_lo, raw.i_file_acl_lo
     if filesystem.has_huge_files:
         sectors |= raw.l_i_blocks_high << 32
@@ -123,6 +126,6 @@ def read_inode(filesystem: Filesystem, number: int, where: str, structure: str) 
 
 
 def is_fast_symlink(filesystem: Filesystem, inode: Inode) -> bool:
-    """Whether a symbolic link's target stands in i_block: it then has no block but that of attributes."""
+    """Return whether the target of a symbolic link lies in i_block: it has no block except for attributes."""
     own = filesystem.block_size // _SECTOR_BYTES if inode.attribute_block else 0
     return not (inode.has_extents or inode.is_inline) and inode.sectors == own

@@ -7,34 +7,33 @@ from typing import Final
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.ext2.attributes import AttributeReader
 from ssiuml.formats.ext2.contents import content_of, target_of
-from ssiuml.formats.ext2.damage import Ext2Error
 from ssiuml.formats.ext2.directories import Name, read_directory
-from ssiuml.formats.ext2.filesystem import Filesystem, read_filesystem
+from ssiuml.formats.ext2.filesystem import Ext2Error, Filesystem, read_filesystem
 from ssiuml.formats.ext2.inodes import Inode, read_inode
 from ssiuml.formats.ext2.structures import ROOT_INODE
 from ssiuml.host.devices import open_device
 from ssiuml.tree.tree import Kind, Meta, Node, Tree
 
 LOST_AND_FOUND: Final = "lost+found"
-# PATH_MAX (4096) has no room for the path of anything deeper.
+# A path of more names does not fit into PATH_MAX (4096).
 _DEPTH_MAX: Final = 2048
 
 
 def read_ext2(image: Path, *, keep_lost_found: bool = False) -> Tree:
-    """Return what is in the ext2, ext3 or ext4 file system *image*, a file or block device, read-only.
+    """Return the tree in the ext2, ext3 or ext4 file system *image*, a file or block device opened read-only.
 
-    Contents stay in the image: it must not change or move while the tree is in use. ``lost+found`` in the
-    root belongs to the old file system and is left out, with what may be in it, unless *keep_lost_found*.
-    Nothing in the image is trusted. Raises Ext2Error, with inode or block and structure, for what is
-    not ext2, has a feature that is not known or a journal to be replayed, is damaged or cannot be read.
+    Contents stay in the image, which must not change or move while the tree is in use. ``lost+found`` in the
+    root belongs to the old file system: it is left out with all in it, unless *keep_lost_found*.
+    Nothing in the image is trusted. Raise Ext2Error, with inode or block and structure, if the image has no
+    ext2 file system, has an unknown feature or a journal to be replayed, is damaged, or cannot be read.
     """
     try:
         with open_device(image) as device:
             return _Reader(image, read_filesystem(image, device), keep_lost_found).read()
     except Ext2Error:
         raise
-    except SsiumlError as error:  # of open_device, whose hints are for those who write
-        raise Ext2Error(error.message, hint="name the file or device that holds the file system") from error
+    except SsiumlError as error:  # from open_device, whose hints are for writers
+        raise Ext2Error(error.message, hint="give the file or device that has the file system") from error
     except OSError as error:
         raise Ext2Error(f"{image}: cannot be read: {error.strerror}") from error
 
@@ -79,7 +78,9 @@ class _Reader:
         if text in children:
             raise self.filesystem.damaged(name.where, structure, "is there twice")
         if name.inode < self.filesystem.first_inode:
-            raise self.filesystem.damaged(name.where, structure, f"leads to inode {name.inode}, no file's")
+            raise self.filesystem.damaged(
+                name.where, structure, f"leads to inode {name.inode}, which is reserved"
+            )
         node = self.nodes.get(name.inode)
         if node is None:
             depth = directory.depth + 1
@@ -89,12 +90,12 @@ class _Reader:
                 name.where, structure, f"is a second name of the directory in inode {name.inode}"
             )
         if name.kind not in (None, node.kind):
-            problem = f"file_type says '{name.kind.value}', inode {name.inode} is '{node.kind.value}'"
+            problem = f"file_type is '{name.kind.value}', inode {name.inode} is '{node.kind.value}'"
             raise self.filesystem.damaged(name.where, structure, problem)
         children[text] = node
 
     def _enter(self, number: int, where: str, structure: str, parent: int, depth: int) -> Node:
-        """The node of an inode that has not been seen yet; a directory's names are left for later."""
+        """Return the node of an inode that was not seen before. The names in a directory are read later."""
         inode = read_inode(self.filesystem, number, where, structure)
         found = self.attributes.read(inode)
         meta = Meta(

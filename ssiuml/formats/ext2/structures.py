@@ -1,7 +1,7 @@
 """Structures of ext2 and its successors, little-endian.
 
-Source: linux/fs/ext2/ext2.h and linux/fs/ext4/ext4.h, ext4_extents.h and xattr.h, whose names the fields
-have, and Documentation/filesystems/ext4.
+Source: linux/fs/ext2/ext2.h and linux/fs/ext4/ext4.h, ext4_extents.h and xattr.h, from which the fields have
+their names, and Documentation/filesystems/ext4.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Annotated, Final
 
 from ssiuml.formats.ondisk import Bytes, Le8, Le16, Le32, OnDisk, Raw12, Raw16, Raw60, Raw64, SignedLe32
 
-SUPERBLOCK_BYTE: Final = 1024  # where it begins, whatever the block size
+SUPERBLOCK_BYTE: Final = 1024  # it begins here for all block sizes
 MAGIC: Final = 0xEF53
 EXTENT_MAGIC: Final = 0xF30A
 XATTR_MAGIC: Final = 0xEA020000
 OLD_INODE_BYTES: Final = 128
 OLD_FIRST_INODE: Final = 11  # in revision 0, which has no field for it
 ROOT_INODE: Final = 2
-UNWRITTEN_FROM: Final = 0x8000  # an extent longer than this is one of zeros, by so much shorter
+UNWRITTEN_FROM: Final = 0x8000  # a longer extent is unwritten (zeros), and its length is the excess over this
 EXTENT_DEPTH_MAX: Final = 5
 
 EXTENTS_FLAG: Final = 0x00080000  # EXT4_EXTENTS_FL
@@ -89,12 +89,12 @@ class Superblock(OnDisk):
     s_min_extra_isize: Le16
     s_want_extra_isize: Le16
     s_flags: Le32
-    s_reserved: Raw668  # of no meaning for who reads files
+    s_reserved: Raw668  # has no meaning for reading files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDescriptor(OnDisk):
-    """Where a block group has its bitmaps and inodes; 32 bytes (struct ext2_group_desc)."""
+    """The places of a block group's bitmaps and inodes; 32 bytes (struct ext2_group_desc)."""
 
     bg_block_bitmap_lo: Le32
     bg_inode_bitmap_lo: Le32
@@ -129,7 +129,7 @@ class GroupDescriptorHigh(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InodeOnDisk(OnDisk):
-    """An inode as all revisions have it; 128 bytes (struct ext2_inode)."""
+    """The part of an inode that all revisions have; 128 bytes (struct ext2_inode)."""
 
     i_mode: Le16
     i_uid: Le16
@@ -158,7 +158,7 @@ class InodeOnDisk(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InodeExtra(OnDisk):
-    """Follows InodeOnDisk in inodes larger than 128 bytes, as far as i_extra_isize says; 32 bytes."""
+    """Follows InodeOnDisk in inodes larger than 128 bytes, up to i_extra_isize bytes of it; 32 bytes."""
 
     i_extra_isize: Le16
     i_checksum_hi: Le16
@@ -173,7 +173,7 @@ class InodeExtra(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryEntry(OnDisk):
-    """Opens an entry of a directory, the name follows; 8 bytes (struct ext2_dir_entry_2)."""
+    """The beginning of a directory entry; the name follows; 8 bytes (struct ext2_dir_entry_2)."""
 
     inode: Le32
     rec_len: Le16
@@ -183,7 +183,7 @@ class DirectoryEntry(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtentHeader(OnDisk):
-    """Opens a node of a tree of extents; 12 bytes (struct ext4_extent_header)."""
+    """The beginning of a node in a tree of extents; 12 bytes (struct ext4_extent_header)."""
 
     eh_magic: Le16
     eh_entries: Le16
@@ -194,7 +194,7 @@ class ExtentHeader(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtentIndex(OnDisk):
-    """Leads to a node further down; 12 bytes (struct ext4_extent_idx)."""
+    """A pointer to a node further down; 12 bytes (struct ext4_extent_idx)."""
 
     ei_block: Le32
     ei_leaf_lo: Le32
@@ -204,7 +204,7 @@ class ExtentIndex(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtentLeaf(OnDisk):
-    """Blocks that follow one another; 12 bytes (struct ext4_extent)."""
+    """A run of consecutive blocks; 12 bytes (struct ext4_extent)."""
 
     ee_block: Le32
     ee_len: Le16
@@ -214,7 +214,7 @@ class ExtentLeaf(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XattrHeader(OnDisk):
-    """Opens a block of extended attributes; 32 bytes (struct ext4_xattr_header)."""
+    """The beginning of a block of extended attributes; 32 bytes (struct ext4_xattr_header)."""
 
     h_magic: Le32
     h_refcount: Le32
@@ -226,7 +226,7 @@ class XattrHeader(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XattrEntry(OnDisk):
-    """An extended attribute, its name follows; 16 bytes (struct ext4_xattr_entry)."""
+    """The beginning of an extended attribute; the name follows; 16 bytes (struct ext4_xattr_entry)."""
 
     e_name_len: Le8
     e_name_index: Le8

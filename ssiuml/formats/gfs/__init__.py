@@ -1,5 +1,5 @@
-"""What GFS1 and GFS2 have in common: structures, pointer trees, directories, attributes, and writing inodes.
+"""Structures, pointer trees, directories, attributes and the inode writer that GFS1 and GFS2 share.
 
-Where the generations differ, a :class:`ssiuml.formats.gfs.generation.Generation` says how.
+Where the two differ, an :class:`ssiuml.formats.gfs.inode_format.InodeFormat` holds the difference.
 ``gfs1`` and ``gfs2`` import from here and never from each other.
 """

@@ -1,6 +1,6 @@
 """Extended attributes: records in blocks of their own, large values in further blocks.
 
-An inode points to one block of records or, with the flag EA_INDIRECT, to a block of pointers to several.
+di_eattr points to one block of records or, with the flag EA_INDIRECT, to a block of pointers to several.
 Source: linux/gfs2_ondisk.h and measurements with fsck.gfs2, gfs_fsck and the kernel.
 """
 
@@ -9,9 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.shape import Shape
-from ssiuml.formats.gfs.structures import META_HEADER_BYTES, NAME_BYTES_MAX, EaHeader, MetaType, meta_header
+from ssiuml.formats.gfs.pointer_tree import BlockLayout
+from ssiuml.formats.gfs.structures import (
+    META_HEADER_BYTES,
+    NAME_BYTES_MAX,
+    EaHeader,
+    MetaType,
+    UnstorableError,
+    meta_header,
+)
 
 VALUE_BYTES_MAX: Final = 65_536  # GFS2_EA_MAX_DATA_LEN
 _LAST: Final = 1  # GFS2_EAFLAG_LAST
@@ -19,14 +25,10 @@ _RECORD_HEADER_BYTES: Final = EaHeader.size_bytes()
 _POSIX_ACL: Final = ("system.posix_acl_access", "system.posix_acl_default")
 
 
-class AttributesError(SsiumlError):
-    """An extended attribute cannot be stored."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Record:
-    kind: int  # ea_type
-    name: bytes  # without what stands before the first dot
+    ea_type: int
+    name: bytes  # without its namespace
     value: bytes
     value_blocks: int  # 0: the value follows the name
 
@@ -38,15 +40,15 @@ class _Record:
 
 
 @dataclass(frozen=True, slots=True)
-class AttributePlan:
-    """Which record lies in which block; the blocks are: the pointers' if there is one, records, values."""
+class AttributeLayout:
+    """The records in each block. The blocks lie in this order: pointers, if needed; records; values."""
 
     records: tuple[tuple[_Record, ...], ...]
     value_blocks: int
 
     @property
     def indirect(self) -> bool:
-        """Whether a block of pointers leads to the blocks of records."""
+        """Whether di_eattr points to a block of pointers to the blocks of records."""
         return len(self.records) > 1
 
     @property
@@ -58,73 +60,80 @@ def _round8(size: int) -> int:
     return (size + 7) & ~7
 
 
-def plan_attributes(shape: Shape, xattrs: Mapping[str, bytes], kinds: Mapping[str, int]) -> AttributePlan:
-    """Distribute attributes over blocks; *kinds* gives ea_type for what stands before a name's first dot.
+def plan_attributes(
+    block_layout: BlockLayout, xattrs: Mapping[str, bytes], types: Mapping[str, int]
+) -> AttributeLayout:
+    """Distribute attributes over blocks; *types* gives ea_type of each namespace ("user", "security" …).
 
-    Raises AttributesError, naming the attribute, for a kind, a name or a value that cannot be stored.
+    Raise UnstorableError, naming the attribute, if its namespace, name or value cannot be stored.
     """
-    payload = shape.block_size - META_HEADER_BYTES
+    payload = block_layout.block_size - META_HEADER_BYTES
     blocks: list[list[_Record]] = [[]]
     used = value_blocks = 0
     for full_name, value in sorted(xattrs.items()):
-        record = _record(full_name, value, payload, kinds)
+        record = _record(full_name, value, payload, types)
         if used + record.size_bytes > payload:
             blocks.append([])
             used = 0
         blocks[-1].append(record)
         used += record.size_bytes
         value_blocks += record.value_blocks
-    if len(blocks) > shape.block_pointers:
-        raise AttributesError(
-            f"{len(xattrs)} attributes need {len(blocks)} blocks, at most {shape.block_pointers} can be",
-            hint="take some away, or use larger blocks",
+    most = block_layout.block_pointers
+    if len(blocks) > most:
+        raise UnstorableError(
+            f"{len(xattrs)} attributes need {len(blocks)} blocks, at most {most} are possible",
+            hint="remove some of them, or use larger blocks",
         )
-    return AttributePlan(tuple(tuple(block) for block in blocks), value_blocks)
+    return AttributeLayout(tuple(tuple(block) for block in blocks), value_blocks)
 
 
-def _record(full_name: str, value: bytes, payload: int, kinds: Mapping[str, int]) -> _Record:
-    prefix, dot, rest = full_name.partition(".")
-    kind = kinds.get(prefix) if dot else None
-    if kind is None or (prefix == "system" and full_name not in _POSIX_ACL):
-        possible = ", ".join("ACLs" if name == "system" else f"{name}.*" for name in kinds)
-        raise AttributesError(
-            f"attribute {full_name!r}: this file system cannot hold one of its kind",
-            hint=f"it holds {possible}",
+def _record(full_name: str, value: bytes, payload: int, types: Mapping[str, int]) -> _Record:
+    namespace, dot, rest = full_name.partition(".")
+    ea_type = types.get(namespace) if dot else None
+    if ea_type is None or (namespace == "system" and full_name not in _POSIX_ACL):
+        possible = ", ".join("ACLs" if name == "system" else f"{name}.*" for name in types)
+        raise UnstorableError(
+            f"attribute {full_name!r}: this file system cannot hold attributes of this kind",
+            hint=f"remove it; the file system holds {possible}",
         )
     name = rest.encode("utf-8", "surrogateescape")
     if not 1 <= len(name) <= NAME_BYTES_MAX:
-        raise AttributesError(
-            f"attribute {full_name!r}: {len(name)} bytes behind '{prefix}.', it takes 1 to {NAME_BYTES_MAX}"
+        raise UnstorableError(
+            f"attribute {full_name!r}: its name has {len(name)} bytes behind '{namespace}.', "
+            f"1 to {NAME_BYTES_MAX} are possible"
         )
     if len(value) > VALUE_BYTES_MAX:
-        raise AttributesError(
-            f"attribute {full_name!r}: has {len(value)} bytes, at most {VALUE_BYTES_MAX} are possible"
+        raise UnstorableError(
+            f"attribute {full_name!r}: its value has {len(value)} bytes, "
+            f"at most {VALUE_BYTES_MAX} are possible"
         )
-    record = _Record(kind, name, value, 0)
+    record = _Record(ea_type, name, value, 0)
     if record.size_bytes > payload:
-        record = _Record(kind, name, value, -(-len(value) // payload))
+        record = _Record(ea_type, name, value, -(-len(value) // payload))
     if record.size_bytes > payload:
-        raise AttributesError(
-            f"attribute {full_name!r}: its {len(value)} bytes cannot be reached from one block of "
-            f"{payload + META_HEADER_BYTES} bytes",
+        raise UnstorableError(
+            f"attribute {full_name!r}: the pointers to its {len(value)} bytes do not fit into one block "
+            f"of {payload + META_HEADER_BYTES} bytes",
             hint="use larger blocks",
         )
     return record
 
 
-def attribute_blocks(shape: Shape, plan: AttributePlan, addresses: Sequence[int]) -> Iterator[bytes]:
-    """The contents of the plan's blocks, which lie at these addresses, in order, each of a whole block."""
-    size = shape.block_size
-    records = addresses[plan.indirect : plan.indirect + len(plan.records)]
-    values = iter(addresses[plan.indirect + len(plan.records) :])
-    if plan.indirect:
-        head = meta_header(MetaType.IN).pack().ljust(shape.indirect_header_bytes, b"\0")
+def attribute_blocks(
+    block_layout: BlockLayout, layout: AttributeLayout, addresses: Sequence[int]
+) -> Iterator[bytes]:
+    """Yield the whole blocks of *layout*, in its order; *addresses* are theirs."""
+    size = block_layout.block_size
+    records = addresses[layout.indirect : layout.indirect + len(layout.records)]
+    values = iter(addresses[layout.indirect + len(layout.records) :])
+    if layout.indirect:
+        head = meta_header(MetaType.IN).pack().ljust(block_layout.indirect_header_bytes, b"\0")
         yield (head + struct.pack(f">{len(records)}Q", *records)).ljust(size, b"\0")
-    for block in plan.records:
+    for block in layout.records:
         yield _record_block(block, size, values)
     head = meta_header(MetaType.ED).pack()
     payload = size - META_HEADER_BYTES
-    for record in (record for block in plan.records for record in block):
+    for record in (record for block in layout.records for record in block):
         for number in range(record.value_blocks):
             piece = record.value[number * payload : (number + 1) * payload]
             yield (head + piece).ljust(size, b"\0")
@@ -139,7 +148,7 @@ def _record_block(records: Sequence[_Record], size: int, values: Iterator[int]) 
             ea_rec_len=length,
             ea_data_len=len(record.value),
             ea_name_len=len(record.name),
-            ea_type=record.kind,
+            ea_type=record.ea_type,
             ea_flags=_LAST if last else 0,
             ea_num_ptrs=record.value_blocks,
         )

@@ -1,6 +1,6 @@
-"""Where the contents of files are, and where they have holes.
+"""Contents of files on the host, and their holes.
 
-What goes wrong with the host's files is a TreeError: an OSError is about the image that is written.
+A host file that cannot be read is a TreeError. An OSError is always about the image that is being written.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from ssiuml.formats.gfs.shape import Run
+from ssiuml.formats.gfs.pointer_tree import Run
 from ssiuml.host.files import SECTOR_BYTES, data_ranges
 from ssiuml.tree.extents import Extents
 from ssiuml.tree.tree import Content, Extent, TreeError
@@ -20,14 +20,14 @@ _OPEN_FILES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
-    """Contents with holes: bytes at their offsets, ascending and apart; zeros everywhere else."""
+class SparseBytes:
+    """Contents with holes: (offset, bytes) *pieces*, ascending and apart; zeros everywhere else."""
 
     size_bytes: int
     pieces: Sequence[tuple[int, bytes]]
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield everything, the holes' zeros too."""
+        """Yield all bytes, including the zeros of holes."""
         done = 0
         for offset, data in (*self.pieces, (self.size_bytes, b"")):
             while done < offset:
@@ -38,15 +38,15 @@ class Pieces:
             done += len(data)
 
 
-class Sources:
-    """The host's files that contents lie in: the last few stay open, and their holes are looked for."""
+class HostFiles:
+    """Host files that hold contents: keeps the last few open and finds their holes."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, int] = OrderedDict()
         self._last: tuple[Path | str, int] | None = None
         self._dense: dict[str, bool] = {}
 
-    def __enter__(self) -> "Sources":
+    def __enter__(self) -> "HostFiles":
         return self
 
     def __exit__(
@@ -57,8 +57,8 @@ class Sources:
             os.close(self._open.popitem()[1])
 
     def descriptor(self, path: Path | str) -> int:
-        """The open file *path*; TreeError if it cannot be read."""
-        # All members of an archive share one Path; comparing it is much faster than looking it up.
+        """Return a descriptor of the file *path*. Raise TreeError if it cannot be read."""
+        # All members of an archive share one Path; comparing it is much faster than a lookup.
         if self._last is not None and self._last[0] is path:
             return self._last[1]
         name = str(path)
@@ -69,19 +69,19 @@ class Sources:
             try:
                 number = self._open[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
-                raise unreadable(name, error) from error
+                raise unreadable_error(name, error) from error
         else:
             self._open.move_to_end(name)
         self._last = (path, number)
         return number
 
     def data_runs(self, content: Content, unit_bytes: int) -> Sequence[Run] | None:
-        """The units of *unit_bytes* that hold data; None if all do.
+        """Return the runs of units of *unit_bytes* that hold data, or None if all units do.
 
-        TreeError if the file is too short or cannot be read.
+        Raise TreeError if the file is too short or cannot be read.
         """
         units = -(-content.size_bytes // unit_bytes)
-        if isinstance(content, Pieces):
+        if isinstance(content, SparseBytes):
             spans = [(offset, offset + len(data)) for offset, data in content.pieces if data]
         elif isinstance(content, Extents):
             spans = [(offset, offset + length) for offset, _, length in content.pieces]
@@ -104,7 +104,7 @@ class Sources:
             try:
                 state = os.stat(name)  # noqa: PTH116 - twice as fast as Path.stat, and one for each file
             except OSError as error:
-                raise unreadable(name, error) from error
+                raise unreadable_error(name, error) from error
             dense = state.st_blocks * SECTOR_BYTES >= state.st_size
             if len(self._dense) > _OPEN_FILES:
                 self._dense.clear()
@@ -114,20 +114,20 @@ class Sources:
     def _spans(self, extent: Extent) -> Iterator[tuple[int, int]]:
         number = self.descriptor(extent.path)
         end = extent.offset_bytes + extent.size_bytes
-        if os.fstat(number).st_size < end:  # what is cut off must not pass for a hole
-            raise changed(str(extent.path), extent.size_bytes)
+        if os.fstat(number).st_size < end:  # a missing end must not be taken for a hole
+            raise changed_error(str(extent.path), extent.size_bytes)
         try:
             for start, stop in data_ranges(number, extent.offset_bytes, end):
                 yield start - extent.offset_bytes, stop - extent.offset_bytes
         except OSError as error:
-            raise unreadable(str(extent.path), error) from error
+            raise unreadable_error(str(extent.path), error) from error
 
 
-def unreadable(what: str, error: OSError) -> TreeError:
-    """The error for a file of the host that cannot be read."""
+def unreadable_error(what: str, error: OSError) -> TreeError:
+    """Return the error for a host file that cannot be read."""
     return TreeError(f"{what}: cannot be read: {error.strerror}")
 
 
-def changed(what: str, size_bytes: int) -> TreeError:
-    """The error for contents that are not as long as they were said to be."""
-    return TreeError(f"{what}: does not hold the {size_bytes} bytes that it did when the tree was made")
+def changed_error(what: str, size_bytes: int) -> TreeError:
+    """Return the error for contents that no longer have *size_bytes* bytes."""
+    return TreeError(f"{what}: does not hold the {size_bytes} bytes that it held when the tree was made")

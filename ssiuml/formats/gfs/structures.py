@@ -1,21 +1,21 @@
 """Structures and numbers that are the same in GFS1 and GFS2.
 
-Source: linux/gfs2_ondisk.h; what the header calls padding and GFS1 uses has GFS1's name here.
+Source: linux/gfs2_ondisk.h. A field that GFS1 uses and this header calls padding has GFS1's name here.
 """
 
 import enum
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.errors import UsageError
+from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.formats.ondisk import Be8, Be16, Be32, Be64, OnDisk, Raw12, Raw40, Raw64
 
 MAGIC: Final = 0x01161970
-SUPERBLOCK_BYTES: Final = 65_536  # GFS2_SB_ADDR, 128 sectors: where the superblock begins
+SUPERBLOCK_BYTES: Final = 65_536  # GFS2_SB_ADDR, 128 sectors: the byte at which the superblock begins
 LOCK_NAME_BYTES: Final = 63  # GFS2_LOCKNAME_LEN less the NUL behind it
 BLOCK_SIZES: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
-DINODE_BYTES: Final = 232  # the header; stuffed contents or pointers lie behind it in the block
+DINODE_BYTES: Final = 232  # stuffed contents or pointers follow in the same block
 POINTER_BYTES: Final = 8
 META_HEADER_BYTES: Final = 24
 NAME_BYTES_MAX: Final = 255  # GFS2_FNAMESIZE
@@ -23,8 +23,12 @@ HEIGHT_MAX: Final = 10  # GFS2_MAX_META_HEIGHT
 DEPTH_MAX: Final = 17  # GFS2_DIR_MAX_DEPTH
 
 
+class UnstorableError(SsiumlError):
+    """The file system has no place for a file's name, contents, owner, time, attribute or device numbers."""
+
+
 class MetaType(enum.IntEnum):
-    """mh_type: what a metadata block is."""
+    """mh_type: the kind of a metadata block."""
 
     NONE = 0
     SB = 1
@@ -42,12 +46,12 @@ class MetaType(enum.IntEnum):
     QC = 14
 
 
-# mh_format: a hundred times the type, but for these.
+# mh_format is a hundred times the type, except for these.
 _FORMATS: Final = {MetaType.LB: 1000, MetaType.EA: 1600, MetaType.ED: 1700}
 
 
-class Payload(enum.IntEnum):
-    """di_payload_format: what the contents of an inode are."""
+class PayloadFormat(enum.IntEnum):
+    """di_payload_format: the kind of an inode's contents."""
 
     NONE = 0
     JOURNAL_INDEX = 1000
@@ -66,10 +70,10 @@ class Flag(enum.IntFlag):
 
 
 class State(enum.IntEnum):
-    """What two bits of a bitmap say of a block."""
+    """The state of a block: two bits of a bitmap."""
 
     FREE = 0
-    USED = 1  # GFS1: contents of ordinary files; GFS2: everything but dinodes
+    USED = 1  # GFS1: contents of ordinary files; GFS2: all blocks except dinodes
     UNLINKED = 2  # GFS1: free metadata
     DINODE = 3  # GFS1: all metadata
 
@@ -86,16 +90,20 @@ class MetaHeader(OnDisk):
 
 
 def meta_header(kind: MetaType) -> MetaHeader:
-    """The header of a fresh block of that type."""
+    """Return the header of a new block of this type."""
     return MetaHeader(mh_type=kind, mh_format=_FORMATS.get(kind, kind * 100))
 
 
 def lock_name(what: str, text: str) -> bytes:
-    """A lock protocol or lock table for the superblock; UsageError, with *what* it is, if it does not fit."""
+    """Return the bytes of a lock protocol or lock table for the superblock.
+
+    Raise UsageError, naming it *what*, if it does not fit.
+    """
     name = text.encode("utf-8", "surrogateescape")
     if len(name) > LOCK_NAME_BYTES or b"\0" in name:
         raise UsageError(
-            f"the {what} '{text[:80]}' has {len(name)} bytes", hint=f"at most {LOCK_NAME_BYTES}, and no NUL"
+            f"the {what} '{text[:80]}' has {len(name)} bytes",
+            hint=f"give at most {LOCK_NAME_BYTES} bytes, and no NUL",
         )
     return name
 
@@ -110,7 +118,7 @@ class Inum(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RindexEntry(OnDisk):
-    """One resource group in the resource index; 96 bytes (struct gfs2_rindex)."""
+    """One resource group in the rindex; 96 bytes (struct gfs2_rindex)."""
 
     ri_addr: Be64
     ri_length: Be32
@@ -123,7 +131,7 @@ class RindexEntry(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota(OnDisk):
-    """Limits and use of one user or group, in blocks; 88 bytes (struct gfs2_quota)."""
+    """Limits and usage of one user or group, in blocks; 88 bytes (struct gfs2_quota)."""
 
     qu_limit: Be64 = 0
     qu_warn: Be64 = 0
@@ -133,7 +141,7 @@ class Quota(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dirent(OnDisk):
-    """One name in a directory; 40 bytes, the name follows (struct gfs2_dirent)."""
+    """One directory entry; 40 bytes, the name follows (struct gfs2_dirent)."""
 
     de_inum: Inum
     de_hash: Be32
@@ -148,13 +156,13 @@ class Dirent(OnDisk):
 class Leaf(OnDisk):
     """Opens a block of directory entries; 104 bytes (struct gfs2_leaf).
 
-    What follows lf_next is GFS2's and zero in GFS1.
+    The fields behind lf_next belong to GFS2 and are zero in GFS1.
     """
 
     lf_header: MetaHeader = meta_header(MetaType.LF)
     lf_depth: Be16
     lf_entries: Be16
-    lf_dirent_format: Be32 = Payload.DIRENTS
+    lf_dirent_format: Be32 = PayloadFormat.DIRENTS
     lf_next: Be64 = 0
     lf_inode: Be64 = 0
     lf_dist: Be32 = 0

@@ -1,7 +1,7 @@
-"""Structures of GFS1 that GFS2 does not have, or has in another form.
+"""Structures of GFS1 that GFS2 lacks or defines differently.
 
-Source: gfs_ondisk.h of the GFS kernel module (ClusterLabs resource-agents, 2009), whose names the fields
-have, and images that its gfs_mkfs made.
+Source: gfs_ondisk.h of the GFS kernel module (ClusterLabs resource-agents, 2009), from which the fields have
+their names, and images that its gfs_mkfs made.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from ssiuml.formats.ondisk import Be16, Be32, Be64, Bytes, OnDisk, Raw64, Signed
 
 FORMAT: Final = 1309
 MULTIHOST_FORMAT: Final = 1401
-# What programs before 2004 may have written; later kernels upgrade it, the layout is the same.
+# Programs before 2004 may have written these. Later kernels upgrade the number; the layout is the same.
 OLD_FORMATS: Final = (1305, 1306, 1307, 1308)
 OLD_MULTIHOST_FORMAT: Final = 1400
 
 LOG_UNMOUNTED: Final = 1  # GFS_LOG_HEAD_UNMOUNT
-LOG_HEADER_COPY_BYTES: Final = 384  # a log header's second copy ends with the block's first 512 bytes
+LOG_HEADER_COPY_BYTES: Final = 384  # offset of a log header's second copy, which ends at the block's byte 512
 
 Raw96 = Annotated[bytes, Bytes(96)]
 
@@ -58,7 +58,7 @@ class Superblock(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalIndexEntry(OnDisk):
-    """Where a journal lies; 80 bytes (struct gfs_jindex)."""
+    """The position of a journal: an entry of the jindex; 80 bytes (struct gfs_jindex)."""
 
     ji_addr: Be64
     ji_nsegment: Be32
@@ -78,7 +78,7 @@ class Rgrp(OnDisk):
     rg_freedi_list: Inum = Inum()
     rg_usedmeta: Be32  # other metadata
     rg_freemeta: Be32 = 0
-    rg_reserved: Annotated[bytes, Bytes(64)] = bytes(64)
+    rg_reserved: Raw64 = bytes(64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class IndirectHeader(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogHeader(OnDisk):
-    """Opens a segment of a journal and stands in its block twice; 128 bytes (struct gfs_log_header)."""
+    """Opens a segment of a journal, twice in its first block; 128 bytes (struct gfs_log_header)."""
 
     lh_header: MetaHeader = meta_header(MetaType.LH)
     lh_flags: Be32 = LOG_UNMOUNTED

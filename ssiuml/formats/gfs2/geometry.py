@@ -1,39 +1,44 @@
-"""Where resource groups and journals lie in a GFS2 file system, as mkfs.gfs2 3.5.0 places them in a file.
+"""Positions of the resource groups of a GFS2 file system, as mkfs.gfs2 3.5.0 places them in a file.
 
-Behind the superblock comes one resource group for each journal, just large enough for it; then the groups
-that files go to. Pure arithmetic, measured with images that mkfs.gfs2 made.
+Behind the superblock lies one resource group for each journal, just large enough for it; then follow the
+groups for files. Source: measurements of images that mkfs.gfs2 made.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from ssiuml.errors import SsiumlError
-from ssiuml.formats.gfs.shape import Shape, full_tree
-from ssiuml.formats.gfs.space import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES, Group
+from ssiuml.formats.gfs.pointer_tree import BlockLayout, full_tree
+from ssiuml.formats.gfs.resource_groups import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES, ResourceGroup
 from ssiuml.formats.gfs.structures import META_HEADER_BYTES, SUPERBLOCK_BYTES
 from ssiuml.formats.gfs2.structures import Rgrp
 from ssiuml.units import GIB, MIB, format_size
 
 BLOCK_SIZES: Final = (512, 1024, 2048, 4096)  # Linux takes no block larger than a page
 JOURNALS_MAX: Final = 256
-JOURNAL_BYTES_MIN: Final = 8 * MIB  # Linux calls a smaller journal an inconsistency
+JOURNAL_BYTES_MIN: Final = 8 * MIB  # Linux reports a smaller journal as an inconsistency
 JOURNAL_BYTES_MAX: Final = GIB
-QUOTA_CHANGE_BYTES: Final = MIB  # for each node; mkfs.gfs2 has an option, but fsck.gfs2 takes no other size
+QUOTA_CHANGE_BYTES: Final = (
+    MIB  # for each node; mkfs.gfs2 has an option for it, but fsck.gfs2 accepts no other size
+)
 RGRP_BYTES: Final = 256 * MIB  # mkfs.gfs2 -r
 RGRP_BYTES_MIN: Final = 32 * MIB
 RGRP_BYTES_MAX: Final = 2 * GIB
 SIZE_BYTES_MAX: Final = 1 << 47  # Red Hat supports 100 TB
 
-assert Rgrp.size_bytes() == RGRP_HEADER_BYTES  # noqa: S101 - a slip in the declaration, not an input
+assert Rgrp.size_bytes() == RGRP_HEADER_BYTES  # noqa: S101 - checks the declaration, not an input
 
 
 class GeometryError(SsiumlError):
-    """Sizes do not go together."""
+    """A size is out of bounds, or the sizes do not fit together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The sizes that decide where everything lies."""
+    """The sizes from which the positions of all resource groups follow.
+
+    The names of the class and its fields enter the UUID that writer.Settings.image_uuid derives.
+    """
 
     size_bytes: int
     block_size: int = 4096
@@ -53,7 +58,7 @@ class Geometry:
         ):
             if not least <= value <= most or value % MIB:
                 raise GeometryError(
-                    f"{name} {format_size(value, exact=True)}: has to be whole MiB, "
+                    f"{name} {format_size(value, exact=True)}: must be whole MiB, "
                     f"from {format_size(least)} to {format_size(most)}"
                 )
         if self.size_bytes > SIZE_BYTES_MAX:
@@ -69,12 +74,12 @@ class Geometry:
             )
 
     @property
-    def shape(self) -> Shape:
-        return Shape(self.block_size, META_HEADER_BYTES)
+    def block_layout(self) -> BlockLayout:
+        return BlockLayout(self.block_size, META_HEADER_BYTES)
 
     @property
     def end(self) -> int:
-        """Blocks of the file system; what is left of a block at the image's end is not used."""
+        """Blocks of the file system; an incomplete block at the image's end is not used."""
         return self.size_bytes // self.block_size
 
     @property
@@ -93,8 +98,8 @@ class Geometry:
         return self.superblock + 1 + self.journals * self._journal_rgrp_blocks()
 
     def _journal_rgrp_data(self) -> int:
-        """Blocks to give out in a journal's resource group: dinode, pointers and contents."""
-        tree = full_tree(self.shape, self.journal_bytes)
+        """Return the data blocks of a journal's resource group: dinode, indirect blocks and contents."""
+        tree = full_tree(self.block_layout, self.journal_bytes)
         return _round_up(1 + tree.indirect_blocks + tree.data_blocks)
 
     def _journal_rgrp_blocks(self) -> int:
@@ -103,15 +108,17 @@ class Geometry:
         return data + 1 + max(0, -(-(data - first) // more))
 
     def _covered(self) -> tuple[int, int]:
-        """How many blocks the bitmap in a resource group's first block covers, and that in each further."""
+        """Return how many blocks the bitmap in a group's first block covers, and in each further block."""
         first = BLOCKS_PER_BYTE * (self.block_size - RGRP_HEADER_BYTES)
         return first, BLOCKS_PER_BYTE * (self.block_size - META_HEADER_BYTES)
 
-    def groups(self) -> list[Group]:
-        """All resource groups in the order of their addresses, the journals' first, nothing used yet."""
+    def groups(self) -> list[ResourceGroup]:
+        """Return all resource groups in the order of their addresses, with no block used."""
         data, blocks = self._journal_rgrp_data(), self._journal_rgrp_blocks()
         start = self.superblock + 1
-        groups = [Group(start + number * blocks, blocks - data, data) for number in range(self.journals)]
+        groups = [
+            ResourceGroup(start + number * blocks, blocks - data, data) for number in range(self.journals)
+        ]
         address = self.first_free
         for length in self._lengths(self.end - address):
             if address + length > self.end:
@@ -121,7 +128,7 @@ class Geometry:
         return groups
 
     def _lengths(self, space: int) -> list[int]:
-        """How long the groups are that share *space* blocks: two lengths, one block apart."""
+        """Return the lengths of the groups that share *space* blocks: two lengths, one block apart."""
         long = self.rgrp_bytes // self.block_size
         number = space // long
         if space % long or not number:
@@ -133,7 +140,7 @@ class Geometry:
             number, short_number = number - 1, short_number + 1
         return [long] * number + [short] * short_number
 
-    def _group(self, address: int, length: int) -> Group:
+    def _group(self, address: int, length: int) -> ResourceGroup:
         first, more = self._covered()
         further = 0
         while first + more * further < _round_down(length - further):
@@ -142,7 +149,7 @@ class Geometry:
         data = _round_down(length - (further + 1))
         if mappable < data:
             further += 1
-        return Group(address, further, data)
+        return ResourceGroup(address, further, data)
 
 
 def _round_up(blocks: int) -> int:

@@ -1,6 +1,6 @@
-"""Structures of GFS2 that GFS1 does not have, or has in another form.
+"""Structures of GFS2 that GFS1 lacks or defines differently.
 
-Source: linux/gfs2_ondisk.h, whose names the fields have.
+Source: linux/gfs2_ondisk.h, from which the fields have their names.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ssiuml.formats.gfs.structures import Inum, MetaHeader, MetaType, meta_heade
 from ssiuml.formats.ondisk import Be16, Be32, Be64, OnDisk, Raw16, Raw44, Raw60, SignedBe64, Text64
 
 FORMAT_1801: Final = 1801
-FORMAT_1802: Final = 1802  # since gfs2-utils 3.4 and Linux 5.12: attributes of kind trusted
+FORMAT_1802: Final = 1802  # since gfs2-utils 3.4 and Linux 5.12: adds trusted.* attributes
 MULTIHOST_FORMAT: Final = 1900
 
 LOG_UNMOUNTED: Final = 0x00000001  # GFS2_LOG_HEAD_UNMOUNT
@@ -93,14 +93,14 @@ class Dinode(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogHeader(OnDisk):
-    """A block of a journal that says where it stands; 120 bytes (struct gfs2_log_header)."""
+    """Opens a block of a journal; holds its sequence number and state; 120 bytes (struct gfs2_log_header)."""
 
     lh_header: MetaHeader = meta_header(MetaType.LH)
     lh_sequence: Be64
     lh_flags: Be32 = LOG_UNMOUNTED | LOG_USERSPACE
     lh_tail: Be32 = 0
     lh_blkno: Be32  # the block's index in the journal
-    lh_hash: Be32 = 0  # CRC-32 of all up to here with this field 0
+    lh_hash: Be32 = 0  # CRC-32 of the bytes up to here, with this field 0
     lh_crc: Be32 = 0  # CRC-32C from lh_nsec to the block's end
     lh_nsec: Be32 = 0
     lh_sec: Be64 = 0
@@ -115,7 +115,7 @@ class LogHeader(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InumRange(OnDisk):
-    """Formal inode numbers that a node may give out; 16 bytes (struct gfs2_inum_range)."""
+    """Formal inode numbers that a node may assign; 16 bytes (struct gfs2_inum_range)."""
 
     ir_start: Be64 = 0
     ir_length: Be64 = 0
@@ -123,7 +123,7 @@ class InumRange(OnDisk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatfsChange(OnDisk):
-    """Blocks and inodes of the whole, or a node's change to them; 24 bytes (struct gfs2_statfs_change)."""
+    """Counts of blocks and inodes, or a node's changes to them; 24 bytes (struct gfs2_statfs_change)."""
 
     sc_total: SignedBe64 = 0
     sc_free: SignedBe64 = 0

@@ -7,65 +7,66 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from ssiuml.formats.gfs.contents import Sources
-from ssiuml.formats.gfs.inodes import Inode, inventory, plan
-from ssiuml.formats.gfs.output import Output
-from ssiuml.formats.gfs.space import Group, NoSpaceError, Space, least_bytes
+from ssiuml.errors import SsiumlError
+from ssiuml.formats.gfs.block_writer import BlockWriter
+from ssiuml.formats.gfs.contents import HostFiles
+from ssiuml.formats.gfs.inode_writer import InodeWriter, Written
+from ssiuml.formats.gfs.inodes import Inode, collect_inodes, plan_inode
+from ssiuml.formats.gfs.resource_groups import BlockAllocator, NoSpaceError, ResourceGroup, least_size_bytes
 from ssiuml.formats.gfs.structures import Inum, MetaType, lock_name, meta_header
-from ssiuml.formats.gfs.writing import InodeWriter, Written
-from ssiuml.formats.gfs2.generation import Gfs2
 from ssiuml.formats.gfs2.geometry import SIZE_BYTES_MAX, Geometry, GeometryError
+from ssiuml.formats.gfs2.inode_format import Gfs2InodeFormat
 from ssiuml.formats.gfs2.structures import FORMAT_1801, FORMAT_1802, Rgrp, Superblock
-from ssiuml.formats.gfs2.system import (
+from ssiuml.formats.gfs2.system_files import (
     Choices,
     SystemFiles,
     place_journals,
-    plan_system,
+    plan_system_files,
     set_counters,
     usage_of,
 )
-from ssiuml.formats.ondisk import FormatError
 from ssiuml.host.files import replacing
 from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size
 
 _RB: Final = meta_header(MetaType.RB).pack()
-# Every image has a UUID of its own names and sizes, so that the same build gives the same bytes.
-_UUID_SPACE: Final = uuid.UUID("8d1e7a54-55a8-5e0c-a3a1-6f5fd2f3d4c1")
+# The UUID of an image derives from its names and sizes: the same build then gives the same bytes.
+_UUID_NAMESPACE: Final = uuid.UUID("8d1e7a54-55a8-5e0c-a3a1-6f5fd2f3d4c1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a file system is to be like; the same settings and the same tree give the same bytes."""
+    """Geometry and superblock of a new file system; equal settings and trees give equal bytes."""
 
     geometry: Geometry
     lock_protocol: str = "lock_nolock"
     lock_table: str = ""
     fs_format: int = FORMAT_1802
-    uuid: bytes | None = None  # 16 bytes; None: made of the other settings
+    uuid: bytes | None = None  # 16 bytes; None: derived from the other settings
     choices: Choices = field(default_factory=Choices)
 
     def __post_init__(self) -> None:
         lock_name("lock protocol", self.lock_protocol)
         lock_name("lock table", self.lock_table)
         if self.fs_format not in (FORMAT_1801, FORMAT_1802):
-            raise FormatError(f"format {self.fs_format}: there are {FORMAT_1801} and {FORMAT_1802}")
+            raise SsiumlError(f"format {self.fs_format}: there are {FORMAT_1801} and {FORMAT_1802}")
 
-    def made_uuid(self) -> bytes:
-        """The UUID that the image gets."""
+    def image_uuid(self) -> bytes:
+        """Return the 16 bytes of the image's UUID."""
         if self.uuid is not None:
             return self.uuid
+        # repr contains the names of classes and fields: to rename them would change every image.
         parts = (self.geometry, self.lock_protocol, self.lock_table, self.fs_format, self.choices)
-        return uuid.uuid5(_UUID_SPACE, repr(parts)).bytes
+        return uuid.uuid5(_UUID_NAMESPACE, repr(parts)).bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """Everything planned and placed, nothing written."""
+    """A file system whose inodes have layouts and addresses; it is not written yet."""
 
     settings: Settings
-    generation: Gfs2
-    groups: Sequence[Group]
+    inode_format: Gfs2InodeFormat
+    groups: Sequence[ResourceGroup]
     system: SystemFiles
     inodes: Sequence[Inode]
 
@@ -75,121 +76,118 @@ class _Image:
 
 
 def write_image(target: Path, tree: Tree, settings: Settings) -> Written:
-    """Write *target*: a GFS2 file system with *tree* in it; the name appears when it is whole.
+    """Write *target*, a GFS2 file system with *tree* in it; the name appears when the file is complete.
 
-    Free space, and by default nearly all of the journals, are holes. Contents stream from where they lie.
-    Raises NoSpaceError, with both figures, if the tree does not fit, UnstorableError for what GFS2 cannot
-    hold, both before anything is written; TreeError if contents have changed since the tree was made;
-    OSError, with a file's name, if it cannot be read or the image cannot be written.
+    Free space, and by default nearly all of the journals, are holes. Contents are read while they are
+    written. Before anything is written, raise NoSpaceError, with both figures, if the tree does not fit, and
+    UnstorableError, with the path, if GFS2 has no place for something in it. Raise TreeError if contents
+    have changed since the tree was made or cannot be read. Raise OSError, with a file's name, if the image
+    cannot be written.
     """
-    with Sources() as sources:
-        image = _plan(tree, settings, sources)
+    with HostFiles() as host_files:
+        image = _plan(tree, settings, host_files)
         try:
             with replacing(target) as part, part.open("xb", buffering=0) as stream:
                 stream.truncate(settings.geometry.size_bytes)
-                _write(image, stream.fileno(), sources, 0)
+                _write(image, stream.fileno(), host_files, 0)
         except OSError as error:
-            # Calls on open files do not say which one it was; what cannot be read has its name.
+            # An error of a call on the open image has no file name; other errors have one.
             error.filename = error.filename or str(target)
             raise
     return image.written()
 
 
 def write_filesystem(image: Path, tree: Tree, settings: Settings, *, start_bytes: int = 0) -> Written:
-    """Write the file system from byte *start_bytes* of *image* on, a file with nothing but holes there.
+    """Write the file system into the existing file *image*, which from byte *start_bytes* on has only holes.
 
-    As write_image otherwise; what is in *image* when this fails is no file system.
+    Raise the errors of write_image. After an error, *image* holds no complete file system.
     """
-    with Sources() as sources:
-        planned = _plan(tree, settings, sources)
+    with HostFiles() as host_files:
+        planned = _plan(tree, settings, host_files)
         with image.open("r+b", buffering=0) as stream:
-            _write(planned, stream.fileno(), sources, start_bytes)
+            _write(planned, stream.fileno(), host_files, start_bytes)
     return planned.written()
 
 
-def _generation(settings: Settings) -> Gfs2:
-    return Gfs2(settings.geometry.shape, settings.fs_format)
+def _inode_format(settings: Settings) -> Gfs2InodeFormat:
+    return Gfs2InodeFormat(settings.geometry.block_layout, settings.fs_format)
 
 
-def _planned_inodes(tree: Tree, generation: Gfs2, sources: Sources) -> list[Inode]:
-    inodes = inventory(tree.root)
+def _plan(tree: Tree, settings: Settings, host_files: HostFiles) -> _Image:
+    inode_format = _inode_format(settings)
+    inodes = collect_inodes(tree.root)
     for inode in inodes:
-        plan(inode, generation, sources)
-    return inodes
-
-
-def _plan(tree: Tree, settings: Settings, sources: Sources) -> _Image:
-    generation = _generation(settings)
-    inodes = _planned_inodes(tree, generation, sources)
-    system = plan_system(settings.geometry, generation, settings.choices, usage_of(inodes))
+        plan_inode(inode, inode_format, host_files)
+    system = plan_system_files(settings.geometry, inode_format, settings.choices, usage_of(inodes))
     groups = settings.geometry.groups()
     needed, free = _demand(inodes, system), _supply(groups, system)
     if needed > free:
         block = settings.geometry.block_size
         least = _least_bytes(inodes, settings)
         raise NoSpaceError(
-            f"the files need {format_size(needed * block)} with all that belongs to them, "
+            f"the files need {format_size(needed * block)} with their metadata, "
             f"a file system of {format_size(settings.geometry.size_bytes)} has room for "
             f"{format_size(max(0, free) * block)} besides its journals",
             hint=f"make it {format_size(least, exact=True)} or larger",
             least_bytes=least,
         )
     place_journals(system, groups)
-    space = Space(groups)
+    allocator = BlockAllocator(groups)
     for inode in (*system.others, *inodes):
-        inode.runs = space.allocate(1, inode.blocks - 1)
-    formal = 1
+        inode.runs = allocator.allocate(1, inode.blocks - 1)
+    formal_ino = 1
     for inode in (*system.all(), *inodes):
-        inode.formal = formal
-        formal += 1
-    set_counters(system, groups, formal)
+        inode.formal_ino = formal_ino
+        formal_ino += 1
+    set_counters(system, groups, formal_ino)
     for inode in system.others:
-        # mkfs.gfs2 takes the blocks of these for metadata and leaves where it was then.
+        # mkfs.gfs2 allocates all blocks of these as metadata; its goal stays at the last one.
         last, count = inode.runs[-1]
         inode.goal_meta = last + count - 1
-    return _Image(settings, generation, groups, system, inodes)
+    return _Image(settings, inode_format, groups, system, inodes)
 
 
 def _demand(inodes: Sequence[Inode], system: SystemFiles) -> int:
     return sum(inode.blocks for inode in inodes) + system.blocks
 
 
-def _supply(groups: Sequence[Group], system: SystemFiles) -> int:
+def _supply(groups: Sequence[ResourceGroup], system: SystemFiles) -> int:
     return sum(group.blocks for group in groups) - sum(inode.blocks for inode in system.journals)
 
 
 def _least_bytes(inodes: Sequence[Inode], settings: Settings) -> int:
-    generation, usage = _generation(settings), usage_of(inodes)
+    inode_format, usage = _inode_format(settings), usage_of(inodes)
 
     def fits(size_bytes: int) -> bool:
-        if size_bytes > SIZE_BYTES_MAX:  # nothing that fits would be found
+        if size_bytes > SIZE_BYTES_MAX:  # no size would fit: this ends the search
             return True
         try:
             candidate = replace(settings.geometry, size_bytes=size_bytes)
         except GeometryError:
             return False
-        system = plan_system(candidate, generation, settings.choices, usage)
+        system = plan_system_files(candidate, inode_format, settings.choices, usage)
         return _demand(inodes, system) <= _supply(candidate.groups(), system)
 
-    return least_bytes(fits)
+    return least_size_bytes(fits)
 
 
-def _write(image: _Image, number: int, sources: Sources, start_bytes: int) -> None:
-    with Output(number, image.settings.geometry.block_size, sources, start_bytes) as output:
-        writer = InodeWriter(image.generation, output)
+def _write(image: _Image, descriptor: int, host_files: HostFiles, start_bytes: int) -> None:
+    block_size = image.settings.geometry.block_size
+    with BlockWriter(descriptor, block_size, host_files, start_bytes) as block_writer:
+        inode_writer = InodeWriter(image.inode_format, block_writer)
         for inode in image.system.all():
-            writer.write(inode)
+            inode_writer.write(inode)
         for inode in image.inodes:
-            writer.write(inode)
+            inode_writer.write(inode)
         for group, following in zip(image.groups, [*image.groups[1:], None], strict=True):
-            _write_group(group, following.address - group.address if following else 0, output)
-        output.flush()
-        # Last, so that what an interrupted write leaves is nothing that anybody mounts. It is on the disk
-        # with all the rest before the image gets its name (atomic.replacing).
-        output.put(image.settings.geometry.superblock, _superblock(image))
+            _write_group(group, following.address - group.address if following else 0, block_writer)
+        block_writer.flush()
+        # Last: an interrupted write then leaves an image that nothing will mount. atomic.replacing syncs all
+        # blocks to the disk before the image gets its name.
+        block_writer.write(image.settings.geometry.superblock, _superblock(image))
 
 
-def _write_group(group: Group, skip: int, output: Output) -> None:
+def _write_group(group: ResourceGroup, skip: int, block_writer: BlockWriter) -> None:
     header = Rgrp(
         rg_free=group.free,
         rg_dinodes=group.dinodes,
@@ -199,15 +197,15 @@ def _write_group(group: Group, skip: int, output: Output) -> None:
         rg_bitbytes=group.bitmap_bytes,
     )
     head = replace(header, rg_crc=zlib.crc32(header.pack())).pack()
-    for number, bits in enumerate(group.bitmap_blocks(output.block_size)):
-        output.put(group.address + number, (_RB if number else head) + bits)
+    for number, bits in enumerate(group.bitmap_blocks(block_writer.block_size)):
+        block_writer.write(group.address + number, (_RB if number else head) + bits)
 
 
 def _superblock(image: _Image) -> bytes:
     settings, block_size = image.settings, image.settings.geometry.block_size
 
     def inum(inode: Inode) -> Inum:
-        return Inum(no_formal_ino=inode.formal, no_addr=inode.address)
+        return Inum(no_formal_ino=inode.formal_ino, no_addr=inode.address)
 
     superblock = Superblock(
         sb_fs_format=settings.fs_format,
@@ -217,6 +215,6 @@ def _superblock(image: _Image) -> bytes:
         sb_root_dir=inum(image.inodes[0]),
         sb_lockproto=lock_name("lock protocol", settings.lock_protocol),
         sb_locktable=lock_name("lock table", settings.lock_table),
-        sb_uuid=settings.made_uuid(),
+        sb_uuid=settings.image_uuid(),
     )
     return superblock.pack()

@@ -1,24 +1,23 @@
-"""The extended attributes of an inode, read without trusting anything in them."""
+"""Reads the extended attributes of an inode without trusting them."""
 
 import struct
 from collections.abc import Iterator
 from typing import Final
 
 from ssiuml.formats.gfs.structures import META_HEADER_BYTES, EaHeader, Flag, MetaType
-from ssiuml.formats.gfs_reader.damage import Claim, Damaged
-from ssiuml.formats.gfs_reader.filesystem import Filesystem
+from ssiuml.formats.gfs_reader.filesystem import Claim, Damaged, Filesystem
 from ssiuml.formats.gfs_reader.inodes import Inode
 
 _HEADER_BYTES: Final = EaHeader.size_bytes()
-_LAST: Final = 1
-_VALUE_BYTES_MAX: Final = 65_536
-_PREFIXES: Final = {1: "user", 2: "system", 3: "security", 4: "trusted"}
+_LAST: Final = 1  # GFS2_EAFLAG_LAST
+_VALUE_BYTES_MAX: Final = 65_536  # GFS2_EA_MAX_DATA_LEN
+_NAMESPACES: Final = {1: "user", 2: "system", 3: "security", 4: "trusted"}
 
 
 def read_attributes(filesystem: Filesystem, inode: Inode, claim: Claim) -> dict[str, bytes]:
-    """The attributes of an inode; *claim* is called with each block before it is read.
+    """Return the attributes of an inode. Call *claim* with each block before reading it.
 
-    Damaged at the first thing that is wrong.
+    Raise Damaged at the first error.
     """
     attributes: dict[str, bytes] = {}
     if not inode.eattr:
@@ -27,7 +26,7 @@ def read_attributes(filesystem: Filesystem, inode: Inode, claim: Claim) -> dict[
         data = filesystem.metadata(address, MetaType.EA, inode.address, "di_eattr")
         for name, value in _records(filesystem, address, data, claim):
             if name in attributes:
-                raise Damaged(address, "attribute", f"{name!r} is there twice")
+                raise Damaged(address, "attribute", f"{name!r} occurs twice")
             attributes[name] = value
     return attributes
 
@@ -38,7 +37,7 @@ def _record_blocks(filesystem: Filesystem, inode: Inode, claim: Claim) -> Iterat
         yield inode.eattr
         return
     data = filesystem.metadata(inode.eattr, MetaType.IN, inode.address, "di_eattr")
-    for (address,) in struct.iter_unpack(">Q", data[filesystem.shape.indirect_header_bytes :]):
+    for (address,) in struct.iter_unpack(">Q", data[filesystem.block_layout.indirect_header_bytes :]):
         if not address:
             return
         claim(address)
@@ -57,23 +56,23 @@ def _records(filesystem: Filesystem, address: int, data: bytes, claim: Claim) ->
                 address, "attribute", f"ea_rec_len {header.ea_rec_len} at byte {here} is impossible"
             )
         is_last = bool(header.ea_flags & _LAST)
-        if header.ea_type == 0:  # a gap
+        if header.ea_type == 0:  # a gap: Linux leaves it where an attribute was removed
             continue
-        prefix = _PREFIXES.get(header.ea_type)
-        if prefix is None or (prefix == "trusted" and filesystem.is_gfs1):
+        namespace = _NAMESPACES.get(header.ea_type)
+        if namespace is None or (namespace == "trusted" and filesystem.is_gfs1):
             raise Damaged(address, "attribute", f"ea_type {header.ea_type} at byte {here} has no meaning")
-        yield _record(filesystem, address, data[here:offset], header, prefix, claim)
+        yield _record(filesystem, address, data[here:offset], header, namespace, claim)
     if not is_last:
-        raise Damaged(address, "attribute", "no one is marked as the last in its block")
+        raise Damaged(address, "attribute", "no record is marked as the last in its block")
 
 
 def _record(
-    filesystem: Filesystem, address: int, record: bytes, header: EaHeader, prefix: str, claim: Claim
+    filesystem: Filesystem, address: int, record: bytes, header: EaHeader, namespace: str, claim: Claim
 ) -> tuple[str, bytes]:
     end = _HEADER_BYTES + header.ea_name_len
     name = record[_HEADER_BYTES:end]
     size = header.ea_data_len
-    text = f"{prefix}.{name.decode('utf-8', 'surrogateescape')}"
+    text = f"{namespace}.{name.decode('utf-8', 'surrogateescape')}"
     if b"\0" in name:
         raise Damaged(address, "attribute", f"{text!r} has a NUL in its name")
     if not name or end > len(record) or size > _VALUE_BYTES_MAX:

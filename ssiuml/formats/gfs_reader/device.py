@@ -1,4 +1,4 @@
-"""Where the bytes of a file system are: a file, a block device, or an assembled pool, opened for reading."""
+"""Opens the device of a file system for reading: a file, a block device, or an assembled pool."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,28 +13,28 @@ from ssiuml.formats.pool.label import RESERVED_BYTES, read_label
 from ssiuml.formats.pool.mapping import SECTOR_BYTES, PoolMap
 from ssiuml.host.devices import Device, open_device
 
-# So far an extent of a pool is followed at most: striped devices are looked at stripe by stripe.
+# Sectors of a pool in which one call looks for the end of an extent; a striped pool yields stripe by stripe.
 _LOOK_SECTORS: Final = 1 << 16
 
 
-class Source(Protocol):
-    """The bytes of a file system."""
+class ImageDevice(Protocol):
+    """A device that holds a file system from byte 0 on."""
 
     @property
     def size_bytes(self) -> int: ...
 
     def read(self, offset_bytes: int, size_bytes: int) -> bytes:
-        """Read *size_bytes*, fewer only at the end."""
+        """Return *size_bytes* bytes, fewer only at the end."""
         ...
 
     def extent(self, offset_bytes: int) -> tuple[bool, int]:
-        """Whether anything is stored for the byte there (or it is in a hole), and up to where this holds."""
+        """Return whether the byte is stored (no hole), and the offset up to which the answer holds."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Shifted:
-    """What lies behind the label of the only device of a pool."""
+class _LabelledDevice:
+    """The only device of a pool, without the label in front."""
 
     device: Device
     size_bytes: int
@@ -49,8 +49,8 @@ class _Shifted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pooled:
-    """The devices of a pool, sector by sector where the map says."""
+class _PoolDevice:
+    """The devices of a pool as one; *layout* maps its sectors to theirs."""
 
     layout: PoolMap
     devices: Sequence[Device]
@@ -80,14 +80,15 @@ class _Pooled:
 
 
 @contextmanager
-def opened(target: Path | Pool) -> Iterator[Source]:
-    """Open what a file system lies on; behind the label where it is a pool's only device.
+def open_image(target: Path | Pool) -> Iterator[ImageDevice]:
+    """Open the device of a file system; for the only device of a pool, byte 0 lies behind the label.
 
-    Raises UsageError if it is not there or a device of a larger pool, DeviceError if it cannot be read.
+    Raise UsageError if *target* does not exist or is one of several devices of a pool. Raise DeviceError if
+    it cannot be read.
     """
     with ExitStack() as stack:
         if isinstance(target, Pool):
-            yield _Pooled(target.map, [stack.enter_context(open_device(path)) for path in target.paths])
+            yield _PoolDevice(target.map, [stack.enter_context(open_device(path)) for path in target.paths])
             return
         device = stack.enter_context(open_device(target))
         label = read_label(device.read(0, SECTOR_BYTES))
@@ -100,16 +101,16 @@ def opened(target: Path | Pool) -> Iterator[Source]:
                 hint=f"call passemble with all of them, then use /dev/pool/{label.name}",
             )
         size = min(label.pl_blocks * SECTOR_BYTES, device.size_bytes - RESERVED_BYTES)
-        yield _Shifted(device, max(size, 0))
+        yield _LabelledDevice(device, max(size, 0))
 
 
-def superblock_sector(source: Source) -> bytes:
-    """The first 512 bytes of the superblock, fewer if the image ends before."""
-    return source.read(SUPERBLOCK_BYTES, SECTOR_BYTES)
+def superblock_sector(device: ImageDevice) -> bytes:
+    """Return the first 512 bytes of the superblock, fewer if the image ends before."""
+    return device.read(SUPERBLOCK_BYTES, SECTOR_BYTES)
 
 
-def label_bytes(source: Source) -> int:
-    """What the labels of a pool take up in front of the file system, on all of its devices; 0 without one."""
-    if isinstance(source, _Pooled):
-        return RESERVED_BYTES * len(source.devices)
-    return RESERVED_BYTES if isinstance(source, _Shifted) else 0
+def label_bytes(device: ImageDevice) -> int:
+    """Return the bytes that pool labels take up on all devices; 0 without a pool."""
+    if isinstance(device, _PoolDevice):
+        return RESERVED_BYTES * len(device.devices)
+    return RESERVED_BYTES if isinstance(device, _LabelledDevice) else 0

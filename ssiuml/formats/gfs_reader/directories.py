@@ -1,4 +1,4 @@
-"""The names in a directory, read without trusting anything in it."""
+"""Reads the entries of a directory without trusting them."""
 
 import struct
 import zlib
@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ssiuml.formats.gfs.structures import DEPTH_MAX, Dirent, Leaf, MetaType, Payload
+from ssiuml.formats.gfs.structures import DEPTH_MAX, Dirent, Leaf, MetaType, PayloadFormat
 from ssiuml.formats.gfs_reader.contents import read_contents
-from ssiuml.formats.gfs_reader.damage import Claim, Damaged, Report
-from ssiuml.formats.gfs_reader.filesystem import Filesystem
+from ssiuml.formats.gfs_reader.filesystem import Claim, Damaged, Filesystem, Report
 from ssiuml.formats.gfs_reader.inodes import Inode, kind_of_dirent
 from ssiuml.tree.tree import Kind
 
@@ -20,20 +19,22 @@ _TABLE_BYTES_MAX: Final = 8 << DEPTH_MAX
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """An entry of a directory, which lies in *block*."""
+class DirectoryEntry:
+    """An entry of a directory; it lies in *block*."""
 
     block: int
     name: bytes
-    formal: int
+    formal_ino: int
     address: int
     kind: Kind
 
 
-def read_directory(filesystem: Filesystem, inode: Inode, report: Report, claim: Claim) -> Iterator[Name]:
-    """Yield the names in a directory, '.' and '..' among them; *claim* is called with each leaf before that.
+def read_directory(
+    filesystem: Filesystem, inode: Inode, report: Report, claim: Claim
+) -> Iterator[DirectoryEntry]:
+    """Yield the entries of a directory, including '.' and '..'. Call *claim* before a leaf is read.
 
-    What is wrong goes to *report*; what can be made out in spite of it is yielded.
+    Errors go to *report*; every entry that is still readable is yielded.
     """
     try:
         if inode.is_hashed:
@@ -46,7 +47,9 @@ def read_directory(filesystem: Filesystem, inode: Inode, report: Report, claim: 
         report(damage)
 
 
-def _read_leaves(filesystem: Filesystem, inode: Inode, report: Report, claim: Claim) -> Iterator[Name]:
+def _read_leaves(
+    filesystem: Filesystem, inode: Inode, report: Report, claim: Claim
+) -> Iterator[DirectoryEntry]:
     table = read_contents(filesystem, inode, _TABLE_BYTES_MAX)
     slots = struct.unpack(f">{len(table) // 8}Q", table)
     number = 0
@@ -70,15 +73,18 @@ def _read_chain(
     run: int,
     report: Report,
     claim: Claim,
-) -> Iterator[Name]:
-    """The leaf at *address*, to which *run* slots of the table from *slot* on point, and what is chained."""
+) -> Iterator[DirectoryEntry]:
+    """Yield the entries of the leaf at *address* and of the leaves chained to it.
+
+    *run* slots of the hash table, from *slot* on, point to the leaf.
+    """
     owner, structure = inode.address, f"hash table, slot {slot}"
     while address:
         filesystem.require_inside(address, owner, structure)
         claim(address)
         block = filesystem.metadata(address, MetaType.LF, owner, structure)
         leaf = Leaf.unpack(block)
-        if leaf.lf_dirent_format != Payload.DIRENTS:
+        if leaf.lf_dirent_format != PayloadFormat.DIRENTS:
             report(Damaged(address, "leaf", f"lf_dirent_format {leaf.lf_dirent_format} is not 1200"))
         if leaf.lf_depth > inode.depth or run != 1 << (inode.depth - leaf.lf_depth) or slot % run:
             report(
@@ -92,12 +98,14 @@ def _read_chain(
         if not filesystem.is_gfs1 and leaf.lf_inode not in (0, inode.address):
             report(Damaged(address, "leaf", f"lf_inode {leaf.lf_inode} is not its directory {inode.address}"))
         count = 0
-        for name in _records(filesystem, address, block, _LEAF_BYTES, report):
+        for entry in _records(filesystem, address, block, _LEAF_BYTES, report):
             count += 1
-            where = zlib.crc32(name.name) >> (_HASH_BITS - inode.depth) if inode.depth else 0
-            if not slot <= where < slot + run:
-                report(Damaged(address, "dirent", f"{name.name!r} belongs to slot {where} of the table"))
-            yield name
+            right_slot = zlib.crc32(entry.name) >> (_HASH_BITS - inode.depth) if inode.depth else 0
+            if not slot <= right_slot < slot + run:
+                report(
+                    Damaged(address, "dirent", f"{entry.name!r} belongs to slot {right_slot} of the table")
+                )
+            yield entry
         if count != leaf.lf_entries:
             report(Damaged(address, "leaf", f"lf_entries {leaf.lf_entries}, there are {count}"))
         owner, structure, address = address, "leaf", leaf.lf_next
@@ -105,8 +113,8 @@ def _read_chain(
 
 def _records(
     filesystem: Filesystem, address: int, block: bytes, start: int, report: Report
-) -> Iterator[Name]:
-    """The entries in *block* from byte *start* on; Damaged where the next one cannot be found."""
+) -> Iterator[DirectoryEntry]:
+    """Yield the entries in *block* from byte *start* on. Raise Damaged where the next one cannot be found."""
     offset = start
     while offset < len(block):
         if len(block) - offset < _HEADER_BYTES:
@@ -133,4 +141,4 @@ def _records(
         if kind is None:
             report(Damaged(address, "dirent", f"de_type {dirent.de_type} of {name!r} is no kind of file"))
             continue
-        yield Name(address, name, dirent.de_inum.no_formal_ino, dirent.de_inum.no_addr, kind)
+        yield DirectoryEntry(address, name, dirent.de_inum.no_formal_ino, dirent.de_inum.no_addr, kind)

@@ -1,4 +1,4 @@
-"""Puts a tree that was read from an image into a folder of the host."""
+"""Writes a tree that was read from an image into a folder of the host."""
 
 import errno
 import os
@@ -9,10 +9,10 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs_reader.contents import ImageContent
-from ssiuml.formats.gfs_reader.damage import Damaged, Report
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Report
 from ssiuml.tree.tree import Kind, Meta, Node, Tree
 
-# What a file system or the kernel says to attributes that it does not take.
+# Errors of a file system or the kernel that does not accept an attribute.
 _REFUSED: Final = (
     errno.EPERM,
     errno.EACCES,
@@ -25,30 +25,26 @@ _REFUSED: Final = (
 _FORMATS: Final = {Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.SOCKET: stat.S_IFSOCK}
 
 
-class ExtractError(SsiumlError):
-    """The folder cannot take what is in the image."""
-
-
 def extract(tree: Tree, folder: Path, report: Report) -> list[str]:
-    """Make everything in *tree* below *folder*, which has to be new or empty; holes stay holes.
+    """Write *tree* into *folder*, which must be new or empty; holes stay holes.
 
-    Root also gets owners, devices and all attributes; for others the paths of what was left out are returned.
-    A file with wrong pointers goes to *report* and ends where they begin. Raises ExtractError, with the path,
-    for what the host refuses.
+    Owners, devices and some attributes need root. Return the paths of files and attributes that were left
+    out. A file with wrong pointers ends at the first one, which goes to *report*. Raise SsiumlError, with the
+    path, if the host refuses something else.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExtractError(f"{folder}: is there and not an empty folder", hint="name a new folder")
+        raise SsiumlError(f"{folder}: exists and is not an empty folder", hint="give a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     extraction = _Extraction(os.fsencode(folder), report)
     try:
         for path, node in tree.walk():
             extraction.make(path, node)
-        # Children change a directory's time, and its mode may forbid to make them.
+        # Last: new files change a directory's time, and its mode may forbid them.
         for path, node in reversed(list(_directories(tree))):
             extraction.finish(extraction.place(path), node.meta, follow=True)
     except OSError as error:
         where = os.fsdecode(error.filename) if error.filename else str(folder)
-        raise ExtractError(f"{where}: cannot be made: {error.strerror}") from error
+        raise SsiumlError(f"{where}: cannot be made: {error.strerror}") from error
     return extraction.left_out
 
 
@@ -65,7 +61,7 @@ class _Extraction:
         self.left_out: list[str] = []
 
     def place(self, path: str) -> bytes:
-        """Where *path* goes. Names hold no '/', so that nothing leaves the folder."""
+        """Return the place of *path*. Names have no '/', so nothing leaves the folder."""
         name = path.encode("utf-8", "surrogateescape")
         return os.path.join(self._folder, name) if name else self._folder  # noqa: PTH118 - bytes
 
@@ -121,12 +117,12 @@ class _Extraction:
         except OSError as error:
             if error.errno != errno.EFBIG or not isinstance(node.content, ImageContent):
                 raise
-            size = f"di_size {node.size_bytes} is more than this machine's file system takes"
+            size = f"di_size {node.size_bytes} is more than this machine's file system allows"
             self._report(Damaged(node.content.address, "dinode", size))
 
     def finish(self, place: bytes, meta: Meta, *, follow: bool) -> None:
-        """Set owner, mode, attributes and times, as far as we may."""
-        # In this order: a new owner takes capabilities away, and a new mode changes an ACL.
+        """Set owner, mode, attributes and times, as far as permissions allow."""
+        # In this order: a new owner removes capabilities, and a new mode changes an ACL.
         if self._is_root:
             os.chown(place, meta.uid, meta.gid, follow_symlinks=follow)
         if follow:

@@ -1,11 +1,12 @@
-"""The file system in an image: which generation, how large its blocks are, and its blocks, checked."""
+"""The file system in an image: its superblock, its blocks with checked headers, and Damaged for errors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs import structures as gfs
-from ssiuml.formats.gfs.shape import Shape
+from ssiuml.formats.gfs.pointer_tree import BlockLayout
 from ssiuml.formats.gfs.structures import (
     BLOCK_SIZES,
     MAGIC,
@@ -16,25 +17,37 @@ from ssiuml.formats.gfs.structures import (
 )
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.device import Source, superblock_sector
+from ssiuml.formats.gfs_reader.device import ImageDevice, superblock_sector
 
 _GFS1_FORMATS: Final = (*gfs1.OLD_FORMATS, gfs1.FORMAT)
 _GFS2_FORMATS: Final = (gfs2.FORMAT_1801, gfs2.FORMAT_1802)
 
 
+class Damaged(SsiumlError):  # noqa: N818 - callers also collect these as findings
+    """*structure* in *block* contradicts the format."""
+
+    def __init__(self, block: int, structure: str, problem: str) -> None:
+        super().__init__(f"block {block}: {structure}: {problem}")
+        self.block = block
+
+
+Report = Callable[[Damaged], None]
+# Called with a block's number before the block is read; raises Damaged if the block has another use.
+Claim = Callable[[int], None]
+
+
 class NoFilesystemError(SsiumlError):
-    """There is no GFS in an image, or its superblock makes no sense."""
+    """An image has no GFS superblock, or the superblock contradicts itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """A file system and where its bytes are."""
+    """A file system on a device."""
 
-    source: Source
+    device: ImageDevice
     superblock: gfs1.Superblock | gfs2.Superblock
-    shape: Shape
-    blocks: int  # in the image; pointers lead to these
+    block_layout: BlockLayout
+    blocks: int  # of the image; valid pointers are below
 
     @property
     def is_gfs1(self) -> bool:
@@ -42,7 +55,7 @@ class Filesystem:
 
     @property
     def block_size(self) -> int:
-        return self.shape.block_size
+        return self.block_layout.block_size
 
     @property
     def root(self) -> int:
@@ -58,27 +71,27 @@ class Filesystem:
         return SUPERBLOCK_BYTES // self.block_size
 
     def require_inside(self, address: int, owner: int, structure: str) -> None:
-        """Damaged if *address*, which stands in *structure* of block *owner*, is no block for files."""
+        """Raise Damaged if *address*, a pointer in *structure* of block *owner*, is outside."""
         if not self.superblock_block < address < self.blocks:
             raise Damaged(owner, structure, f"points to block {address}, which is not in the file system")
 
     def block(self, address: int, owner: int, structure: str) -> bytes:
-        """The block at *address*, to which *structure* in block *owner* points; Damaged if it is outside."""
+        """Return the block to which *structure* in block *owner* points. Raise Damaged if it is outside."""
         self.require_inside(address, owner, structure)
-        data = self.source.read(address * self.block_size, self.block_size)
+        data = self.device.read(address * self.block_size, self.block_size)
         if len(data) < self.block_size:
             raise Damaged(owner, structure, f"points to block {address}, which cannot be read")
         return data
 
     def metadata(self, address: int, kind: MetaType, owner: int, structure: str) -> bytes:
-        """The block at *address*, which has to be of this kind; Damaged otherwise."""
+        """Return a block as *block* does. Raise Damaged, too, if its header is not that of *kind*."""
         data = self.block(address, owner, structure)
         check_header(data, kind, address)
         return data
 
 
 def check_header(data: bytes, kind: MetaType, address: int) -> None:
-    """Damaged unless the metadata header at the begin of block *address* is that of *kind*."""
+    """Raise Damaged unless the metadata header in *data* of block *address* is that of *kind*."""
     header, wanted = MetaHeader.unpack(data), meta_header(kind)
     seen = (header.mh_magic, header.mh_type, header.mh_format)
     if seen != (MAGIC, wanted.mh_type, wanted.mh_format):
@@ -90,13 +103,14 @@ def check_header(data: bytes, kind: MetaType, address: int) -> None:
         )
 
 
-def read_filesystem(source: Source) -> Filesystem:
-    """Look at the superblock; NoFilesystemError, with what is there, if it is none or contradicts itself."""
-    sector = superblock_sector(source)
+def read_filesystem(device: ImageDevice) -> Filesystem:
+    """Read the superblock. Raise NoFilesystemError, with the values found, if it is missing or wrong."""
+    sector = superblock_sector(device)
     where = f"at byte {SUPERBLOCK_BYTES}"
     if len(sector) < gfs1.Superblock.size_bytes():
         raise NoFilesystemError(
-            f"has {source.size_bytes} bytes, a GFS superblock lies {where}", hint="is the image cut off?"
+            f"has {device.size_bytes} bytes, a GFS superblock lies {where}",
+            hint="check whether the image is cut off",
         )
     header = MetaHeader.unpack(sector)
     if (header.mh_magic, header.mh_type) != (MAGIC, MetaType.SB):
@@ -110,8 +124,8 @@ def read_filesystem(source: Source) -> Filesystem:
         superblock, header_bytes = gfs2.Superblock.unpack(sector), gfs.META_HEADER_BYTES
     elif old.sb_fs_format not in _GFS1_FORMATS:
         known = ", ".join(map(str, (*_GFS1_FORMATS, *_GFS2_FORMATS)))
-        raise NoFilesystemError(f"has the format {old.sb_fs_format}; known are {known}")
+        raise NoFilesystemError(f"has the format {old.sb_fs_format}; the known ones are {known}")
     size = old.sb_bsize
     if size not in BLOCK_SIZES or size.bit_length() - 1 != old.sb_bsize_shift:
         raise NoFilesystemError(f"has blocks of {size} bytes, 2 to the power of {old.sb_bsize_shift}")
-    return Filesystem(source, superblock, Shape(size, header_bytes), source.size_bytes // size)
+    return Filesystem(device, superblock, BlockLayout(size, header_bytes), device.size_bytes // size)

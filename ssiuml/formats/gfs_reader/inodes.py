@@ -1,15 +1,14 @@
-"""Inodes of either generation, in the same terms, checked against themselves."""
+"""Reads inodes of GFS1 and GFS2 in one form, and checks that their fields fit together."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from ssiuml.formats.gfs.structures import DEPTH_MAX, DINODE_BYTES, HEIGHT_MAX, Flag, MetaType
 from ssiuml.formats.gfs1 import structures as gfs1
-from ssiuml.formats.gfs1.generation import FILE_TYPES
+from ssiuml.formats.gfs1.inode_format import FILE_TYPES
 from ssiuml.formats.gfs2 import structures as gfs2
-from ssiuml.formats.gfs2.generation import DIRENT_TYPES
-from ssiuml.formats.gfs_reader.damage import Damaged
-from ssiuml.formats.gfs_reader.filesystem import Filesystem
+from ssiuml.formats.gfs2.inode_format import DIRENT_TYPES
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem
 from ssiuml.tree.tree import Kind
 
 _NS: Final = 1_000_000_000
@@ -20,10 +19,10 @@ _MAX_SIZE_BYTES: Final = (1 << 63) - 1  # loff_t
 
 @dataclass(frozen=True, slots=True)
 class Inode:
-    """A dinode; *body* is what follows its header in the block."""
+    """A dinode; *body* holds the bytes behind it in its block."""
 
     address: int
-    formal: int
+    formal_ino: int
     kind: Kind
     mode: int
     uid: int
@@ -34,7 +33,7 @@ class Inode:
     mtime_ns: int
     device: tuple[int, int]
     flags: int
-    payload: int
+    payload_format: int
     height: int
     depth: int
     entries: int
@@ -47,20 +46,20 @@ class Inode:
 
 
 def kind_of_dirent(filesystem: Filesystem, number: int) -> Kind | None:
-    """What de_type says that a name leads to; None if the number has no meaning."""
+    """Return the kind of inode for a de_type, or None if the number has no meaning."""
     return (_KIND_OF_GFS1 if filesystem.is_gfs1 else _KIND_OF_GFS2).get(number)
 
 
 def has_headers(filesystem: Filesystem, inode: Inode) -> bool:
-    """Whether a metadata header opens the data blocks of *inode*."""
+    """Return whether a metadata header opens each data block of *inode*."""
     journaled = filesystem.is_gfs1 and bool(inode.flags & Flag.JDATA)
     return journaled or inode.kind is Kind.DIRECTORY
 
 
 def read_inode(filesystem: Filesystem, address: int, owner: int, structure: str) -> Inode:
-    """The inode at *address*, to which *structure* in block *owner* points.
+    """Return the inode at *address*, to which *structure* in block *owner* points.
 
-    Damaged if it is none, or says of itself what cannot be.
+    Raise Damaged if the block is no dinode or its fields contradict each other.
     """
     data = filesystem.metadata(address, MetaType.DI, owner, structure)
     inode = _gfs1_inode(address, data) if filesystem.is_gfs1 else _gfs2_inode(address, data)
@@ -75,7 +74,9 @@ def _gfs1_inode(address: int, data: bytes) -> Inode:
         raise Damaged(address, "dinode", f"di_type {dinode.di_type} is no kind of file")
     if dinode.di_num.no_formal_ino != dinode.di_num.no_addr:
         raise Damaged(
-            address, "dinode", f"no_formal_ino {dinode.di_num.no_formal_ino} is not its address, as in GFS1"
+            address,
+            "dinode",
+            f"no_formal_ino {dinode.di_num.no_formal_ino} is not equal to no_addr, as GFS1 requires",
         )
     return _inode(address, data, dinode, kind, dinode.di_mtime * _NS)
 
@@ -92,7 +93,7 @@ def _gfs2_inode(address: int, data: bytes) -> Inode:
 
 def _inode(address: int, data: bytes, dinode: gfs1.Dinode | gfs2.Dinode, kind: Kind, mtime_ns: int) -> Inode:
     if dinode.di_num.no_addr != address:
-        raise Damaged(address, "dinode", f"no_addr {dinode.di_num.no_addr} is not where it lies")
+        raise Damaged(address, "dinode", f"no_addr {dinode.di_num.no_addr} is not its own address")
     return Inode(
         address,
         dinode.di_num.no_formal_ino,
@@ -121,7 +122,7 @@ def _check(filesystem: Filesystem, inode: Inode) -> None:
             raise Damaged(inode.address, "dinode", problem)
 
     size, height = inode.size_bytes, inode.height
-    require(inode.formal != 0, "no_formal_ino is 0")
+    require(inode.formal_ino != 0, "no_formal_ino is 0")
     require(height <= HEIGHT_MAX, f"di_height {height} is more than {HEIGHT_MAX}")
     require(size <= _MAX_SIZE_BYTES, f"di_size {size} is more than a file can have")
     if inode.kind is Kind.DIRECTORY:
@@ -132,12 +133,12 @@ def _check(filesystem: Filesystem, inode: Inode) -> None:
             require(height == 0, f"di_height {height} of a directory without leaves")
             return
     elif inode.kind is Kind.SYMLINK:
-        most = filesystem.shape.stuffed_bytes - 1
+        most = filesystem.block_layout.stuffed_bytes - 1
         require(
             height == 0 and 1 <= size <= most, f"di_size {size} of a symbolic link, 1 to {most} is possible"
         )
         require(b"\0" not in inode.body[:size], "a NUL in the target of a symbolic link")
-    # A kernel that makes a file longer without writing leaves its height for later: only 0 is exact.
+    # A kernel that extends a file without writing does not raise its height yet: only height 0 is exact.
     if inode.kind in (Kind.FILE, Kind.DIRECTORY) and height == 0:
-        most = filesystem.shape.stuffed_bytes
+        most = filesystem.block_layout.stuffed_bytes
         require(size <= most, f"di_height 0 cannot hold the {size} bytes of di_size")

@@ -1,4 +1,4 @@
-"""Journals: whether they are there, whole and clean."""
+"""Reads the jindex, and checks that journals are complete and clean."""
 
 import zlib
 from bisect import bisect_left, insort
@@ -9,9 +9,8 @@ from ssiuml.formats.gfs.structures import MAGIC, MetaHeader, MetaType, RindexEnt
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2
 from ssiuml.formats.gfs2.journal import log_header
-from ssiuml.formats.gfs_reader.contents import Part, walk_blocks
-from ssiuml.formats.gfs_reader.damage import Damaged, Report
-from ssiuml.formats.gfs_reader.filesystem import Filesystem, check_header
+from ssiuml.formats.gfs_reader.contents import BlockRole, walk_blocks
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, Report, check_header
 from ssiuml.formats.gfs_reader.inodes import Inode
 
 _MAX_JOURNALS: Final = 1 << 16
@@ -21,10 +20,17 @@ _LOG_HEADER_HASHED: Final = gfs2.LogHeader.offset_of("lh_crc")
 def read_jindex(
     filesystem: Filesystem, contents: bytes, owner: int, groups: Sequence[RindexEntry], report: Report
 ) -> list[gfs1.JournalIndexEntry]:
-    """GFS1's journals, without those that overlap resource groups, each other, or the image's end."""
+    """Return the GFS1 journals in *contents* of the jindex, whose inode is *owner*.
+
+    A journal that overlaps a resource group, another journal or the image's end is reported and left out.
+    """
     size = gfs1.JournalIndexEntry.size_bytes()
     if len(contents) % size or not contents or len(contents) // size > _MAX_JOURNALS:
-        report(Damaged(owner, "jindex", f"{len(contents)} bytes are no entries of {size} bytes each"))
+        report(
+            Damaged(
+                owner, "jindex", f"{len(contents)} bytes are not 1 to {_MAX_JOURNALS} entries of {size} bytes"
+            )
+        )
     superblock = filesystem.superblock
     segment = superblock.sb_seg_size if isinstance(superblock, gfs1.Superblock) else 0
     taken = sorted((group.ri_addr, group.ri_data0 + group.ri_data) for group in groups)
@@ -46,14 +52,14 @@ def read_jindex(
 
 
 def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether the blocks from *start* to *end* are in any of the ranges, which are sorted and apart."""
+    """Return whether blocks from *start* to *end* lie in a range of *taken*, which is sorted."""
     after = bisect_left(taken, (start, start))
     before_reaches = after > 0 and taken[after - 1][1] > start
     return before_reaches or (after < len(taken) and taken[after][0] < end)
 
 
 def check_gfs1_journal(filesystem: Filesystem, entry: gfs1.JournalIndexEntry, report: Report) -> None:
-    """Every segment begins with a log header, in two equal copies, and the newest says: clean."""
+    """Report a segment without a log header in two equal copies, or a newest header that is not clean."""
     superblock = filesystem.superblock
     segment = superblock.sb_seg_size if isinstance(superblock, gfs1.Superblock) else 1
     newest: tuple[int, int, gfs1.LogHeader] | None = None
@@ -77,11 +83,11 @@ def check_gfs1_journal(filesystem: Filesystem, entry: gfs1.JournalIndexEntry, re
 
 
 def check_gfs2_journal(filesystem: Filesystem, inode: Inode, report: Report) -> None:
-    """No block is a hole, there is a log header, those there are whole, and the newest says: clean."""
+    """Report holes, a missing or wrong log header, or a newest header that is not clean."""
     newest: tuple[int, int, bytes] | None = None
     blocks = 0
-    for part, address, index in walk_blocks(filesystem, inode):
-        if part is not Part.DATA:
+    for role, address, index in walk_blocks(filesystem, inode):
+        if role is not BlockRole.DATA:
             continue
         blocks += 1
         data = filesystem.block(address, inode.address, "journal")
@@ -94,7 +100,7 @@ def check_gfs2_journal(filesystem: Filesystem, inode: Inode, report: Report) -> 
         if log.lh_hash != zlib.crc32(hashed):
             report(Damaged(address, "log header", f"lh_hash 0x{log.lh_hash:08x} is not that of its bytes"))
         elif log.lh_blkno != index:
-            report(Damaged(address, "log header", f"lh_blkno {log.lh_blkno} is not its place {index}"))
+            report(Damaged(address, "log header", f"lh_blkno {log.lh_blkno} is not its index {index}"))
         elif newest is None or log.lh_sequence > newest[0]:
             newest = (log.lh_sequence, address, data)
     if blocks * filesystem.block_size != inode.size_bytes:

@@ -1,21 +1,17 @@
-"""What a file system says of itself, for people."""
+"""Summary of a file system for people: `ssi-image info`."""
 
 from ssiuml.formats.gfs.structures import MetaType
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2
-from ssiuml.formats.gfs_reader.contents import ImageContent, read_contents
-from ssiuml.formats.gfs_reader.damage import Damaged, Report
-from ssiuml.formats.gfs_reader.filesystem import Filesystem
-from ssiuml.formats.gfs_reader.inodes import read_inode
-from ssiuml.formats.gfs_reader.survey import Once, Survey
-from ssiuml.formats.gfs_reader.usage import read_rindex
+from ssiuml.formats.gfs_reader.contents import ImageContent, read_index
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, Report
+from ssiuml.formats.gfs_reader.resource_groups import read_rindex
+from ssiuml.formats.gfs_reader.tree_reader import ReadOnceVisitor, TreeReader
 from ssiuml.units import format_size
-
-_MAX_INDEX_BYTES = 128 << 20
 
 
 def summary(filesystem: Filesystem, report: Report) -> dict[str, str]:
-    """What `ssi-image info` tells, by its title; damage that is met goes to *report*."""
+    """Return titles and values for `ssi-image info`. Damage goes to *report*; later values are missing."""
     superblock, block = filesystem.superblock, filesystem.block_size
     facts = {
         "format": format_text(filesystem),
@@ -25,7 +21,7 @@ def summary(filesystem: Filesystem, report: Report) -> dict[str, str]:
     }
     try:
         if isinstance(superblock, gfs1.Superblock):
-            jindex = _contents(filesystem, superblock.sb_jindex_di.no_addr, "sb_jindex_di")
+            jindex = read_index(filesystem, superblock.sb_jindex_di.no_addr, "sb_jindex_di")
             entries = list(gfs1.JournalIndexEntry.unpack_all(jindex))
             sizes = [entry.ji_nsegment * superblock.sb_seg_size * block for entry in entries]
             rindex = superblock.sb_rindex_di.no_addr
@@ -33,7 +29,7 @@ def summary(filesystem: Filesystem, report: Report) -> dict[str, str]:
             facts["UUID"] = _uuid(superblock)
             sizes, rindex = _master(filesystem, superblock)
         facts["journals"] = f"{len(sizes)} of {format_size(min(sizes, default=0))}"
-        contents = _contents(filesystem, rindex, "rindex")
+        contents = read_index(filesystem, rindex, "rindex")
         free = total = 0
         groups = read_rindex(filesystem, contents, rindex, report)
         for group in groups:
@@ -48,26 +44,23 @@ def summary(filesystem: Filesystem, report: Report) -> dict[str, str]:
 
 
 def format_text(filesystem: Filesystem) -> str:
-    """Generation and format numbers, for people."""
+    """Return GFS1 or GFS2 and the format numbers, for people."""
     superblock = filesystem.superblock
     name = "GFS1" if filesystem.is_gfs1 else "GFS2"
     return f"{name} ({superblock.sb_fs_format}, multihost {superblock.sb_multihost_format})"
 
 
 def _master(filesystem: Filesystem, superblock: gfs2.Superblock) -> tuple[list[int], int]:
-    """Sizes of GFS2's journals, and where the resource index is; Damaged if that cannot be found."""
+    """Return the sizes of GFS2's journals and the rindex's address. Raise Damaged if one is missing."""
     address = superblock.sb_master_dir.no_addr
     found: list[Damaged] = []
-    master = Survey(filesystem, found.append, Once(filesystem)).walk(address, "sb_master_dir")
+    master = TreeReader(filesystem, found.append, ReadOnceVisitor(filesystem)).read_tree(
+        address, "sb_master_dir"
+    )
     jindex, rindex = master.find("jindex"), master.find("rindex")
     if jindex is None or rindex is None or not isinstance(rindex.content, ImageContent):
         raise found[0] if found else Damaged(address, "master directory", "has no jindex or no rindex")
     return [node.size_bytes for node in jindex.children.values()], rindex.content.address
-
-
-def _contents(filesystem: Filesystem, address: int, structure: str) -> bytes:
-    inode = read_inode(filesystem, address, filesystem.superblock_block, structure)
-    return read_contents(filesystem, inode, _MAX_INDEX_BYTES)
 
 
 def _uuid(superblock: gfs2.Superblock) -> str:

@@ -1,4 +1,4 @@
-"""Which blocks are used and for what: what inodes say, held against the bitmaps of resource groups."""
+"""Compares the blocks that inodes use with the bitmaps and counters of resource groups."""
 
 import zlib
 from bisect import bisect_right
@@ -6,85 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ssiuml.formats.gfs.space import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES
-from ssiuml.formats.gfs.structures import META_HEADER_BYTES, MetaType, RindexEntry, State
+from ssiuml.formats.gfs.structures import RindexEntry, State
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2
-from ssiuml.formats.gfs_reader.damage import Damaged, Report
-from ssiuml.formats.gfs_reader.filesystem import Filesystem
+from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, Report
+from ssiuml.formats.gfs_reader.resource_groups import read_bitmap, states_of
 
-# The four states in a byte of a bitmap, one byte each.
-_STATES_OF_BYTE: Final = [bytes(byte >> 2 * slot & 3 for slot in range(4)) for byte in range(256)]
 _WORDS: Final = {State.FREE: "free", State.USED: "used", State.UNLINKED: "state 2", State.DINODE: "state 3"}
-_MAX_RGRPS: Final = 1 << 20
-_MAX_GROUP_BYTES: Final = 4 << 30  # mkfs.gfs2 and gfs_mkfs stay below 2 GiB and a little
-
-
-def read_rindex(filesystem: Filesystem, contents: bytes, owner: int, report: Report) -> list[RindexEntry]:
-    """The resource groups that the resource index describes, without those that cannot be."""
-    size = RindexEntry.size_bytes()
-    if len(contents) % size or not contents or len(contents) // size > _MAX_RGRPS:
-        report(Damaged(owner, "rindex", f"{len(contents)} bytes are no entries of {size} bytes each"))
-    good: list[RindexEntry] = []
-    end = 0
-    whole = contents[: min(len(contents) // size, _MAX_RGRPS) * size]
-    for number, entry in enumerate(RindexEntry.unpack_all(whole)):
-        problem = _rindex_problem(filesystem, entry, end)
-        if problem:
-            report(Damaged(owner, f"rindex entry {number}", problem))
-        else:
-            good.append(entry)
-            end = entry.ri_data0 + entry.ri_data
-    return good
-
-
-def _rindex_problem(filesystem: Filesystem, entry: RindexEntry, end: int) -> str | None:
-    size = filesystem.block_size
-    room = size - RGRP_HEADER_BYTES + (entry.ri_length - 1) * (size - META_HEADER_BYTES)
-    if entry.ri_addr < end:
-        return f"ri_addr {entry.ri_addr} lies before the end of the group before, {end}"
-    if entry.ri_length < 1 or entry.ri_data0 != entry.ri_addr + entry.ri_length:
-        return (
-            f"ri_length {entry.ri_length} from {entry.ri_addr} on does not end at ri_data0 {entry.ri_data0}"
-        )
-    if entry.ri_data0 + entry.ri_data > filesystem.blocks:
-        return f"ends at block {entry.ri_data0 + entry.ri_data}, the image at {filesystem.blocks}"
-    if entry.ri_data * size > _MAX_GROUP_BYTES:
-        return f"ri_data {entry.ri_data} is more than {_MAX_GROUP_BYTES // size} blocks"
-    if entry.ri_bitbytes * BLOCKS_PER_BYTE != entry.ri_data or entry.ri_bitbytes > room:
-        return (
-            f"ri_bitbytes {entry.ri_bitbytes} do not fit {entry.ri_data} blocks in {entry.ri_length} bitmaps"
-        )
-    return None
-
-
-def states_of(bitmap: bytes) -> bytes:
-    """What a bitmap says of its blocks, a byte each."""
-    return b"".join([_STATES_OF_BYTE[byte] for byte in bitmap])
-
-
-def read_bitmap(filesystem: Filesystem, group: RindexEntry, report: Report) -> tuple[bytes, bytes]:
-    """The bitmap of a group, and its header; Damaged if a block of them is not what it should be."""
-    parts, first = [], b""
-    for index in range(group.ri_length):
-        kind = MetaType.RB if index else MetaType.RG
-        data = filesystem.metadata(group.ri_addr + index, kind, group.ri_addr, "rindex entry")
-        parts.append(data[META_HEADER_BYTES if index else RGRP_HEADER_BYTES :])
-        first = first or data
-    bitmap = b"".join(parts)
-    if any(bitmap[group.ri_bitbytes :]):
-        report(Damaged(group.ri_addr, "bitmap", "goes on behind the group's last block"))
-    return bitmap[: group.ri_bitbytes], first
 
 
 @dataclass(slots=True)
-class _Owned:
-    said: int
+class _BlockCount:
+    stated: int  # di_blocks
     counted: int = 0
 
 
-class Usage:
-    """Collects which blocks inodes use; at the end, compares with bitmaps and counters."""
+class BlockUsage:
+    """Collects the blocks that inodes use, and compares them with bitmaps and counters at the end."""
 
     def __init__(self, filesystem: Filesystem, groups: Sequence[RindexEntry], report: Report) -> None:
         self._filesystem = filesystem
@@ -92,21 +30,23 @@ class Usage:
         self._starts = [group.ri_data0 for group in groups]
         self._states: dict[int, bytearray] = {}
         self._dinodes: dict[int, int] = {}
-        self._owned: dict[int, _Owned] = {}
+        self._block_counts: dict[int, _BlockCount] = {}
         self._report = report
-        self.metadata = State.DINODE if filesystem.is_gfs1 else State.USED
+        self.metadata_state = State.DINODE if filesystem.is_gfs1 else State.USED
 
     def claim_dinode(self, address: int, blocks: int) -> None:
-        """The inode at *address* says that it has so many *blocks*. Damaged if the block has another use."""
+        """Claim an inode's own block; *blocks* is its di_blocks. Raise Damaged if the block is claimed."""
         self._claim(address, State.DINODE, address, "dinode")
         number = bisect_right(self._starts, address) - 1
         self._dinodes[number] = self._dinodes.get(number, 0) + 1
-        self._owned[address] = _Owned(blocks)
-        self._owned[address].counted = 1
+        self._block_counts[address] = _BlockCount(blocks, 1)
 
     def claim(self, address: int, state: State, owner: int, structure: str) -> None:
-        """A block of the inode at *owner*, to which *structure* points. Damaged if it has another use."""
-        self._owned[owner].counted += 1
+        """Claim a block of the inode *owner*, to which *structure* points.
+
+        Raise Damaged if the block is claimed already.
+        """
+        self._block_counts[owner].counted += 1
         self._claim(address, state, owner, structure)
 
     def _claim(self, address: int, state: State, owner: int, structure: str) -> None:
@@ -122,10 +62,11 @@ class Usage:
         states[inside] = state
 
     def check(self) -> tuple[int, int, int]:
-        """Compare with what resource groups say; return blocks, free ones and dinodes, by the bitmaps."""
-        for address, owned in self._owned.items():
-            if owned.said != owned.counted:
-                self._report(Damaged(address, "dinode", f"di_blocks {owned.said}, there are {owned.counted}"))
+        """Report all differences. Return the counts of blocks, free blocks (by bitmaps) and dinodes."""
+        for address, count in self._block_counts.items():
+            if count.stated != count.counted:
+                problem = f"di_blocks {count.stated}, there are {count.counted}"
+                self._report(Damaged(address, "dinode", problem))
         total = free = dinodes = 0
         for number, group in enumerate(self._groups):
             try:
@@ -156,7 +97,7 @@ class Usage:
         for inside, (has, wants) in enumerate(zip(marked, expected, strict=True)):
             if has == wants or (self._filesystem.is_gfs1 and wants == State.FREE and has == State.UNLINKED):
                 continue
-            use = "nothing uses it" if wants == State.FREE else f"its use is {_WORDS[State(wants)]}"
+            use = "nothing uses it" if wants == State.FREE else f"should be {_WORDS[State(wants)]}"
             self._report(
                 Damaged(group.ri_data0 + inside, "bitmap", f"marked as {_WORDS[State(has)]}, but {use}")
             )
@@ -175,7 +116,7 @@ class Usage:
             "rg_free": (header.rg_free, counts[State.FREE]),
             "rg_dinodes": (header.rg_dinodes, counts[State.DINODE]),
         }
-        # gfs2_convert leaves these 0, and everybody accepts it.
+        # gfs2_convert leaves these 0; fsck.gfs2 and the kernel accept that.
         if header.rg_data0:
             seen["rg_data0"] = (header.rg_data0, group.ri_data0)
             seen["rg_data"] = (header.rg_data, group.ri_data)
@@ -185,6 +126,7 @@ class Usage:
         self._check_counters(group, seen)
 
     def _check_counters(self, group: RindexEntry, seen: dict[str, tuple[int, int]]) -> None:
-        for name, (said, counted) in seen.items():
-            if said != counted:
-                self._report(Damaged(group.ri_addr, "resource group", f"{name} {said}, should be {counted}"))
+        for name, (stated, counted) in seen.items():
+            if stated != counted:
+                problem = f"{name} {stated}, should be {counted}"
+                self._report(Damaged(group.ri_addr, "resource group", problem))

@@ -1,1 +1,1 @@
-"""GFS pools: the label of a member device, the configuration file, and which sector lies where."""
+"""GFS pools: the label of a member device, the configuration file, the map of sectors, and their assembly."""

@@ -22,7 +22,7 @@ Labelled = tuple[Path, PoolLabel]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A device of an assembled pool; *sectors* are its usable ones, behind its label."""
+    """A device of an assembled pool. *sectors* is how many are usable, behind its label."""
 
     path: str
     sectors: int
@@ -56,7 +56,7 @@ class Pool:
 
     @property
     def paths(self) -> list[Path]:
-        """The devices' files, in the order of the map's device numbers."""
+        """The files of the devices, in the order of the map's device numbers."""
         return [Path(member.path) for part in self.parts for member in part.members]
 
     @property
@@ -67,17 +67,17 @@ class Pool:
 def find_label(path: Path) -> PoolLabel:
     """Read the label of a file or device.
 
-    Raises AssemblyError if it has none, UsageError and DeviceError if it cannot be read.
+    Raise AssemblyError if it has no label. Raise UsageError or DeviceError if it cannot be read.
     """
     with open_device(path) as device:
         label = read_label(device.read(0, SECTOR_BYTES))
     if label is None:
-        raise AssemblyError(f"{path}: has no pool label", hint="ptool FILE.cf writes it")
+        raise AssemblyError(f"{path}: has no pool label", hint="write it with ptool FILE.cf")
     return label
 
 
 def by_pool(labelled: Iterable[Labelled]) -> dict[str, list[Labelled]]:
-    """Sort members by the name of their pool."""
+    """Return *labelled*, grouped by the name of their pool."""
     pools: dict[str, list[Labelled]] = {}
     for path, label in labelled:
         pools.setdefault(label.name, []).append((path, label))
@@ -85,10 +85,10 @@ def by_pool(labelled: Iterable[Labelled]) -> dict[str, list[Labelled]]:
 
 
 def assemble(name: str, members: Sequence[Labelled]) -> Pool:
-    """Put the pool *name* together from its members' labels.
+    """Assemble the pool *name* from the labels of its members.
 
-    Raises AssemblyError, naming pool and file, if a member is missing or there twice, labels contradict each
-    other, or a file is shorter than its label says.
+    Raise AssemblyError, with pool and file, if a member is missing or found twice, if labels
+    contradict each other, or if a file is shorter than its label requires.
     """
     first_path, first = members[0]
     places: dict[tuple[int, int], Labelled] = {}
@@ -96,32 +96,32 @@ def assemble(name: str, members: Sequence[Labelled]) -> Pool:
         if label.pl_pool_id != first.pl_pool_id:
             raise AssemblyError(
                 f"{first_path} and {path} belong to different pools with the same name, {name}",
-                hint="leave one of them out, or label it anew with another poolname",
+                hint="leave one of them out, or label it again with another poolname",
             )
         place = (label.pl_sp_id, label.pl_sp_devid)
         if place in places:
             raise AssemblyError(
                 f"pool {name}: {places[place][0]} and {path} are both "
                 f"device {place[1]} of subpool {place[0]}",
-                hint="one is a copy of the other: leave it out",
+                hint="leave one of them out: it is a copy of the other",
             )
         if label.pl_subpools != first.pl_subpools:
-            raise _contradiction(name, f"{first_path} and {path} tell different numbers of subpools")
+            raise _contradiction(name, f"the labels of {first_path} and {path} have different pl_subpools")
         places[place] = (path, label)
     parts = tuple(_part(name, subpool, places) for subpool in range(first.pl_subpools))
     if len(places) != sum(len(part.members) for part in parts):
-        raise _contradiction(name, "there are more devices than its labels say")
+        raise _contradiction(name, "it has more devices than its labels count")
     return Pool(name, first.pl_pool_id, parts)
 
 
 def _contradiction(name: str, problem: str) -> AssemblyError:
-    return AssemblyError(f"pool {name}: {problem}", hint="label all devices of the pool anew: ptool FILE.cf")
+    return AssemblyError(f"pool {name}: {problem}", hint="label all devices of the pool again: ptool FILE.cf")
 
 
 def _part(name: str, subpool: int, places: Mapping[tuple[int, int], Labelled]) -> Part:
     there = [label for (number, _), (_, label) in places.items() if number == subpool]
     if not there:
-        raise AssemblyError(f"pool {name}: no device of subpool {subpool} is there", hint=_MISSING)
+        raise AssemblyError(f"pool {name}: all devices of subpool {subpool} are missing", hint=_MISSING)
     first = there[0]
     members = []
     for index in range(first.pl_sp_devs):
@@ -134,7 +134,9 @@ def _part(name: str, subpool: int, places: Mapping[tuple[int, int], Labelled]) -
         path, label = place
         described = (label.pl_sp_devs, label.pl_striping, label.pl_sp_type)
         if described != (first.pl_sp_devs, first.pl_striping, first.pl_sp_type):
-            raise _contradiction(name, f"{path} describes subpool {subpool} unlike its other devices")
+            raise _contradiction(
+                name, f"the label of {path} differs from that of another device of subpool {subpool}"
+            )
         _check_size(name, path, label)
         members.append(Member(str(path.resolve()), label.pl_blocks))
     stripe, least = first.pl_striping, min(each.sectors for each in members)
@@ -144,7 +146,7 @@ def _part(name: str, subpool: int, places: Mapping[tuple[int, int], Labelled]) -
     return Part(stripe, first.pl_sp_type, tuple(members))
 
 
-_MISSING: Final = "name its file: passemble FILE…, or --device /dev/loop1=FILE"
+_MISSING: Final = "give its file: passemble FILE…, or --device /dev/loop1=FILE"
 
 
 def _check_size(name: str, path: Path, label: PoolLabel) -> None:
@@ -153,12 +155,13 @@ def _check_size(name: str, path: Path, label: PoolLabel) -> None:
     needed = (LABEL_SECTORS + label.pl_blocks) * SECTOR_BYTES
     if have < needed:
         raise AssemblyError(
-            f"pool {name}: {path} has {have} bytes, by its label it needs {needed}", hint="was it cut off?"
+            f"pool {name}: {path} has {have} bytes, its label requires {needed}",
+            hint="get the file again if it was cut off",
         )
 
 
 def type_name(number: int) -> str:
-    """The word for a subpool's type, as in configuration files."""
+    """Return the word for a subpool's type in configuration files."""
     try:
         return TypeNumber(number).name.lower()
     except ValueError:

@@ -1,9 +1,9 @@
-"""Pool configuration files: which devices make up a pool, and how.
+"""Pool configuration files, which say what devices make up a pool and how.
 
-One statement a line, words separated by white space, ``#`` begins a comment:
+Each line has one statement, with words separated by white space. ``#`` begins a comment:
 
     poolname NAME
-    minor NUMBER                             (optional; 0, the default: given dynamically)
+    minor NUMBER                             (optional; 0, the default: assigned dynamically)
     subpools COUNT
     subpool ID STRIPE DEVICES [TYPE]         (stripe in sectors of 512 bytes, 0: devices are concatenated)
     pooldevice SUBPOOL ID DEVICE [WEIGHT]
@@ -22,14 +22,14 @@ from ssiuml.errors import UsageError
 
 MAX_DEVICES: Final = 128  # POOL_MAX_DEVICES of lvm2's disk_rep.h
 MAX_MINOR: Final = 64
-MAX_STRIPE_SECTORS: Final = 1 << 21  # 1 GiB; there is none in the sources, larger ones are typing errors
-MAX_NAME_BYTES: Final = 255  # 256 in the label, with a NUL
+MAX_STRIPE_SECTORS: Final = 1 << 21  # 1 GiB; the sources have no limit, but larger ones are typing errors
+MAX_NAME_BYTES: Final = 255  # the label has 256 with a NUL
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _MAX_FILE_BYTES: Final = 1 << 20
 
 
 class SubpoolType(enum.Enum):
-    """What a subpool is for; the values are the words of the configuration file."""
+    """The use of a subpool; the values are the words of the configuration file."""
 
     DATA = "gfs_data"
     JOURNAL = "gfs_journal"
@@ -37,7 +37,7 @@ class SubpoolType(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class PoolDevice:
-    """A member of a subpool; *name* as in the file, such as /dev/loop1."""
+    """A member of a subpool. *name* is the one in the file, such as /dev/loop1; *line* is its line there."""
 
     name: str
     weight: int
@@ -46,7 +46,7 @@ class PoolDevice:
 
 @dataclass(frozen=True, slots=True)
 class Subpool:
-    """Devices in the order of their ids; *stripe_sectors* 0 means concatenated."""
+    """A subpool with its devices in the order of their ids. *stripe_sectors* 0 means concatenated."""
 
     stripe_sectors: int
     type: SubpoolType
@@ -55,7 +55,7 @@ class Subpool:
 
 @dataclass(frozen=True, slots=True)
 class PoolConfig:
-    """A pool as its file describes it, subpools in the order of their ids."""
+    """The pool that a configuration file describes, with its subpools in the order of their ids."""
 
     path: Path
     name: str
@@ -79,7 +79,7 @@ class _OpenSubpool:
 def load_config(path: Path) -> PoolConfig:
     """Read a pool configuration file.
 
-    Raises UsageError, with file, line, value and what was expected, for whatever is wrong with it.
+    Raise UsageError, with file, line, value and the expected value, if it cannot be read or has a mistake.
     """
     try:
         with path.open("rb") as stream:
@@ -94,11 +94,11 @@ def load_config(path: Path) -> PoolConfig:
     return parse_config(text, path)
 
 
-_SHAPE: Final = "a pool configuration file has lines such as: poolname pool0"
+_SHAPE: Final = "give a pool configuration file, which has lines such as: poolname pool0"
 
 
 def parse_config(text: str, path: Path) -> PoolConfig:
-    """Return the pool that *text* describes; *path* is for messages. UsageError as load_config."""
+    """Return the pool that *text* describes. *path* is for messages. Raise UsageError as load_config does."""
     parser = _Parser(path)
     for number, line in enumerate(text.split("\n"), 1):
         words = line.partition("#")[0].split()
@@ -112,7 +112,7 @@ class _Parser:
         self._path = path
         self._name: str | None = None
         self._minor: int | None = None
-        self._count: tuple[int, int] | None = None  # and its line
+        self._count: tuple[int, int] | None = None  # of subpools, and its line
         self._subpools: dict[int, _OpenSubpool] = {}
         self._device_lines: dict[str, int] = {}
 
@@ -126,7 +126,7 @@ class _Parser:
         }
         statement = statements.get(words[0])
         if statement is None:
-            self._fail(line, f"'{words[0]}' is no statement", f"there are: {', '.join(statements)}")
+            self._fail(line, f"'{words[0]}' is no statement", f"write one of: {', '.join(statements)}")
         shape, least, most, handler = statement
         if not least <= len(words) - 1 <= most:
             expected = str(least) if least == most else f"{least} or {most}"
@@ -136,7 +136,7 @@ class _Parser:
         handler(line, words[1:])
 
     def finish(self) -> PoolConfig:
-        """Check what only the whole file shows."""
+        """Check the file as a whole, and return the pool."""
         if self._name is None:
             self._fail(None, "poolname is missing", "add a line: poolname NAME")
         if self._count is None:
@@ -147,7 +147,7 @@ class _Parser:
             self._fail(
                 line,
                 f"subpools {count}: the subpools described are: {there}",
-                f"describe the subpools 0 to {count - 1}, a subpool line each",
+                f"describe the subpools 0 to {count - 1}, each in a subpool line",
             )
         for number, subpool in self._subpools.items():
             if sorted(subpool.devices) != list(range(subpool.count)):
@@ -155,15 +155,15 @@ class _Parser:
                 self._fail(
                     subpool.line,
                     f"subpool {number}: {_devices(subpool.count)} announced, the ids listed are: {there}",
-                    f"list the ids 0 to {subpool.count - 1}, a pooldevice line each, or change the number",
+                    f"list the ids 0 to {subpool.count - 1}, each in a pooldevice line, or change the number",
                 )
         if len(self._device_lines) > MAX_DEVICES:
-            self._fail(None, f"{len(self._device_lines)} devices", f"a pool has at most {MAX_DEVICES}")
+            self._fail(None, f"{len(self._device_lines)} devices", f"give a pool at most {MAX_DEVICES}")
         if self._subpools[0].type is not SubpoolType.DATA:
             self._fail(
                 self._subpools[0].line,
-                "subpool 0: gfs_journal, but the superblock has to lie in the first subpool",
-                "make subpool 0 of type gfs_data",
+                "subpool 0: gfs_journal, but the superblock must lie in the first subpool",
+                "give subpool 0 the type gfs_data",
             )
         return PoolConfig(
             self._path, self._name, self._minor or 0, tuple(self._closed(number) for number in range(count))
@@ -176,23 +176,33 @@ class _Parser:
 
     def _take_name(self, line: int, words: Sequence[str]) -> None:
         if self._name is not None:
-            self._fail(line, f"poolname {words[0]}: the pool has a name already, {self._name}", "keep one")
+            self._fail(
+                line,
+                f"poolname {words[0]}: the pool has a name already, {self._name}",
+                "keep one of the lines",
+            )
         if not _NAME.fullmatch(words[0]) or len(words[0]) > MAX_NAME_BYTES:
             self._fail(
                 line,
                 f"poolname '{words[0]}'",
-                f"at most {MAX_NAME_BYTES} letters, digits and _ . + -, no /dev/pool/ before them",
+                f"write at most {MAX_NAME_BYTES} letters, digits and _ . + -, without /dev/pool/ before them",
             )
         self._name = words[0]
 
     def _take_minor(self, line: int, words: Sequence[str]) -> None:
         if self._minor is not None:
-            self._fail(line, f"minor {words[0]}: there is one already, {self._minor}", "keep one")
+            self._fail(
+                line,
+                f"minor {words[0]}: the pool has a minor already, {self._minor}",
+                "keep one of the lines",
+            )
         self._minor = self._number(line, "minor", words[0], 0, MAX_MINOR)
 
     def _take_count(self, line: int, words: Sequence[str]) -> None:
         if self._count is not None:
-            self._fail(line, f"subpools {words[0]}: line {self._count[1]} says it already", "keep one")
+            self._fail(
+                line, f"subpools {words[0]}: line {self._count[1]} has it already", "keep one of the lines"
+            )
         self._count = (self._number(line, "subpools", words[0], 1, MAX_DEVICES), line)
 
     def _take_subpool(self, line: int, words: Sequence[str]) -> None:
@@ -205,14 +215,14 @@ class _Parser:
             self._fail(
                 line,
                 f"subpool {number}: a stripe of {stripe} sectors",
-                "it has to be a power of two (128 is 64 KiB), or 0 for devices one after the other",
+                "give a power of two (128 is 64 KiB), or 0 to concatenate the devices",
             )
         count = self._number(line, f"subpool {number}: DEVICES", words[2], 1, MAX_DEVICES)
         try:
             kind = SubpoolType(words[3] if len(words) > 3 else SubpoolType.DATA.value)
         except ValueError:
             types = " or ".join(each.value for each in SubpoolType)
-            self._fail(line, f"subpool {number}: type '{words[3]}'", f"{types} is expected")
+            self._fail(line, f"subpool {number}: type '{words[3]}'", f"write {types}")
         self._subpools[number] = _OpenSubpool(line, stripe, count, kind, {})
 
     def _take_device(self, line: int, words: Sequence[str]) -> None:
@@ -237,7 +247,7 @@ class _Parser:
             self._fail(
                 line,
                 f"pooldevice {number} {index}: {name} is listed twice, first in line {first}",
-                "a device belongs to one place of one pool",
+                "use a device in one place of one pool",
             )
         self._device_lines[name] = line
         weight = self._number(line, "WEIGHT", words[3] if len(words) > 3 else "0", 0, 2**32 - 1)
@@ -245,7 +255,7 @@ class _Parser:
 
     def _number(self, line: int, what: str, text: str, least: int, most: int) -> int:
         if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-            self._fail(line, f"{what}: '{text}'", f"a whole number from {least} to {most} is expected")
+            self._fail(line, f"{what}: '{text}'", f"write a whole number from {least} to {most}")
         return int(text)
 
     def _fail(self, line: int | None, problem: str, hint: str) -> NoReturn:

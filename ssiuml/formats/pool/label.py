@@ -16,11 +16,11 @@ from ssiuml.units import format_size
 
 POOL_MAGIC: Final = 0x011670
 POOL_VERSION: Final = 4 << 16 | 1 << 8 | 3  # 4.1.3
-RESERVED_BYTES: Final = LABEL_SECTORS * SECTOR_BYTES  # what the label owns of a device
+RESERVED_BYTES: Final = LABEL_SECTORS * SECTOR_BYTES  # the label's space at the beginning of a device
 
 
 class TypeNumber(IntEnum):
-    """Values of pl_sp_type; UNTYPED stands in labels of plain data pools."""
+    """Values of pl_sp_type. Labels of plain data pools have UNTYPED."""
 
     UNTYPED = 0
     GFS_DATA = 0x68011670
@@ -51,20 +51,20 @@ class PoolLabel(OnDisk):
     pl_sp_dmepdevs: Be32 = 0
     pl_sp_dmepid: Be32 = 0
     pl_sp_weight: Be32 = 0
-    pl_minor: Be32 = 0  # 0: given dynamically
+    pl_minor: Be32 = 0  # 0: assigned dynamically
     pl_padding: Be32 = 0
     pl_reserve: Annotated[bytes, Bytes(184)] = bytes(184)
 
     @property
     def name(self) -> str:
-        """The pool's name for people; bytes that are no text are escaped."""
+        """The pool's name as text; bytes that are no UTF-8 are escaped."""
         return self.pl_pool_name.decode("utf-8", "backslashreplace")
 
 
 def read_label(sector: bytes) -> PoolLabel | None:
-    """The label in the first *sector* of a device; None if there is none.
+    """Return the label in the first *sector* of a device; None if it has no label.
 
-    A label has the magic and, as for lvm2, the version 4.1.x.
+    A label has the magic and a version 4.1.x, as in lvm2.
     """
     if len(sector) < SECTOR_BYTES:
         return None
@@ -75,7 +75,7 @@ def read_label(sector: bytes) -> PoolLabel | None:
 
 
 def pool_id(config: PoolConfig) -> int:
-    """An id for the pool: the same description always gives the same one, another description another."""
+    """Return an id of 64 bits for the pool, which depends on nothing but its description."""
     subpools = [
         (each.stripe_sectors, each.type.value, [device.name for device in each.devices])
         for each in config.subpools
@@ -85,9 +85,9 @@ def pool_id(config: PoolConfig) -> int:
 
 
 def make_labels(config: PoolConfig, device_bytes: dict[str, int]) -> dict[str, PoolLabel]:
-    """The label of every device of *config* by its name; *device_bytes* are the devices' sizes.
+    """Return the label of every device of *config* by its name. *device_bytes* has their sizes by name.
 
-    Raises UsageError, with file and line, if a device is too small.
+    Raise UsageError, with file and line, if a device is too small.
     """
     identity = pool_id(config)
     labels = {}
@@ -123,11 +123,11 @@ def _usable(config: PoolConfig, subpool: Subpool, device_bytes: dict[str, int]) 
             least = RESERVED_BYTES + max(subpool.stripe_sectors * SECTOR_BYTES, RESERVED_BYTES)
             raise UsageError(
                 f"{where}, a member needs {format_size(least, exact=True)} or more",
-                hint=f"is the right file behind it? --device {device.name}=FILE says which",
+                hint=f"check its file, or give another one: --device {device.name}=FILE",
             )
         if subpool.stripe_sectors and sectors < usable[0]:
             raise UsageError(
-                f"{where}, less than {first.name}, by which a striped subpool is measured",
+                f"{where}, less than {first.name}, whose size counts for all devices of a striped subpool",
                 hint="give the smallest device the number 0, or make them equally large",
             )
     return usable

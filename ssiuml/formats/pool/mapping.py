@@ -1,11 +1,10 @@
-"""Where the sectors of a pool lie on its devices.
+"""The map from the sectors of a pool to the sectors of its devices.
 
-Subpools follow each other in the order of their ids. Within one, devices either follow each other or are
-striped (RAID 0), every device then counting as large as device 0. Sectors have 512 bytes; each device
-begins with 16 of them for its label.
+Subpools follow each other in the order of their ids. The devices of a subpool follow each other or are
+striped (RAID 0); when they are striped, each counts as large as device 0. Sectors have 512 bytes, and each
+device begins with 16 sectors for its label.
 
-Source: lvm2's import of pools (import_export.c, disk_rep.h), by whose arithmetic of extents of 16 sectors
-sizes are rounded here.
+Source: lvm2's import of pools (import_export.c, disk_rep.h). Sizes are rounded to its extents of 16 sectors.
 """
 
 from bisect import bisect_right
@@ -20,16 +19,17 @@ EXTENT_SECTORS: Final = 16
 
 
 def usable_sectors(device_sectors: int, stripe_sectors: int) -> int:
-    """Sectors of a device of *device_sectors* that serve the pool: the label's pl_blocks.
+    """Return how many sectors of a device with *device_sectors* the pool can use: the label's pl_blocks.
 
-    Whole extents of 16 sectors behind the label, and whole stripes. 0 or less: the device is too small.
+    They are whole extents of 16 sectors, or whole stripes, behind the label. The result is 0 or less if the
+    device is too small.
     """
     return (device_sectors - LABEL_SECTORS) // (unit := max(EXTENT_SECTORS, stripe_sectors)) * unit
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive sectors of a pool on one device; *sector* counts from the device's begin."""
+    """Consecutive sectors of a pool on one device. *sector* counts from the beginning of the device."""
 
     device: int
     sector: int
@@ -38,7 +38,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class SubpoolMap:
-    """One subpool: the usable sectors of its devices, in the order of their ids."""
+    """A subpool, with the usable sectors of its devices in the order of their ids."""
 
     stripe_sectors: int
     device_sectors: tuple[int, ...]
@@ -50,7 +50,7 @@ class SubpoolMap:
         return sum(self.device_sectors)
 
     def locate(self, sector: int) -> Piece:
-        """Where *sector* of the subpool lies, and how many sectors from there on lie in one piece."""
+        """Return the piece from *sector* of the subpool to the end of its device or stripe."""
         if self.stripe_sectors:
             stripe, within = divmod(sector, self.stripe_sectors)
             row, device = divmod(stripe, len(self.device_sectors))
@@ -64,7 +64,7 @@ class SubpoolMap:
 
 
 class PoolMap:
-    """All subpools of a pool; its devices are numbered through, subpool after subpool."""
+    """All subpools of a pool. Its devices are numbered consecutively, subpool after subpool."""
 
     def __init__(self, subpools: Sequence[SubpoolMap]) -> None:
         self.subpools = tuple(subpools)
@@ -76,9 +76,9 @@ class PoolMap:
         return self._ends[-1] if self._ends else 0
 
     def pieces(self, sector: int, count: int) -> Iterator[Piece]:
-        """Yield where *count* sectors of the pool from *sector* on lie, in order; neighbours are joined.
+        """Yield the pieces of *count* sectors of the pool from *sector* on in order, joined where they touch.
 
-        Raises ValueError if they do not all lie in the pool.
+        Raise ValueError if a sector lies outside of the pool.
         """
         if sector < 0 or count < 0 or sector + count > self.sectors:
             raise ValueError(f"sectors {sector} to {sector + count} are not in a pool of {self.sectors}")

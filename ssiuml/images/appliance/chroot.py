@@ -12,16 +12,16 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.formats.gfs2.geometry import QUOTA_CHANGE_BYTES, Geometry
-from ssiuml.formats.gfs2.system import Choices
+from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.host import files
 from ssiuml.host.files import replacing
 from ssiuml.host.run import find_tool
 from ssiuml.images.appliance.fill import Appliance, appliance_tree
 from ssiuml.tree.compare import Census, take_census
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.elf import is_i386
 from ssiuml.tree.layer import merge, read_layer
-from ssiuml.tree.segment import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, file, parts_of, whole_file
 from ssiuml.units import MIB
 

@@ -13,8 +13,8 @@ from ssiuml.host.run import CommandError, run
 from ssiuml.host.uml import command_line, console_tail
 from ssiuml.layers.initrd import modules_tree, tools_tree
 from ssiuml.tree.compare import Census, Facts, differences, take_census
+from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.layer import merge, read_layer, write_tree
-from ssiuml.tree.segment import write_segment
 from ssiuml.tree.tree import Meta, Tree, file, whole_file
 
 PROGRAMS: Final = ("/bin/busybox", "/bin/tar")

@@ -1,61 +1,69 @@
-"""The steps fetch and base: downloads, and the distribution that everything else lies on."""
+"""Make the base layer: the distribution's packages, or its image (HOWTO 5.1)."""
 
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ssiuml.historic import base_image
-from ssiuml.host.digests import Values
-from ssiuml.pipeline.graph import StepGraph
 from ssiuml.pipeline.step import StepError
-from ssiuml.pipeline.steps import downloads, fetch
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
+
+if TYPE_CHECKING:
+    from ssiuml.host.cache import Key
+    from ssiuml.host.digests import Values
+    from ssiuml.pipeline.graph import Graph
+
+OVER = None
 
 
-def add_steps(graph: StepGraph) -> None:
-    """Add fetch and base."""
-    if isinstance(graph.recipe.distribution, PackagesDistribution):
-        fetch.add_steps(graph)
+def add(graph: "Graph") -> None:
+    """Add base."""
+    distribution = graph.recipe.distribution
+    if isinstance(distribution, PackagesDistribution):
+        _add_packages(graph)
     else:
-        _add_image(graph, graph.recipe.distribution.source)
+        _add_image(graph, distribution.source)
 
 
-def not_locked(graph: StepGraph) -> list[str]:
-    """What goes in without being locked, a sentence each."""
-    packaged = isinstance(graph.recipe.distribution, PackagesDistribution)
-    return [*(fetch.not_locked(graph.plan) if packaged else ()), *downloads.without_pin(graph)]
+def _add_packages(graph: "Graph") -> None:
+    plan, recipe = graph.plan, graph.recipe
 
+    def key() -> "Key":
+        from ssiuml.debian import base
+        from ssiuml.pipeline.steps.fetch import selection_of
 
-def source(graph: StepGraph, name: str) -> Path:
-    """The downloaded file of the source *name*; the step fetch is made."""
-    return Path(graph.results("fetch")["sources"][name]["path"])
+        selection = selection_of(graph.results("fetch"))
+        return base.key(recipe.packaged, recipe.all_packages, selection, plan.epoch)
 
+    def install() -> "Values":
+        from ssiuml.debian import base
+        from ssiuml.pipeline.steps.fetch import selection_of
 
-def _add_image(graph: StepGraph, name: str) -> None:
-    plan = graph.plan
-
-    def unpack() -> Values:
-        graph.forget_layer("base")
-        return base_image.get_or_make(plan.cache, source(graph, name), _sha256(graph, name)).as_values()
+        packages = selection_of(graph.results("fetch")).packages
+        return base.get_or_make(plan.cache, key(), packages, plan.debs).as_values()
 
     def forget() -> None:
+        with suppress(StepError):
+            plan.cache.remove(key())
+
+    graph.on_distclean(forget)
+    graph.add_cached_layer("base", install, after=["fetch"], inputs=lambda: key().inputs)
+
+
+def _add_image(graph: "Graph", name: str) -> None:
+    plan = graph.plan
+
+    def unpack() -> "Values":
+        from ssiuml.historic import base_image
+        from ssiuml.pipeline.inputs import source_file, source_sha256
+
+        image = source_file(graph, name)
+        return base_image.get_or_make(plan.cache, image, source_sha256(graph, name)).as_values()
+
+    def forget() -> None:
+        from ssiuml.historic import base_image
+        from ssiuml.pipeline.inputs import source_sha256
+
         with suppress(StepError, KeyError):  # the stamp may be of other sources
-            plan.cache.remove(base_image.key(_sha256(graph, name)))
+            plan.cache.remove(base_image.key(source_sha256(graph, name)))
 
-    graph.add(
-        "fetch",
-        [],
-        lambda: plan.source_inputs,
-        lambda: {"sources": downloads.fetch_sources(graph)},
-        cached=downloads.source_files,
-        objections=lambda results: downloads.unpinned(graph, results),
-    )
-
-    graph.add(
-        "base", ["fetch"], lambda: {"source": name}, unpack, cached=lambda results: [Path(results["path"])]
-    )
-    graph.register_entry("base")
-    graph.forgetting.append(forget)
-
-
-def _sha256(graph: StepGraph, name: str) -> str:
-    return str(graph.results("fetch")["sources"][name]["sha256"])
+    graph.on_distclean(forget)
+    graph.add_cached_layer("base", unpack, after=["fetch"], inputs=lambda: {"source": name})

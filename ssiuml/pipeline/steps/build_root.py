@@ -1,20 +1,23 @@
-"""The last step, build-root: the manifest of what was built."""
+"""Build root image, kernel and RAM disk, and describe them in manifest.json."""
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ssiuml import manifest
-from ssiuml.host.digests import Values, digest_of
-from ssiuml.pipeline.graph import StepGraph
-from ssiuml.pipeline.steps.kernel import kernel_version
-from ssiuml.recipe.unverified import unverified
+from ssiuml.host.digests import digest_of
+from ssiuml.pipeline.inputs import images, kernel_version
+
+if TYPE_CHECKING:
+    from ssiuml.host.digests import Values
+    from ssiuml.pipeline.graph import Graph
 
 
-def add_steps(graph: StepGraph) -> None:
+def add(graph: "Graph") -> None:
     """Add build-root, after every step that leaves an image."""
     plan, recipe = graph.plan, graph.recipe
 
-    def describe() -> Values:
+    def describe() -> "Values":
+        from ssiuml import manifest
+        from ssiuml.recipe.unverified import unverified
+
         fetched = graph.results("fetch")
         values = manifest.describe(
             plan.loaded,
@@ -30,29 +33,19 @@ def add_steps(graph: StepGraph) -> None:
         manifest.write(plan.places.out, values)
         return {}
 
-    def inputs() -> Values:
-        return {"recipe": digest_of(recipe.model_dump(mode="json"))}
-
-    kernel = ["kernel"] if "kernel" in graph.steps else []
-    after = ["fetch", "base", *kernel, *(name for name, _ in images(graph).values())]
-    graph.add("build-root", after, inputs, describe, plan.manifest)
-
-
-def images(graph: StepGraph) -> dict[str, tuple[str, Path]]:
-    """Step and path of each image but the kernel, by its key in the manifest."""
-    plan = graph.plan
-    steps = {
-        "root_fs": ("copy-root", plan.root_fs),
-        "root_cidev": ("gfsconf", plan.root_cidev),
-        "initrd": ("initrd", plan.initrd),
-        "initrd_memexp": ("initrd-memexp", plan.initrd_memexp),
-    }
-    return {key: (name, path) for key, (name, path) in steps.items() if name in graph.steps}
+    after = ["fetch", "base", *graph.present("kernel"), *(name for name, _ in images(graph).values())]
+    graph.add(
+        "build-root",
+        describe,
+        plan.manifest,
+        after=after,
+        inputs=lambda: {"recipe": digest_of(recipe.model_dump(mode="json"))},
+    )
 
 
-def _kernel(graph: StepGraph) -> dict[str, Any]:
+def _kernel(graph: "Graph") -> dict[str, Any]:
     kernel = {"version": kernel_version(graph), "parameters": list(graph.recipe.kernel.parameters)}
-    if "kernel" not in graph.steps:
+    if "kernel" not in graph:
         return kernel
     facts = graph.results("kernel")
     origin = {}

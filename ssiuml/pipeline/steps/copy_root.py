@@ -1,36 +1,29 @@
-"""The step copy-root: the file system with the tree in it; and the second opinion on it."""
+"""Write the cluster file system with the tree in it and check it: root_fs (HOWTO 5.2, 5.7)."""
 
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssiuml.host import files
-from ssiuml.host.digests import Values, merged
-from ssiuml.host.files import scratch_folder
-from ssiuml.images import root_image
-from ssiuml.images.appliance import Appliance, ImageContents
-from ssiuml.pipeline.graph import StepGraph
-from ssiuml.pipeline.step import StepError
-from ssiuml.pipeline.steps.filesystem import PoolSteps, root_inputs
-from ssiuml.pipeline.steps.kernel import kernel_version
-from ssiuml.pipeline.steps.storage import filesystem_inputs
-from ssiuml.recipe import Gfs1Filesystem, SourceKernel
-from ssiuml.tree import compare
-from ssiuml.tree.tree import Tree
+from ssiuml.host.digests import merged
+from ssiuml.pipeline.steps.mkfs import filesystem_inputs, pool_inputs
+from ssiuml.recipe.filesystem import Gfs1Filesystem
+from ssiuml.recipe.kernel import SourceKernel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ssiuml.host.digests import Values
+    from ssiuml.images.appliance import Appliance, ImageContents
+    from ssiuml.pipeline.graph import Graph
+    from ssiuml.tree.tree import Tree
 
 
-def add_steps(graph: StepGraph) -> None:
-    """Add copy-root."""
+def add(graph: "Graph") -> None:
+    """Add copy-root: all layers merged, written into a GFS2 image or into a labelled pool."""
     plan, chosen = graph.plan, graph.recipe.filesystem
 
-    def direct_inputs() -> Values:
-        return merged({"time_ns": plan.mtime_ns}, filesystem_inputs(graph))
-
-    def copy_root() -> Values:
-        contents = graph.tree()
-        if isinstance(chosen, Gfs1Filesystem):
-            filled = _write_pool(graph, chosen, contents)
-        else:
-            filled = _write(graph, chosen.writer, contents, plan.root_fs)
+    def copy_root() -> "Values":
+        tree = graph.tree()
+        filled = write_root(graph, tree, plan.root_fs)
         return {
             "names": filled.names,
             "inodes": filled.inodes,
@@ -40,65 +33,53 @@ def add_steps(graph: StepGraph) -> None:
             "allocated_bytes": files.allocated_bytes(plan.root_fs),
         }
 
+    def inputs() -> "Values":
+        if isinstance(chosen, Gfs1Filesystem):
+            return pool_inputs(graph)
+        if chosen.writer == "direct":
+            return merged({"time_ns": plan.mtime_ns}, filesystem_inputs(graph))
+        return {}  # the formatted image and the kernel, steps before this one, decide all
+
     if isinstance(chosen, Gfs1Filesystem):
         after = [*graph.layers, "mkfs"]
-        graph.add("copy-root", after, lambda: root_inputs(graph), copy_root, plan.root_fs)
     elif chosen.writer == "direct":
-        graph.add("copy-root", graph.layers, direct_inputs, copy_root, plan.root_fs)
+        after = graph.layers
     else:
         after = [*graph.layers, "mkfs", "kernel"]
-        graph.add("copy-root", after, dict, copy_root, plan.root_fs)
+    graph.add("copy-root", copy_root, plan.root_fs, after=after, inputs=inputs)
 
 
-def _write_pool(graph: StepGraph, chosen: Gfs1Filesystem, contents: Tree) -> ImageContents:
-    PoolSteps(graph, chosen).write_root(contents, graph.plan.root_fs, "copy-root")
-    return ImageContents.of(compare.take_census(contents))
+def write_root(graph: "Graph", tree: "Tree", target: "Path", writer: str | None = None) -> "ImageContents":
+    """Write *tree* into the root image *target*, by *writer* instead of the recipe's choice if it is given.
+
+    A writer of GFS2 is "direct", which writes the blocks itself, or "appliance", where a kernel writes them.
+    """
+    from ssiuml.images import root_image
+
+    plan, chosen = graph.plan, graph.recipe.filesystem
+    if isinstance(chosen, Gfs1Filesystem):
+        from ssiuml.images.appliance import ImageContents
+        from ssiuml.pipeline.steps._pool_images import PoolImages
+        from ssiuml.tree.compare import take_census
+
+        PoolImages(graph, chosen).write_root(tree, target, "copy-root")
+        return ImageContents.of(take_census(tree))
+    if (writer or chosen.writer) == "direct":
+        return root_image.write_directly(plan.loaded, tree, target, plan.mtime_ns)
+    fill = appliance_of(graph, tree).fill
+    return root_image.write_by_filling(plan.loaded, plan.formatted, tree, target, fill)
 
 
-def _write(graph: StepGraph, writer: str, contents: Tree, target: Path) -> ImageContents:
-    plan = graph.plan
-    if writer == "direct":
-        return root_image.write_directly(plan.loaded, contents, target, plan.mtime_ns)
-    fill = _appliance(graph, contents).fill
-    return root_image.write_by_filling(plan.loaded, plan.formatted, contents, target, fill)
+def appliance_of(graph: "Graph", programs: "Tree") -> "Appliance":
+    """Return the build appliance that runs the kernel of the recipe with *programs*."""
+    from ssiuml.images.appliance import Appliance
+    from ssiuml.pipeline.inputs import kernel_version
 
-
-def _appliance(graph: StepGraph, programs: Tree) -> Appliance:
-    plan = graph.plan
+    plan, kernel = graph.plan, graph.recipe.kernel
     return Appliance(
         kernel=plan.kernel,
         modules_version=kernel_version(graph),
         programs=programs,
         work=plan.places.work / "appliance",
-        shows_devices=isinstance(graph.recipe.kernel, SourceKernel)
-        and graph.recipe.kernel.patches is not None,
+        shows_devices=isinstance(kernel, SourceKernel) and kernel.patches is not None,
     )
-
-
-def check_root(graph: StepGraph) -> None:
-    """Have somebody else look at the root image, and demand that it holds the tree.
-
-    For GFS2 a kernel writes the root the other way, too, and sees the same tree in both images; the formatted
-    image is made. A copy of a GFS1 root is converted by gfs2_convert and checked by fsck.gfs2, and our own
-    reader compares it with the tree. Raises SsiumlError or StepError.
-    """
-    if isinstance(graph.recipe.filesystem, Gfs1Filesystem):
-        root_image.check_pool(graph.plan.root_fs, graph.tree(), graph.plan.places.work)
-    elif graph.recipe.can_boot:
-        _check_writers(graph)
-
-
-def _check_writers(graph: StepGraph) -> None:
-    plan, chosen = graph.plan, graph.recipe.gfs2
-    contents = graph.tree()
-    appliance = replace(_appliance(graph, contents), task="check")
-    expected = compare.take_census(contents)
-    other = "appliance" if chosen.writer == "direct" else "direct"
-    with scratch_folder(plan.places.work, "writers") as scratch:
-        second = scratch / "root_fs"
-        there = _write(graph, other, contents, second)
-        if other == "direct":
-            there = appliance.read_back(second, expected)
-        here = appliance.read_back(plan.root_fs, expected)
-    if here != there:
-        raise StepError(f"{plan.root_fs}: holds {here}, written by way of '{other}' it holds {there}")

@@ -1,122 +1,145 @@
-"""The steps fetch and base of a distribution that is made of packages.
+"""Download packages, kernel and sources, verified, into the cache (HOWTO 2.1, 4.1, 5.1)."""
 
-Which ones exactly the lock decides, or else what the mirrors have now; from there on both go the same way.
-"""
-
-import shutil
-from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ssiuml.debian import apt, base
-from ssiuml.debian.deb import Debs, Selection
-from ssiuml.debian.fetch import GoneError, fetch_debs, path_of, remove_debs
-from ssiuml.debian.lock import base_differences, kernel_differences, kernel_package, request_of
-from ssiuml.host.cache import Key
-from ssiuml.host.digests import Values
-from ssiuml.host.progress import say
-from ssiuml.pipeline.graph import StepGraph
-from ssiuml.pipeline.plan import Plan
-from ssiuml.pipeline.step import StepError
-from ssiuml.pipeline.steps.downloads import fetch_sources, source_files, unpinned
-from ssiuml.pipeline.steps.newest import Newest
-from ssiuml.pipeline.timings import timing_file
-from ssiuml.sources.lock import FrozenError
+from ssiuml.host.digests import Values, digest_of
+from ssiuml.recipe.distribution import PackagesDistribution
+
+if TYPE_CHECKING:
+    from ssiuml.debian.deb import Debs, Selection
+    from ssiuml.pipeline.graph import Graph
+    from ssiuml.pipeline.packages import Packages
+    from ssiuml.pipeline.plan import Plan
+    from ssiuml.sources.fetch import Source
 
 
-def add_steps(graph: StepGraph) -> None:
-    """Add fetch and base."""
-    plan, recipe = graph.plan, graph.recipe
+def add(graph: "Graph") -> None:
+    """Add fetch."""
+    if isinstance(graph.recipe.distribution, PackagesDistribution):
+        _add_with_packages(graph)
+        return
+    graph.add(
+        "fetch",
+        lambda: {"sources": _fetch_sources(graph.plan)},
+        inputs=lambda: _source_inputs(graph.plan),
+        cached=_source_files,
+        objections=lambda results: _unpinned(graph.plan, results),
+    )
 
-    def install() -> Values:
-        graph.forget_layer("base")
-        chosen = _selection(graph.results("fetch"))
-        return base.get_or_make(plan.cache, recipe, chosen, plan.epoch, plan.debs).as_values()
 
-    def forget() -> None:
-        with suppress(StepError):
-            results = graph.results("fetch")
-            chosen = _selection(results)
-            plan.cache.remove(_base_key(plan, chosen))
-            remove_debs(chosen.packages, plan.debs)
-            for path in _kernel_files(results):
-                path.unlink(missing_ok=True)
-        for path in (plan.fetch_stamp, timing_file(plan.fetch_stamp)):
-            path.unlink(missing_ok=True)
-        shutil.rmtree(plan.apt.folder, ignore_errors=True)
+def not_locked(plan: "Plan") -> list[str]:
+    """Return what the build would use without its being locked, a sentence each."""
+    from ssiuml.pipeline.packages import Packages
+    from ssiuml.sources.fetch import wanted_sha256
+
+    packaged = isinstance(plan.recipe.distribution, PackagesDistribution)
+    sources = [
+        f"{plan.lock.shown} does not pin the source '{name}'"
+        for name in plan.recipe.used_sources
+        if wanted_sha256(_source(plan, name), plan.lock) is None
+    ]
+    return [*(Packages(plan).not_locked() if packaged else ()), *sources]
+
+
+def selection_of(results: Values) -> "Selection":
+    """Return the packages of the base, by the results of the step fetch."""
+    from ssiuml.debian.deb import Selection
+
+    return Selection.model_validate(results["base"]["selection"])
+
+
+def stamp_of(plan: "Plan", packages: "Packages") -> Path:
+    """Return the stamp of fetch. It lies in the cache: what one build has fetched serves every other.
+
+    Where a lock file names what that is, each recipe has its own stamp, which a renewed lock makes stale.
+    """
+    locked = packages.base_lock is not None or packages.kernel_lock is not None
+    key = {**_package_inputs(plan, packages), "locks": str(plan.lock.path) if locked else None}
+    return plan.downloads / f"fetch-{digest_of(key)[:16]}.json"
+
+
+def _add_with_packages(graph: "Graph") -> None:
+    from ssiuml.pipeline.packages import Packages
+
+    plan, packages = graph.plan, Packages(graph.plan)
 
     def objections(results: Values) -> list[str]:
-        return [*unpinned(graph, results), *_gone(plan, results), *_unfrozen(plan, results)]
+        return [*_unpinned(plan, results), *_gone(plan, results), *_unfrozen(plan, results)]
+
+    def forget() -> None:
+        import shutil
+        from contextlib import suppress
+
+        from ssiuml.debian.fetch import remove_debs
+        from ssiuml.pipeline.step import StepError
+
+        with suppress(StepError):
+            results = graph.results("fetch")
+            remove_debs(selection_of(results).packages, plan.debs)
+            for path in _kernel_files(results):
+                path.unlink(missing_ok=True)
+        step = graph.steps["fetch"]
+        for path in (step.stamp, step.duration_file):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(packages.apt.folder, ignore_errors=True)
 
     graph.add(
         "fetch",
-        [],
-        lambda: plan.fetch_inputs,
-        lambda: _fetch(graph),
-        stamp=plan.fetch_stamp,
-        cached=lambda results: [*_kernel_files(results), *source_files(results)],
+        lambda: _fetch(plan, packages),
+        inputs=lambda: _package_inputs(plan, packages),
+        stamp=stamp_of(plan, packages),
+        cached=lambda results: [*_kernel_files(results), *_source_files(results)],
         objections=objections,
     )
-    graph.add(
-        "base",
-        ["fetch"],
-        lambda: _base_key(plan, _selection(graph.results("fetch"))).inputs,
-        install,
-        cached=lambda results: [Path(results["path"])],
-    )
-    graph.register_entry("base")
-    graph.forgetting.append(forget)
+    graph.on_distclean(forget)
 
 
-def not_locked(plan: Plan) -> list[str]:
-    """Which packages no lock counts for, a sentence each."""
-    problems = []
-    if plan.base_lock is None:
-        problems.append(base_differences(plan.lock, request_of(plan.recipe)))
-    wanted = kernel_package(plan.recipe)
-    if wanted is not None and plan.kernel_lock is None:
-        problems.append(kernel_differences(plan.lock, *wanted))
-    return problems
+def _package_inputs(plan: "Plan", packages: "Packages") -> Values:
+    from ssiuml.debian.locked_packages import kernel_package
+
+    locks = {"base": packages.base_lock, "kernel": packages.kernel_lock}
+    return {
+        "distribution": plan.recipe.packaged.model_dump(mode="json"),
+        "packages": sorted(plan.recipe.all_packages),
+        "kernel": kernel_package(plan.recipe),
+        "locks": {name: lock and digest_of(lock.model_dump()) for name, lock in locks.items()},
+        **_source_inputs(plan),
+    }
 
 
-def lock_command(plan: Plan) -> str:
-    """What to type for a new lock."""
-    return f"./run recipe={plan.loaded.name} lock"
+def _fetch(plan: "Plan", packages: "Packages") -> Values:
+    """Fetch what the lock files name, else what the mirrors have. Raise SsiumlError instead of the latter."""
+    from ssiuml.debian.locked_packages import kernel_package
+    from ssiuml.pipeline.packages import lock_command
 
-
-def fetch_packages(plan: Plan, debs: Debs) -> None:
-    """Have the files of *debs* in the cache; GoneError or PackageError if they cannot be had."""
-    fetch_debs(debs, folder=plan.debs, archives=apt.archives(plan.recipe.packaged), offline=plan.offline)
-
-
-def _fetch(graph: StepGraph) -> Values:
-    """Fetch what the lock has, or else what the mirrors have; FrozenError instead of the latter."""
-    plan = graph.plan
-    newest = Newest(plan)
-    problems = not_locked(plan)
+    problems = packages.not_locked()
     if problems:
         _say_unlocked(plan, "; ".join(problems), f"{lock_command(plan)} locks what the mirrors have now")
-    results: dict[str, object] = {}
-    if kernel_package(plan.recipe) is not None:
-        results = _fetch_kernel(plan, newest)
-    return {**results, "base": _fetch_base(plan, newest), "sources": fetch_sources(graph)}
+    kernel = {} if kernel_package(plan.recipe) is None else _fetch_kernel(plan, packages)
+    return {**kernel, "base": _fetch_base(plan, packages), "sources": _fetch_sources(plan)}
 
 
-def _fetch_base(plan: Plan, newest: Newest) -> Values:
-    lock = plan.base_lock
-    if lock is not None and (_has_base(plan, lock.selection) or _is_had(plan, lock.packages, lock.date)):
+def _fetch_base(plan: "Plan", packages: "Packages") -> Values:
+    lock = packages.base_lock
+    if lock is not None and (
+        _has_base(plan, lock.selection) or _is_fetched(plan, packages, lock.packages, lock.date)
+    ):
         return {"selection": lock.selection.model_dump(), "locked": True}
-    selection = newest.base()
+    selection = packages.newest_base()
     if not _has_base(plan, selection):
-        fetch_packages(plan, selection.packages)
+        packages.fetch(selection.packages)
     return {"selection": selection.model_dump(), "locked": False}
 
 
-def _fetch_kernel(plan: Plan, newest: Newest) -> dict[str, object]:
-    lock = plan.kernel_lock
-    locked = lock is not None and _is_had(plan, lock.packages, lock.date)
-    debs = lock.packages if lock is not None and locked else newest.kernel()
+def _fetch_kernel(plan: "Plan", packages: "Packages") -> Values:
+    from ssiuml.debian.fetch import path_of
+
+    lock = packages.kernel_lock
+    locked = lock is not None and _is_fetched(plan, packages, lock.packages, lock.date)
+    debs = lock.packages if lock is not None and locked else packages.newest_kernel()
     if not locked:
-        fetch_packages(plan, debs)
+        packages.fetch(debs)
     (deb,) = debs.values()
     return {
         "kernel_package": str(path_of(plan.debs, deb)),
@@ -125,10 +148,13 @@ def _fetch_kernel(plan: Plan, newest: Newest) -> dict[str, object]:
     }
 
 
-def _is_had(plan: Plan, debs: Debs, date: str) -> bool:
-    """Fetch locked packages; False, and it is said, if the mirrors have dropped some of them."""
+def _is_fetched(plan: "Plan", packages: "Packages", debs: "Debs", date: str) -> bool:
+    """Fetch locked packages; say so and return False if the mirrors have dropped some of them."""
+    from ssiuml.debian.fetch import GoneError
+    from ssiuml.pipeline.packages import lock_command
+
     try:
-        fetch_packages(plan, debs)
+        packages.fetch(debs)
     except GoneError as error:
         hint = (
             f'{lock_command(plan)} takes what they have now, distribution.snapshot: "{date}" what is locked'
@@ -138,37 +164,84 @@ def _is_had(plan: Plan, debs: Debs, date: str) -> bool:
     return True
 
 
-def _say_unlocked(plan: Plan, message: str, hint: str) -> None:
+def _say_unlocked(plan: "Plan", message: str, hint: str) -> None:
+    from ssiuml.errors import SsiumlError
+    from ssiuml.host.progress import say
+
     if plan.frozen:
-        raise FrozenError(message, hint=hint)
+        raise SsiumlError(message, hint=hint)
     say(f"{message}\n  {hint}")
 
 
-def _has_base(plan: Plan, selection: Selection) -> bool:
-    return plan.cache.has(_base_key(plan, selection))
+def _has_base(plan: "Plan", selection: "Selection") -> bool:
+    from ssiuml.debian import base
 
-
-def _base_key(plan: Plan, selection: Selection) -> Key:
-    return base.key(plan.recipe, selection, plan.epoch)
-
-
-def _selection(results: Values) -> Selection:
-    return Selection.model_validate(results["base"]["selection"])
+    return plan.cache.has(base.key(plan.recipe.packaged, plan.recipe.all_packages, selection, plan.epoch))
 
 
 def _kernel_files(results: Values) -> list[Path]:
     return [Path(results["kernel_package"])] if "kernel_package" in results else []
 
 
-def _gone(plan: Plan, results: Values) -> list[str]:
-    """What the base could not be made of any more; once it is made it needs none of it."""
-    selection = _selection(results)
+def _gone(plan: "Plan", results: Values) -> list[str]:
+    """Say which packages are gone from the cache, unless the base is made: then it needs none of them."""
+    from ssiuml.debian.fetch import path_of
+
+    selection = selection_of(results)
     if _has_base(plan, selection):
         return []
     absent = [name for name, deb in selection.packages.items() if not path_of(plan.debs, deb).is_file()]
     return [f"{len(absent)} packages are no longer in the cache, such as {absent[0]}"] if absent else []
 
 
-def _unfrozen(plan: Plan, results: Values) -> list[str]:
+def _unfrozen(plan: "Plan", results: Values) -> list[str]:
     locked = results["base"]["locked"] and results.get("kernel_locked", True)
-    return ["it is not what is locked"] if plan.frozen and not locked else []
+    return ["it differs from the lock file"] if plan.frozen and not locked else []
+
+
+# The recipe's own sources
+
+
+def _source(plan: "Plan", name: str) -> "Source":
+    from ssiuml.sources.fetch import Source
+
+    download = plan.recipe.sources[name]
+    return Source(
+        name=name,
+        urls=download.urls,
+        file_name=download.file_name,
+        limit_bytes=download.limit_bytes,
+        sha256=download.sha256,
+    )
+
+
+def _source_inputs(plan: "Plan") -> Values:
+    sources = {name: plan.recipe.sources[name].model_dump(mode="json") for name in plan.recipe.used_sources}
+    return {"sources": sources}
+
+
+def _fetch_sources(plan: "Plan") -> Values:
+    """Fetch the recipe's sources. Return path and SHA-256 by name."""
+    from ssiuml.sources.fetch import fetch
+
+    fetched = {
+        name: fetch(_source(plan, name), downloads=plan.downloads, lock=plan.lock, offline=plan.offline)
+        for name in plan.recipe.used_sources
+    }
+    return {name: {"path": str(one.path), "sha256": one.sha256} for name, one in fetched.items()}
+
+
+def _source_files(results: Values) -> list[Path]:
+    return [Path(each["path"]) for each in results["sources"].values()]
+
+
+def _unpinned(plan: "Plan", results: Values) -> list[str]:
+    """Say which sources differ from the recipe's lock file: somebody has changed it since."""
+    from ssiuml.sources.fetch import wanted_sha256
+
+    return [
+        f"source '{name}' differs from {plan.lock.path.name}"
+        for name in plan.recipe.used_sources
+        if name in results["sources"]
+        and wanted_sha256(_source(plan, name), plan.lock) != results["sources"][name]["sha256"]
+    ]

@@ -1,125 +1,115 @@
-"""The steps of a release: hygiene, cluster-test, release-root, release-kernel, release-utils, release."""
+"""Make the release: tarballs of root, kernel and commands, their digests, a signature over these."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.host import tools
-from ssiuml.host.cache import locked
 from ssiuml.host.digests import Values, file_sha256
-from ssiuml.host.files import scratch_folder
-from ssiuml.host.progress import say
-from ssiuml.pipeline.graph import StepGraph
-from ssiuml.pipeline.steps.build_root import images
-from ssiuml.pipeline.steps.tarballs import Tarballs
-from ssiuml.pipeline.steps.trials import add_trial
-from ssiuml.release import checksums, signing
-from ssiuml.release.hygiene import check_hygiene, set_id_programs
-from ssiuml.release.staging import Staging
-from ssiuml.release.superseded import other_snapshots
-from ssiuml.release.tarball import compressor, write_tarball
-from ssiuml.release.version import is_repository
-from ssiuml.units import format_size
+from ssiuml.pipeline.inputs import images
+from ssiuml.release.checksums import NAME
+
+if TYPE_CHECKING:
+    from ssiuml.pipeline.graph import Graph
+    from ssiuml.pipeline.tarballs import Tarballs
 
 TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
 
 
-def add_steps(graph: StepGraph) -> None:
+def add(graph: "Graph") -> None:
     """Add the steps of a release; a recipe without a kernel has no tarball of one."""
-    tarballs = Tarballs(graph)
+    from ssiuml.cli.registry import COMMANDS, PROGRAMS
+
+    @functools.cache
+    def tarballs() -> "Tarballs":
+        from ssiuml.pipeline.tarballs import Tarballs
+
+        return Tarballs(graph)
+
+    kernel, tested = graph.present("kernel"), graph.present("cluster-test")
     made = [name for name, _ in images(graph).values()]
-    _add_hygiene(graph)
-    kernel = ["kernel"] if "kernel" in graph.steps else []
-    if graph.recipe.can_boot:
-        add_trial(graph, [*made, *kernel])
-        made.append("cluster-test")
-    _add_tarball(
-        graph,
-        tarballs,
-        "release-root",
-        ["base", *made, *kernel, "build-root", "hygiene"],
-        tarballs.stage_root,
-    )
+    after = ["base", *made, *tested, *kernel, "build-root", "hygiene"]
+    _add_tarball(graph, "root", tarballs, after)
     if kernel:
-        tested = ["cluster-test"] if graph.recipe.can_boot else []
-        _add_tarball(graph, tarballs, "release-kernel", [*kernel, *tested], tarballs.stage_kernel)
+        _add_tarball(graph, "kernel", tarballs, [*kernel, *tested])
     commands = (*COMMANDS.values(), *PROGRAMS)
-    _add_tarball(graph, tarballs, "release-utils", [], tarballs.stage_utils, commands)
-    _add_sums(graph, tarballs, [name for name in TARBALLS if name in graph.steps])
-
-
-def _add_hygiene(graph: StepGraph) -> None:
-    """Refuse a root that holds what does not belong into a release; its set-id programs are the result."""
-    plan, allowed = graph.plan, graph.recipe.release.set_id
-    builder = [str(plan.places.project), str(plan.places.cache)]
-
-    def check() -> Values:
-        contents = graph.tree()
-        check_hygiene(contents, allowed, builder)
-        return {"set_id": set_id_programs(contents)}
-
-    def inputs() -> Values:
-        return {"set_id": allowed, "builder": builder}
-
-    graph.add("hygiene", graph.layers, inputs, check)
+    _add_tarball(graph, "utils", tarballs, [], commands, [tools.PANDOC])
+    _add_sums(graph, tarballs)
 
 
 def _add_tarball(
-    graph: StepGraph,
-    tarballs: Tarballs,
-    name: str,
+    graph: "Graph",
+    part: str,
+    tarballs: "Callable[[], Tarballs]",
     after: Sequence[str],
-    stage: Callable[[Path], Staging],
-    modules: tuple[str, ...] = (),
+    modules: Sequence[str] = (),
+    programs: Sequence[tools.HostTool] = (),
 ) -> None:
-    plan = graph.plan
-    chosen = compressor(graph.recipe.release.compression)
+    plan, name = graph.plan, f"release-{part}"
+    compression = graph.recipe.release.compression
 
     def pack() -> Values:
+        from ssiuml.host.files import scratch_folder
+        from ssiuml.release.tarball import compressor, write_tarball
+
+        chosen = compressor(compression)
         with scratch_folder(plan.places.work, name) as scratch:
-            staging = stage(scratch)
+            staging = tarballs().stage(part, scratch)
             target = plan.places.releases / f"{staging.name}.tar.{chosen.suffix}"
             with _locked(plan.places.releases / name):
                 write_tarball(target, staging.folder, staging.epoch, chosen)
         return {"file": str(target), "sha256": file_sha256(target), "size_bytes": target.stat().st_size}
 
+    def prepare() -> None:
+        from ssiuml.release.tarball import compressor
+        from ssiuml.release.version import is_repository
+
+        git = [tools.GIT] if is_repository(plan.places.project) else []
+        tools.require([compressor(compression).tool, *programs, *git])
+
     graph.add(
         name,
-        after,
-        lambda: tarballs.inputs,
         pack,
+        task=f"release:{part}",
+        after=after,
+        inputs=lambda: tarballs().inputs,
         cached=lambda results: [Path(results["file"])],
         modules=modules,
-        prepare=lambda: tools.require(
-            [chosen.tool, *([tools.GIT] if is_repository(plan.places.project) else [])]
-        ),
+        prepare=prepare,
     )
 
 
-def _add_sums(graph: StepGraph, tarballs: Tarballs, after: Sequence[str]) -> None:
-    plan = graph.plan
-    folder = plan.places.releases
-    path = folder / checksums.NAME
+def _add_sums(graph: "Graph", tarballs: "Callable[[], Tarballs]") -> None:
+    plan, folder = graph.plan, graph.plan.places.releases
+    path = folder / NAME
+    after = graph.present(*TARBALLS)
 
     def made() -> dict[str, str]:
         results = [graph.results(name) for name in after]
         return {Path(one["file"]).name: one["sha256"] for one in results}
 
     def listed() -> dict[str, str]:
+        from ssiuml.release import checksums
+
         return checksums.read_checksums(folder) if path.exists() else {}
 
     def sum_up() -> Values:
+        from ssiuml.host.progress import say
+        from ssiuml.release import checksums, signing
+        from ssiuml.release.version import other_snapshots
+        from ssiuml.units import format_size
+
         with _locked(path):
             # Of the root alone: other recipes' roots may need the kernel or the commands of another commit.
-            for other in other_snapshots(Path(graph.results("release-root")["file"]), tarballs.release):
+            for other in other_snapshots(Path(graph.results("release-root")["file"]), tarballs().release):
                 other.unlink()
             before = listed()
-            # Of other recipes, as far as they are still there.
+            # Tarballs of other recipes stay listed as long as they exist.
             digests = {name: digest for name, digest in before.items() if (folder / name).is_file()}
             digests |= made()
-            if digests != before:  # else a signature over it still holds
+            if digests != before:  # otherwise a signature over them is still valid
                 signing.remove_signatures(path)
                 checksums.write_checksums(folder, digests)
             if plan.signing_key is not None:
@@ -129,9 +119,11 @@ def _add_sums(graph: StepGraph, tarballs: Tarballs, after: Sequence[str]) -> Non
         return {}
 
     def objections(results: Values) -> list[str]:
+        from ssiuml.release import signing
+
         there = listed()
         lines = [
-            f"{path} does not have {name} as it is"
+            f"{path} has another digest of {name}, or none"
             for name, digest in made().items()
             if there.get(name) != digest
         ]
@@ -139,19 +131,27 @@ def _add_sums(graph: StepGraph, tarballs: Tarballs, after: Sequence[str]) -> Non
             lines.append(f"{path} is not signed")
         return lines
 
+    def prepare() -> None:
+        from ssiuml.release import signing
+
+        tools.require(signing.tools(plan.signing_key))
+
     graph.add(
         "release",
-        after,
-        lambda: {"signed": plan.signing_key},
         sum_up,
+        task="release:sums",
+        after=after,
+        inputs=lambda: {"signed": plan.signing_key},
         objections=objections,
-        prepare=lambda: tools.require(signing.tools(plan.signing_key)),
+        prepare=prepare,
     )
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Something in the folder of releases, which recipes share that may be built at the same time."""
+    """Lock a file in the folder of releases, which recipes share that may be built at the same time."""
+    from ssiuml.host.cache import locked
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path):
         yield

@@ -1,15 +1,15 @@
-"""What is wrong with an image is one error that says where; e2fsck finds the same images damaged."""
+"""A defect in an image is one error with its place; e2fsck finds the same images damaged."""
 
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ext2_tools import ask, change, is_damaged, make_image
-from gfs_tools import tool
+from ext2_images import ask, change, is_damaged, make_image
 from odd_trees import pattern
+from programs import tool
 
-from ssiuml.formats.ext2.damage import Ext2Error
+from ssiuml.formats.ext2.filesystem import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.host import files
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
@@ -68,7 +68,7 @@ def replace(old: bytes, new: bytes) -> Callable[[Path], None]:
 
 
 def fields(*pairs: str) -> Callable[[Path], None]:
-    """Set fields of inodes: "PATH FIELD VALUE"; BLOCK(PATH) stands for the first block of PATH."""
+    """Set fields of inodes: "PATH FIELD VALUE", where BLOCK(PATH) is the first block of PATH."""
 
     def edit(image: Path) -> None:
         requests = [
@@ -88,7 +88,7 @@ def void(_: object) -> None:
 
 
 def in_block(path: str, index: int, offset: int, data: bytes) -> Callable[[Path], None]:
-    """Write *data* into a block of a file, or, for index -1, into its indirect block or extents' node."""
+    """Write *data* into block *index* of a file, or for -1 into its indirect block or node of extents."""
 
     def edit(image: Path) -> None:
         if index >= 0:
@@ -109,7 +109,7 @@ def le32(number: int) -> bytes:
 
 
 def indirect_loop(image: Path) -> None:
-    """The indirect block points to itself."""
+    """Make the indirect block point to itself."""
     found = re.search(r"\(IND\):(\d+)", ask(image, "stat /large"))
     assert found
     in_block("/large", -1, 8, le32(int(found[1])))(image)
@@ -128,21 +128,21 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Path], None], str]] = {
     ),
     "cycle": (EXT2, requests("link /folder /folder/inner/up"), r"'up': is a second name of the directory"),
     "second-name": (EXT2, requests("link /folder /again"), r"is a second name of the directory in inode \d+"),
-    "root-again": (EXT2, requests("link / /folder/root"), r"'root': leads to inode 2, no file's"),
-    "journal-named": (EXT4, requests("link <8> /journal"), r"'journal': leads to inode 8, no file's"),
+    "root-again": (EXT2, requests("link / /folder/root"), r"'root': leads to inode 2, which is reserved"),
+    "journal-named": (EXT4, requests("link <8> /journal"), r"'journal': leads to inode 8, which is reserved"),
     "slash": (EXT2, replace(b"victim-name", b"victim/name"), r"b'victim/name' cannot be a name"),
     "nul": (EXT2, replace(b"victim-name", b"victim\0name"), r"b'victim\\x00name' cannot be a name"),
     "dot": (EXT2, replace(b"\x02\x01zz", b"\x01\x01.\0"), r"dirent: b'.' is there twice"),
     "dots": (EXT2, replace(b"\x02\x01zz", b"\x02\x01.."), r"dirent: b'..' is there twice"),
     "no-name": (EXT2, replace(b"\x02\x01zz", b"\x00\x01zz"), r"name_len 0 at byte \d+ is impossible"),
     "name-too-long": (EXT2, replace(b"\x0b\x01victim-name", b"\xff\x01victim-name"), r"name_len 255 at byte"),
-    "type": (EXT2, replace(b"\x02\x01zz", b"\x02\x02zz"), r"file_type says 'd', inode \d+ is 'f'"),
+    "type": (EXT2, replace(b"\x02\x01zz", b"\x02\x02zz"), r"file_type is 'd', inode \d+ is 'f'"),
     "type-unknown": (EXT2, replace(b"\x02\x01zz", b"\x02\x63zz"), r"file_type 99 of b'zz' is no kind"),
     "same-name": (EXT2, replace(b"victim-nam2", b"victim-name"), r"b'victim-name': is there twice"),
     "rec-len": (EXT2, in_block("/folder", 0, 4, b"\x07\0"), r"dirent: rec_len 7 at byte 0 is impossible"),
     "rec-len-0": (EXT2, in_block("/folder", 0, 4, b"\0\0"), r"dirent: rec_len 0 at byte 0 is impossible"),
-    "dot-elsewhere": (EXT2, in_block("/folder", 0, 0, le32(12)), r"b'.' leads to inode 12, it should to"),
-    "parent": (EXT2, in_block("/folder/inner", 0, 12, le32(2)), r"b'..' leads to inode 2, it should to"),
+    "dot-elsewhere": (EXT2, in_block("/folder", 0, 0, le32(12)), r"b'.' leads to inode 12, it should lead"),
+    "parent": (EXT2, in_block("/folder/inner", 0, 12, le32(2)), r"b'..' leads to inode 2, it should lead"),
     "inode-outside": (EXT2, in_block("/folder", 0, 24, le32(1 << 31)), r"inode 2147483648 is not within"),
     "free-inode": (EXT2, fields("/file links_count 0"), r"i_links_count: is 0, but dirent b'file' in block"),
     "no-kind": (EXT2, fields("/file mode 0170644"), r"i_mode: 0170644 is no kind of file"),
@@ -174,7 +174,7 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_damage_is_one_error_that_says_where(
+def test_every_defect_is_an_error_with_its_inode_or_block(
     case: str, images: dict[tuple[str, ...], Path], tmp_path: Path
 ) -> None:
     options, damage, message = CASES[case]
@@ -199,7 +199,7 @@ def test_damage_is_one_error_that_says_where(
         (0x28, le32(0), "superblock: s_inodes_per_group: 0 is not within 1 to 8192"),
         (0x00, le32(1 << 30), "superblock: s_inodes_count: 1073741824 is more than"),
         (0x04, le32(1), "superblock: s_blocks_count: 1 leaves no block"),
-        (0x04, le32(4097), "of the 4195328 that its superblock tells"),
+        (0x04, le32(4097), "has 4194304 of the 4195328 bytes in its superblock"),
         (0x58, b"\x01\x01", "superblock: s_inode_size: 257 is no power of 2"),
         (0x54, le32(1), "superblock: s_first_ino: 1 is less than 11"),
         (0x4C, le32(2), "superblock: s_rev_level: 2 is more than 1"),
@@ -208,7 +208,7 @@ def test_damage_is_one_error_that_says_where(
         (0x400, le32(2), "group 0: bg_block_bitmap: block 2 belongs to something else"),
     ],
 )
-def test_a_superblock_that_cannot_be_is_an_error(
+def test_impossible_value_in_the_superblock_is_an_error(
     offset: int, data: bytes, message: str, images: dict[tuple[str, ...], Path], tmp_path: Path
 ) -> None:
     image = tmp_path / "image"
@@ -232,7 +232,7 @@ def test_a_superblock_that_cannot_be_is_an_error(
         ("incompat 0x80000000", 0x80000000),
     ],
 )
-def test_a_feature_that_is_not_known_is_named(
+def test_feature_that_cannot_be_read_is_an_error_with_its_name(
     name: str, bits: int, images: dict[tuple[str, ...], Path], tmp_path: Path
 ) -> None:
     image = tmp_path / "image"
@@ -241,16 +241,16 @@ def test_a_feature_that_is_not_known_is_named(
         stream.seek(1024 + 0x60)
         stream.write(le32(2 | bits))
     assert f"has the feature {name}, with which it cannot be read" in refusal(image)
-    if not name.startswith(("incompat", "compression")):  # dumpe2fs knows it, by the same name
+    if not name.startswith(("incompat", "compression")):  # dumpe2fs has the same name for it
         assert name in tool("dumpe2fs", "-h", image, ok=(0, 1))
 
 
-def test_bigalloc_is_refused_by_name(tmp_path: Path) -> None:
+def test_bigalloc_is_an_error_with_its_name(tmp_path: Path) -> None:
     image = make_image(tmp_path / "image", Tree(), "-t", "ext4", "-O", "bigalloc", size_mib=32)
     assert "has the feature bigalloc" in refusal(image)
 
 
-def test_a_journal_to_be_replayed_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_journal_to_be_replayed_is_an_error_whose_hint_works(tmp_path: Path) -> None:
     image = make_image(tmp_path / "image", small_tree(), "-t", "ext3", "-b", "1024")
     change(image, "feature needs_recovery")
     text = refusal(image)
@@ -263,21 +263,21 @@ def test_a_journal_to_be_replayed_is_refused_with_the_way_out(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("end", [0, 1, 1024, 1500, 2047, 2048, 100_000, (4 << 20) - 1])
-def test_an_image_that_is_cut_off_is_an_error(
+def test_image_that_is_cut_off_is_an_error(
     end: int, images: dict[tuple[str, ...], Path], tmp_path: Path
 ) -> None:
     (tmp_path / "image").write_bytes(images[EXT2].read_bytes()[:end])
     assert "cut off" in refusal(tmp_path / "image")
 
 
-def test_what_is_no_image_is_an_error(tmp_path: Path) -> None:
+def test_anything_but_an_ext2_image_is_an_error(tmp_path: Path) -> None:
     assert "is not there" in refusal(tmp_path / "nothing")
     assert "is neither a file nor a block device" in refusal(tmp_path)
     (tmp_path / "other").write_bytes(pattern(100_000))
     assert "has no ext2 superblock at byte 1024" in refusal(tmp_path / "other")
 
 
-def test_directories_deeper_than_a_path_can_be_are_an_error(tmp_path: Path) -> None:
+def test_directories_too_deep_for_any_path_are_an_error(tmp_path: Path) -> None:
     image = tmp_path / "image"
     files.create(image, 16 << 20)
     tool("mke2fs", "-q", "-F", "-t", "ext2", "-b", "1024", "-N", "4096", image)

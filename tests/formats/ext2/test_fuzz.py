@@ -1,4 +1,4 @@
-"""Damaged images never crash the reader, hang it or fill the memory, whatever is wrong with them."""
+"""Images with random damage never crash the reader, make it hang or fill the memory."""
 
 import random
 import resource
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ext2_tools import HoledFile, change, make_image, some_tree
+from ext2_images import HoledFile, change, make_image, some_tree
 from odd_trees import pattern
 
-from ssiuml.formats.ext2.damage import Ext2Error
+from ssiuml.formats.ext2.filesystem import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
-from ssiuml.tree.extents import Extents, segments
+from ssiuml.tree.extents import Extents, pieces_between
 from ssiuml.tree.tree import Extent, Tree, TreeError
 
-# Reading takes 0.02 s; the limit is for a busy machine, and far below what a loop would take.
+# Reading takes 0.02 s; the limit allows for a busy machine and still finds an endless loop.
 LIMIT_S = 30.0
 GROWTH_KIB = 200 << 10
 SECTOR = 512
@@ -31,7 +31,7 @@ HOLED = (HoledFile("holes", 3 << 20, (0, 20 << 10, 1 << 20, (3 << 20) - 1024)),)
 
 
 def fuzz_tree(block_size: int) -> Tree:
-    """some_tree, without the many names that look all the same, and what would fill the image."""
+    """Return some_tree without most of its similar names and without files that would fill the image."""
     tree = some_tree(block_size)
     if block_size > 1024:
         tree.remove("blocks")
@@ -44,7 +44,7 @@ def fuzz_tree(block_size: int) -> Tree:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[int]]]:
-    """Images, and where the sectors are that are not empty and hold no contents."""
+    """Images, each with the places of its sectors that are not empty and have no file contents."""
     folder: Path = tmp_path_factory.mktemp("images")
     made = []
     for number, options in enumerate(KINDS):
@@ -58,7 +58,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[in
         for _, node in read_ext2(image).walk():
             if not isinstance(node.content, Extent | Extents):
                 continue
-            for _, source, length in segments(node.content, 0, node.size_bytes):
+            for _, source, length in pieces_between(node.content, 0, node.size_bytes):
                 contents.update(range(source // SECTOR, -(-(source + length) // SECTOR)))
         starts = [
             start
@@ -71,7 +71,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[in
 
 @contextmanager
 def damaged(image: Path, starts: list[int], chance: random.Random) -> Iterator[None]:
-    """Change some bytes of *image* where it is not empty, and change them back."""
+    """Change some bytes of *image* in the sectors at *starts*; restore them at the end of the context."""
     before: list[tuple[int, bytes]] = []
     with image.open("r+b", buffering=0) as stream:
 
@@ -86,7 +86,7 @@ def damaged(image: Path, starts: list[int], chance: random.Random) -> Iterator[N
             position = chance.choice(starts) + chance.randrange(SECTOR)
             stream.seek(position)
             new = bytes([stream.read(1)[0] ^ 1 << chance.randrange(8)])
-            if chance.random() < 0.4:  # numbers, in the places of numbers
+            if chance.random() < 0.4:  # a whole field of 32 bits
                 position &= ~3
                 word = chance.choice([0, 1, 2, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFF, chance.randrange(4096)])
                 new = word.to_bytes(4, "little")
@@ -99,7 +99,7 @@ def damaged(image: Path, starts: list[int], chance: random.Random) -> Iterator[N
 
 
 def read_everything(image: Path) -> bool:
-    """Whether all can be read, of each file at most MOST_BYTES."""
+    """Return whether all of the image can be read, at most MOST_BYTES of each file."""
     try:
         tree = read_ext2(image)
         for _, node in tree.walk():
@@ -108,13 +108,13 @@ def read_everything(image: Path) -> bool:
                 done += len(chunk)
                 if done > MOST_BYTES:
                     break
-    except (Ext2Error, TreeError):  # the latter only for absurd holes
+    except (Ext2Error, TreeError):  # a TreeError only for too many holes
         return False
     return True
 
 
 def fuzz(images: list[tuple[Path, list[int]]], rounds: int, seed: int) -> int:
-    """Damage and read *rounds* times; how often the damage was seen."""
+    """Damage and read an image *rounds* times. Return how often the reader found the damage."""
     chance = random.Random(seed)  # noqa: S311 - the same damage each time
     assert all(read_everything(image) for image, _ in images)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -129,15 +129,15 @@ def fuzz(images: list[tuple[Path, list[int]]], rounds: int, seed: int) -> int:
     return seen
 
 
-def test_hundreds_of_damaged_images_neither_crash_the_reader_nor_hang_it(
+def test_hundreds_of_damaged_images_are_read_or_refused_in_time(
     images: list[tuple[Path, list[int]]],
 ) -> None:
-    # What hits names, times, or tables that nobody reads, is no contradiction and cannot be seen.
+    # Damage to names, times or tables that the reader does not use cannot be found.
     assert fuzz(images, 400, seed=1) > 100
 
 
 @pytest.mark.long
-def test_tens_of_thousands_of_damaged_images_neither_crash_the_reader_nor_hang_it(
+def test_tens_of_thousands_of_damaged_images_are_read_or_refused_in_time(
     images: list[tuple[Path, list[int]]],
 ) -> None:
     assert fuzz(images, 30_000, seed=2) > 7_500

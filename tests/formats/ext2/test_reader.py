@@ -1,24 +1,24 @@
-"""What mke2fs and debugfs have put into an image comes out of it, and what debugfs says of it."""
+"""The reader finds what mke2fs and debugfs put into an image, and reads what debugfs reads."""
 
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from ext2_tools import MIB, NS, HoledFile, ask, change, is_damaged, make_image, pieces_of, some_tree
-from gfs_tools import tool
+from ext2_images import NS, HoledFile, ask, change, is_damaged, make_image, pieces_of, some_tree
 from odd_trees import ACL, CAPABILITY, pattern
+from programs import tool
 
-from ssiuml.formats.ext2.damage import Ext2Error
+from ssiuml.formats.ext2.filesystem import Ext2Error
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.tree.compare import Census, differences, take_census
 from ssiuml.tree.extents import Extents
-from ssiuml.tree.folders import scan_folder
+from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.layer import merge, read_layer, write_tree
 from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Tree, directory, file, symlink
+from ssiuml.units import MIB
 
-# By name, what mke2fs is told.
-KINDS = {
+KINDS = {  # options of mke2fs by name
     "rh72": ("-t", "ext2", "-b", "1024", "-r", "0"),
     "ext2-4k": ("-t", "ext2", "-b", "4096", "-I", "128"),
     "no-types": (
@@ -37,7 +37,7 @@ KINDS = {
     "ext4-64bit": ("-t", "ext4", "-b", "4096", "-I", "512", "-O", "64bit,metadata_csum,inline_data"),
 }
 BLOCK_SIZES = {"rh72": 1024, "ext3": 1024, "ext4-1k": 1024, "no-types": 2048}
-# Data in every part of the pointers: direct, indirect, double and triple indirect ones.
+# Data behind every kind of pointer: direct, indirect, double and triple indirect.
 HOLED = (
     HoledFile("all-heights", 69 * MIB + 1024, (0, 11 << 10, 20 << 10, MIB, 2 * MIB, 60 * MIB, 69 * MIB)),
     HoledFile("one-hole", 5 * MIB, ()),
@@ -47,9 +47,9 @@ HOLED = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_everything_that_mke2fs_puts_in_comes_out(kind: str, tmp_path: Path) -> None:
+def test_reader_finds_everything_that_mke2fs_puts_in(kind: str, tmp_path: Path) -> None:
     tree = some_tree(BLOCK_SIZES.get(kind, 4096))
-    # With inline_data mke2fs 1.47 forgets what is a hole at the end of a file.
+    # With inline_data mke2fs 1.47 loses a hole at the end of a file.
     holed = HOLED[:3] if "inline_data" in KINDS[kind][-1] else HOLED
     image = make_image(tmp_path / "image", tree, "-N", "4096", *KINDS[kind], size_mib=24, holed=holed)
     before = image.read_bytes()
@@ -60,7 +60,7 @@ def test_everything_that_mke2fs_puts_in_comes_out(kind: str, tmp_path: Path) -> 
         assert re.search(r"^ *2/ *2 ", ask(image, "extents /fragmented"), re.MULTILINE)
     assert not is_damaged(image)
     assert image.read_bytes() == before
-    # An index over the directories changes nothing for who reads them from the first to the last name.
+    # An index over the directories does not change the names that are read in order.
     tool("e2fsck", "-f", "-y", "-D", image, ok=(0, 1))
     assert differences(take_census(tree), take_census(read_ext2(image))) == []
 
@@ -72,12 +72,12 @@ def test_debugfs_finds_the_same_contents(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     tool("debugfs", "-R", f"rdump / {out}", image)
-    foreign = scan_folder(out)
+    foreign = read_folder_tree(out)
     foreign.remove("lost+found")
     seen = read_ext2(image)
 
     def plain(census: Census) -> dict[str, tuple[object, ...]]:
-        # rdump makes no devices, and leaves set-id bits and, for an ordinary user, owners out.
+        # rdump makes no devices and no set-id bits, and for an ordinary user sets no owners.
         facts = census.in_whole_seconds().facts
         return {
             path: (one.kind, one.mode & 0o777, one.sha256, one.target)
@@ -90,10 +90,10 @@ def test_debugfs_finds_the_same_contents(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["rh72", "ext4"])
-def test_debugfs_says_the_same_of_every_inode(kind: str, tmp_path: Path) -> None:
+def test_debugfs_shows_the_same_metadata_for_every_inode(kind: str, tmp_path: Path) -> None:
     tree = some_tree(BLOCK_SIZES.get(kind, 4096))
     image = make_image(tmp_path / "image", tree, *KINDS[kind], "-N", "4096")
-    # Nanoseconds, and years after 2038 and before 1970, where the inode has room.
+    # Nanoseconds, and years after 2038 and before 1970, if the inode has room for them.
     wanted = (
         (-1, 999_999_999),
         (-(2**31), 0),
@@ -183,14 +183,14 @@ def test_inodes_share_a_block_of_attributes(tmp_path: Path) -> None:
     found = re.search(r"File ACL: (\d+)", ask(image, "stat /a"))
     assert found
     change(image, f"set_inode_field /b file_acl {found[1]}", "set_inode_field /b blocks 16")
-    # The count of those who share it is e2fsck's, and its only complaint.
+    # e2fsck corrects only the count of inodes that share the block.
     tool("e2fsck", "-f", "-y", image, ok=(1,))
     seen = read_ext2(image)
     assert seen.lookup("a").meta.xattrs == {"user.large": pattern(2000)}
     assert seen.lookup("b").meta.xattrs is seen.lookup("a").meta.xattrs
 
 
-def test_a_link_with_attributes_is_still_a_fast_one(tmp_path: Path) -> None:
+def test_link_with_a_block_of_attributes_is_still_a_fast_symlink(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("link", symlink("target"))
     image = make_image(tmp_path / "image", tree, *KINDS["ext2-4k"])
@@ -199,7 +199,7 @@ def test_a_link_with_attributes_is_still_a_fast_one(tmp_path: Path) -> None:
     assert (node.target, node.meta.xattrs) == ("target", {"trusted.a": b"value"})
 
 
-def test_a_file_larger_than_4_gib_is_read_where_it_has_data(tmp_path: Path) -> None:
+def test_file_larger_than_4_gib_has_the_pieces_that_were_written(tmp_path: Path) -> None:
     size = (5 << 30) + 77
     large = HoledFile("large", size, (0, 3 << 30, size - 1000))
     image = make_image(tmp_path / "image", Tree(Meta(mode=0o755)), *KINDS["ext2-4k"], holed=(large,))
@@ -215,7 +215,7 @@ def test_a_file_larger_than_4_gib_is_read_where_it_has_data(tmp_path: Path) -> N
         assert offset + length == size
 
 
-def test_blocks_that_were_only_reserved_are_zeros(tmp_path: Path) -> None:
+def test_preallocated_blocks_are_zeros(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("file", file(Literal(pattern(20_000)), Meta(mode=0o644)))
     image = make_image(tmp_path / "image", tree, *KINDS["ext4"])
@@ -226,7 +226,7 @@ def test_blocks_that_were_only_reserved_are_zeros(tmp_path: Path) -> None:
     assert (tmp_path / "dumped").read_bytes() == pattern(20_000).ljust(100_000, b"\0")
 
 
-def test_a_file_that_asks_to_be_compressed_is_read_and_one_that_is_is_refused(tmp_path: Path) -> None:
+def test_file_with_chattr_c_is_read_and_a_compressed_one_is_an_error(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("file", file(Literal(b"abc"), Meta(mode=0o644)))
     image = make_image(tmp_path / "image", tree, *KINDS["ext2-4k"])
@@ -248,7 +248,7 @@ def test_files_in_one_piece_are_plain_extents(tmp_path: Path) -> None:
     assert seen.lookup("empty").content == Literal(b"")
 
 
-def test_lost_and_found_is_left_out_unless_it_is_wanted(tmp_path: Path) -> None:
+def test_lost_and_found_in_the_root_is_left_out_unless_it_is_to_be_kept(tmp_path: Path) -> None:
     tree = Tree(Meta(mode=0o755))
     tree.add("home/lost+found", directory(Meta(mode=0o700)))
     image = make_image(tmp_path / "image", tree, *KINDS["rh72"])
@@ -259,10 +259,10 @@ def test_lost_and_found_is_left_out_unless_it_is_wanted(tmp_path: Path) -> None:
     assert kept.lookup("lost+found").meta.mode == 0o700
 
 
-def test_a_layer_of_an_image_is_unpacked_by_tar_to_the_same_files(tmp_path: Path) -> None:
+def test_tar_unpacks_an_archive_of_the_image_to_the_same_files(tmp_path: Path) -> None:
     tree = some_tree(1024)
-    tree.remove("special")  # a tar archive holds no sockets, an ordinary user makes no devices
-    tree.remove("modes/none")  # nor reads this
+    tree.remove("special")  # a tar archive cannot hold sockets, and an ordinary user cannot make devices
+    tree.remove("modes/none")  # an ordinary user could not read it
     image = make_image(tmp_path / "image", tree, *KINDS["rh72"], "-N", "4096", holed=HOLED[1:])
     seen = read_ext2(image)
     write_tree(tmp_path / "layer.tar", seen)
@@ -270,7 +270,7 @@ def test_a_layer_of_an_image_is_unpacked_by_tar_to_the_same_files(tmp_path: Path
     out = tmp_path / "out"
     out.mkdir()
     subprocess.run(["tar", "-xf", tmp_path / "layer.tar", "--no-same-owner", "-C", out], check=True)
-    unpacked = take_census(scan_folder(out)).facts
+    unpacked = take_census(read_folder_tree(out)).facts
     wanted = take_census(tree).facts
     assert {path: (one.kind, one.sha256, one.target, one.first_name) for path, one in unpacked.items()} == {
         path: (one.kind, one.sha256, one.target, one.first_name) for path, one in wanted.items()

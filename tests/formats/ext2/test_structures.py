@@ -1,12 +1,12 @@
-"""ext2's structures lie on the disk as its header files say."""
+"""The structures of ext2 have the offsets and sizes of its header files."""
 
 import struct
 from pathlib import Path
 from typing import Final
 
 import pytest
-from ext2_tools import make_image
-from gfs_tools import tool
+from ext2_images import make_image
+from programs import tool
 
 from ssiuml.formats.ext2 import structures
 from ssiuml.formats.ext2.structures import (
@@ -25,7 +25,7 @@ from ssiuml.formats.ext2.structures import (
 from ssiuml.formats.ondisk import OnDisk
 from ssiuml.tree.tree import Tree
 
-# Every field with its offset, by hand from the tables of the format; the last entry is the size.
+# Every field with its offset, copied by hand from the tables of the format; the last entry is the size.
 TABLES: Final[dict[type[OnDisk], str]] = {
     Superblock: """
         s_inodes_count 0 s_blocks_count_lo 4 s_r_blocks_count_lo 8 s_free_blocks_count_lo 12
@@ -46,7 +46,7 @@ TABLES: Final[dict[type[OnDisk], str]] = {
         bg_free_inodes_count_lo 14 bg_used_dirs_count_lo 16 bg_flags 18 bg_exclude_bitmap_lo 20
         bg_block_bitmap_csum_lo 24 bg_inode_bitmap_csum_lo 26 bg_itable_unused_lo 28 bg_checksum 30
         end 32""",
-    # In the kernel's one structure these follow from byte 32 on.
+    # In the kernel's single structure these follow at byte 32.
     GroupDescriptorHigh: """
         bg_block_bitmap_hi 0 bg_inode_bitmap_hi 4 bg_inode_table_hi 8 bg_free_blocks_count_hi 12
         bg_free_inodes_count_hi 14 bg_used_dirs_count_hi 16 bg_itable_unused_hi 18 bg_exclude_bitmap_hi 20
@@ -56,7 +56,7 @@ TABLES: Final[dict[type[OnDisk], str]] = {
         i_blocks_lo 28 i_flags 32 i_osd1 36 i_block 40 i_generation 100 i_file_acl_lo 104 i_size_high 108
         i_obso_faddr 112 l_i_blocks_high 116 l_i_file_acl_high 118 l_i_uid_high 120 l_i_gid_high 122
         l_i_checksum_lo 124 l_i_reserved 126 end 128""",
-    # From byte 128 of the inode on.
+    # At byte 128 of the inode.
     InodeExtra: """
         i_extra_isize 0 i_checksum_hi 2 i_ctime_extra 4 i_mtime_extra 8 i_atime_extra 12 i_crtime 16
         i_crtime_extra 20 i_version_hi 24 i_projid 28 end 32""",
@@ -88,10 +88,10 @@ def test_every_structure_of_the_module_is_in_the_table() -> None:
     assert there == TABLES.keys()
 
 
-def test_a_superblock_says_what_dumpe2fs_says(tmp_path: Path) -> None:
+def test_superblock_has_the_values_that_dumpe2fs_shows(tmp_path: Path) -> None:
     image = make_image(tmp_path / "image", Tree(), "-t", "ext4", "-g", "4096", "-L", "label", size_mib=32)
     pairs = [line.split(":", 1) for line in tool("dumpe2fs", "-h", image).splitlines() if ":" in line]
-    said = {key: value.strip() for key, value in pairs}
+    shown = {key: value.strip() for key, value in pairs}
     seen = Superblock.unpack(image.read_bytes(), 1024)
     names = {
         "Inode count": seen.s_inodes_count,
@@ -111,7 +111,7 @@ def test_a_superblock_says_what_dumpe2fs_says(tmp_path: Path) -> None:
         "Desired extra isize": seen.s_want_extra_isize,
         "Journal inode": seen.s_journal_inum,
     }
-    assert {name: said[name] for name in names} == {name: str(value) for name, value in names.items()}
-    assert said["Filesystem volume name"] == seen.s_volume_name.rstrip(b"\0").decode()
-    assert said["Directory Hash Seed"].replace("-", "") == seen.s_hash_seed.hex()
+    assert {name: shown[name] for name in names} == {name: str(value) for name, value in names.items()}
+    assert shown["Filesystem volume name"] == seen.s_volume_name.rstrip(b"\0").decode()
+    assert shown["Directory Hash Seed"].replace("-", "") == seen.s_hash_seed.hex()
     assert struct.pack("<I", seen.s_mkfs_time) == struct.pack("<I", seen.s_lastcheck)

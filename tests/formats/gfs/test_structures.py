@@ -1,4 +1,4 @@
-"""Structures against the C header of the kernel: every offset and every size."""
+"""Structures of GFS have the offsets and sizes of the kernel's C header."""
 
 import re
 import subprocess
@@ -26,14 +26,14 @@ IN_C: dict[type[OnDisk], str] = {
     gfs2.InumRange: "gfs2_inum_range",
     gfs2.StatfsChange: "gfs2_statfs_change",
 }
-# What GFS2 does not use is padding in its header.
+# Fields of GFS1 alone are padding in the header of GFS2.
 RENAMED = {"mh_generation": "__pad0", "mh_incarn": "mh_jid", "ri_pad": "__pad", "ea_pad": "__pad"}
 RENAMED |= {f"sb_pad{number}": f"__pad{number}" for number in range(5)}
 RENAMED |= {f"di_pad{number}": f"__pad{number}" for number in range(1, 5)} | {"de_pad": "__pad"}
 
 
 def compiled(source: str) -> list[int]:
-    """What the compiler makes of an array of constants named ``numbers``."""
+    """Compile *source* and return the constants of its array ``numbers``."""
     assembly = subprocess.run(
         ["gcc", "-x", "c", "-S", "-o", "-", "-"], input=source, capture_output=True, text=True, check=True
     ).stdout
@@ -42,7 +42,7 @@ def compiled(source: str) -> list[int]:
 
 
 @pytest.mark.parametrize("structure", IN_C, ids=lambda structure: structure.__name__)
-def test_fields_lie_where_the_kernels_header_puts_them(structure: type[OnDisk]) -> None:
+def test_fields_have_the_offsets_of_the_kernels_header(structure: type[OnDisk]) -> None:
     name = f"struct {IN_C[structure]}"
     fields = [field.name for field in layout_of(structure).fields]
     constants = [f"__builtin_offsetof({name}, {RENAMED.get(field, field)})" for field in fields]
@@ -52,7 +52,7 @@ def test_fields_lie_where_the_kernels_header_puts_them(structure: type[OnDisk]) 
     assert compiled(source) == [*map(structure.offset_of, fields), structure.size_bytes()]
 
 
-def test_every_structure_is_held_against_the_header() -> None:
+def test_every_structure_is_compared_with_the_header() -> None:
     declared = {
         value
         for module in (gfs, gfs2)
@@ -62,7 +62,7 @@ def test_every_structure_is_held_against_the_header() -> None:
     assert declared == set(IN_C)
 
 
-def test_numbers_are_those_of_the_header() -> None:
+def test_constants_are_those_of_the_header() -> None:
     defined = dict(re.findall(r"#define\s+GFS2_(\w+)\s+(0x[0-9a-fA-F]+|\d+)\b", HEADER.read_text()))
     numbers = {name: int(value, 0) for name, value in defined.items()}
     assert numbers["MAGIC"] == gfs.MAGIC

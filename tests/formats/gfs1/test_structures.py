@@ -1,4 +1,4 @@
-"""GFS1's structures lie on the disk as its header file says."""
+"""GFS1's structures have the offsets and sizes of its header file."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ from ssiuml.formats.gfs1.structures import (
 )
 from ssiuml.formats.ondisk import OnDisk
 
-# Every field with its offset, by hand from the tables of the format; the last entry is the size.
+# Every field with its offset, copied by hand from the tables of the format; the last entry is the size.
 TABLES: Final[dict[type[OnDisk], str]] = {
     Superblock: """
         sb_header 0 sb_fs_format 24 sb_multihost_format 28 sb_flags 32 sb_bsize 36 sb_bsize_shift 40
@@ -39,7 +39,7 @@ TABLES: Final[dict[type[OnDisk], str]] = {
 
 
 @pytest.mark.parametrize("structure", TABLES, ids=lambda structure: structure.__name__)
-def test_every_field_has_its_offset_and_the_structure_its_size(structure: type[OnDisk]) -> None:
+def test_every_field_has_its_offset_and_every_structure_its_size(structure: type[OnDisk]) -> None:
     words = TABLES[structure].split()
     *expected, end = zip(words[::2], map(int, words[1::2]), strict=True)
     fields = list(structure.__dataclass_fields__)  # type: ignore[attr-defined]

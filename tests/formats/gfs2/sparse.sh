@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
 # The first program of a kernel in the tests: mounts /dev/ubda and writes the file "sparse" in it to /dev/ubdb,
-# as a tar archive, with the holes that the kernel tells of.
+# as a tar archive, with the holes that the kernel reports.
 # Prints "work: done" when nothing failed.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 set -e

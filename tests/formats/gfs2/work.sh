@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
-# The first program of a kernel in the tests: mounts /dev/ubda, works in it as people do, unmounts it.
+# The first program of a kernel in the tests: mounts /dev/ubda, works in it as users do, unmounts it.
 # Prints "work: done" when nothing failed.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 set -e
@@ -12,7 +12,7 @@ busybox modprobe gfs2
 busybox mount -t gfs2 -o lockproto=lock_nolock /dev/ubda /sysroot
 cd /sysroot
 echo "work: before $(busybox df -k . | busybox tail -n 1)"
-# In the root, in directories that the writer made (linear, and hashed with full leaves), in a new one.
+# Make files in the root, in directories of the writer (linear, and hashed with full leaves) and in a new one.
 busybox mkdir fresh
 for folder in . fresh "$@" many colliding empty; do
     number=0

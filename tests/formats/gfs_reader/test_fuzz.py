@@ -1,4 +1,4 @@
-"""Damaged images never crash the reader or hang it, whatever is wrong with them."""
+"""The reader neither crashes nor hangs on damaged images."""
 
 import random
 import time
@@ -7,15 +7,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from reading_tools import filesystem_of, gfs1_image, gfs2_image, read_everything
+from gfs_images import filesystem_of, gfs1_image, gfs2_image, read_everything
 
 from ssiuml.errors import SsiumlError
 from ssiuml.inspect.occupancy import survey_occupancy
 
 BLOCK_SIZES = (1024, 4096)
-# A whole check takes 0.1 s; the limit is for a busy machine, and far below what a loop would take.
+# A whole check takes 0.1 s. The limit allows for a busy machine and is far below the time of an endless loop.
 LIMIT_S = 30.0
-MAP_SHARE = 0.3  # of the damaged images are mapped as well
+MAP_SHARE = 0.3  # of the damaged images are mapped, too
 SECTOR = 512
 MAGIC = bytes.fromhex("01161970")
 LOG_HEADER = 8
@@ -34,7 +34,7 @@ def sectors_in_use(image: bytearray) -> list[int]:
 
 
 def metadata_in_use(image: bytearray, block_size: int) -> list[int]:
-    """The sectors of metadata, without log headers: those are many, and all the same."""
+    """Return the sectors of metadata, without log headers, which are many and all alike."""
     return [
         start
         for start in sectors_in_use(image)
@@ -45,12 +45,12 @@ def metadata_in_use(image: bytearray, block_size: int) -> list[int]:
 
 @contextmanager
 def damaged(image: bytearray, used: list[int], chance: random.Random) -> Iterator[None]:
-    """Change some bytes of *image* where it is not empty, and change them back."""
+    """Change some bytes of *image* in the sectors *used*, and restore them at the end."""
     before: list[tuple[int, bytes]] = []
     for _ in range(chance.choice([1, 1, 1, 2, 5, 20])):
         position = chance.choice(used) + chance.randrange(SECTOR)
         new = bytes([image[position] ^ 1 << chance.randrange(8)])
-        if chance.random() < 0.4:  # numbers, in the places of numbers
+        if chance.random() < 0.4:  # a number, where an aligned number lies
             position &= ~7
             word = chance.choice([0, 1, (1 << 64) - 1, (1 << 63) - 1, chance.choice(used) // SECTOR])
             new = word.to_bytes(8, "big")
@@ -64,7 +64,7 @@ def damaged(image: bytearray, used: list[int], chance: random.Random) -> Iterato
 
 
 def fuzz(images: list[bytearray], rounds: int, seed: int) -> int:
-    """Damage and read *rounds* times; how often the damage was seen."""
+    """Damage and read an image *rounds* times. Return how often the reader saw the damage."""
     chance = random.Random(seed)  # noqa: S311 - the same damage each time
     sizes = [size for size in BLOCK_SIZES for _ in range(2)]
     used = [metadata_in_use(image, size) for image, size in zip(images, sizes, strict=True)]
@@ -81,7 +81,7 @@ def fuzz(images: list[bytearray], rounds: int, seed: int) -> int:
 
 
 def map_everything(image: bytearray) -> None:
-    """Find out what all blocks of an image are for, as far as it can be read."""
+    """Map the use of all blocks of an image, as far as it is readable."""
     with suppress(SsiumlError):
         found = survey_occupancy(filesystem_of(image), lambda damage: None)
         assert sum(sum(cell.counts) for cell in found.cells) == found.blocks
@@ -89,7 +89,7 @@ def map_everything(image: bytearray) -> None:
 
 def test_a_thousand_damaged_images_neither_crash_the_reader_nor_hang_it(images: list[bytearray]) -> None:
     assert all(read_everything(image) == [] for image in images)
-    # What hits names, times or contents is no contradiction and cannot be seen.
+    # A change of a name, a time or contents contradicts nothing: the reader cannot see it.
     assert fuzz(images, 1000, seed=1) > 300
 
 
@@ -101,7 +101,9 @@ def test_a_hundred_thousand_damaged_images_neither_crash_the_reader_nor_hang_it(
 
 
 @pytest.mark.parametrize("which", range(4))
-def test_images_that_are_cut_off_anywhere_are_damaged(images: list[bytearray], which: int) -> None:
+def test_an_image_that_is_cut_off_anywhere_is_reported_as_damaged(
+    images: list[bytearray], which: int
+) -> None:
     image = images[which]
     used = sectors_in_use(image)
     last = used[-1] + SECTOR

@@ -1,4 +1,4 @@
-"""Pool configuration files, the HOWTO's own and wrong ones."""
+"""Pool configuration files: those of the HOWTO, and some with mistakes."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ pooldevice 0 0 /dev/sda1
 
 
 def changed(line: int, text: str) -> str:
-    """STRIPED with another line *line*, counted from 1."""
+    """Return STRIPED with *text* as its line number *line*, counted from 1."""
     lines = STRIPED.splitlines()
     lines[line - 1] = text
     return "\n".join(lines)
@@ -38,7 +38,7 @@ def test_the_files_of_the_howto_are_read(pool: str, device: str) -> None:
     assert load_config(path) == PoolConfig(path, pool, 0, (Subpool(0, SubpoolType.DATA, devices),))
 
 
-def test_devices_and_subpools_are_in_the_order_of_their_ids_whatever_the_order_of_the_lines() -> None:
+def test_devices_and_subpools_have_the_order_of_their_ids_for_any_order_of_lines() -> None:
     config = parse_config(STRIPED, FILE)
     assert (config.name, config.minor) == ("data-1", 3)
     assert config.subpools == (
@@ -47,7 +47,7 @@ def test_devices_and_subpools_are_in_the_order_of_their_ids_whatever_the_order_o
     )
 
 
-def test_a_subpool_without_a_type_is_for_data() -> None:
+def test_subpool_without_a_type_is_for_data() -> None:
     assert parse_config(changed(4, "subpool 0 128 2"), FILE).subpools[0].type is SubpoolType.DATA
 
 
@@ -68,7 +68,7 @@ def test_a_subpool_without_a_type_is_for_data() -> None:
         (changed(3, "subpools 1"), r":3: subpools 1: the subpools described are: 0, 1\n"),
         (changed(3, "subpools 0"), r":3: subpools: '0'\n.*from 1 to 128"),
         (changed(3, "subpools two"), r":3: subpools: 'two'\n"),
-        (changed(2, "subpools 2"), r":3: subpools 2: line 2 says it already"),
+        (changed(2, "subpools 2"), r":3: subpools 2: line 2 has it already"),
         (changed(4, "subpool 0 128 3 gfs_data"), r":4: subpool 0: 3 devices are announced, .*: 0, 1\n"),
         (changed(4, "subpool 0 128 1 gfs_data"), r":4: subpool 0: 1 device is announced, .*: 0, 1\n"),
         (changed(4, "subpool 0 100 2 gfs_data"), r":4: subpool 0: a stripe of 100 sectors\n.*power of two"),
@@ -87,21 +87,21 @@ def test_a_subpool_without_a_type_is_for_data() -> None:
         (changed(8, "pooldevice 0 0"), r":8: pooldevice: 2 values, expected 3 or 4\n.*\[WEIGHT\]"),
     ],
 )
-def test_what_is_wrong_is_an_error_with_line_value_and_way_out(text: str, message: str) -> None:
+def test_every_mistake_is_an_error_with_its_line_value_and_a_hint(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         parse_config(text, FILE)
     assert str(caught.value).startswith("pool.cf")
     assert caught.value.hint
 
 
-def test_more_devices_than_a_pool_may_have_are_an_error() -> None:
+def test_more_devices_than_the_limit_of_a_pool_are_an_error() -> None:
     lines = ["poolname a", "subpools 2", "subpool 0 0 100", "subpool 1 0 100"]
     lines += [f"pooldevice {n // 100} {n % 100} /dev/d{n}" for n in range(200)]
     with pytest.raises(UsageError, match=r"200 devices\n.*at most 128"):
         parse_config("\n".join(lines), FILE)
 
 
-def test_a_file_that_is_missing_or_no_text_is_an_error(tmp_path: Path) -> None:
+def test_file_that_is_missing_too_large_or_no_text_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="absent: cannot be read: No such file"):
         load_config(tmp_path / "absent")
     with pytest.raises(UsageError, match="cannot be read: Is a directory"):
@@ -118,7 +118,7 @@ WORDS = ["poolname", "minor", "subpools", "subpool", "pooldevice", "0", "1", "2"
 
 
 @given(st.lists(st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=5)), max_size=6), max_size=8))
-def test_no_text_gives_anything_but_a_whole_pool_or_an_error(lines: list[list[str]]) -> None:
+def test_any_text_gives_a_whole_pool_or_an_error(lines: list[list[str]]) -> None:
     try:
         config = parse_config("\n".join(" ".join(words) for words in lines), FILE)
     except UsageError:

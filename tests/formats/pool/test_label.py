@@ -1,4 +1,4 @@
-"""The pool label: its bytes, and lvm2's opinion of them."""
+"""The pool label: its bytes, and whether lvm2 recognises them."""
 
 import os
 import struct
@@ -46,16 +46,16 @@ def howto_label() -> PoolLabel:
         ("pl_reserve", 328),
     ],
 )
-def test_every_field_lies_where_struct_pool_disk_has_it(name: str, offset: int) -> None:
+def test_every_field_has_the_offset_of_struct_pool_disk(name: str, offset: int) -> None:
     assert PoolLabel.offset_of(name) == offset
 
 
-def test_a_label_fills_a_sector() -> None:
+def test_label_fills_a_sector() -> None:
     assert issubclass(PoolLabel, OnDisk)
     assert PoolLabel.size_bytes() == 512
 
 
-def test_the_howtos_pool_gets_the_label_written_out_here_by_hand() -> None:
+def test_pool_of_the_howto_gets_the_label_that_is_written_here_by_hand() -> None:
     by_hand = bytearray(512)
     struct.pack_into(">QQ", by_hand, 0, 0x11670, pool_id(HOWTO))
     by_hand[16:21] = b"pool0"
@@ -64,7 +64,7 @@ def test_the_howtos_pool_gets_the_label_written_out_here_by_hand() -> None:
     assert howto_label().pack() == bytes(by_hand)
 
 
-def test_members_of_a_larger_pool_say_which_they_are() -> None:
+def test_labels_of_a_larger_pool_have_the_places_of_their_devices() -> None:
     text = "poolname p\nminor 7\nsubpools 2\nsubpool 0 128 2 gfs_data\nsubpool 1 0 1 gfs_journal\n"
     text += "pooldevice 0 0 /a\npooldevice 0 1 /b 5\npooldevice 1 0 /c\n"
     size = {"/a": 128 * 512 * 10 + 8192, "/b": 128 * 512 * 12, "/c": 8192 + 16 * 512 * 5 + 511}
@@ -79,7 +79,7 @@ def test_members_of_a_larger_pool_say_which_they_are() -> None:
     assert len({label.pl_pool_id for label in labels.values()}) == 1
 
 
-def test_another_description_gives_another_id_and_the_same_one_the_same() -> None:
+def test_different_descriptions_give_different_ids_and_equal_ones_the_same() -> None:
     texts = [
         f"poolname {name}\nsubpools 1\nsubpool 0 {stripe} 1 {kind}\npooldevice 0 0 {device}\n"
         for name in "ab"
@@ -92,14 +92,14 @@ def test_another_description_gives_another_id_and_the_same_one_the_same() -> Non
     assert ids == [pool_id(parse_config(text, Path("y"))) for text in texts]
 
 
-def test_a_device_that_is_too_small_is_an_error_with_file_and_line() -> None:
+def test_device_that_is_too_small_is_an_error_with_file_and_line() -> None:
     with pytest.raises(
         UsageError, match=r"pool0\.cf:4: /dev/loop2 has 8\.5 KiB, .* 16 KiB or more\n  .*--device"
     ):
         make_labels(HOWTO, {"/dev/loop2": 8704})
 
 
-def test_a_striped_subpools_first_device_may_not_be_the_largest() -> None:
+def test_first_device_of_a_striped_subpool_may_not_be_the_largest() -> None:
     config = parse_config(
         "poolname p\nsubpools 1\nsubpool 0 16 2\npooldevice 0 0 /a\npooldevice 0 1 /b\n", Path("p.cf")
     )
@@ -125,11 +125,11 @@ def with_bytes(offset: int, data: bytes) -> bytes:
         with_bytes(272, bytes.fromhex("00040203")),
     ],
 )
-def test_what_lvm2_does_not_take_for_a_label_is_none(sector: bytes) -> None:
+def test_sector_that_lvm2_does_not_recognise_is_no_label(sector: bytes) -> None:
     assert read_label(sector) is None
 
 
-def test_a_label_reads_back_also_with_another_update_level() -> None:
+def test_label_is_read_back_even_with_another_update_level() -> None:
     assert read_label(howto_label().pack()) == howto_label()
     later = read_label(with_bytes(275, b"\x09"))
     assert later is not None
@@ -138,10 +138,10 @@ def test_a_label_reads_back_also_with_another_update_level() -> None:
 
 @contextmanager
 def loop_device(image: Path) -> Iterator[str]:
-    """A loop device for *image*; skips the test where there are none for us."""
+    """Yield a loop device for *image*. Skip the test if this machine or user has none."""
     losetup = find_tool("losetup")
     if os.geteuid() != 0 or losetup is None:
-        pytest.skip("loop devices are for root")
+        pytest.skip("loop devices need root and losetup")
     made = subprocess.run([losetup, "--find", "--show", image], capture_output=True, text=True, check=False)
     if made.returncode:
         pytest.skip(f"no loop device: {made.stderr.strip()}")
@@ -168,5 +168,5 @@ def test_lvm2_recognises_the_label(tmp_path: Path, is_labelled: bool) -> None:
             f'devices {{ use_devicesfile=0 filter=["a|^{device}$|","r|.*|"] }}',
         ]
         result = subprocess.run(words, capture_output=True, text=True, check=False)
-    said = [line for line in result.stderr.splitlines() if "gfs-pool" in line and device in line]
-    assert bool(said) == is_labelled, result.stderr[-2000:]
+    lines = [line for line in result.stderr.splitlines() if "gfs-pool" in line and device in line]
+    assert bool(lines) == is_labelled, result.stderr[-2000:]

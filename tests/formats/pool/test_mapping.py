@@ -1,4 +1,4 @@
-"""Where the sectors of a pool lie, compared with tables computed by hand and with a plain simulation."""
+"""The map of a pool's sectors, compared with tables computed by hand and with a plain simulation."""
 
 import pytest
 from hypothesis import given
@@ -22,13 +22,13 @@ from ssiuml.formats.pool.mapping import Piece, PoolMap, SubpoolMap, usable_secto
         (0, 0, -16),
     ],
 )
-def test_label_and_incomplete_extents_and_stripes_are_not_usable(
+def test_usable_sectors_are_whole_extents_and_stripes_behind_the_label(
     device_sectors: int, stripe: int, usable: int
 ) -> None:
     assert usable_sectors(device_sectors, stripe) == usable
 
 
-# By hand. Two devices of 32 and 48 usable sectors, one after the other, each behind its 16-sector label.
+# By hand. Two devices of 32 and 48 usable sectors, concatenated, each behind its label of 16 sectors.
 CONCATENATED = [(0, 0, 16), (31, 0, 47), (32, 1, 16), (33, 1, 17), (79, 1, 63)]
 # By hand. Three devices in stripes of 16 sectors, the first with 32 usable ones: rows 0 and 1.
 STRIPED = [
@@ -50,7 +50,7 @@ RAID = SubpoolMap(16, (32, 32, 64))
         (PoolMap([JOINED, RAID]), 176, BOTH),
     ],
 )
-def test_sectors_lie_where_the_table_says(
+def test_sectors_have_the_places_in_the_table(
     pool: PoolMap, sectors: int, table: list[tuple[int, int, int]]
 ) -> None:
     assert pool.sectors == sectors
@@ -70,7 +70,7 @@ def test_sectors_outside_the_pool_are_refused(sector: int, count: int) -> None:
 
 
 def dealt_out(subpool: SubpoolMap) -> list[tuple[int, int]]:
-    """Every sector of a subpool by dealing stripes to devices in turn, without any arithmetic on it."""
+    """Return the place of every sector of a subpool, by dealing stripes to devices in turn."""
     if not subpool.stripe_sectors:
         return [(device, s) for device, count in enumerate(subpool.device_sectors) for s in range(count)]
     places = []
@@ -93,7 +93,7 @@ def subpools(draw: st.DrawFn) -> SubpoolMap:
 
 
 @given(st.lists(subpools(), min_size=1, max_size=3), st.data())
-def test_any_range_of_any_pool_lies_where_dealing_it_out_puts_it(
+def test_any_range_of_any_pool_has_the_places_of_the_simulation(
     parts: list[SubpoolMap], data: st.DataObject
 ) -> None:
     pool = PoolMap(parts)

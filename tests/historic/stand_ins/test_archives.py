@@ -1,14 +1,14 @@
-"""The stand-ins for source archives: tar unpacks them, make installs from them, as root would in 2002."""
+"""The stand-ins for source archives: tar unpacks them, and make installs from them as root did in 2002."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
-from gfs1_tools import assert_holds, blkid
-from gfs_tools import tool
+from gfs_judges import assert_holds, blkid
+from programs import tool
 from redhat import cluster_tools, demo, inittab, modules, older_root, opengfs
 from redhat.busybox import fetch_busybox
-from redhat.foreign import run_foreign
+from redhat.elf32 import run_i386
 
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.host.files import allocated_bytes
@@ -32,7 +32,7 @@ def small_root(folder: Path) -> Path:
 
 
 def install(source: Path, rule: str, root: Path) -> "subprocess.CompletedProcess[str]":
-    """make RULE under fakeroot, then a list of what is in *root*: kind, mode, owner, name."""
+    """Run make RULE under fakeroot, then list *root*: kind, mode, owner and name of each file."""
     script = 'umask 022; make -s -C "$1" "$2" UML_ROOT="$3" && find "$3" -printf "%y %m %U:%G %P\\n"'
     words: list[str | Path] = ["fakeroot", "sh", "-c", script, "sh", source, rule, root]
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=LIMIT_S)
@@ -40,7 +40,7 @@ def install(source: Path, rule: str, root: Path) -> "subprocess.CompletedProcess
 
 @pytest.mark.parametrize("distribution", cluster_tools.DISTRIBUTIONS)
 @pytest.mark.parametrize("form", ["release", "checkout"])
-def test_cluster_tools_install_what_only_root_may(
+def test_cluster_tools_install_files_that_only_root_can_make(
     redhat_sources: Path, tmp_path: Path, distribution: str, form: str
 ) -> None:
     if form == "release":
@@ -69,7 +69,7 @@ def test_cluster_tools_install_what_only_root_may(
 
 
 @pytest.mark.parametrize("distribution", cluster_tools.DISTRIBUTIONS)
-def test_the_marks_of_inittab_stand_before_the_lines_that_they_change(distribution: str) -> None:
+def test_the_marks_of_inittab_are_above_the_lines_to_be_changed(distribution: str) -> None:
     before = inittab.inittab_ssi(distribution).splitlines()
     after = inittab.inittab_ssi_for_uml(distribution).splitlines()
     marks = [number for number, line in enumerate(before) if line.startswith("# For UML")]
@@ -80,7 +80,7 @@ def test_the_marks_of_inittab_stand_before_the_lines_that_they_change(distributi
     assert "tty0" in after[changed[1]]
 
 
-def test_a_failing_rule_and_a_missing_one_say_so(tmp_path: Path) -> None:
+def test_a_failing_rule_and_a_missing_rule_end_make_with_a_message(tmp_path: Path) -> None:
     archive = cluster_tools.make_cluster_tools(tmp_path / "a", failing_rule="redhat", missing_rule="caldera")
     source = unpacked(archive, tmp_path / "source") / "cluster-tools"
     root = small_root(tmp_path / "root")
@@ -93,11 +93,11 @@ def test_a_failing_rule_and_a_missing_one_say_so(tmp_path: Path) -> None:
     assert install(source, "install_ssi_debian", root).returncode == 0
 
 
-def test_the_shell_of_the_root_takes_all_scripts(redhat_sources: Path, tmp_path: Path) -> None:
+def test_the_shell_of_the_root_can_parse_all_scripts(redhat_sources: Path, tmp_path: Path) -> None:
     tools = unpacked(redhat_sources / cluster_tools.NAME, tmp_path / "tools") / "cluster-tools"
     names = ("cluster_mkinitrd", "ifup.head", "redhat/rc.nodeup")
     for path in (*(tools / name for name in names), *redhat_demo(redhat_sources, tmp_path)):
-        run_foreign(fetch_busybox(), "sh", "-n", str(path))
+        run_i386(fetch_busybox(), "sh", "-n", str(path))
 
 
 def redhat_demo(sources: Path, folder: Path) -> list[Path]:
@@ -121,7 +121,7 @@ def test_dbdemo_reads_its_alphabet(redhat_sources: Path, tmp_path: Path) -> None
     assert done.stdout == "Alpha\nBravo\n"
 
 
-def test_modules_are_root_s_and_modules_dep_names_them_all(redhat_sources: Path, tmp_path: Path) -> None:
+def test_modules_belong_to_root_and_modules_dep_names_them_all(redhat_sources: Path, tmp_path: Path) -> None:
     listing = tool("tar", "tvjf", redhat_sources / modules.NAME, "--numeric-owner")
     assert all(line.split()[1] == "0/0" for line in listing.splitlines())
     top = unpacked(redhat_sources / modules.NAME, tmp_path / "modules")
@@ -133,7 +133,7 @@ def test_modules_are_root_s_and_modules_dep_names_them_all(redhat_sources: Path,
     assert {"gfs.o", "pool.o", "memexp.o", "lock_harness.o"} <= {path.name for path in folder.rglob("*.o")}
 
 
-def test_opengfs_compiles_for_user_mode_linux_only_with_its_headers(
+def test_opengfs_compiles_only_with_the_headers_of_user_mode_linux(
     redhat_sources: Path, tmp_path: Path
 ) -> None:
     source = unpacked(redhat_sources / opengfs.NAME, tmp_path / "source") / "opengfs-0.2.1"
@@ -157,16 +157,16 @@ def test_opengfs_compiles_for_user_mode_linux_only_with_its_headers(
         made = tmp_path / "root/lib/modules" / modules.KERNEL / path
         assert "Intel 80386" in tool("readelf", "-h", made)
         assert b"kernel_version=2.4.16-21um" in made.read_bytes()
-    assert run_foreign(tmp_path / "root/sbin/passemble", "-r", "all").endswith("passemble -r all\n")
+    assert run_i386(tmp_path / "root/sbin/passemble", "-r", "all").endswith("passemble -r all\n")
 
 
 def test_configure_of_opengfs_refuses_a_folder_without_a_kernel(redhat_sources: Path, tmp_path: Path) -> None:
     source = unpacked(redhat_sources / opengfs.NAME, tmp_path / "source") / "opengfs-0.2.1"
-    said = tool("sh", source / "configure", f"--with-linux_srcdir={tmp_path}", ok=(1,))
-    assert "no configured kernel source" in said
+    output = tool("sh", source / "configure", f"--with-linux_srcdir={tmp_path}", ok=(1,))
+    assert "no configured kernel source" in output
 
 
-def test_the_older_root_is_sparse_and_holds_its_modules_for_foreign_tools(
+def test_the_older_root_is_sparse_and_foreign_programs_find_its_modules(
     redhat_sources: Path, tmp_path: Path
 ) -> None:
     folder = unpacked(redhat_sources / older_root.NAME, tmp_path / "older") / "ssiuml-root-rh72"

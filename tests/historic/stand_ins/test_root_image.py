@@ -1,4 +1,4 @@
-"""The stand-ins for root images: clean for e2fsck, and for debugfs just what was meant to be there."""
+"""The stand-ins for root images: e2fsck finds them clean, and debugfs finds exactly the tree."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gfs_tools import tool
+from programs import tool
 from redhat.busybox import fetch_busybox
 from redhat.root_image import RED_HAT_NAME, make_root_fs
 from redhat.root_tree import CALDERA, RED_HAT, make_tree
@@ -57,7 +57,7 @@ def debugfs(image: Path, *commands: str) -> bytes:
 
 
 def seen(image: Path, tree: Tree) -> dict[str, tuple[int, int, int, int, str]]:
-    """inode, mode, uid, gid and size of every path, as debugfs lists the folders of *tree*."""
+    """Return inode, mode, uid, gid and size of every path, as debugfs lists the folders of *tree*."""
     folders = [path for path, node in tree.walk() if node.kind is Kind.DIRECTORY]
     output = debugfs(image, *(f'ls -p "/{folder}"' for folder in folders))
     found: dict[str, tuple[int, int, int, int, str]] = {}
@@ -69,7 +69,7 @@ def seen(image: Path, tree: Tree) -> dict[str, tuple[int, int, int, int, str]]:
             _, inode, mode, uid, gid, name, size, _ = os.fsdecode(line).split("/")
             if name not in (".", ".."):
                 path = f"{folder}/{name}" if folder else name
-                # It prints numbers of owners as if they had a sign.
+                # debugfs prints numbers of owners with a sign.
                 found[path] = (int(inode), int(mode, 8), int(uid) % 2**32, int(gid) % 2**32, size)
     return found
 
@@ -90,12 +90,12 @@ def test_debugfs_finds_every_name_with_its_kind_mode_owner_and_links(image: Path
     assert len(inodes) == len({id(node) for node in nodes.values()})
 
 
-def test_contents_and_targets_are_those_of_the_tree(image: Path, tree: Tree, tmp_path: Path) -> None:
+def test_contents_and_link_targets_are_those_of_the_tree(image: Path, tree: Tree, tmp_path: Path) -> None:
     debugfs(image, f'rdump / "{tmp_path}"')
     nodes = [(path, node) for path, node in tree.walk() if node.kind in (Kind.FILE, Kind.SYMLINK)]
     for path, node in nodes:
         if node.kind is Kind.SYMLINK:
-            assert os.readlink(tmp_path / path) == node.target, path  # noqa: PTH115 - a Path would be tidied up
+            assert os.readlink(tmp_path / path) == node.target, path  # noqa: PTH115 - Path would normalise it
         else:
             (tmp_path / path).chmod(0o600)
             assert (tmp_path / path).read_bytes() == node.read(), path
@@ -117,7 +117,9 @@ def test_the_disks_of_user_mode_linux_have_their_old_numbers(image: Path) -> Non
     ]
 
 
-def test_the_pruned_services_and_others_start_through_the_links_of_red_hat(tree: Tree) -> None:
+def test_services_start_through_the_links_of_red_hat_those_that_the_recipe_prunes_included(
+    tree: Tree,
+) -> None:
     level = tree.lookup("etc/rc3.d")
     assert tree.lookup("etc/rc3.d", follow=False).target == "rc.d/rc3.d"
     assert set(PRUNED) <= level.children.keys()
@@ -128,7 +130,7 @@ def test_the_pruned_services_and_others_start_through_the_links_of_red_hat(tree:
 @pytest.mark.parametrize(
     ("distribution", "block_size"), [(RED_HAT, 4096), (RED_HAT, 1024), (CALDERA, 4096), (CALDERA, 1024)]
 )
-def test_every_form_is_clean_and_of_2001_for_e2fsprogs(
+def test_e2fsprogs_find_every_form_clean_and_of_2001(
     tmp_path: Path, distribution: str, block_size: int
 ) -> None:
     image = make_root_fs(
@@ -142,7 +144,7 @@ def test_every_form_is_clean_and_of_2001_for_e2fsprogs(
     assert re.search(r"^Filesystem created:.* 2001$", facts, re.MULTILINE)
 
 
-def test_a_far_block_is_behind_three_levels_of_indirection(tmp_path: Path) -> None:
+def test_a_far_block_has_three_levels_of_indirect_blocks(tmp_path: Path) -> None:
     image = make_root_fs(tmp_path / "root_fs", block_size=1024, far_block=True)
     output = debugfs(image, "stat /var/spool/news/history.pag", "stat /var/lib/rpm/Packages").decode()
     far, large = output.split("Type: regular")[1:]
@@ -150,14 +152,14 @@ def test_a_far_block_is_behind_three_levels_of_indirection(tmp_path: Path) -> No
     assert "(DIND)" in large
 
 
-def test_caldera_has_its_run_levels_in_one_place(tmp_path: Path) -> None:
+def test_caldera_has_its_run_levels_only_in_rc_d(tmp_path: Path) -> None:
     tree = make_tree(CALDERA, shell=fetch_busybox())
     assert tree.find("etc/rc3.d", follow=False) is None
     assert tree.lookup("etc/rc.d/rc3.d", follow=False).kind is Kind.DIRECTORY
     assert tree.find("etc/redhat-release") is None
 
 
-def test_wishes_add_and_leave_out(tmp_path: Path) -> None:
+def test_old_modules_and_bulk_are_added_and_sockets_left_out_on_request(tmp_path: Path) -> None:
     plain = make_tree(shell=fetch_busybox())
     other = make_tree(shell=fetch_busybox(), old_modules=True, sockets=False, bulk_mib=3)
     kinds = {node.kind for _, node in other.walk()}

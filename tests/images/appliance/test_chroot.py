@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from parts import Parts
+from checkouts import KernelAndBase
 
 from ssiuml.errors import SsiumlError
-from ssiuml.historic.mkinitrd import MkinitrdError, run_cluster_mkinitrd
+from ssiuml.historic.initrd import run_cluster_mkinitrd
 from ssiuml.host import run as running
 from ssiuml.host.run import find_tool
 from ssiuml.images.appliance import Appliance
@@ -17,7 +17,7 @@ from ssiuml.layers.initrd import copy_with_links
 from ssiuml.tree.elf import with_libraries
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file, symlink, whole_file
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 
 # Like Red Hat's mkinitrd 3.2: it formats an image, mounts it on a loop device, fills it and compresses it.
 MKINITRD = """#!/bin/sh
@@ -41,9 +41,12 @@ VERSION = "2.4.16-21um"
 
 
 @pytest.fixture
-def chrooting(parts: Parts, tmp_path: Path) -> Appliance:
+def chrooting(kernel_and_base: KernelAndBase, tmp_path: Path) -> Appliance:
     return Appliance(
-        kernel=parts.kernel, modules_version=parts.version, programs=parts.tree(), work=tmp_path / "work"
+        kernel=kernel_and_base.kernel,
+        modules_version=kernel_and_base.version,
+        programs=kernel_and_base.tree(),
+        work=tmp_path / "work",
     )
 
 
@@ -141,5 +144,5 @@ def test_the_error_for_a_missing_emulator_says_how_to_install_it(
 def test_tree_without_the_program_is_an_error(chrooting: Appliance, tmp_path: Path) -> None:
     tree = Tree()
     tree.add("bin/sh", symlink("ash"))
-    with pytest.raises(MkinitrdError, match=r"cluster_mkinitrd: is not in the tree \(in /sbin"):
+    with pytest.raises(SsiumlError, match=r"cluster_mkinitrd: is not in the tree \(in /sbin"):
         run_cluster_mkinitrd(chrooting, tree, VERSION, tmp_path / "initrd-ssi.img")

@@ -16,7 +16,7 @@ from ssiuml.tree.compare import take_census
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Content, Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.boot
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Stand-ins for what was published in 2001 and 2002, made by program, the same bytes each time.
+"""Stand-ins for the downloads of 2001 and 2002. Programs make them, with the same bytes each time.
 
-sources.make_sources makes all of them in one folder; a test that wants one of another form calls its maker.
+sources.make_sources makes all of them in one folder. A test that needs another form calls the function that
+makes this stand-in.
 """

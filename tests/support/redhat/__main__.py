@@ -1,17 +1,16 @@
-"""Makes the stand-ins and a recipe that takes them, for trying out the recipe rh72: ``./run stand-ins``."""
+"""Make the stand-ins and a recipe that uses them, to try out the recipe rh72: ``./run stand-ins``."""
 
 import shutil
 import sys
 from pathlib import Path
 
-from redhat.serving import NAMES
-from redhat.sources import make_sources
+from redhat.sources import NAMES, make_sources
 
 RECIPE = """\
 # Written by ./run stand-ins: the recipe rh72 with small stand-ins for what was published in 2002.
 description: rh72 with stand-ins for the downloads
 extends: rh72
-kernel: {{toolchain: host}}  # the stand-in of Linux 2.4 is built by any compiler
+kernel: {{toolchain: host}}  # any compiler can build the stand-in of Linux 2.4
 sources:
 {sources}"""
 
@@ -21,14 +20,14 @@ def main(folder: Path, recipe: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     make_sources(folder)
     lines = (
-        # Under names of their own: the cache may hold the real ones.
+        # The name in the cache is another one, because the cache may hold the real download.
         f"  {name}: {{urls: ['{(folder / file).resolve().as_uri()}'], file: stand-in-{file}}}\n"
         for name, file in NAMES.items()
     )
     recipe.write_text(RECIPE.format(sources="".join(lines)), encoding="utf-8")
-    # What was pinned before were other stand-ins.
+    # The lock file pins earlier stand-ins.
     recipe.with_suffix(".lock").unlink(missing_ok=True)
-    print(f"made in {folder}; now: ./run recipe={recipe.stem} build-root")
+    print(f"the stand-ins are in {folder}; run ./run recipe={recipe.stem} build-root")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Compressed stand-ins: images as .bz2, trees as .tar.bz2."""
+"""Compressed stand-ins: images as .bz2, folders of files as .tar.bz2."""
 
 import bz2
 import os
@@ -11,13 +11,13 @@ from typing import Final
 
 from redhat.dates import RELEASE_S
 
-# A user of 2002 who packed a release: his files have his number, as in most tarballs of the time.
+# The user who packed a release in 2002. As in most tarballs of the time, the files have that number.
 OWNER: Final = 500
 LIMIT_S: Final = 120.0
 
 
 def compress(source: Path, target: Path) -> Path:
-    """bzip2 *source*, which goes."""
+    """Write *source*, compressed by bzip2, to *target* and remove *source*. Return *target*."""
     with source.open("rb") as reader, bz2.open(target, "wb") as writer:
         while chunk := reader.read(1 << 20):
             writer.write(chunk)
@@ -26,7 +26,10 @@ def compress(source: Path, target: Path) -> Path:
 
 
 def pack(target: Path, files: Mapping[str, str | bytes], *, owner: int = OWNER) -> Path:
-    """Make a .tar.bz2 of the files in the order of their names, folders first; scripts are executable."""
+    """Make a .tar.bz2 of *files*, folders first, then files by name. Return *target*.
+
+    Programs and scripts are executable. All entries belong to the user *owner*.
+    """
     with tarfile.open(target, "w:bz2", format=tarfile.GNU_FORMAT) as archive:
         for path in sorted({str(parent) for name in files for parent in Path(name).parents} - {"."}):
             archive.addfile(_entry(path, b"", tarfile.DIRTYPE, 0o755, owner))
@@ -37,7 +40,7 @@ def pack(target: Path, files: Mapping[str, str | bytes], *, owner: int = OWNER) 
 
 
 def unfold(folder: Path, files: Mapping[str, str | bytes]) -> Path:
-    """The same files as a folder of the host."""
+    """Write *files* below *folder*, with the modes that they have in an archive. Return *folder*."""
     for path, text in sorted(files.items()):
         data = as_bytes(text)
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +51,8 @@ def unfold(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def pack_sparse(target: Path, folder: Path) -> Path:
-    """Make a .tar.bz2 of *folder* that has the holes of its files, by GNU tar."""
-    # Holes by what is read, not by what the host's file system tells: the same bytes everywhere.
+    """Make a .tar.bz2 of *folder* with GNU tar, which keeps the holes of its files. Return *target*."""
+    # raw finds holes by reading. The holes of the host's file system would differ between machines.
     words = [
         "tar",
         "--create",
@@ -69,7 +72,7 @@ def as_bytes(text: str | bytes) -> bytes:
 
 
 def mode_of(data: bytes) -> int:
-    """Programs and scripts can be run, everything else is read."""
+    """Return 0755 for programs and scripts, 0644 for other files."""
     is_program = data.startswith(b"#!") or (data.startswith(b"\x7fELF") and data[16] == 2)
     return 0o755 if is_program else 0o644
 

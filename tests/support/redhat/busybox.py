@@ -1,4 +1,4 @@
-"""Debian's static busybox for 32-bit PCs: the stand-in of the shell and tools that scripts in a root call."""
+"""Debian's static busybox for 32-bit PCs: the stand-in for the shell and tools that scripts call."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from ssiuml.debian.fetch import fetch_debs, path_of
 from ssiuml.host.files import replacing
 from ssiuml.host.places import cache_root
 from ssiuml.host.run import run
-from ssiuml.recipe import PackagesDistribution
+from ssiuml.recipe.distribution import PackagesDistribution
 
 _PACKAGE: Final = "busybox-static"
 _LIMIT_S: Final = 600.0
 
 
 def fetch_busybox() -> Path:
-    """The program's place in the cache; if it is not there, apt fetches and verifies the package."""
+    """Return the path of busybox in the cache. If it is not there, apt fetches and verifies its package."""
     folder = cache_root(os.environ) / "tests" / "busybox-i386"
     program = folder / "busybox"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
-"""cluster-tools 0.6.5: a Makefile with a rule for each distribution, and what it installs."""
+"""cluster-tools 0.6.5: a Makefile with a rule for each distribution, and the files that it installs."""
 
 from pathlib import Path
 from typing import Final
 
 from redhat.archives import pack, unfold
+from redhat.cluster_mkinitrd import CLUSTER_MKINITRD
 from redhat.elf32 import program
 from redhat.inittab import inittab_ssi
-from redhat.mkinitrd import CLUSTER_MKINITRD
 
 NAME: Final = "cluster-tools-0.6.5.tar.bz2"
 DISTRIBUTIONS: Final = ("redhat", "caldera", "debian")
@@ -32,7 +32,7 @@ common:
 	mknod -m 660 $(UML_ROOT)/dev/cluster c 239 0
 	chown 0:10 $(UML_ROOT)/dev/cluster
 """
-# The script that brings interfaces up is kept from the interconnect, whose settings go.
+# The script that brings interfaces up gets a line that spares the interconnect, whose settings are removed.
 _SCRIPTS: Final = "$(UML_ROOT)/etc/sysconfig/network-scripts"
 _RC_D_RULE: Final = f"""
 install_ssi_{{0}}: common
@@ -64,9 +64,10 @@ echo "Node $1 is up"
 def make_cluster_tools(
     target: Path, *, failing_rule: str | None = None, missing_rule: str | None = None
 ) -> Path:
-    """Make the release's .tar.bz2, which unpacks to cluster-tools/.
+    """Make the .tar.bz2 of the release, which unpacks to cluster-tools/. Return *target*.
 
-    A rule is named by its distribution. The failing one installs everything, then ends with status 3.
+    *failing_rule* and *missing_rule* name a distribution. The failing rule installs everything, then ends
+    with status 3.
     """
     return pack(target, _files(failing_rule, missing_rule))
 
@@ -74,7 +75,7 @@ def make_cluster_tools(
 def make_cluster_tools_checkout(
     target: Path, *, failing_rule: str | None = None, missing_rule: str | None = None
 ) -> Path:
-    """Make the folder *target*, with cluster-tools/ as `cvs checkout` leaves it; return cluster-tools."""
+    """Make the folder *target* with cluster-tools/ as `cvs checkout` makes it. Return that folder."""
     files = _files(failing_rule, missing_rule)
     for folder in sorted({str(Path(path).parent) for path in files}):
         names = sorted(Path(path).name for path in files if str(Path(path).parent) == folder)

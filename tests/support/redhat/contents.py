@@ -1,4 +1,4 @@
-"""Contents of stand-in files: bytes that compress as programs do, and files with holes."""
+"""Contents of stand-in files: bytes that compress like programs, and files with holes."""
 
 import random
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from ssiuml.units import KIB, MIB
 
 
 def filler(name: str, size_bytes: int) -> bytes:
-    """Bytes that are another for every name and compress to half."""
+    """Return *size_bytes* bytes that differ for every *name* and compress to half their size."""
     return random.Random(name).randbytes(size_bytes // 2 + 1).hex().encode()[:size_bytes]  # noqa: S311
 
 
 @dataclass(frozen=True)
 class Holes:
-    """A file with bytes at its start and its end, and nothing but zeros between."""
+    """Contents with bytes at the start and the end, and zeros between."""
 
     size_bytes: int
     head: bytes
@@ -32,11 +32,11 @@ class Holes:
 
 
 def bulk(total_mib: int) -> Iterator[tuple[str, bytes]]:
-    """Files of *total_mib* together, from nothing to some megabytes each: path, contents."""
+    """Yield path and contents of files of *total_mib* MiB together. A file has 0 bytes to 8 MiB."""
     sizes = random.Random(total_mib)  # noqa: S311
     left, number = total_mib * MIB, 0
     while left > 0:
-        # Most files of a root are small, and most bytes lie in large ones.
+        # In a root most files are small, and most bytes are in large files.
         size = min(left, int(sizes.lognormvariate(9, 1.6)), 8 * MIB)
         path = PurePosixPath("usr/share/doc", f"package-{number // 40:04}", f"file-{number:06}")
         yield str(path), filler(str(path), size)

@@ -1,4 +1,4 @@
-"""When the originals were made, in seconds since 1970; nothing in a stand-in is of today."""
+"""The times when the originals were made, in seconds since 1970. No stand-in has a time of today."""
 
 from typing import Final
 from zlib import crc32
@@ -12,5 +12,5 @@ _SPREAD_S: Final = 150 * 86400
 
 
 def stamp_ns(path: str, newest_s: int = RED_HAT_S) -> int:
-    """A time for *path*, in the five months before *newest_s*; in whole seconds, as ext2 keeps it."""
+    """Return a time for *path* in the five months before *newest_s*, in whole seconds as ext2 keeps it."""
     return (newest_s - crc32(path.encode("utf-8", "surrogateescape")) % _SPREAD_S) * NS

@@ -1,4 +1,4 @@
-"""dbdemo.tar.bz2: the program that moves from node to node while it reads the spelling alphabet."""
+"""dbdemo.tar.bz2: a program that reads the spelling alphabet while it moves from node to node."""
 
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,6 @@ done <"$1"
 
 
 def make_dbdemo(target: Path) -> Path:
-    """Make the .tar.bz2, which unpacks to dbdemo/ with dbdemo and alphabet."""
+    """Make the .tar.bz2, which unpacks to dbdemo/ with dbdemo and alphabet. Return *target*."""
     records = ALPHABET.replace(" ", "\n") + "\n"
     return pack(target, {"dbdemo/dbdemo": _DBDEMO, "dbdemo/alphabet": records})

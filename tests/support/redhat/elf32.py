@@ -1,11 +1,16 @@
-"""Programs and kernel modules for 32-bit PCs, as bytes."""
+"""Programs and kernel modules for 32-bit PCs as bytes, and a way to run such a program."""
 
+import errno
 import struct
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-# Prints its arguments, its own name first, with spaces between them and a line end. To be read with
-# `objdump -b binary -m i386 -D`; PROGRAM_SOURCE is what it was assembled from.
+from ssiuml.host.run import find_tool
+
+# The program prints its name and arguments, with spaces between them and a line end. PROGRAM_CODE is what the
+# assembler makes of PROGRAM_SOURCE; `objdump -b binary -m i386 -D` shows it.
 PROGRAM_SOURCE: Final = """
         .globl _start
 _start: pop %edi                # how many arguments are left
@@ -37,17 +42,18 @@ _FILE_HEADER: Final = struct.Struct("<16sHHIIIIIHHHHHH")
 _PROGRAM_HEADER: Final = struct.Struct("<8I")
 _SECTION_HEADER: Final = struct.Struct("<10I")
 _SYMBOL: Final = struct.Struct("<IIIBBH")
+LIMIT_S: Final = 30.0
 _IDENT: Final = b"\x7fELF\x01\x01\x01".ljust(16, b"\0")
 _RELOCATABLE, _EXECUTABLE, _I386 = 1, 2, 3
 _PROGBITS, _SYMTAB, _STRTAB = 1, 2, 3
 _ALLOC, _EXEC = 2, 4
 _GLOBAL_FUNCTION: Final = 0x12
 # xor %eax, %eax; ret
-_NOTHING_DONE: Final = bytes.fromhex("31c0c3").ljust(16, b"\x90")
+_RETURN_ZERO: Final = bytes.fromhex("31c0c3").ljust(16, b"\x90")
 
 
 def program(tag: str) -> bytes:
-    """A static program that prints its arguments. *tag*, behind its code, makes it another file."""
+    """Return a static program that prints its arguments. *tag*, behind the code, makes its bytes unique."""
     body = PROGRAM_CODE + b"\0" + tag.encode() + b"\0"
     headers = _FILE_HEADER.size + _PROGRAM_HEADER.size
     size = headers + len(body)
@@ -59,7 +65,7 @@ def program(tag: str) -> bytes:
 
 
 def module(kernel: str, **info: str) -> bytes:
-    """A module as Linux 2.4 loads them: init_module, cleanup_module, and .modinfo with the kernel's version.
+    """Return a module for Linux 2.4: init_module, cleanup_module, and .modinfo with the kernel's version.
 
     Source: insmod(8) of modutils 2.4 and include/linux/module.h of Linux 2.4.
     """
@@ -70,9 +76,9 @@ def module(kernel: str, **info: str) -> bytes:
     for number, name in enumerate((b"init_module", b"cleanup_module")):
         symbols += _SYMBOL.pack(names.index(name), 16 * number, 3, _GLOBAL_FUNCTION, 0, 1)
     sections = [
-        (".text", _PROGBITS, _ALLOC | _EXEC, _NOTHING_DONE * 2, 0, 0, 16, 0),
+        (".text", _PROGBITS, _ALLOC | _EXEC, _RETURN_ZERO * 2, 0, 0, 16, 0),
         (".modinfo", _PROGBITS, _ALLOC, modinfo, 0, 0, 1, 0),
-        # linked to the names that follow; all symbols but the first are global
+        # linked to the names in the next section; all symbols but the first are global
         (".symtab", _SYMTAB, 0, symbols, 4, 1, 4, _SYMBOL.size),
         (".strtab", _STRTAB, 0, names, 0, 0, 1, 0),
     ]
@@ -90,3 +96,18 @@ def module(kernel: str, **info: str) -> bytes:
         _IDENT, _RELOCATABLE, _I386, 1, 0, 0, _FILE_HEADER.size + len(body), 0, 52, 0, 0, 40, count, count - 1
     )
     return header + body + table
+
+
+def run_i386(path: Path, *words: str) -> str:
+    """Run a program for 32-bit PCs, by the kernel if it can, else by qemu. Return its output."""
+    try:
+        result = subprocess.run([path, *words], capture_output=True, text=True, check=True, timeout=LIMIT_S)
+    except OSError as error:
+        emulator = find_tool("qemu-i386-static")
+        if error.errno != errno.ENOEXEC or emulator is None:
+            raise
+        words = (str(path), *words)
+        result = subprocess.run(
+            [emulator, *words], capture_output=True, text=True, check=True, timeout=LIMIT_S
+        )
+    return result.stdout

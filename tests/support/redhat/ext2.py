@@ -1,7 +1,7 @@
-"""Trees into ext2 images of the year 2001, by mke2fs and debugfs, without root.
+"""Writes trees into ext2 images of the year 2001, by mke2fs and debugfs, without root.
 
-Not by `mke2fs -d`: it takes names in the order of the host's folder and the host's change times, so two
-runs do not give the same bytes. debugfs is told name by name.
+`mke2fs -d` would not give the same bytes twice: it takes the order of names and the change times from the
+host. So debugfs gets commands for each name.
 """
 
 import os
@@ -30,10 +30,10 @@ _FORMATS: Final = {
 
 
 def write_ext2(target: Path, tree: Tree, *, block_size: int, size_mib: int) -> Path:
-    """Make *target* an ext2 file system of *size_mib* with *tree* in it.
+    """Make *target* an ext2 file system of *size_mib* MiB with *tree* in it. Return *target*.
 
-    Revision 1, 128-byte inodes, the features that mke2fs 1.23 of 2001 chose. The tree must not have
-    /lost+found, which mke2fs makes. An AssertionError has what a program said that failed.
+    It has revision 1, inodes of 128 bytes, and the features that mke2fs 1.23 of 2001 chose. *tree* must not
+    have /lost+found, which mke2fs makes. Raise AssertionError, with the output, if a program fails.
     """
     inodes = len({id(node) for _, node in tree.walk()})
     target.unlink(missing_ok=True)
@@ -53,7 +53,7 @@ def write_ext2(target: Path, tree: Tree, *, block_size: int, size_mib: int) -> P
 
 
 def _run(name: str, *words: str | Path) -> str:
-    """Run a program that believes that it is 2001; return what it wrote to its standard error."""
+    """Run a program for which the year is 2001. Return its standard error."""
     program = find_tool(name)
     assert program is not None, f"{name} is missing; it is in the package e2fsprogs"
     result = subprocess.run(
@@ -84,7 +84,7 @@ def _commands(tree: Tree, folder: Path) -> Iterator[str]:
             yield f'cd "/{parent}"'
             here = parent
         if id(node) in first:
-            # ln makes no room in a directory; a FIFO that comes and goes does.
+            # ln does not enlarge a full directory, but mknod does: add a FIFO and remove it.
             yield f'mknod "{name}" p'
             yield f'rm "{name}"'
             yield f'ln "/{first[id(node)]}" "{name}"'
@@ -96,7 +96,7 @@ def _commands(tree: Tree, folder: Path) -> Iterator[str]:
             yield f'sif "{name}" links_count {names[id(node)]}'
     yield "cd /"
     for path, node in tree.walk():
-        if node.kind is Kind.DIRECTORY:  # last, for every name has moved the time of its directory
+        if node.kind is Kind.DIRECTORY:  # last, because every new name changes the time of its directory
             yield f'sif "/{path}" mtime @{node.meta.mtime_ns // NS}'
     yield from _describe("/", tree.root)
 
@@ -118,7 +118,8 @@ def _make(name: str, node: Node, folder: Path, number: int) -> Iterator[str]:
         case Kind.FIFO:
             yield f'mknod "{name}" p'
         case Kind.SOCKET:
-            # debugfs makes none; a FIFO that is told to be one is one in the directory, too, once named anew.
+            # debugfs cannot make a socket. Give a FIFO the mode of one, and link it again: the kind in the
+            # directory entry then follows the mode.
             yield f'mknod "{name}" p'
             yield f'sif "{name}" mode 0{stat.S_IFSOCK:o}'
             yield f'ln "{name}" "{name}.new"'
@@ -139,7 +140,7 @@ def _describe(name: str, node: Node) -> Iterator[str]:
 
 
 def _write_sparse(path: Path, content: Content) -> None:
-    """Write a file whose blocks of zeros are holes; debugfs leaves them out as cp --sparse does."""
+    """Write a file whose blocks of zeros are holes. debugfs copies the holes, like cp --sparse."""
     zeros = bytes(4096)
     with path.open("wb") as stream:
         for chunk in content.chunks():

@@ -1,7 +1,7 @@
 """/etc/inittab of the distributions, and the cluster tools' inittab.ssi with its marks for User-Mode Linux.
 
-The HOWTO (5.6) says only that the lines to change are marked "For UML". The form chosen here: such a mark is
-a comment line that begins with `# For UML` and says what to do; it speaks of the one line that follows it.
+The HOWTO (5.6) says only that the lines to change are marked "For UML". Here a mark is a comment line that
+begins with `# For UML`, says what to do, and is about the next line.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ _CALDERA_GETTYS: Final = "".join(f"c{n}:12345:respawn:/sbin/getty tty{n} VC linu
 
 
 def distribution_inittab(title: str, sysinit: str, gettys: str) -> str:
-    """inittab as the distribution has it."""
+    """Return inittab as a distribution installs it."""
     return f"""#
 # inittab       How init sets up {title} in each run level.
 #
@@ -48,7 +48,7 @@ MARK: Final = "# For UML"
 DHCP_MARK: Final = f"{MARK}: comment out the next line; no node of a virtual cluster boots over the network"
 DHCP_LINE: Final = "dh:2345:respawn:/usr/sbin/dhcpd -f -q"
 GETTY_MARK: Final = f"{MARK}: tty0 instead of tty1 in the next line"
-# The line of the first terminal by distribution; the marks are the same in all.
+# The line of the first terminal by distribution. The marks are the same in all distributions.
 GETTY_LINES: Final = {
     "redhat": "1:2345:respawn:/sbin/mingetty tty1",
     "caldera": "c1:12345:respawn:/sbin/getty tty1 VC linux",
@@ -57,12 +57,12 @@ GETTY_LINES: Final = {
 
 
 def inittab_ssi(distribution: str) -> str:
-    """inittab.ssi as the cluster tools install it."""
-    return _ssi_text(f"{DHCP_LINE}", GETTY_LINES[distribution])
+    """Return inittab.ssi as the cluster tools install it."""
+    return _ssi_text(DHCP_LINE, GETTY_LINES[distribution])
 
 
 def inittab_ssi_for_uml(distribution: str) -> str:
-    """The same as a person leaves it who has done what the marks say."""
+    """Return inittab.ssi after a person has followed its marks."""
     return _ssi_text(f"#{DHCP_LINE}", GETTY_LINES[distribution].replace("tty1", "tty0"))
 
 

@@ -1,8 +1,8 @@
 """Linux 2.4 and the SSI code for it, as sources: a release with its patch, and the modules of a CVS checkout.
 
-The Makefile hands everything to the script `stand-in`, which insists on the order and the arguments of the
-HOWTO (4.4, 4.6), and on what the patches leave: so a step that was left out shows. A root of 2002 whose make
-is none runs the same script. What it "compiles" is a program for 32-bit PCs.
+The Makefile passes all goals to the script `stand-in`. It fails unless the goals come in the order and with
+the arguments of the HOWTO (4.4, 4.6), and unless the patches were applied: so no step can be left out. In the
+stand-in of a root of 2002, /usr/bin/make runs the same script. It "compiles" a program for 32-bit PCs.
 """
 
 import bz2
@@ -22,7 +22,7 @@ SSI_NAME: Final = "ssi-linux-2.4.16-v0.6.5.tar.bz2"
 UML_PATCH: Final = "uml-patch-2.4.18-22"
 OPENGFS_PATCH: Final = "opengfs-ssi.patch"
 FURTHER_PATCH: Final = "more.patch"
-# Where only the port to User-Mode Linux has its headers.
+# A header that only the port to User-Mode Linux has.
 UML_HEADER: Final = "arch/um/include/kern_util.h"
 UML_HEADER_TEXT: Final = "extern int timer_irq_inited;\n"
 
@@ -83,7 +83,7 @@ _CONFIG: Final = "CONFIG_SSI=y\nCONFIG_MODULES=y\n"
 
 
 def makefile(sublevel: int, extra: str = "") -> str:
-    """Linux's Makefile: which version it is in its first four lines."""
+    """Return Linux's Makefile, whose first four lines tell the version 2.4.*sublevel*."""
     numbers = f"VERSION = 2\nPATCHLEVEL = 4\nSUBLEVEL = {sublevel}\n"
     return f"{numbers}EXTRAVERSION ={extra and f' {extra}'}\n{_MAKE_RULES}"
 
@@ -105,7 +105,7 @@ def _modules(release: str) -> dict[str, bytes]:
 
 
 def diff(changes: Mapping[str, tuple[str, str]]) -> str:
-    """A patch to be applied with -p1; a file that is new comes from nothing."""
+    """Return a patch for `patch -p1`. *changes* has old and new text by path; a new file has no old text."""
     text = ""
     for name, (old, new) in changes.items():
         origin = f"a/{name}" if old else "/dev/null"
@@ -115,7 +115,7 @@ def diff(changes: Mapping[str, tuple[str, str]]) -> str:
 
 
 def make_base(target: Path, sublevel: int = 16, release: str = "2.4.16-21um") -> Path:
-    """Make Linux's archive, .tar.bz2 or .tar.gz, which unpacks to the folder linux/."""
+    """Make Linux's archive, .tar.bz2 or .tar.gz, which unpacks to the folder linux/. Return *target*."""
     files = {f"linux/{path}": data for path, data in _base_files(sublevel, release).items()}
     if target.name.endswith(".tar.bz2"):
         return pack(target, files)
@@ -126,7 +126,7 @@ def make_base(target: Path, sublevel: int = 16, release: str = "2.4.16-21um") ->
 
 
 def make_release(target: Path, *, config: bool = True) -> Path:
-    """Make the release's archive: a folder with one patch, which also brings config.uml."""
+    """Make the archive of the release: a folder with one patch, which adds config.uml. Return *target*."""
     changes = {
         "Makefile": (makefile(16), makefile(16, "-21um")),
         "init/main.c": (_MAIN_C, _SSI_MAIN_C),
@@ -142,10 +142,10 @@ def make_release(target: Path, *, config: bool = True) -> Path:
 def make_checkouts(
     folder: Path, *, ci_sublevel: int = 18, uml_changes: str = "init/version.c"
 ) -> tuple[Path, Path]:
-    """Make ssic-linux and ci-linux in *folder*; return both.
+    """Make ssic-linux and ci-linux in *folder*. Return both paths.
 
-    The patch for User-Mode Linux has a hunk for a Makefile that Linux 2.4.18 does not have, and one for
-    *uml_changes*.
+    The patch for User-Mode Linux has a hunk that does not fit the Makefile of Linux 2.4.18, and a hunk for
+    the file *uml_changes*.
     """
     old = {"init/version.c": "", "init/main.c": "another file\n" * 9}[uml_changes]
     uml = diff(

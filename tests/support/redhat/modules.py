@@ -1,4 +1,4 @@
-"""Kernel modules of Linux 2.4.16 for User-Mode Linux, as `make modules_install` and OpenGFS leave them."""
+"""Kernel modules of Linux 2.4.16 for User-Mode Linux, as `make modules_install` and OpenGFS install them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from redhat.elf32 import module
 
 KERNEL: Final = "2.4.16-21um"
 NAME: Final = f"modules-{KERNEL}.tar.bz2"
-# path below /lib/modules/KERNEL, and what each needs
+# The path of each module below /lib/modules/KERNEL, and that of the module that it needs.
 _KERNEL_MODULES: Final = {
     "kernel/drivers/net/dummy.o": "",
     "kernel/fs/minix/minix.o": "",
@@ -26,7 +26,7 @@ GFS_MODULES: Final = {
 
 
 def module_files(kernel: str = KERNEL, *, opengfs: bool = True) -> dict[str, bytes]:
-    """Modules and modules.dep by their path, which begins with lib/modules."""
+    """Return modules and modules.dep by path, which begins with lib/modules."""
     needs: Mapping[str, str] = {**_KERNEL_MODULES, **(GFS_MODULES if opengfs else {})}
     top = f"lib/modules/{kernel}"
     files = {f"{top}/{path}": module(kernel, description=Path(path).stem) for path in needs}
@@ -37,6 +37,6 @@ def module_files(kernel: str = KERNEL, *, opengfs: bool = True) -> dict[str, byt
 
 
 def make_modules(target: Path, kernel: str = KERNEL, *, opengfs: bool = True) -> Path:
-    """Make a .tar.bz2, or a folder if *target* is not called so, that holds lib/modules/KERNEL."""
+    """Make a .tar.bz2 with lib/modules/KERNEL, or a folder if *target* has no such suffix."""
     files = module_files(kernel, opengfs=opengfs)
     return pack(target, files, owner=0) if target.name.endswith(".tar.bz2") else unfold(target, files)

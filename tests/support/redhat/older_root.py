@@ -6,9 +6,9 @@ from typing import Final
 
 from redhat.archives import as_bytes, pack_sparse
 from redhat.dates import RELEASE_S
-from redhat.draft import Draft
 from redhat.modules import module_files
 from redhat.opengfs import TOOLS
+from redhat.tree_builder import TreeBuilder
 from ssiuml.formats.pool.assembly import assemble, find_label
 from ssiuml.formats.pool.config import parse_config
 from ssiuml.formats.pool.label import make_labels
@@ -27,9 +27,10 @@ install:
 
 
 def make_older_root(target: Path, *, size_mib: int = 64) -> Path:
-    """Make the .tar.bz2, which unpacks to a folder with Makefile, root_fs and root_cidev, both with holes.
+    """Make the .tar.bz2, which unpacks to a folder with Makefile and the sparse files root_fs and root_cidev.
 
-    root_fs is the pool pool0 with GFS1 and two journals, root_cidev the pool pool0cidev with nothing in it.
+    root_fs is the pool pool0 with GFS1 and two journals, root_cidev the empty pool pool0cidev. Return
+    *target*.
     """
     with TemporaryDirectory(dir=target.parent) as work:
         folder = Path(work, _FOLDER)
@@ -44,19 +45,19 @@ def make_older_root(target: Path, *, size_mib: int = 64) -> Path:
 
 
 def old_tree() -> Tree:
-    """A small root with the modules and OpenGFS's programs of the old image."""
-    draft = Draft(RELEASE_S)
+    """Return a small root with the modules and OpenGFS's programs of the old image."""
+    root = TreeBuilder(RELEASE_S)
     for path, data in module_files().items():
-        draft.file(path, data)
-    # Where OpenGFS's make install would have put them is not known.
+        root.file(path, data)
+    # It is not known where make install of OpenGFS put its programs.
     for name in TOOLS:
-        draft.program(f"sbin/{name}")
-    draft.file("etc/redhat-release", "Red Hat Linux release 7.2 (Enigma)\n")
-    return draft.tree
+        root.program(f"sbin/{name}")
+    root.file("etc/redhat-release", "Red Hat Linux release 7.2 (Enigma)\n")
+    return root.tree
 
 
 def make_pool(target: Path, pool: str, device: str, size_mib: int, tree: Tree | None) -> Path:
-    """Make *target* the one device of a labelled pool; with a tree, GFS1 lies behind the label."""
+    """Make *target* the only device of a labelled pool, with *tree* as GFS1 behind the label."""
     files.create(target, size_mib * MIB)
     text = f"poolname {pool}\nsubpools 1\nsubpool 0 0 1 gfs_data\npooldevice 0 0 {device} 0\n"
     label = make_labels(parse_config(text, Path(f"{pool}.cf")), {device: size_mib * MIB})[device]

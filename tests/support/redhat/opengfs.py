@@ -1,4 +1,4 @@
-"""OpenGFS 0.2.1 as source, and the kernel tree that it is built against, by a real compiler."""
+"""OpenGFS 0.2.1 as source, and the kernel tree to build it against. A real compiler can build it."""
 
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from redhat.modules import GFS_MODULES, KERNEL
 
 NAME: Final = "opengfs-0.2.1.tar.bz2"
 TOOLS: Final = ("passemble", "ptool", "gfsconf", "mkfs_gfs", "memexpd")
-# The line of the HOWTO (4.7) that gets -I$(KSRC)/arch/um/include; without it no module compiles for UML.
+# To this line the HOWTO (4.7) adds -I$(KSRC)/arch/um/include; without that no module compiles for UML.
 INCL_FLAGS: Final = "INCL_FLAGS = -I$(KSRC)/include -I$(TOP)/src/include"
 
 _TOP: Final = "opengfs-0.2.1"
@@ -90,7 +90,10 @@ void cleanup_module(void)
 
 
 def make_opengfs(target: Path) -> Path:
-    """Make the source's .tar.bz2: configure --with-linux_srcdir=, make, make install DESTDIR=."""
+    """Make the .tar.bz2 of the source: configure --with-linux_srcdir=, make, make install DESTDIR=.
+
+    Return *target*.
+    """
     files: dict[str, str | bytes] = {
         "configure": _CONFIGURE,
         "Makefile": _MAKEFILE,
@@ -106,7 +109,7 @@ def make_opengfs(target: Path) -> Path:
 
 
 def make_kernel_tree(target: Path, kernel: str = KERNEL) -> Path:
-    """Make the folder *target* what OpenGFS needs to find of a configured Linux tree for UML."""
+    """Make the folder *target* with as much of a configured Linux tree for UML as OpenGFS needs."""
     return unfold(
         target,
         {

@@ -1,4 +1,4 @@
-"""root_fs.rh72.pristine.bz2 of the User-Mode Linux project, and its like for Caldera."""
+"""root_fs.rh72.pristine.bz2 of the User-Mode Linux project, and a similar image of Caldera."""
 
 from pathlib import Path
 from typing import Final
@@ -27,8 +27,8 @@ def make_root_fs(
 ) -> Path:
     """Make *target* an ext2 image, compressed if its name ends in .bz2, with the tree that make_tree makes.
 
-    *shell* is a static busybox; without it Debian's for 32-bit PCs is taken. A tenth of the file system and
-    some MiB stay free.
+    *shell* is a static busybox, by default Debian's for 32-bit PCs. A tenth of the file system and some MiB
+    stay free. Return *target*.
     """
     tree = make_tree(
         distribution,
@@ -46,6 +46,6 @@ def make_root_fs(
 
 def _size_mib(tree: Tree, block_size: int) -> int:
     nodes = {id(node): node for _, node in tree.walk()}
-    # Files with holes are not counted by what they take; some MiB more are no harm.
+    # A file with holes takes less than this; some MiB too many do no harm.
     taken = sum(min(node.size_bytes, 8 * MIB) + block_size for node in nodes.values())
     return taken * 11 // 10 // MIB + 8

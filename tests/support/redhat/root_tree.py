@@ -1,4 +1,4 @@
-"""The trees of the root images: Red Hat 7.2 for User-Mode Linux, and Caldera OpenLinux as another one."""
+"""The trees of the root images: Red Hat 7.2 for User-Mode Linux, and Caldera OpenLinux."""
 
 import os
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from typing import Final
 from redhat import services
 from redhat.contents import Holes, bulk, filler
 from redhat.devices import add_devices
-from redhat.draft import Draft
 from redhat.inittab import CALDERA_INITTAB, RED_HAT_INITTAB
 from redhat.settings import add_caldera_network, add_red_hat_network, add_settings
+from redhat.tree_builder import TreeBuilder
 from ssiuml.tree.tree import Tree, whole_file
 from ssiuml.units import KIB, MIB
 
 RED_HAT: Final = "redhat"
 CALDERA: Final = "caldera"
 OLD_MODULES: Final = "2.4.7-10"
-# What scripts in a root may call; busybox has them. The directory is where Red Hat kept them.
+# Programs of busybox that scripts in a root may call, by the folder in which Red Hat has them.
 _APPLETS: Final = {
     "bin": (
         "awk basename cat chgrp chmod chown cp cpio cut date dd df echo egrep expr false fgrep grep gunzip "
@@ -30,7 +30,7 @@ _APPLETS: Final = {
     ),
     "usr/sbin": "chroot",
 }
-# Programs that run with other rights than their caller's: path, mode, group.
+# Set-id programs: path, mode, group.
 _SET_ID: Final = (
     ("bin/su", 0o4755, 0),
     ("bin/ping", 0o4755, 0),
@@ -50,7 +50,7 @@ _PROGRAMS: Final = {
     "usr/sbin": "sshd named crond httpd xinetd snmpd gpm squid smbd",
     "usr/bin": "vim gdb emacs",
 }
-# Directories that are somebody's or open to some: path, mode, uid, gid.
+# Folders with an owner or a mode of their own: path, mode, uid, gid.
 _FOLDERS: Final = (
     ("tmp", 0o1777, 0, 0),
     ("tmp/.font-unix", 0o1777, 43, 43),
@@ -74,8 +74,8 @@ _FOLDERS: Final = (
     ("initrd", 0o755, 0, 0),
     ("opt", 0o755, 0, 0),
 )
-_FRENCH: Final = "usr/share/doc/HOWTO/fran\udce7ais"  # in Latin-1, as names were then: no UTF-8
-_PACKAGES_BYTES: Final = 5 * MIB  # more than one indirect block tells, also with blocks of 4 KiB
+_FRENCH: Final = "usr/share/doc/HOWTO/fran\udce7ais"  # in Latin-1, which was usual then, not in UTF-8
+_PACKAGES_BYTES: Final = 5 * MIB  # needs more than one indirect block, even with blocks of 4 KiB
 _LASTLOG_BYTES: Final = 65535 * 292  # an entry of 292 bytes for each user number
 _DOUBLE_INDIRECT_1K_BYTES: Final = (12 + 256 + 256 * 256) * KIB
 
@@ -89,94 +89,94 @@ def make_tree(
     far_block: bool = False,
     bulk_mib: int = 0,
 ) -> Tree:
-    """The tree of a distribution's root, without /lost+found.
+    """Return the tree of a distribution's root, without /lost+found.
 
-    *shell* is the static busybox that becomes /bin/sh and the tools around it. *old_modules*: the modules of
-    the distribution's own kernel are there. *sockets*: those that programs have left in /dev. *far_block*: a
-    file with holes whose last block needs a third level of indirection, with blocks of 1 KiB. *bulk_mib*: so
-    many MiB of files more.
+    *shell* is the static busybox that becomes /bin/sh and the tools around it. *old_modules* adds the modules
+    of the distribution's own kernel. *sockets* keeps the sockets that programs have left in /dev. *far_block*
+    adds a file with holes whose last block needs three levels of indirect blocks of 1 KiB. *bulk_mib* adds so
+    many MiB of other files.
     """
-    draft = Draft()
+    root = TreeBuilder()
     for path, mode, uid, gid in _FOLDERS:
-        draft.folder(path, mode, uid, gid)
-    _add_shell(draft, shell)
-    _add_programs(draft)
-    add_devices(draft)
+        root.folder(path, mode, uid, gid)
+    _add_shell(root, shell)
+    _add_programs(root)
+    add_devices(root)
     if not sockets:
         for name in ("dev/log", "dev/gpmctl"):
-            draft.tree.remove(name)
-    add_settings(draft)
-    _add_data(draft)
-    _add_links(draft)
+            root.tree.remove(name)
+    add_settings(root)
+    _add_data(root)
+    _add_links(root)
     if far_block:
-        draft.file("var/spool/news/history.pag", Holes(_DOUBLE_INDIRECT_1K_BYTES + MIB, b"head", b"tail"))
+        root.file("var/spool/news/history.pag", Holes(_DOUBLE_INDIRECT_1K_BYTES + MIB, b"head", b"tail"))
     if distribution == RED_HAT:
-        _add_red_hat(draft)
+        _add_red_hat(root)
     else:
-        _add_caldera(draft)
-    draft.folder("lib/modules")
+        _add_caldera(root)
+    root.folder("lib/modules")
     if old_modules:
-        draft.file(f"lib/modules/{OLD_MODULES}/modules.dep", "")
+        root.file(f"lib/modules/{OLD_MODULES}/modules.dep", "")
     for path, data in bulk(bulk_mib):
-        draft.file(path, data)
-    return draft.tree
+        root.file(path, data)
+    return root.tree
 
 
-def _add_shell(draft: Draft, shell: Path) -> None:
-    draft.file("bin/busybox", whole_file(shell), 0o755)
+def _add_shell(root: TreeBuilder, shell: Path) -> None:
+    root.file("bin/busybox", whole_file(shell), 0o755)
     for folder, names in _APPLETS.items():
         for name in names.split():
-            draft.link(f"{folder}/{name}", "busybox" if folder == "bin" else f"{_up(folder)}bin/busybox")
+            root.symlink(f"{folder}/{name}", "busybox" if folder == "bin" else f"{_up(folder)}bin/busybox")
 
 
 def _up(folder: str) -> str:
     return "../" * (folder.count("/") + 1)
 
 
-def _add_programs(draft: Draft) -> None:
+def _add_programs(root: TreeBuilder) -> None:
     for folder, names in _PROGRAMS.items():
         for name in names.split():
-            draft.program(f"{folder}/{name}")
+            root.program(f"{folder}/{name}")
     for path, mode, gid in _SET_ID:
-        draft.program(path, mode, gid=gid)
-    draft.file("sbin/insmod.static", draft.tree.lookup("bin/busybox").read(), 0o755)
-    draft.program("usr/bin/perl")
-    draft.same("usr/bin/perl5.6.0", "usr/bin/perl")
-    draft.program("usr/bin/gawk")
-    draft.same("usr/bin/gawk-3.1.0", "usr/bin/gawk")
-    draft.same("usr/bin/pgawk", "usr/bin/gawk")
-    draft.program("usr/games/fortune", 0o755, 0, 20)
-    draft.program("usr/local/bin/odd", 0o755, 4_000_000_000, 100_000)
+        root.program(path, mode, gid=gid)
+    root.file("sbin/insmod.static", root.tree.lookup("bin/busybox").read(), 0o755)
+    root.program("usr/bin/perl")
+    root.hard_link("usr/bin/perl5.6.0", "usr/bin/perl")
+    root.program("usr/bin/gawk")
+    root.hard_link("usr/bin/gawk-3.1.0", "usr/bin/gawk")
+    root.hard_link("usr/bin/pgawk", "usr/bin/gawk")
+    root.program("usr/games/fortune", 0o755, 0, 20)
+    root.program("usr/local/bin/odd", 0o755, 4_000_000_000, 100_000)
 
 
-def _add_data(draft: Draft) -> None:
-    draft.file("var/lib/rpm/Packages", filler("Packages", _PACKAGES_BYTES), 0o644, 37, 37)
-    draft.file("var/log/lastlog", Holes(_LASTLOG_BYTES, b"root".ljust(292, b"\1"), b"\2" * 292))
-    draft.file("var/log/wtmp", b"", 0o664, 0, 22)
-    draft.file("var/run/utmp", b"", 0o664, 0, 22)
-    draft.file("var/log/messages", filler("messages", 300 * KIB), 0o600)
-    draft.file("var/spool/mail/user", "From root\n", 0o660, 500, 12)
-    draft.file("usr/lib/libc.so.6.data", filler("libc", 70 * KIB + 1), 0o755)
-    draft.file("home/user/.bashrc", "# .bashrc\n", 0o644, 500, 500)
-    draft.file("root/.bash_profile", "PATH=$PATH:$HOME/bin\nexport PATH\n")
-    draft.file("etc/X11/fs/config", "client-limit = 10\n", 0o644, 43, 43)
-    draft.file(f"{_FRENCH}/LISEZ-MOI", os.fsencode("d\udce9j\udce0 vu\n"))
-    draft.file(f"{_FRENCH}/\udce9t\udce9.txt", os.fsencode("\udce9t\udce9\n"))
-    draft.file("usr/share/doc/" + "n" * 251 + ".txt", "as long as a name can be\n")
+def _add_data(root: TreeBuilder) -> None:
+    root.file("var/lib/rpm/Packages", filler("Packages", _PACKAGES_BYTES), 0o644, 37, 37)
+    root.file("var/log/lastlog", Holes(_LASTLOG_BYTES, b"root".ljust(292, b"\1"), b"\2" * 292))
+    root.file("var/log/wtmp", b"", 0o664, 0, 22)
+    root.file("var/run/utmp", b"", 0o664, 0, 22)
+    root.file("var/log/messages", filler("messages", 300 * KIB), 0o600)
+    root.file("var/spool/mail/user", "From root\n", 0o660, 500, 12)
+    root.file("usr/lib/libc.so.6.data", filler("libc", 70 * KIB + 1), 0o755)
+    root.file("home/user/.bashrc", "# .bashrc\n", 0o644, 500, 500)
+    root.file("root/.bash_profile", "PATH=$PATH:$HOME/bin\nexport PATH\n")
+    root.file("etc/X11/fs/config", "client-limit = 10\n", 0o644, 43, 43)
+    root.file(f"{_FRENCH}/LISEZ-MOI", os.fsencode("d\udce9j\udce0 vu\n"))
+    root.file(f"{_FRENCH}/\udce9t\udce9.txt", os.fsencode("\udce9t\udce9\n"))
+    root.file("usr/share/doc/" + "n" * 251 + ".txt", "as long as a name can be\n")
     for number in range(400):
-        draft.file(f"usr/share/man/man3/function-{number:03}.3", filler(f"man{number}", 37 * number % 5000))
+        root.file(f"usr/share/man/man3/function-{number:03}.3", filler(f"man{number}", 37 * number % 5000))
     for number in range(300):
-        draft.same(f"usr/share/zoneinfo/right/zone-{number:03}", _zone(draft, number % 20))
+        root.hard_link(f"usr/share/zoneinfo/right/zone-{number:03}", _zone(root, number % 20))
 
 
-def _zone(draft: Draft, number: int) -> str:
+def _zone(root: TreeBuilder, number: int) -> str:
     path = f"usr/share/zoneinfo/zone-{number:03}"
-    if draft.tree.find(path) is None:
-        draft.file(path, filler(path, 900 + number))
+    if root.tree.find(path) is None:
+        root.file(path, filler(path, 900 + number))
     return path
 
 
-def _add_links(draft: Draft) -> None:
+def _add_links(root: TreeBuilder) -> None:
     for path, target in (
         ("usr/tmp", "../var/tmp"),
         ("var/mail", "spool/mail"),
@@ -188,12 +188,12 @@ def _add_links(draft: Draft) -> None:
         ("usr/lib/terminfo", "../share/terminfo"),  # leads in a circle
         ("etc/localtime", "../usr/share/zoneinfo/zone-005"),
         ("usr/X11R6/lib/X11/xkb", "../../../../etc/X11/xkb"),
-        # 60 bytes and more do not fit into an inode of ext2
+        # A target of 60 bytes or more does not fit into an inode of ext2.
         ("usr/share/fonts/59", "f" * 59),
         ("usr/share/fonts/60", "f" * 60),
         ("usr/share/fonts/default", "../../X11R6/lib/X11/fonts/Type1/" + "very-long-name/" * 20 + "font.pfb"),
     ):
-        draft.link(path, target)
+        root.symlink(path, target)
 
 
 _GCC: Final = """#!/bin/sh
@@ -206,39 +206,37 @@ while [ $# -gt 1 ]; do [ "$1" != -o ] || : >"$2"; shift; done
 """
 
 
-def _add_compiler(draft: Draft) -> None:
-    """make and gcc, as far as the stand-in of Linux 2.4 calls them, and only for programs of 32-bit PCs."""
-    draft.script("usr/bin/make", '#!/bin/sh\nexec sh ./stand-in "$@"\n')
-    draft.script("usr/bin/gcc", _GCC)
+def _add_compiler(root: TreeBuilder) -> None:
+    """Add as much of make and gcc as the stand-in of Linux 2.4 calls. gcc insists on a 32-bit PC."""
+    root.script("usr/bin/make", '#!/bin/sh\nexec sh ./stand-in "$@"\n')
+    root.script("usr/bin/gcc", _GCC)
 
 
-def _add_red_hat(draft: Draft) -> None:
-    _add_compiler(draft)
-    draft.file("etc/redhat-release", "Red Hat Linux release 7.2 (Enigma)\n")
-    draft.file("etc/issue", "Red Hat Linux release 7.2 (Enigma)\nKernel \\r on an \\m\n\n")
-    draft.file("etc/inittab", RED_HAT_INITTAB)
-    add_red_hat_network(draft)
-    services.add_services(draft, services.RED_HAT, "etc/rc.d/init.d/functions")
-    draft.script("etc/rc.d/rc.sysinit", "#!/bin/sh\nmount -n -t proc /proc /proc\n")
-    draft.script("etc/rc.d/rc.local", "#!/bin/sh\ntouch /var/lock/subsys/local\n")
-    _link_into_rc_d(
-        draft, ["init.d", "rc", "rc.local", "rc.sysinit", *(f"rc{level}.d" for level in range(7))]
-    )
+def _add_red_hat(root: TreeBuilder) -> None:
+    _add_compiler(root)
+    root.file("etc/redhat-release", "Red Hat Linux release 7.2 (Enigma)\n")
+    root.file("etc/issue", "Red Hat Linux release 7.2 (Enigma)\nKernel \\r on an \\m\n\n")
+    root.file("etc/inittab", RED_HAT_INITTAB)
+    add_red_hat_network(root)
+    services.add_services(root, services.RED_HAT, "etc/rc.d/init.d/functions")
+    root.script("etc/rc.d/rc.sysinit", "#!/bin/sh\nmount -n -t proc /proc /proc\n")
+    root.script("etc/rc.d/rc.local", "#!/bin/sh\ntouch /var/lock/subsys/local\n")
+    _link_into_rc_d(root, ["init.d", "rc", "rc.local", "rc.sysinit", *(f"rc{level}.d" for level in range(7))])
     for level in "2345":
-        draft.link(f"etc/rc.d/rc{level}.d/S99local", "../rc.local")
+        root.symlink(f"etc/rc.d/rc{level}.d/S99local", "../rc.local")
 
 
-def _link_into_rc_d(draft: Draft, names: Sequence[str]) -> None:
+def _link_into_rc_d(root: TreeBuilder, names: Sequence[str]) -> None:
     for name in names:
-        draft.link(f"etc/{name}", f"rc.d/{name}")
+        root.symlink(f"etc/{name}", f"rc.d/{name}")
 
 
-def _add_caldera(draft: Draft) -> None:
-    # No links beside /etc/rc.d: the run levels are there alone.
-    draft.file("etc/lsb-release", "LSB_VERSION=1.0\nDISTRIB_ID=OpenLinux\nDISTRIB_RELEASE=3.1\n")
-    draft.file("etc/issue", "Caldera OpenLinux(TM)\nVersion 3.1\n")
-    draft.file("etc/inittab", CALDERA_INITTAB)
-    add_caldera_network(draft)
-    services.add_services(draft, services.CALDERA, "etc/rc.d/init.d/functions")
-    draft.script("etc/rc.d/rc.boot", "#!/bin/sh\nmount -n -t proc /proc /proc\n")
-    draft.script("etc/rc.d/rc.local", "#!/bin/sh\nexit 0\n")
+def _add_caldera(root: TreeBuilder) -> None:
+    # Caldera has no links beside /etc/rc.d.
+    root.file("etc/lsb-release", "LSB_VERSION=1.0\nDISTRIB_ID=OpenLinux\nDISTRIB_RELEASE=3.1\n")
+    root.file("etc/issue", "Caldera OpenLinux(TM)\nVersion 3.1\n")
+    root.file("etc/inittab", CALDERA_INITTAB)
+    add_caldera_network(root)
+    services.add_services(root, services.CALDERA, "etc/rc.d/init.d/functions")
+    root.script("etc/rc.d/rc.boot", "#!/bin/sh\nmount -n -t proc /proc /proc\n")
+    root.script("etc/rc.d/rc.local", "#!/bin/sh\nexit 0\n")

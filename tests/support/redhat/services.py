@@ -1,15 +1,15 @@
-"""System V services of Red Hat 7.2 and of Caldera OpenLinux 3.1: scripts, and the links of the run levels."""
+"""System V services of Red Hat 7.2 and of Caldera OpenLinux 3.1: scripts, and links in the run levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from redhat.draft import Draft
+from redhat.tree_builder import TreeBuilder
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service with its numbers and the levels that it runs in; no number, no link in any level."""
+    """A service with its numbers in the names of links, and the run levels in which it is started."""
 
     name: str
     start: int
@@ -69,28 +69,28 @@ CALDERA: Final = (
 )
 
 
-def add_services(draft: Draft, services: Sequence[Service], functions: str) -> None:
+def add_services(root: TreeBuilder, services: Sequence[Service], functions: str) -> None:
     """Add /etc/rc.d: init.d with a script for each service, rc0.d to rc6.d with their links.
 
-    *functions* is the file that the scripts read before they do anything.
+    *functions* is the file that each script reads first.
     """
-    draft.script(functions, _FUNCTIONS)
-    draft.script("etc/rc.d/rc", _RC)
+    root.script(functions, _FUNCTIONS)
+    root.script("etc/rc.d/rc", _RC)
     for name in ("halt", "killall", "single"):
-        draft.script(f"etc/rc.d/init.d/{name}", "#!/bin/sh\nexit 0\n")
+        root.script(f"etc/rc.d/init.d/{name}", "#!/bin/sh\nexit 0\n")
     for service in services:
-        draft.script(f"etc/rc.d/init.d/{service.name}", _script(service, functions))
+        root.script(f"etc/rc.d/init.d/{service.name}", _script(service, functions))
         for level in "0123456":
             entry = (
                 f"S{service.start:02}{service.name}"
                 if level in service.levels
                 else f"K{service.stop:02}{service.name}"
             )
-            draft.link(f"etc/rc.d/rc{level}.d/{entry}", f"../init.d/{service.name}")
+            root.symlink(f"etc/rc.d/rc{level}.d/{entry}", f"../init.d/{service.name}")
     for level, name in (("0", "halt"), ("6", "reboot")):
-        draft.link(f"etc/rc.d/rc{level}.d/S00killall", "../init.d/killall")
-        draft.link(f"etc/rc.d/rc{level}.d/S01{name}", "../init.d/halt")
-    draft.link("etc/rc.d/rc1.d/S00single", "../init.d/single")
+        root.symlink(f"etc/rc.d/rc{level}.d/S00killall", "../init.d/killall")
+        root.symlink(f"etc/rc.d/rc{level}.d/S01{name}", "../init.d/halt")
+    root.symlink("etc/rc.d/rc1.d/S00single", "../init.d/single")
 
 
 def _script(service: Service, functions: str) -> str:

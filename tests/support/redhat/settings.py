@@ -1,10 +1,10 @@
-"""Small text files of /etc, in the form of their time and written anew."""
+"""Small text files of /etc, written for these tests in the form of their time."""
 
 from typing import Final
 
-from redhat.draft import Draft
+from redhat.tree_builder import TreeBuilder
 
-# `root`, as `openssl passwd -1 -salt rh72root root` gives it.
+# The password `root`, encrypted by `openssl passwd -1 -salt rh72root root`.
 ROOT_HASH: Final = "$1$rh72root$ylw/hOgwTOYwP8AbnCWL8."
 # name, uid, gid, home, shell
 _USERS: Final = (
@@ -37,64 +37,62 @@ _GROUPS: Final = (
 )
 
 
-def add_settings(draft: Draft) -> None:
-    """Add the files of /etc that are alike in all distributions."""
+def add_settings(root: TreeBuilder) -> None:
+    """Add the files of /etc that all distributions share."""
     passwd = "".join(
         f"{name}:x:{uid}:{gid}:{name}:{home}:{shell}\n" for name, uid, gid, home, shell in _USERS
     )
     shadow = "".join(
         f"{name}:{ROOT_HASH if name == 'root' else '*'}:11617:0:99999:7:::\n" for name, *_ in _USERS
     )
-    draft.file("etc/passwd", passwd)
-    draft.file("etc/passwd-", passwd)
-    draft.file("etc/shadow", shadow, 0o400)
-    draft.file("etc/group", "".join(f"{name}:x:{gid}:\n" for name, gid in _GROUPS))
-    draft.file("etc/gshadow", "".join(f"{name}:::\n" for name, _ in _GROUPS), 0o400)
-    draft.file(
+    root.file("etc/passwd", passwd)
+    root.file("etc/passwd-", passwd)
+    root.file("etc/shadow", shadow, 0o400)
+    root.file("etc/group", "".join(f"{name}:x:{gid}:\n" for name, gid in _GROUPS))
+    root.file("etc/gshadow", "".join(f"{name}:::\n" for name, _ in _GROUPS), 0o400)
+    root.file(
         "etc/fstab",
         "/dev/ubd/0\t\t/\t\text2\tdefaults\t1 1\n"
         "none\t\t\t/dev/pts\tdevpts\tgid=5,mode=620\t0 0\n"
         "none\t\t\t/proc\t\tproc\tdefaults\t0 0\n"
         "none\t\t\t/dev/shm\ttmpfs\tdefaults\t0 0\n",
     )
-    draft.file("etc/mtab", "/dev/ubd/0 / ext2 rw 0 0\nnone /proc proc rw 0 0\n")
-    draft.file("etc/hosts", "127.0.0.1\tlocalhost.localdomain localhost\n")
-    draft.file(
-        "etc/nsswitch.conf", "passwd: files nisplus\nshadow: files nisplus\nhosts: files nisplus dns\n"
-    )
-    draft.file("etc/securetty", "".join(f"{line}\n" for line in ("tty0", *(f"tty{n}" for n in range(1, 12)))))
-    draft.file("etc/shells", "/bin/sh\n/bin/bash\n")
-    draft.file("etc/ld.so.conf", "/usr/X11R6/lib\n")
-    draft.file("etc/exports", "")
-    draft.file("etc/motd", "")
-    draft.file("etc/ssh/sshd_config", "#Port 22\nProtocol 2,1\nPermitRootLogin yes\n", 0o600)
-    draft.file("etc/crontab", "SHELL=/bin/sh\nMAILTO=root\n01 * * * * root run-parts /etc/cron.hourly\n")
-    draft.file("etc/cron.daily/slocate.cron", "#!/bin/sh\n/usr/bin/updatedb -f proc -e /tmp\n", 0o755)
+    root.file("etc/mtab", "/dev/ubd/0 / ext2 rw 0 0\nnone /proc proc rw 0 0\n")
+    root.file("etc/hosts", "127.0.0.1\tlocalhost.localdomain localhost\n")
+    root.file("etc/nsswitch.conf", "passwd: files nisplus\nshadow: files nisplus\nhosts: files nisplus dns\n")
+    root.file("etc/securetty", "".join(f"{line}\n" for line in ("tty0", *(f"tty{n}" for n in range(1, 12)))))
+    root.file("etc/shells", "/bin/sh\n/bin/bash\n")
+    root.file("etc/ld.so.conf", "/usr/X11R6/lib\n")
+    root.file("etc/exports", "")
+    root.file("etc/motd", "")
+    root.file("etc/ssh/sshd_config", "#Port 22\nProtocol 2,1\nPermitRootLogin yes\n", 0o600)
+    root.file("etc/crontab", "SHELL=/bin/sh\nMAILTO=root\n01 * * * * root run-parts /etc/cron.hourly\n")
+    root.file("etc/cron.daily/slocate.cron", "#!/bin/sh\n/usr/bin/updatedb -f proc -e /tmp\n", 0o755)
 
 
-def add_red_hat_network(draft: Draft) -> None:
-    """Add Red Hat's network settings, with an interface that asks for its address, and its scripts."""
-    draft.file("etc/sysconfig/network", "NETWORKING=yes\nHOSTNAME=localhost.localdomain\n")
-    draft.file("etc/sysconfig/keyboard", 'KEYTABLE="us"\n')
-    draft.file("etc/sysconfig/clock", 'ZONE="America/New_York"\nUTC=true\nARC=false\n')
+def add_red_hat_network(root: TreeBuilder) -> None:
+    """Add Red Hat's network settings, with an interface that uses DHCP, and its scripts."""
+    root.file("etc/sysconfig/network", "NETWORKING=yes\nHOSTNAME=localhost.localdomain\n")
+    root.file("etc/sysconfig/keyboard", 'KEYTABLE="us"\n')
+    root.file("etc/sysconfig/clock", 'ZONE="America/New_York"\nUTC=true\nARC=false\n')
     scripts = "etc/sysconfig/network-scripts"
-    draft.file(f"{scripts}/ifcfg-lo", "DEVICE=lo\nIPADDR=127.0.0.1\nNETMASK=255.0.0.0\nONBOOT=yes\n")
-    draft.file(f"{scripts}/ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=dhcp\nONBOOT=yes\n")
-    draft.script(
+    root.file(f"{scripts}/ifcfg-lo", "DEVICE=lo\nIPADDR=127.0.0.1\nNETMASK=255.0.0.0\nONBOOT=yes\n")
+    root.file(f"{scripts}/ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=dhcp\nONBOOT=yes\n")
+    root.script(
         f"{scripts}/ifup",
         '#!/bin/sh\n# Brings the interface up that its first argument names.\n\n. "./ifcfg-$1"\n'
         '/sbin/ifconfig "$DEVICE" "$IPADDR" netmask "$NETMASK" up\n',
     )
-    draft.script(
+    root.script(
         f"{scripts}/ifdown",
         '#!/bin/sh\n# Takes the interface down.\n\n. "./ifcfg-$1"\n/sbin/ifconfig "$DEVICE" down\n',
     )
-    draft.link("sbin/ifup", f"../{scripts}/ifup")
-    draft.link("sbin/ifdown", f"../{scripts}/ifdown")
+    root.symlink("sbin/ifup", f"../{scripts}/ifup")
+    root.symlink("sbin/ifdown", f"../{scripts}/ifdown")
 
 
-def add_caldera_network(draft: Draft) -> None:
+def add_caldera_network(root: TreeBuilder) -> None:
     """Add Caldera's network settings."""
-    draft.file("etc/sysconfig/network", "NETWORKING=yes\nHOSTNAME=localhost\nIF_LIST='lo eth'\n")
-    draft.file("etc/sysconfig/network-scripts/ifcfg-eth0", "DEVICE=eth0\nIFTYPE=dhcp\nONBOOT=yes\n")
-    draft.script("etc/sysconfig/network-scripts/ifup", "#!/bin/sh\n/sbin/ifconfig $1 up\n")
+    root.file("etc/sysconfig/network", "NETWORKING=yes\nHOSTNAME=localhost\nIF_LIST='lo eth'\n")
+    root.file("etc/sysconfig/network-scripts/ifcfg-eth0", "DEVICE=eth0\nIFTYPE=dhcp\nONBOOT=yes\n")
+    root.script("etc/sysconfig/network-scripts/ifup", "#!/bin/sh\n/sbin/ifconfig $1 up\n")

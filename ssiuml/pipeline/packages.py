@@ -1,0 +1,122 @@
+"""The Debian packages of a plan: which ones its lock files name, or else the mirrors have now."""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ssiuml.debian.apt import Apt, NoPackageError, NoVersionError, archives
+from ssiuml.debian.deb import Debs, Selection
+from ssiuml.debian.fetch import fetch_debs
+from ssiuml.debian.locked_packages import (
+    BaseLock,
+    KernelLock,
+    base_differences,
+    base_lock_for,
+    kernel_differences,
+    kernel_lock_for,
+    kernel_package,
+    request_of,
+)
+from ssiuml.errors import RecipeError
+from ssiuml.host.digests import digest_of
+from ssiuml.host.progress import stages
+from ssiuml.pipeline.step import StepError
+
+if TYPE_CHECKING:
+    from ssiuml.pipeline.plan import Plan
+
+
+class Packages:
+    """The packages of the base, and the package that the kernel comes in, if it comes in one."""
+
+    def __init__(self, plan: "Plan") -> None:
+        self._plan = plan
+        self._is_updated = False
+
+    @functools.cached_property
+    def base_lock(self) -> BaseLock | None:
+        """The lock for the packages of the base, None without one. Raise SsiumlError for a damaged file."""
+        return base_lock_for(self._plan.lock, request_of(self._plan.recipe))
+
+    @functools.cached_property
+    def kernel_lock(self) -> KernelLock | None:
+        """The lock for the kernel's package, None if there is none."""
+        return kernel_lock_for(self._plan.lock, kernel_package(self._plan.recipe))
+
+    def not_locked(self) -> list[str]:
+        """Return which packages no lock names, a sentence each."""
+        plan, problems = self._plan, []
+        if self.base_lock is None:
+            problems.append(base_differences(plan.lock, request_of(plan.recipe)))
+        wanted = kernel_package(plan.recipe)
+        if wanted is not None and self.kernel_lock is None:
+            problems.append(kernel_differences(plan.lock, *wanted))
+        return problems
+
+    def newest_base(self) -> Selection:
+        """Return what apt chooses for the base. Raise RecipeError, with the line, for an unknown package."""
+        with self._choosing("packages"):
+            return self._updated_apt().resolve(self._plan.recipe.all_packages)
+
+    def newest_kernel(self) -> Debs:
+        """Return the kernel's package as the mirrors have it. Raise RecipeError as above."""
+        wanted = kernel_package(self._plan.recipe)
+        if wanted is None:
+            return {}
+        with self._choosing(wanted[0]):
+            return {wanted[0]: self._updated_apt().find(*wanted)}
+
+    def fetch(self, debs: Debs) -> None:
+        """Fetch the files of *debs* into the cache. Raise GoneError or SsiumlError if that fails."""
+        plan = self._plan
+        roots = archives(plan.recipe.packaged)
+        fetch_debs(debs, folder=plan.debs, archives=roots, offline=plan.offline)
+
+    @functools.cached_property
+    def apt(self) -> Apt:
+        distribution = self._plan.recipe.packaged
+        key = digest_of(distribution.model_dump(mode="json"))[:16]
+        return Apt(self._plan.downloads / f"apt-{key}", distribution)
+
+    def _updated_apt(self) -> Apt:
+        if self._plan.offline:
+            raise StepError(
+                "packages are missing in the cache, and --offline fetches none",
+                hint="run `./run fetch` once without --offline",
+            )
+        if not self._is_updated:
+            self.apt.update()
+            self._is_updated = True
+        return self.apt
+
+    @contextmanager
+    def _choosing(self, what: str) -> Iterator[None]:
+        loaded = self._plan.loaded
+        try:
+            with stages("fetch") as show:
+                show(f"choosing {what} of {self._plan.recipe.packaged.suite}")
+                yield
+        except NoPackageError as error:
+            raise self._no_package(error.names) from error
+        except NoVersionError as error:
+            hint = f"set distribution.snapshot to a time when it existed, or take one of {error.there}"
+            raise loaded.error(("kernel", "version"), str(error), hint) from error
+
+    def _no_package(self, names: list[str]) -> RecipeError:
+        loaded, recipe = self._plan.loaded, self._plan.recipe
+        places: dict[str, tuple[str | int, ...]] = {}
+        wanted = kernel_package(recipe)
+        if wanted is not None:
+            places[wanted[0]] = ("kernel", "package")
+        places |= {name: ("packages", number) for number, name in enumerate(recipe.packages)}
+        places |= {name: ("extra_packages", number) for number, name in enumerate(recipe.extra_packages)}
+        hint = "compare the name with `apt-cache search`, and its component with distribution.components"
+        suite = recipe.packaged.suite
+        problems = [loaded.error(places.get(name, ()), f"'{name}' is not in {suite}", hint) for name in names]
+        return RecipeError("\n".join(str(problem) for problem in problems))
+
+
+def lock_command(plan: "Plan") -> str:
+    """Return the command that locks the packages the mirrors have now."""
+    return f"./run recipe={plan.loaded.name} lock"

@@ -1,0 +1,29 @@
+-- What pandoc's man writer leaves to be done.
+
+-- A letter as groff and mandoc print it unchanged; nil if pandoc's way is right.
+local function roff(letter)
+  if letter == "-" then
+    return "\\-" -- the sign that is typed; "-" alone is a hyphen, which a terminal may show as U+2010
+  elseif letter:byte() > 126 then
+    return ("\\[u%04X]"):format(utf8.codepoint(letter)) -- pandoc makes three dots of "…"
+  end
+end
+
+function Str(element)
+  local pieces = {}
+  for letter in element.text:gmatch(utf8.charpattern) do
+    local special = roff(letter)
+    table.insert(pieces, special and pandoc.RawInline("man", special) or pandoc.Str(letter))
+  end
+  return pieces
+end
+
+-- Have no .PP between a heading and its first paragraph: mandoc's lint finds it useless.
+function Blocks(blocks)
+  for at = 2, #blocks do
+    if blocks[at - 1].t == "Header" and blocks[at].t == "Para" then
+      blocks[at] = pandoc.Plain(blocks[at].content)
+    end
+  end
+  return blocks
+end

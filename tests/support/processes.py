@@ -1,0 +1,28 @@
+"""Processes of the host: find them, wait for them."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def wait_until(condition: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
+    """Wait until *condition* holds. The test fails with *what* if that takes longer than *limit_s*."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {limit_s:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+def processes_of(text: str) -> list[str]:
+    """Return the command lines that contain *text*, of all processes but zombies and this one."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if text in words:
+                found.append(words)
+    return found
