@@ -44,8 +44,10 @@ def _make(path: Path, source: Path) -> Values:
                 tree = read_ext2(image, keep_lost_found=True)  # the HOWTO's cp -a copies it, too
             except Ext2Error as error:
                 # The image is deleted before the user reads the message: name the download instead.
-                text = error.message.replace(str(image), str(source))
-                raise Ext2Error(text, hint=error.hint) from error
+                text, hint = error.message, error.hint or "get the image again"
+                raise Ext2Error(
+                    text.replace(str(image), str(source)), hint=hint.replace(str(image), "IMAGE")
+                ) from error
             require_space(path.parent, image.stat().st_blocks * 512, "the base layer")
             leave_out_sockets(tree)
             show(f"reading {sum(1 for _ in tree.walk())} names")

@@ -17,7 +17,7 @@ from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Tree
 
 # make prints this about a Makefile that it cannot use: no such rule, no such file, a syntax error.
-_STOP: Final = re.compile(r"^(?:make|\S+:\d+): \*\*\* (.*?)\s+Stop\.$", re.MULTILINE)
+_STOP: Final = re.compile(r"^(?:make: )?((?:\S+:\d+: )?)\*\*\* (.*?)\s+Stop\.$", re.MULTILINE)
 
 
 def install_on_copy(
@@ -49,7 +49,7 @@ def require_rule(source: Path, distribution: str) -> None:
     stop = _STOP.search(output)
     if stop is not None:
         raise SsiumlError(
-            f"{source}: make install_ssi_{distribution}: {stop[1]}",
+            f"{source}: make install_ssi_{distribution}: {stop[1]}{stop[2]}",
             hint="set cluster_tools to a folder whose Makefile has that rule",
         )
 

@@ -10,9 +10,9 @@ from ssiuml.formats.gfs.resource_groups import BLOCKS_PER_BYTE
 from ssiuml.formats.gfs.structures import RindexEntry, State
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs2 import structures as gfs2
-from ssiuml.formats.gfs_reader.contents import BlockRole, ImageContent, read_contents, walk_blocks
+from ssiuml.formats.gfs_reader.contents import BlockRole, ImageContent, read_index, walk_blocks
 from ssiuml.formats.gfs_reader.filesystem import Damaged, Filesystem, Report
-from ssiuml.formats.gfs_reader.inodes import Inode, read_inode
+from ssiuml.formats.gfs_reader.inodes import Inode
 from ssiuml.formats.gfs_reader.journals import read_jindex
 from ssiuml.formats.gfs_reader.resource_groups import read_bitmap, read_rindex, states_of
 from ssiuml.formats.gfs_reader.tree_reader import ReadOnceVisitor, TreeReader
@@ -20,7 +20,6 @@ from ssiuml.inspect.tally import CHUNK_BLOCKS, Cell, Claims, Holes, Tally, Use
 from ssiuml.tree.tree import Kind
 
 CELLS_MOST: Final = 6144
-_MAX_INDEX_BYTES: Final = 128 << 20
 # These match states of blocks: 0 to 3 from the bitmap, or with the bit tally.CLAIMED set.
 _FREE_RUNS: Final = re.compile(b"\0+")
 _FREE_RUNS_GFS1: Final = re.compile(b"[\0\2]+")
@@ -163,7 +162,7 @@ def _survey_gfs1(
     journals: list[gfs1.JournalIndexEntry] = []
     address = superblock.sb_jindex_di.no_addr
     try:
-        contents = _contents(filesystem, address, "sb_jindex_di")
+        contents = read_index(filesystem, address, "sb_jindex_di")
         journals = read_jindex(filesystem, contents, address, groups, report)
     except Damaged as damage:
         report(damage)
@@ -210,7 +209,7 @@ def _groups(
     filesystem: Filesystem, address: int, structure: str, counter: _Counter, report: Report
 ) -> list[RindexEntry]:
     try:
-        contents = _contents(filesystem, address, structure)
+        contents = read_index(filesystem, address, structure)
     except Damaged as damage:
         report(damage)
         return []
@@ -218,8 +217,3 @@ def _groups(
     for group in groups:
         counter.count_run(group.ri_addr, group.ri_length, Use.GROUP)
     return groups
-
-
-def _contents(filesystem: Filesystem, address: int, structure: str) -> bytes:
-    inode = read_inode(filesystem, address, filesystem.superblock_block, structure)
-    return read_contents(filesystem, inode, _MAX_INDEX_BYTES)

@@ -7,7 +7,7 @@ the kind that is meant. Each kind has a tag "<...>", which pydantic puts into th
 import functools
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
@@ -17,6 +17,9 @@ from pydantic_core import CoreSchema
 
 from ssiuml.recipe.problems import KeyPath, Problem, all_wrong
 from ssiuml.recipe.section import Section
+
+# Returns whether the second value of a key is another kind than the first.
+IsOtherKind = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 
 _WORD: Final = "<word>"
 _LIST: Final = "<list>"
@@ -34,8 +37,8 @@ class Choice(ABC):
         """Return the tag of the kind that *value* is meant for."""
 
     @abstractmethod
-    def is_other_kind(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-        """Return whether *new* is another kind than *old*, which a recipe that is extended has."""
+    def is_other_kind(self, kinds: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        """Return whether *new* is another of *kinds* than *old*, which a recipe that is extended has."""
 
     def check(self, value: Any, kinds: Mapping[str, Any]) -> Any:
         """Return *value*. Raise if it is meant for none of *kinds*."""
@@ -69,8 +72,8 @@ class ByKey(Choice):
         given = isinstance(value, Mapping) and self.key in value
         return f"<{value[self.key]}>" if given else next(iter(kinds))
 
-    def is_other_kind(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-        return self.key in new and new[self.key] != old.get(self.key)
+    def is_other_kind(self, kinds: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        return self.key in new and self.tag_of(new, kinds) != self.tag_of(old, kinds)
 
     def check(self, value: Any, kinds: Mapping[str, Any]) -> Any:
         if self.tag_of(value, kinds) not in kinds:
@@ -93,7 +96,7 @@ class ByForm(Choice):
         fitting = (tag for tag, kind in kinds.items() if _is_section(kind) and _fits(value, kind))
         return next(fitting, list(kinds)[-1])
 
-    def is_other_kind(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    def is_other_kind(self, kinds: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
         return not (old.keys() & new.keys())
 
 
@@ -113,25 +116,30 @@ def _fits(value: Any, section: type[Section]) -> bool:
     return isinstance(value, section)
 
 
-def sections_of(field: FieldInfo) -> dict[str, type[Section]]:
-    """Return the sections that *field* can hold, by their tags; by "" where there is no choice."""
+def kinds_of(field: FieldInfo) -> dict[str, Any]:
+    """Return the types of the values that *field* can hold, by their tags; by "" where there is no choice."""
     choice = _choice_of(field)
-    kinds = choice.kinds(field.annotation) if choice else {"": _innermost(field.annotation)}
-    return {tag: kind for tag, kind in kinds.items() if _is_section(kind)}
+    return choice.kinds(field.annotation) if choice else {"": _innermost(field.annotation)}
 
 
-def choices_in(section: type[Section], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Choice]]:
-    """Yield the path of each key in *section*, which is at *path*, that has a choice, and the choice.
+def sections_of(field: FieldInfo) -> list[type[Section]]:
+    """Return the sections that *field* can hold."""
+    return [kind for kind in kinds_of(field).values() if _is_section(kind)]
 
-    Lists, and mappings whose keys the user chooses, are not searched: there are no choices in them.
+
+def choices_in(section: type[Section], path: KeyPath = ()) -> Iterator[tuple[KeyPath, IsOtherKind]]:
+    """Yield the path of each key in *section* that has a choice, and the function that compares two kinds.
+
+    The function takes an old and a new value of the key. *path* is that of *section*. Lists, and mappings
+    whose keys the user chooses, are not searched: there are no choices in them.
     """
     for key, field in section.fields_by_key().items():
         if get_origin(field.annotation) in (dict, tuple):
             continue
         here = (*path, key)
         if choice := _choice_of(field):
-            yield here, choice
-        for each in sections_of(field).values():
+            yield here, functools.partial(choice.is_other_kind, choice.kinds(field.annotation))
+        for each in sections_of(field):
             yield from choices_in(each, here)
 
 

@@ -3,9 +3,13 @@
 This is apart from the loader, so that a change here makes no step stale.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import yaml
 
 from ssiuml.recipe.model import Recipe
+from ssiuml.recipe.section import Section
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -13,10 +17,26 @@ def dump_recipe(recipe: Recipe) -> str:
 
     The keys are in the order of the model. Sizes are written with a unit.
     """
-    # Keys that may be null have null as their default, so they can be left out.
-    data = recipe.model_dump(mode="json", by_alias=True, exclude_none=True)
+    data = _without_default_nulls(recipe, recipe.model_dump(mode="json", by_alias=True))
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text
+
+
+def _without_default_nulls(value: object, dumped: Any) -> Any:
+    """Return *dumped*, which is *value* as plain data, without the keys that are null when left out."""
+    if isinstance(value, Section):
+        return {
+            key: _without_default_nulls(getattr(value, name), dumped[key])
+            for (key, field), name in zip(
+                value.fields_by_key().items(), type(value).model_fields, strict=True
+            )
+            if dumped[key] is not None or field.is_required() or field.default is not None
+        }
+    if isinstance(value, tuple):
+        return [_without_default_nulls(each, item) for each, item in zip(value, dumped, strict=True)]
+    if isinstance(value, Mapping):
+        return {key: _without_default_nulls(value[key], item) for key, item in dumped.items()}
+    return dumped
 
 
 class _Dumper(yaml.SafeDumper):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssiuml.errors import RecipeError
-from ssiuml.recipe.choice import Choice
+from ssiuml.recipe.choice import IsOtherKind
 from ssiuml.recipe.problems import KeyPath
 from ssiuml.recipe.yaml_file import SUFFIX, Place, RecipeFile, read_recipe_file
 
@@ -65,7 +65,7 @@ def _read(name: str, recipes_dir: Path, prefix: str) -> RecipeFile:
 
 
 def merge(
-    files: Sequence[RecipeFile], choices: Mapping[KeyPath, Choice]
+    files: Sequence[RecipeFile], choices: Mapping[KeyPath, IsOtherKind]
 ) -> tuple[dict[str, Any], dict[KeyPath, Place]]:
     """Return the data of all *files*, merged, and the place where each value was set.
 
@@ -85,7 +85,7 @@ def merge(
 
 
 def _merge_into(
-    data: dict[str, Any], new: Mapping[str, Any], path: KeyPath, choices: Mapping[KeyPath, Choice]
+    data: dict[str, Any], new: Mapping[str, Any], path: KeyPath, choices: Mapping[KeyPath, IsOtherKind]
 ) -> Iterator[KeyPath]:
     """Merge *new* into *data*, both at *path*. Yield the paths whose old values are gone."""
     for key, value in new.items():
@@ -103,9 +103,9 @@ def _merge_into(
 
 
 def _is_other_kind(
-    path: KeyPath, old: Mapping[str, Any], new: Mapping[str, Any], choices: Mapping[KeyPath, Choice]
+    path: KeyPath, old: Mapping[str, Any], new: Mapping[str, Any], choices: Mapping[KeyPath, IsOtherKind]
 ) -> bool:
-    return path in choices and choices[path].is_other_kind(old, new)
+    return path in choices and choices[path](old, new)
 
 
 def _lies_below(path: KeyPath, roots: set[KeyPath]) -> bool:

@@ -9,10 +9,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from ssiuml.recipe.choice import sections_of
+from ssiuml.recipe.choice import kinds_of
 from ssiuml.recipe.model import Recipe
 from ssiuml.recipe.problems import KeyPath, Problem
-from ssiuml.recipe.section import Section
 from ssiuml.recipe.yaml_file import Place, kind_of
 
 _EXPECTED: Final = {
@@ -26,22 +25,23 @@ _EXPECTED: Final = {
 def problems_in(error: ValidationError, places: Mapping[KeyPath, Place]) -> Iterator[Problem]:
     """Yield a problem for each error that pydantic found. *places* has the values as they are written."""
     for details in error.errors():
-        # Tags "<...>" are in the path only because a key has several kinds of values.
-        path = tuple(key for key in details["loc"] if not str(key).startswith("<"))
-        yield from _problems_of(details, path, places.get(path))
+        path, known = _follow(details["loc"])
+        yield from _problems_of(details, path, places.get(path), known)
 
 
-def _problems_of(details: ErrorDetails, path: KeyPath, place: Place | None) -> Iterator[Problem]:
+def _problems_of(
+    details: ErrorDetails, path: KeyPath, place: Place | None, known: Mapping[str, FieldInfo]
+) -> Iterator[Problem]:
     context = details.get("ctx", {})
     match details["type"]:
         case "recipe":
             for problem in context["problems"]:
                 yield Problem(path + problem.path, problem.message, problem.hint)
         case "missing":
-            field = _fields_at(details["loc"][:-1])[str(path[-1])]
-            yield Problem(path, "is missing", f"add {path[-1]}: {field.description}")
+            key = str(path[-1])
+            yield Problem(path, "is missing", f"add {key}: {known[key].description}")
         case "extra_forbidden":
-            yield Problem(path, "there is no such key", _similar_key(details["loc"]))
+            yield Problem(path, "there is no such key", _similar_key(path, list(known)))
         case "literal_error":
             hint = f"write {context['expected'].replace(chr(39), '')}"
             yield Problem(path, f"{_shown(details['input'], place)} is not possible", hint)
@@ -74,30 +74,36 @@ def _shown(value: Any, place: Place | None) -> str:
     return repr(value) if isinstance(value, str | int | float) else kind_of(value)
 
 
-def _fields_at(location: KeyPath) -> dict[str, FieldInfo]:
-    """Return the fields, by their keys in the file, of the section at *location*.
+def _follow(location: KeyPath) -> tuple[KeyPath, dict[str, FieldInfo]]:
+    """Return the path of keys in the file to *location*, and the fields of the section with its last key.
 
-    *location* is pydantic's: a tag follows each key that has several kinds of values.
+    *location* is pydantic's: in it, a tag follows each key that has several kinds of values.
     """
-    kinds: dict[str, type[Section]] = {"": Recipe}
+    path: list[str | int] = []
+    fields: dict[str, FieldInfo] = {}
+    section: Any = Recipe
+    tags: dict[str, Any] = {}
     in_mapping = False
     for key in location:
+        if isinstance(key, str) and key in tags:
+            section, tags = tags[key], {}
+            continue
+        path.append(key)
         if in_mapping:  # the key is a name that the user chose
             in_mapping = False
-        elif str(key).startswith("<"):
-            kinds = {"": kinds[str(key)]}
         elif isinstance(key, str):
-            field = kinds[""].fields_by_key()[key]
-            in_mapping = get_origin(field.annotation) is dict
-            kinds = sections_of(field)
-    return kinds[""].fields_by_key()
+            fields = section.fields_by_key()
+            if key in fields:
+                in_mapping = get_origin(fields[key].annotation) is dict
+                tags = kinds_of(fields[key])
+                section = tags.pop("", None)
+    return tuple(path), fields
 
 
-def _similar_key(location: KeyPath) -> str:
+def _similar_key(path: KeyPath, known: list[str]) -> str:
     """Return the hint for an unknown key: one that is similar, or else all that are possible."""
-    known = list(_fields_at(location[:-1]))
-    if len(location) == 1:
+    if len(path) == 1:
         known.insert(1, "extends")
-    if close := get_close_matches(str(location[-1]), known, n=1):
+    if close := get_close_matches(str(path[-1]), known, n=1):
         return f"did you mean {close[0]}?"
     return f"use one of {', '.join(known)}"

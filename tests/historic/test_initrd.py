@@ -78,7 +78,7 @@ def small(tree: Tree, *, server: bool = False, modules: tuple[str, ...] = ("gfs"
 def image(tmp_path: Path) -> Path:
     """The unpacked image of the RAM disk of nodes."""
     write_linuxrc_initrd(tmp_path / "initrd-ssi.img", small(root()), TIME_NS // 10**9, LIMIT)
-    subprocess.run(["gzip", "-t", tmp_path / "initrd-ssi.img"], stdin=subprocess.DEVNULL, check=False)
+    tool("gzip", "-t", tmp_path / "initrd-ssi.img")
     (tmp_path / "image").write_bytes(gzip.decompress((tmp_path / "initrd-ssi.img").read_bytes()))
     return tmp_path / "image"
 

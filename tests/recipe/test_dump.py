@@ -27,7 +27,10 @@ files:
 """
 
 
-@pytest.mark.parametrize("text", ["extends: base\n", RICH])
+ANY_SET_ID = "extends: base\nrelease: {set_id: null}\n"
+
+
+@pytest.mark.parametrize("text", ["extends: base\n", RICH, ANY_SET_ID])
 def test_dumped_recipe_loads_to_an_equal_one(recipes: Path, write: Write, text: str) -> None:
     write("mine", text)
     recipe = load_recipe("mine", recipes).recipe

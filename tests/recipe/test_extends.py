@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssiuml.errors import RecipeError
+from ssiuml.recipe.distribution import PackagesDistribution
 from ssiuml.recipe.load import load_recipe
 
 Write = Callable[[str, str], Path]
@@ -19,6 +20,13 @@ def test_mappings_merge_and_lists_replace(recipes: Path, write: Write) -> None:
     assert mine.recipe.filesystem.journal_size_bytes == 8 * 2**20
     assert mine.recipe.packages == ("corosync", "gdb")
     assert mine.recipe.description == "mine"
+
+
+def test_a_kind_that_is_the_default_can_be_written_out(recipes: Path, write: Write) -> None:
+    write("mine", "extends: base\ndistribution: {base: packages, suite: trixie}\n")
+    distribution = load_recipe("mine", recipes).recipe.distribution
+    assert isinstance(distribution, PackagesDistribution)
+    assert (distribution.suite, distribution.mirror) == ("trixie", "http://deb.debian.org/debian")
 
 
 def test_items_of_a_replaced_list_lose_their_places(recipes: Path, write: Write) -> None:

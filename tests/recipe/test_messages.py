@@ -49,6 +49,10 @@ WRONG_KEYS = [
         "filesystem:\n  journal: 5",
         "3: filesystem.journal: there is no such key\n  did you mean journals?",
     ),
+    (
+        "sizes: {<root_fs>: 5}",
+        "2: sizes.<root_fs>: there is no such key\n  did you mean root_fs?",
+    ),
     ("extend: base", "2: extend: there is no such key\n  did you mean extends?"),
     (
         "sizes: {xyz: 5}",

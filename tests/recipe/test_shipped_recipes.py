@@ -44,7 +44,7 @@ def test_bookworm_does_not_have(package: str) -> None:
 def keys_of(section: type[Section], path: str = "") -> Iterator[str]:
     for key, field in section.fields_by_key().items():
         yield f"{path}{key}"
-        for each in sections_of(field).values():
+        for each in sections_of(field):
             yield from keys_of(each, f"{path}{key}.")
 
 
