@@ -150,7 +150,7 @@ def task_distclean() -> Task:
 
 
 def task_lint() -> Iterator[Task]:
-    """Check form, types, imports between folders, shell scripts and workflows."""
+    """Check form, types, spelling, imports between folders, shell scripts and workflows."""
     workflows = sorted(map(str, PROJECT.glob(".github/workflows/*.yml")))
     schema = ("--quiet", "--builtin-schema", "vendor.github-workflows")
     scripts = [str(path) for pattern in SHELL_SCRIPTS for path in sorted(PROJECT.glob(pattern))]
@@ -160,6 +160,8 @@ def task_lint() -> Iterator[Task]:
         "mypy": python("mypy"),
         "imports": program("lint-imports", "--no-cache"),
         "shellcheck": ["shellcheck", *scripts],
+        "shfmt": program("shfmt", "--diff", *scripts),
+        "typos": program("typos", "--config", "pyproject.toml", "."),
         "workflows": python("check_jsonschema", *schema, *workflows),
         "zizmor": program("zizmor", "--offline", "--quiet", *workflows),
     }

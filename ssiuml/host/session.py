@@ -64,7 +64,7 @@ def _take_lock(out: Path) -> None:
 @contextmanager
 def finish_before_exit() -> Iterator[None]:
     """Delay the end of this process, also after a signal, until the block has ended; for FINISH_LIMIT_S."""
-    global _unfinished
+    global _unfinished  # noqa: PLW0603 - one count for the process
     with _finishing:
         _unfinished += 1
     try:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import Values, digest_of, file_sha256, folder_digest
 from ssiuml.host.installation import PACKAGES
@@ -22,6 +21,7 @@ from ssiuml.pipeline.components import (
 from ssiuml.pipeline.inputs import images, kernel_version
 from ssiuml.recipe.unverified import unverified
 from ssiuml.release import contents
+from ssiuml.release.commands import PROGRAMS, commands
 from ssiuml.release.component import Component
 from ssiuml.release.staging import TEMPLATES, Staging
 from ssiuml.release.vendored import fetch_wheels
@@ -141,7 +141,7 @@ class Tarballs:
         name = f"{self._recipe.release.utils}-{self.release}"
         staging = self._begin(scratch, name, ".", self.common_epoch)
         wheels = fetch_wheels(self._plan.downloads / "python", offline=self._plan.offline)
-        contents.write_commands(staging.folder, COMMANDS, PROGRAMS, wheels)
+        contents.write_commands(staging.folder, commands(), PROGRAMS, wheels)
         self._write_documents(staging)
         documents = staging.folder / contents.DOCUMENTS
         shutil.copyfile(self._licence, documents / "copyright")
@@ -152,7 +152,7 @@ class Tarballs:
 
     def _write_documents(self, staging: Staging) -> None:
         """Manual pages and completion."""
-        from ssiuml.cli.completion import write_completions  # late, as below
+        from ssiuml.release.completion import write_completions  # late, as below
         from ssiuml.release.manual import write_man_pages
 
         share = staging.folder / "share"

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml.cli.registry import COMMANDS, load_parser
 from ssiuml.host.files import write_text
 from ssiuml.host.run import run
 from ssiuml.host.templates import render
+from ssiuml.release.commands import commands, load_parser
 
 LIMIT_S: Final = 60.0
 _PAGE: Final = re.compile(r"(.+)\.([1-9])\.md\.j2")
@@ -42,7 +42,7 @@ def write_man_pages(folder: Path, templates: Path, *, version: str, epoch: int) 
     for template in sorted(templates.iterdir()):
         if match := _PAGE.fullmatch(template.name):
             name, section = match.groups()
-            command = _command(load_parser(name)) if name in COMMANDS else {}
+            command = _command(load_parser(name)) if name in commands() else {}
             text = render(templates, template.name, {"name": name, **command})
             path = folder / f"man{section}" / f"{name}.{section}"
             frame = {"title": name.upper(), "section": section, "date": date, "version": version}
@@ -140,7 +140,7 @@ def _syntax(text: str) -> str:
 def _prose(text: str, parser: argparse.ArgumentParser) -> str:
     """Return running text: options, commands and pages in bold, the parser's placeholders in italics."""
     placeholders = {word for action in parser._actions for word in re.findall(r"[A-Z][\w.]*", _value(action))}
-    names = sorted({*COMMANDS, "ssiuml", "ssiuml.conf", *placeholders}, key=len, reverse=True)
+    names = sorted({*commands(), "ssiuml", "ssiuml.conf", *placeholders}, key=len, reverse=True)
 
     def marked(match: re.Match[str]) -> str:
         mark = "*" if match[0] in placeholders else "**" if match["word"] else ""

@@ -97,7 +97,7 @@ def licences_of(copyright_file: bytes) -> list[str]:
     text = copyright_file.decode("utf-8", "replace")
     try:
         parsed = Copyright(io.StringIO(text), strict=False)
-        found = [cast(License | None, each.license) for each in parsed.all_files_paragraphs()]
+        found = [cast("License | None", each.license) for each in parsed.all_files_paragraphs()]
         names = [licence.synopsis for licence in found if licence is not None]
     except (NotMachineReadableError, ValueError):
         return sorted({_SPDX.get(name, name) for name in _COMMON.findall(text)})

@@ -12,8 +12,8 @@ import pytest
 from clusters import Cluster
 from processes import wait_until
 
-from ssiuml.cli.completion import write_completions
 from ssiuml.cluster.launch import network_namespace_prefix
+from ssiuml.release.completion import write_completions
 
 pytestmark = pytest.mark.boot
 FULL_LIMIT_S = 480.0  # until a node whose memory is full answers

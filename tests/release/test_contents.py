@@ -11,9 +11,9 @@ import pytest
 from files_on_disk import listing, sha256sum, write_sparse
 from programs import LIMIT_S
 
-from ssiuml.cli.registry import COMMANDS, PROGRAMS
 from ssiuml.errors import SsiumlError
 from ssiuml.host.places import cache_root
+from ssiuml.release.commands import PROGRAMS, commands
 from ssiuml.release.component import Component
 from ssiuml.release.contents import (
     MODULES,
@@ -34,22 +34,22 @@ from ssiuml.units import MIB
 
 
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all commands, outside the checkout."""
     folder = tmp_path_factory.mktemp("utils")
     wheels = fetch_wheels(cache_root(os.environ) / "downloads" / "python", offline=False)
-    write_commands(folder, COMMANDS, PROGRAMS, wheels)
+    write_commands(folder, commands(), PROGRAMS, wheels)
     return folder
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", commands())
 def test_each_command_runs_on_a_python_with_nothing_installed(
-    commands: Path, tmp_path: Path, command: str
+    installed: Path, tmp_path: Path, command: str
 ) -> None:
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or shutil.which("python3")
     assert python is not None
     done = subprocess.run(
-        [python, "-I", "-S", "-B", commands / "bin" / command, "--help"],
+        [python, "-I", "-S", "-B", installed / "bin" / command, "--help"],
         capture_output=True, text=True, check=False, timeout=LIMIT_S, cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
     )  # fmt: skip
@@ -57,16 +57,16 @@ def test_each_command_runs_on_a_python_with_nothing_installed(
     assert command in done.stdout
 
 
-def test_modules_of_the_build_are_left_out(commands: Path) -> None:
-    found = {path.name for path in (commands / MODULES / "ssiuml").iterdir()}
+def test_modules_of_the_build_are_left_out(installed: Path) -> None:
+    found = {path.name for path in (installed / MODULES / "ssiuml").iterdir()}
     assert {"cli", "cluster", "formats"} <= found
     assert not {"pipeline", "recipe", "release", "report", "sources"} & found
-    assert not [line for line in listing(commands) if "__pycache__" in line]
+    assert not [line for line in listing(installed) if "__pycache__" in line]
 
 
 def test_a_foreign_package_that_no_wheel_brings_is_named_with_its_importers(tmp_path: Path) -> None:
-    with pytest.raises(SsiumlError, match=r"filelock \(by ssiuml\.\S+.*; sh \(by ssiuml\.host\.run\)"):
-        write_commands(tmp_path, COMMANDS, PROGRAMS, [])
+    with pytest.raises(SsiumlError, match=r"filelock \(by ssiuml\.\S+.*; tqdm \(by ssiuml\.host\.progress\)"):
+        write_commands(tmp_path, commands(), PROGRAMS, [])
 
 
 VERSION = "6.1.0"

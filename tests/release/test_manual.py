@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import PROJECT
 
-from ssiuml.cli.registry import COMMANDS, load_parser
 from ssiuml.cluster.image_choice import CONFIGURATION_KEYS
+from ssiuml.release.commands import commands, load_parser
 from ssiuml.release.manual import literal, man_page, write_man_pages
 
 TEMPLATES = PROJECT / "templates" / "release" / "manual"
 EPOCH = 1700000000
 LIMIT_S = 60.0
 HEADINGS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"]
-PAGES = (*COMMANDS, "ssiuml", "ssiuml.conf")
+PAGES = (*commands(), "ssiuml", "ssiuml.conf")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_apropos_finds_the_page(pages: dict[str, Path], name: str) -> None:
     assert f'"{name} - ' in output_of("lexgrog", pages[name])
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands())
 def test_a_page_has_every_section_and_argument(pages: dict[str, Path], name: str) -> None:
     text = printed(pages[name])
     headings = [line for line in text.splitlines() if line.isupper() and line[0].isalpha()]
@@ -77,7 +77,7 @@ def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return found
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands())
 def test_no_line_but_an_example_is_wider_than_a_terminal(pages: dict[str, Path], name: str) -> None:
     before_examples = printed(pages[name]).partition("\nEXAMPLES\n")[0]
     assert [line for line in before_examples.splitlines() if len(line) > 80] == []
@@ -93,7 +93,7 @@ def test_what_is_typed_can_be_copied_and_is_never_hyphenated(pages: dict[str, Pa
 
 def test_the_overview_lists_every_command_with_the_summary_of_its_page(pages: dict[str, Path]) -> None:
     listed = " ".join(printed(pages["ssiuml"]).split())
-    for name in COMMANDS:
+    for name in commands():
         summary = output_of("lexgrog", pages[name]).partition(" - ")[2].rpartition('"')[0]
         assert f" {name}({pages[name].suffix[1:]}) {summary[0].upper()}{summary[1:]}. " in listed
 

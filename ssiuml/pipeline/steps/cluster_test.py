@@ -25,7 +25,7 @@ def add(graph: "Graph") -> None:
     The digests of the files that were tested are among its results. If it fails, images/RECIPE/cluster-test
     has the logs.
     """
-    from ssiuml.cli.registry import COMMANDS, PROGRAMS
+    from ssiuml.release.commands import PROGRAMS, commands
 
     if not graph.recipe.can_boot:
         return
@@ -36,7 +36,7 @@ def add(graph: "Graph") -> None:
         after=[*made, "kernel", "build-root"],
         inputs=lambda: {"nodes": NODES},
         measured=("ready_s",),
-        modules=(PROGRAM, *COMMANDS.values(), *PROGRAMS),
+        modules=(PROGRAM, *commands().values(), *PROGRAMS),
     )
 
 

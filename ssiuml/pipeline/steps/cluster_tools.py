@@ -1,7 +1,6 @@
 """Install the cluster tools: boot scripts, inittab.ssi, rc.nodeup (HOWTO 5.3, 5.4)."""
 
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,8 @@ from ssiuml.host.digests import folder_digest
 from ssiuml.recipe.inputs import FromFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ssiuml.host.digests import Values
     from ssiuml.pipeline.graph import Graph
     from ssiuml.recipe.inputs import FromSource

@@ -20,7 +20,7 @@ TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
 
 def add(graph: "Graph") -> None:
     """Add the steps of a release; a recipe without a kernel has no tarball of one."""
-    from ssiuml.cli.registry import COMMANDS, PROGRAMS
+    from ssiuml.release.commands import PROGRAMS, commands
 
     @functools.cache
     def tarballs() -> "Tarballs":
@@ -34,8 +34,7 @@ def add(graph: "Graph") -> None:
     _add_tarball(graph, "root", tarballs, after)
     if kernel:
         _add_tarball(graph, "kernel", tarballs, [*kernel, *tested])
-    commands = (*COMMANDS.values(), *PROGRAMS)
-    _add_tarball(graph, "utils", tarballs, [], commands, [tools.PANDOC])
+    _add_tarball(graph, "utils", tarballs, [], (*commands().values(), *PROGRAMS), [tools.PANDOC])
     _add_sums(graph, tarballs)
 
 

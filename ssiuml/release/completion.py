@@ -10,9 +10,9 @@ from typing import Final
 
 import shtab
 
-from ssiuml.cli.registry import COMMANDS, load_parser
 from ssiuml.host.files import write_text
 from ssiuml.recipe.cluster import MAX_NODES
+from ssiuml.release.commands import commands, load_parser
 
 Completion = Mapping[str, object]
 
@@ -79,7 +79,8 @@ BY_METAVAR: Final[Mapping[str, Completion]] = {
     "DIR": shtab.DIRECTORY,
     "N|all": _looked_up("up_or_all"),
 }
-# Completion of arguments whose placeholder means different things in different commands.
+# Completion of arguments by command and name, where the placeholder does not tell.
+ANY: Final = "any command"
 BY_DEST: Final[Mapping[tuple[str, str], Completion]] = {
     ("ssi-add", "nodes"): _looked_up("down"),
     ("ssi-console", "node"): _looked_up("up"),
@@ -87,7 +88,7 @@ BY_DEST: Final[Mapping[tuple[str, str], Completion]] = {
     ("ssi-rm", "nodes"): _looked_up("up"),
     ("ssi-start", "nodes"): shtab.cmd(f"seq {MAX_NODES}"),
     ("ssi-start", "recipe"): _looked_up("recipes"),
-    **{(name, "cluster"): _looked_up("clusters") for name in COMMANDS},
+    (ANY, "cluster"): _looked_up("clusters"),
 }
 
 
@@ -98,7 +99,7 @@ def write_completions(folder: Path) -> list[Path]:
     The same sources give the same bytes.
     """
     written = []
-    for name in COMMANDS:
+    for name in commands():
         for shell, preamble, path in (
             ("bash", _BASH, folder / "bash-completion" / "completions" / name),
             ("zsh", _ZSH, folder / "zsh" / "site-functions" / f"_{name}"),
@@ -116,7 +117,11 @@ def _with_completions(parser: argparse.ArgumentParser) -> argparse.ArgumentParse
     """Set on the arguments of *parser* the completions that shtab looks for. Return *parser*."""
     for action in _actions(parser):
         metavar = action.metavar if isinstance(action.metavar, str) else ""
-        completion = BY_DEST.get((parser.prog, action.dest)) or BY_METAVAR.get(metavar)
+        completion = (
+            BY_DEST.get((parser.prog, action.dest))
+            or BY_DEST.get((ANY, action.dest))
+            or BY_METAVAR.get(metavar)
+        )
         if completion is not None:
             action.complete = completion  # type: ignore[attr-defined]  # shtab reads this attribute
     return parser

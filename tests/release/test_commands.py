@@ -1,21 +1,15 @@
-"""The registry names the commands that the project installs and that ./run runs."""
+"""The commands that the project installs: they have parsers, and ./run runs them."""
 
 import subprocess
 import sys
-import tomllib
 
 import pytest
 from project import PROJECT
 
-from ssiuml.cli.registry import COMMANDS, load_parser
+from ssiuml.release.commands import commands, load_parser
 
 
-def test_the_console_scripts_are_the_commands_of_the_registry() -> None:
-    scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts == {name: f"{module}:run" for name, module in COMMANDS.items()}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands())
 def test_load_parser_returns_the_parser_of_each_command(name: str) -> None:
     parser = load_parser(name)
     assert parser.prog == name
@@ -23,10 +17,10 @@ def test_load_parser_returns_the_parser_of_each_command(name: str) -> None:
     assert "examples:\n" in (parser.epilog or "")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands())
 def test_the_run_script_prints_the_help_of_each_command(name: str) -> None:
     module = subprocess.run(
-        [sys.executable, "-m", COMMANDS[name], "--help"],
+        [sys.executable, "-m", commands()[name], "--help"],
         capture_output=True,
         text=True,
         check=True,
@@ -41,8 +35,8 @@ def test_the_run_script_prints_the_help_of_each_command(name: str) -> None:
 
 def test_no_command_imports_packages_that_only_builds_and_releases_need() -> None:
     script = (
-        "import sys; from ssiuml.cli.registry import COMMANDS, load_parser\n"
-        "for name in COMMANDS: load_parser(name)\n"
+        "import sys; from ssiuml.release.commands import commands, load_parser\n"
+        "for name in commands(): load_parser(name)\n"
         "print(*sorted({'doit', 'shtab'} & {name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run(

@@ -10,8 +10,8 @@ import pexpect
 import pytest
 from project import PROJECT
 
-from ssiuml.cli.completion import write_completions
-from ssiuml.cli.registry import COMMANDS
+from ssiuml.release.commands import commands
+from ssiuml.release.completion import write_completions
 
 LIMIT_S = 30.0
 PROMPT = "ready>"
@@ -91,7 +91,7 @@ def press(request: pytest.FixtureRequest, share: Path, tmp_path: Path) -> Press:
     return typed
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", commands())
 def test_the_shells_accept_the_syntax_of_the_files(share: Path, name: str) -> None:
     shells: list[list[str | Path]] = [
         ["bash", "-n", share / "bash-completion" / "completions" / name],
