@@ -188,6 +188,12 @@ def task_test_long() -> Task:
     }
 
 
+def task_coverage() -> Task:
+    """Show which branches the tests cover that need no build and no node."""
+    counted = ("--cov=ssiuml", "--cov-branch", "--cov-report=term:skip-covered", "--cov-report=xml")
+    return runs(python("pytest", "-n", WORKERS, "-m", "unit and not long", *counted), needed=tools.TEST_TOOLS)
+
+
 def task_stand_ins() -> Task:
     """Make stand-ins for the downloads of 2002, and the recipe rh72-stand-ins that takes them."""
     words = ("redhat", str(PROJECT / "images/stand-ins"), str(PROJECT / "recipes/rh72-stand-ins.yaml"))
@@ -198,5 +204,5 @@ def task_stand_ins() -> Task:
 def task_bench() -> Task:
     """Measure build and cluster against their peers, as ratios."""
     of_recipe = [python(f"bench.{name}", PLAN.loaded.name) for name in ("build", "gfs", "cluster", "release")]
-    others = [python(f"bench.{name}") for name in ("ext2", "rh72")]
+    others = [python(f"bench.{name}") for name in ("ext2", "layer", "rh72")]
     return {**runs(*of_recipe, *others), "task_dep": ["build-root"]}
