@@ -47,6 +47,7 @@ GROUPS: Final = {
     "three": "cluster",
     "released": "built",
 }
+LONG_GROUPS: Final = ("cluster", "ssi", "built", "historic")  # the longest first; ssi compiles a kernel
 STAMPS_KEPT_S: Final = 24 * 3600.0
 KEPT_ENTRIES: Final = 6  # of each kind in the tests' cache: bases and kernels of earlier versions
 
@@ -64,7 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its tiers, and with its group: tests that one worker runs one after the other."""
+    """Mark each test with its tiers, and with its group: tests that one worker runs one after the other.
+
+    The groups that take longest come first, so that no worker is left alone with one at the end.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         for marker, needed in TIERS.items():
@@ -76,7 +80,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("unit")
         if item.get_closest_marker("xdist_group") is None:
             group = next((name for fixture, name in GROUPS.items() if fixture in fixtures), None)
-            item.add_marker(pytest.mark.xdist_group(group or str(item.path)))
+            file = item.path.relative_to(PROJECT / "tests")
+            item.add_marker(pytest.mark.xdist_group(group or str(file)))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    mark = item.get_closest_marker("xdist_group")
+    group = mark.args[0] if mark else ""
+    return LONG_GROUPS.index(group) if group in LONG_GROUPS else len(LONG_GROUPS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run side by side what hinders each other, as with a pytest that pytest-xdist does not know."""
+    if hasattr(session.config, "workerinput") and any("@" not in item.nodeid for item in session.items):
+        raise pytest.UsageError("pytest-xdist does not group tests; install the versions of pyproject.toml")
 
 
 @contextmanager

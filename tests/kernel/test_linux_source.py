@@ -232,5 +232,5 @@ def test_the_error_for_a_version_that_the_mirrors_lack_lists_those_that_they_hav
     assert "recipes/pinned.yaml:3: kernel.version: linux-source-6.1 is not there in version 6.1.1-1" in (
         outcome.output
     )
-    assert re.search(r"set distribution\.snapshot .*, or another one: 6\.1\.\d+-\d+", outcome.output)
+    assert re.search(r"set distribution\.snapshot .*, or take one of 6\.1\.\d+-\d+", outcome.output)
     assert "Traceback" not in outcome.output

@@ -151,7 +151,10 @@ def private_cache(built: Checkout, cache: Path) -> Path:
         for source in (path, path.with_name(f"{path.name}.json")):
             shutil.copy2(source, cache / path.parent.name)
     packages = Path("downloads") / "packages"
-    shutil.copytree(built.cache / packages, cache / packages, copy_function=os.link)
+    (cache / packages).mkdir(parents=True)
+    for path in (built.cache / packages).iterdir():
+        if not path.name.startswith("linux-source-"):  # of other recipes, and large
+            os.link(path, cache / packages / path.name)
     return cache
 
 
