@@ -46,7 +46,8 @@ def median(words: Sequence[str | Path], folder: Path, environ: Mapping[str, str]
 
 
 def copy_checkout(folder: Path) -> None:
-    for name in ("recipes", "templates", "cluster-tools", "ssiuml"):
+    """Copy the project's sources to *folder*, with nothing built."""
+    for name in ("recipes", "templates", "cluster-tools", "kernel", "ssiuml"):
         shutil.copytree(PROJECT / name, folder / name, symlinks=True)
     for name in ("dodo.py", "pyproject.toml"):
         shutil.copy2(PROJECT / name, folder / name)

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from bench.build import copy_checkout
 from bench.cluster import LIMIT_S, PROJECT, boot_bare, command, line, run, seconds
-from bench.rh72 import copy_project
 from ssiuml import manifest
 from ssiuml.host.places import cache_root
 from ssiuml.host.run import find_tool
@@ -63,7 +63,7 @@ def compare_builds(scratch: Path) -> None:
     (cache / "downloads").parent.mkdir()
     (cache / "downloads").symlink_to(cache_root(os.environ) / "downloads")
     checkout = scratch / "checkout"
-    copy_project(checkout)
+    copy_checkout(checkout)
     log = checkout / "images" / "bookworm-ssi" / "kernel.log"
     ccache = {"CCACHE_DIR": str(scratch / "ccache")}
     cold = build(checkout, cache, {**ccache, "CCACHE_DISABLE": "1"})

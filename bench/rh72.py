@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.build import copy_checkout
 from ssiuml.host.run import find_tool
 
 PROJECT = Path(__file__).parent.parent
@@ -59,18 +60,9 @@ def make_sources(folder: Path, bulk_mib: int) -> None:
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)
 
 
-def copy_project(checkout: Path) -> None:
-    """Copy the project's sources to *checkout*, with nothing built."""
-    for name in ("recipes", "templates", "cluster-tools", "kernel", "ssiuml"):
-        shutil.copytree(PROJECT / name, checkout / name, symlinks=True)
-    for name in ("dodo.py", "pyproject.toml"):
-        shutil.copy2(PROJECT / name, checkout / name)
-    (checkout / "images").mkdir()
-
-
 def prepare(checkout: Path, downloads: Path, sources: Path) -> None:
     """Make *checkout*, and give its cache all downloads."""
-    copy_project(checkout)
+    copy_checkout(checkout)
     downloads.mkdir(parents=True)
     for path in sources.iterdir():
         os.link(path, downloads / path.name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # who runs images needs nothing of recipes
 NAME: Final = "manifest.json"
 # Goes up when readers of the previous version would misunderstand the file.
 SCHEMA: Final = 1
-_BUILD: Final = "./run build-root"
+_BUILD: Final = "run ./run build-root"
 
 
 class ManifestError(SsiumlError):

@@ -62,7 +62,7 @@ def test_root_fs_is_a_clean_gfs2_with_the_recipes_lock_table(built: Checkout) ->
 @pytest.mark.boot
 @pytest.mark.long  # what is quick to see of this is in tests/cluster/test_smoke.py
 @pytest.mark.parametrize("writer", ["direct", "appliance"])
-def test_check_finds_the_same_tree_whoever_wrote_the_root(variant: Checkout, writer: str) -> None:
+def test_check_finds_the_same_tree_by_either_writer(variant: Checkout, writer: str) -> None:
     changed(variant, f"filesystem: {{writer: {writer}}}\n")
     outcome = variant.build("check")
     assert "the images boot" in outcome.output
@@ -266,7 +266,7 @@ def test_base_interrupted_leaves_nothing_that_passes_for_a_base(
     assert list((cache / "base").glob("*.json")) == []
     assert list((cache / "base").glob("[!.]*.tar")) == []
     wait_until(lambda: processes_of(str(cache)) == [], "mmdebstrap ends with the build")
-    # It runs as whoever tests; as root it would have mounted things for its chroot.
+    # mmdebstrap mounts nothing for its chroot, even if root runs the tests.
     assert "ssiuml-base." not in Path("/proc/mounts").read_text()
 
 

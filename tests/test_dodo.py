@@ -331,7 +331,7 @@ def test_the_graph_is_a_picture_with_every_step_and_its_state(checkout: Checkout
 
 
 def test_report_of_what_is_not_built_says_what_to_do(checkout: Checkout) -> None:
-    assert "Run ./run build-root, then ./run report" in checkout.doit(MIN, "report", status=1)
+    assert "run ./run build-root, then ./run report" in checkout.doit(MIN, "report", status=1)
 
 
 def test_explain_names_the_reason_after_a_change_of_the_recipe(checkout: Checkout) -> None:

@@ -29,7 +29,7 @@ ROOT = "ssiuml-root-bookworm-min"
 
 @pytest.fixture
 def stranger() -> Iterator[Stranger]:
-    # Not below tmp_path: its parents are private to whoever runs the tests; and sockets want short names.
+    # Not below tmp_path: the parents of that are private to one user, and names of sockets must be short.
     folder = Path(tempfile.mkdtemp(prefix="ssi-user."))
     folder.chmod(0o755)
     try:
@@ -161,7 +161,7 @@ def test_two_builds_of_the_default_recipe_release_the_same(built: Checkout, tmp_
         folder = tmp_path / name
         (folder / "checkout").mkdir(parents=True)
         copy_sources(folder / "checkout")
-        # The same packages, as with the same lock; all else is made anew.
+        # The same packages, as with the same lock; the rest is made again.
         shutil.copytree(built.cache / "downloads", folder / "cache" / "downloads", copy_function=os.link)
         environ = {"TZ": zone, "HOME": str(folder)}
         prefix = ("sh", "-c", f'umask {umask:04o} && exec "$@"', "sh")
@@ -240,7 +240,7 @@ def test_no_tarball_names_where_or_by_whom_it_was_made(
 
 
 def test_a_second_release_packs_nothing_and_verifies(built: Checkout, released: Path) -> None:
-    # Not by what doit looks at again: another test had the kernel unpacked anew, to the same bytes.
+    # Other steps may be made again: another test removed the kernel, and it was unpacked to the same bytes.
     before = {path: path.stat().st_ino for path in tarballs_in(released)}
     output = built.build("release").output
     assert "packing" not in output

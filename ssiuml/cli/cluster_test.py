@@ -1,4 +1,4 @@
-"""Boots a cluster of nodes from images and uses it as a user would. A release rests on this test.
+"""Boots a cluster of nodes from images and uses it as a user would. A release needs this test to pass.
 
 It is a program, ``python -m ssiuml.cli.cluster_test FOLDER NODES``, because the end of its process also ends
 the cluster. The cluster's folder is made below XDG_STATE_HOME.

@@ -60,7 +60,7 @@ def ask(
         except ConnectionError:
             pass
     raise SsiumlError(
-        f"the supervisor of cluster '{folder.name}' ended before it answered", hint=f"Look into {folder.log}"
+        f"the supervisor of cluster '{folder.name}' ended before it answered", hint=f"look into {folder.log}"
     )
 
 

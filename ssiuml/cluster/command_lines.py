@@ -28,7 +28,7 @@ def find_program(name: str, package: str) -> str:
     if path is None:
         raise MissingProgramError(
             f"the program '{name}' is not on this machine",
-            hint=f"Run sudo apt-get install --no-install-recommends {package}",
+            hint=f"run sudo apt-get install --no-install-recommends {package}",
         )
     return path
 

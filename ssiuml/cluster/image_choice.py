@@ -48,7 +48,7 @@ def read_configuration(path: Path, home: Path) -> Mapping[str, Path]:
             continue
         key, value = _read_line(f"{path}:{number}", line)
         if key in values:
-            raise UsageError(f"{path}:{number}: {key} is set a second time", hint="Remove one of the lines")
+            raise UsageError(f"{path}:{number}: {key} is set a second time", hint="remove one of the lines")
         values[key] = _existing(f"{path}:{number}: {key}", value, home)
     return values
 
@@ -58,18 +58,18 @@ def _read_line(place: str, line: str) -> tuple[str, str]:
     if match is None:
         raise UsageError(
             f"{place}: '{line.strip()}' is not of the form KEY=value",
-            hint=f"Use one of the keys {' '.join(CONFIGURATION_KEYS)}",
+            hint=f"use one of the keys {' '.join(CONFIGURATION_KEYS)}",
         )
     key, value = match.groups()
     if key not in CONFIGURATION_KEYS:
         raise UsageError(
-            f"{place}: unknown key {key}", hint=f"Use one of the keys {' '.join(CONFIGURATION_KEYS)}"
+            f"{place}: unknown key {key}", hint=f"use one of the keys {' '.join(CONFIGURATION_KEYS)}"
         )
     # Old files may be fragments of shell, with quotes: KEY="value".
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1]
     if not value:
-        raise UsageError(f"{place}: {key} has no value", hint="Name a file, or remove the line")
+        raise UsageError(f"{place}: {key} has no value", hint="name a file, or remove the line")
     return key, value
 
 
@@ -80,9 +80,9 @@ def _existing(place: str, value: str, home: Path) -> Path:
             break
     path = Path(value)
     if not path.is_absolute():
-        raise UsageError(f"{place}={value}: is not an absolute path", hint="Begin it with / or ~/")
+        raise UsageError(f"{place}={value}: is not an absolute path", hint="begin it with / or ~/")
     if not path.is_file():
-        raise UsageError(f"{place}={value}: there is no such file", hint="Build it, or remove the line")
+        raise UsageError(f"{place}={value}: there is no such file", hint="build it, or remove the line")
     return path
 
 
@@ -110,7 +110,7 @@ def choose_image(
     path = configuration_file(home)
     configured = read_configuration(path, home)
     if recipe is not None and folder is not None:
-        raise UsageError("--recipe and --image are both given", hint="Leave one of them out")
+        raise UsageError("--recipe and --image are both given", hint="leave one of them out")
     if recipe is not None or folder is not None:
         where = folder if folder is not None else _folder_of(str(recipe), images)
         described = _read(where.absolute(), recipe)
@@ -193,6 +193,6 @@ def _how_to_get(recipe: str | None, lacking: str | None = None) -> str:
     if not IN_CHECKOUT:
         kernel = lacking is not None and lacking.startswith("linux-ssi-")
         release = str(lacking) if kernel else f"ssiuml-root-{recipe or '...'}"
-        return f"Run `make install` of {release} with the same PREFIX, or give another image with --image DIR"
+        return f"run `make install` of {release} with the same PREFIX, or give another image with --image DIR"
     chosen = "" if recipe in (None, DEFAULT_RECIPE) else f"recipe={recipe} "
-    return f"Run ./run {chosen}build-root"
+    return f"run ./run {chosen}build-root"

@@ -106,9 +106,9 @@ def require_memory(nodes: int, each_mib: int) -> None:
             fitting = free // each_mib
             raise SsiumlError(
                 f"{nodes} nodes of {each_mib} MiB need {needed} MiB, {free} MiB are free: {what}",
-                hint=f"Start {fitting} nodes, or give each less memory with --memory"
+                hint=f"start {fitting} nodes, or give each less memory with --memory"
                 if fitting
-                else "Give each less memory with --memory",
+                else "give each less memory with --memory",
             )
 
 

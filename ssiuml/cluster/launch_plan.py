@@ -63,7 +63,7 @@ def read_launch_plan(path: Path) -> LaunchPlan:
         return LaunchPlan(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise SsiumlError(
-            f"{path}: cannot be read: {error}", hint="Run ssi-start, which writes it again"
+            f"{path}: cannot be read: {error}", hint="run ssi-start, which writes it again"
         ) from error
 
 

@@ -67,7 +67,7 @@ def cluster_folder(name: str, environ: Mapping[str, str]) -> ClusterFolder:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"--cluster {name!r}: is not a valid name of a cluster",
-            hint="Give 1 to 32 letters, digits, '-' and '_'; the first must be a letter or a digit",
+            hint="give 1 to 32 letters, digits, '-' and '_'; the first must be a letter or a digit",
         )
     folder = state_root(environ) / name
     length = len(os.fsencode(folder))
@@ -75,6 +75,6 @@ def cluster_folder(name: str, environ: Mapping[str, str]) -> ClusterFolder:
     if length > limit:
         raise UsageError(
             f"{folder}: {length} bytes are too long for the sockets in it, the limit is {limit} bytes",
-            hint="Give a shorter --cluster, or set XDG_STATE_HOME to a shorter path",
+            hint="give a shorter --cluster, or set XDG_STATE_HOME to a shorter path",
         )
     return ClusterFolder(folder)

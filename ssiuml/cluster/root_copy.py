@@ -28,7 +28,7 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
         if was != origin and not keep:
             raise UsageError(
                 f"{folder.root_fs}: {_difference(was, origin)}",
-                hint="Give --fresh to copy the image again and lose what was written to this root, or --keep "
+                hint="give --fresh to copy the image again and lose what was written to this root, or --keep "
                 "to go on with it",
             )
         return None
@@ -58,7 +58,7 @@ def lock_root(path: Path) -> int:
         os.close(descriptor)
         raise SsiumlError(
             f"{path}: is in use by another cluster, or by processes that a killed one has left behind",
-            hint="Run ssi-stop --cluster NAME; it also ends what a killed cluster has left behind",
+            hint="run ssi-stop --cluster NAME; it also ends what a killed cluster has left behind",
         ) from None
     return descriptor
 

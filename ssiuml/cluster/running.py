@@ -50,7 +50,7 @@ class RunningCluster:
             how = f" ({self.past[number]})" if number in self.past else ""
             raise UsageError(
                 f"node {number} of cluster '{self.folder.name}' does not run{how}",
-                hint=f"Run ssi-add {number} to start it",
+                hint=f"run ssi-add {number} to start it",
             )
         return self.nodes[number]
 

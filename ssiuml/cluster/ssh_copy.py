@@ -83,7 +83,7 @@ def copy_out(folder: ClusterFolder, sources: list[Place], target: str) -> None:
         path = PurePosixPath(source.path)
         if not path.name or path.name == "..":
             raise UsageError(
-                f"{source.node}:{source.path}: has no name of its own", hint="Name a file or a folder"
+                f"{source.node}:{source.path}: has no name of its own", hint="name a file or a folder"
             )
         into = Path(target) if is_folder else Path(target).absolute().parent
         # Unpack beside the target first: if the copy breaks off, the old file is still whole.

@@ -35,7 +35,7 @@ class NodeStarter:
         """
         running = self._running
         if not running.switch_runs:
-            raise SsiumlError("the switch of this cluster has ended", hint="Run ssi-stop, then ssi-start")
+            raise SsiumlError("the switch of this cluster has ended", hint="run ssi-stop, then ssi-start")
         for number in numbers:
             running.check_number(number)
         if running.plan.has_lock_server:

@@ -89,7 +89,7 @@ def check_root_after_crash(folder: ClusterFolder, root_fs: Path) -> tuple[bool, 
         return False, "its journals are replayed at the next start"
     except SsiumlError as error:
         log.error("%s", error)
-        hint = f"Run fsck.gfs2 -y {root_fs} to repair it, or ssi-start --fresh to make a new copy"
+        hint = f"run fsck.gfs2 -y {root_fs} to repair it, or ssi-start --fresh to make a new copy"
         return False, f"{error}\n  {hint}"
     folder.crashed.unlink()
     return True, f"checked after a crash{': corrected ' if corrected else ''}{', '.join(corrected)}"

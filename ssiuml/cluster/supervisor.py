@@ -68,7 +68,7 @@ class Supervisor:
         if not running.folder.switch.exists():
             raise SsiumlError(
                 f"{running.folder.switch}: the switch has not made this socket within {SWITCH_LIMIT_S:.0f} s",
-                hint="Try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
+                hint="try it by hand: uml_switch -unix /tmp/try.ctl </dev/null",
             )
         running.spawn(self._watch_switch(running.switch))
 
@@ -97,7 +97,7 @@ class Supervisor:
     async def start(self, numbers: list[int], emit: Emit) -> Values:
         """Start nodes. Return when each of them is ready or has failed."""
         if self._stopping is not None:
-            raise SsiumlError("the cluster is being stopped", hint="Wait for ssi-stop, then run ssi-start")
+            raise SsiumlError("the cluster is being stopped", hint="wait for ssi-stop, then run ssi-start")
         return await self._starter.start(numbers, emit)
 
     async def kill(self, numbers: list[int], emit: Emit) -> Values:
@@ -163,7 +163,7 @@ async def _open_ssh(node: Node) -> None:
                 raise SsiumlError(
                     f"node {node.number} cannot be entered: no connection within {OPEN_LIMIT_S:.0f} s; "
                     f"ssh said: {said}",
-                    hint=f"Run ssi-console {node.number} to see what it does",
+                    hint=f"run ssi-console {node.number} to see what it does",
                 )
             said = await _attempt(node, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
 

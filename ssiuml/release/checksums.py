@@ -31,7 +31,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
         # For sha256sum only a newline ends a line; text mode and splitlines know other ends.
         lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
-        raise SsiumlError(f"{path}: there is no such file", hint="Run ./run release") from None
+        raise SsiumlError(f"{path}: there is no such file", hint="run ./run release") from None
     except UnicodeDecodeError as error:
         raise SsiumlError(f"{path}: is not UTF-8: {error}", hint=_REPAIR) from error
     found = [_LINE.fullmatch(line) for line in lines]

@@ -197,5 +197,5 @@ def _require_vendored(foreign: Mapping[str, set[str]], wheels: Sequence[Wheel]) 
         lines = "; ".join(f"{name} (by {', '.join(sorted(by))})" for name, by in sorted(missing.items()))
         raise SsiumlError(
             f"the commands import packages that the release does not bring along: {lines}",
-            hint="Pin a package of pure Python in ssiuml/release/vendored.txt; do without any other",
+            hint="pin a package of pure Python in ssiuml/release/vendored.txt; do without any other",
         )

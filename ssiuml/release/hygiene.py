@@ -59,7 +59,7 @@ def check_hygiene(tree: Tree, allowed_set_id: Sequence[str] | None, builder: Seq
         more = f"\n    and {len(problems) - MOST_SHOWN} more" if len(problems) > MOST_SHOWN else ""
         raise SsiumlError(
             f"the root may not be released:\n{shown}{more}",
-            hint="Have a step of the recipe remove it; name set-id programs in the recipe's release.set_id",
+            hint="have a step of the recipe remove it; name set-id programs in the recipe's release.set_id",
         )
 
 

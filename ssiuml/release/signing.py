@@ -43,7 +43,7 @@ def sign(path: Path, key: str) -> Path:
     if not Path(key).is_file():
         raise SsiumlError(
             f"SSIUML_SIGNING_KEY: '{key}' is not a file",
-            hint="Name the file of an ssh key, or gpg:FINGERPRINT",
+            hint="name the file of an ssh key, or gpg:FINGERPRINT",
         )
     target = path.with_name(path.name + SSH_SUFFIX)
     # ssh-keygen chooses the name of the signature, and asks before it overwrites one.
@@ -91,7 +91,7 @@ def verify_signature(path: Path, signers: Path | None) -> str:
         # gpg accepts expired and revoked keys too, but prints GOODSIG only for others.
         who = re.search(r"^\[GNUPG:\] GOODSIG [0-9A-F]+ (.*)$", said, re.MULTILINE)
         if who is None:
-            raise SsiumlError(f"{wrong}: its key is expired or revoked", hint="Run gpg --verify for details")
+            raise SsiumlError(f"{wrong}: its key is expired or revoked", hint="run gpg --verify for details")
         return f"signed by {who[1]}"
     content = path.read_bytes()
     if signers is None:
@@ -123,12 +123,12 @@ def verify_release(folder: Path, signers: Path | None) -> Iterator[str]:
         if (found := file_sha256(folder / name)) != digest:
             raise SsiumlError(
                 f"{folder / name}: was changed: its SHA-256 is {found}, {path} has {digest}",
-                hint="Fetch it again, or run ./run release",
+                hint="fetch it again, or run ./run release",
             )
         yield f"{folder / name}: as in {checksums.NAME}"
     unlisted = [tarball.name for tarball in sorted(folder.glob("*.tar.*")) if tarball.name not in digests]
     if unlisted:
-        raise SsiumlError(f"{folder / unlisted[0]}: is not listed in {path}", hint="Remove it")
+        raise SsiumlError(f"{folder / unlisted[0]}: is not listed in {path}", hint="remove it")
 
 
 def _call(words: list[str], problem: str, stdin: bytes | None = None) -> str:

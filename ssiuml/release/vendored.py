@@ -71,7 +71,7 @@ def read_pins(requirements: Path = REQUIREMENTS) -> list[Pin]:
         if match is None:
             raise SsiumlError(
                 f"{requirements}:{number}: '{line}' is not a pin",
-                hint="Write NAME==VERSION --hash=sha256:DIGEST",
+                hint="write NAME==VERSION --hash=sha256:DIGEST",
             )
         found.append(Pin(*match.groups()))
     return found
@@ -90,7 +90,7 @@ def fetch_wheels(folder: Path, *, offline: bool, requirements: Path = REQUIREMEN
         if offline:
             raise SsiumlError(
                 f"{folder}: lacks packages of {requirements.name}, and offline is set",
-                hint="Run ./run release once without --offline",
+                hint="run ./run release once without --offline",
             )
         _download(folder, requirements)
         there = _by_sha256(folder.glob("*.whl"))
@@ -112,7 +112,7 @@ def _download(folder: Path, requirements: Path) -> None:
         run([sys.executable, "-m", "pip", *words], timeout_s=LIMIT_S)
     except CommandError as error:
         raise SsiumlError(
-            f"pip cannot fetch the packages in {requirements.name}: {error}", hint="Check the network"
+            f"pip cannot fetch the packages in {requirements.name}: {error}", hint="check the network"
         ) from error
 
 

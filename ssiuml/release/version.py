@@ -69,7 +69,7 @@ def _rel(project: Path, tag: str) -> str:
     if _git(project, "rev-parse", "--is-shallow-repository").strip() != "false":
         raise SsiumlError(
             f"{project}: is a shallow clone; its commits cannot be counted",
-            hint="Run git fetch --unshallow --tags",
+            hint="run git fetch --unshallow --tags",
         )
     count = _git(project, "rev-list", "--count", "HEAD").strip()
     return f"{count}.g{found[1]}{'.dirty' if dirty else ''}"
@@ -83,5 +83,5 @@ def _git(project: Path, *words: str) -> str:
     except CommandError as error:
         raise SsiumlError(
             f"{project}: git cannot tell which commit is checked out: {error}",
-            hint="Run git status for details; for another user's clone see git-config(1), safe.directory",
+            hint="run git status for details; for another user's clone see git-config(1), safe.directory",
         ) from error

@@ -42,7 +42,7 @@ def write_report(graph: Graph) -> Path:
     if not plan.manifest.is_file():
         raise SsiumlError(
             f"{plan.manifest}: there is no such file, nothing has been built",
-            hint="Run ./run build-root, then ./run report",
+            hint="run ./run build-root, then ./run report",
         )
     target = plan.places.out / "report.html"
     write_text(target, render(plan.places.templates, TEMPLATE, _variables(graph, plan)))

@@ -76,7 +76,7 @@ def test_a_wrong_start_ends_with_status_2_and_names_the_value(
 def test_a_missing_image_is_reported_with_the_command_that_builds_it(call: Caller) -> None:
     status, output = call("start", "--recipe", "absent")
     assert status == 2
-    assert "no image has been built here\n  Run ./run recipe=absent build-root" in output
+    assert "no image has been built here\n  run ./run recipe=absent build-root" in output
 
 
 def test_images_of_another_version_are_refused(call: Caller) -> None:
@@ -100,7 +100,7 @@ def test_more_memory_than_the_machine_has_is_refused_with_need_and_limit(call: C
     status, output = call.start("3", "--memory", "4096G")
     assert status == 1
     assert "3 nodes of 4194304 MiB need 12582912 MiB" in output
-    assert "Give each less memory with --memory" in output
+    assert "give each less memory with --memory" in output
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import os
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,21 @@ def test_a_step_after_does_not_go_by_what_is_measured(tmp_path: Path) -> None:
     first(["b"]).run()
     assert first(["b"]).results()["ready_s"] == 2.5
     assert second(["b"]).is_current()
+
+
+def test_changed_code_is_one_reason_that_names_the_files(bench: Bench) -> None:
+    step = replace(bench.step(), modules=("ssiuml.tree.layer", "ssiuml.tree.folders"))
+    step.run()
+    assert step.is_current()
+    stamp = json.loads(bench.stamp.read_text())
+    assert {"ssiuml/tree/layer.py", "ssiuml/tree/folders.py"} <= set(stamp["inputs"]["code"])
+    stamp["inputs"]["code"]["ssiuml/tree/layer.py"] = "0" * 64
+    bench.stamp.write_text(json.dumps(stamp))
+    assert step.reasons() == ["changed: code: ssiuml/tree/layer.py"]
+    for number in range(9):
+        stamp["inputs"]["code"][f"a{number}.py"] = "0" * 64  # as if these files had existed
+    bench.stamp.write_text(json.dumps(stamp))
+    assert step.reasons() == ["changed: code: a0.py, a1.py, a2.py, a3.py, a4.py, a5.py and 4 more"]
 
 
 def test_inputs_that_json_cannot_tell_apart_are_the_same(bench: Bench) -> None:

@@ -110,7 +110,7 @@ def test_bytes_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error_that_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(SsiumlError, match="no such file") as caught:
         read_checksums(tmp_path)
-    assert caught.value.hint == "Run ./run release"
+    assert caught.value.hint == "run ./run release"
 
 
 def test_the_last_line_may_lack_its_newline(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Boot two nodes from the images, have them share a file, stop them: what a release rests on."""
+"""Boot two nodes from the images, have them share a file, stop them; a release needs this test."""
 
 import json
 import shutil

@@ -236,7 +236,7 @@ def _source_files(results: Values) -> list[Path]:
 
 
 def _unpinned(plan: "Plan", results: Values) -> list[str]:
-    """Say which sources differ from the recipe's lock file: somebody has changed it since."""
+    """Say which sources differ from the recipe's lock file, which has changed since."""
     from ssiuml.sources.fetch import wanted_sha256
 
     return [

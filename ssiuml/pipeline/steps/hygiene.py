@@ -1,4 +1,4 @@
-"""Look for what does not belong into a release: secrets, leftovers, unexpected set-id programs."""
+"""Look for what must not be in a release: secrets, leftovers, unexpected set-id programs."""
 
 from typing import TYPE_CHECKING
 
