@@ -70,7 +70,7 @@ def require_connection(folder: ClusterFolder, node: int) -> None:
     Raise UsageError if the node does not run.
     """
     if not ssh.is_connected(folder.ssh_control_path(node)):
-        ask(folder, {"do": "door", "node": node}, limit_s=ANSWER_LIMIT_S)
+        ask(folder, {"do": "connect", "node": node}, limit_s=ANSWER_LIMIT_S)
 
 
 def on_all(folder: ClusterFolder, command: Sequence[str]) -> int:

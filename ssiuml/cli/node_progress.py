@@ -9,7 +9,7 @@ from ssiuml.cluster.protocol import Values
 _PHASES: Final = {
     "started": "started",
     "member": "in the cluster",
-    "waiting": "waits for permission to mount: it does not see all nodes that have the root mounted",
+    "waiting": "waits for permission to mount: it does not see all other nodes yet",
     "mounted": "root mounted",
     "ready": "ready",
     "leaving": "shut down",

@@ -306,7 +306,7 @@ def _print_command_lines(
         else:
             lines.append(
                 command_lines.node_command(
-                    folder, plan, node, expect=count, ssh_fd="DOOR", control_fd="CONTROL"
+                    folder, plan, node, expect=count, ssh_fd="SSH", control_fd="CONTROL"
                 )
             )
         if terminals:

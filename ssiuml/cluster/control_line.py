@@ -1,4 +1,4 @@
-"""Messages on the control line between a node's outer world and the supervisor (cluster-tools/README.md).
+"""Messages on the control line between a node's initrd and the supervisor (cluster-tools/README.md).
 
 They are ASCII lines with one space between fields. Pure: bytes in, messages out.
 """

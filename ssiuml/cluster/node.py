@@ -39,7 +39,7 @@ class Phase(StrEnum):
     MOUNTING = "mounting"  # it was allowed to mount
     MOUNTED = "mounted"
     READY = "ready"  # it has reached the login
-    LEAVING = "leaving"  # its own world has shut down in order
+    LEAVING = "leaving"  # the root's system has shut down in order
     UNMOUNTED = "unmounted"
     LEFT = "left"  # it has left the membership in order
 

@@ -44,7 +44,7 @@ class ClusterFolder:
 
     def ssh_socket(self, node: int) -> Path:
         """Return the socket that ssh reaches a node by."""
-        return self.path / f"door-{node}.sock"
+        return self.path / f"line-{node}.sock"
 
     def ssh_control_path(self, node: int) -> Path:
         """Return the ControlPath of the ssh connection to a node."""

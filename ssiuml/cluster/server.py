@@ -81,7 +81,7 @@ class CommandServer:
                 return await supervisor.kill(_numbers(request["nodes"]), emit)
             case "stop":
                 return await supervisor.stop(float(request["limit_s"]), emit)
-            case "door":
+            case "connect":
                 return await supervisor.open_ssh(int(request["node"]))
         raise ValueError(f"do: {request['do']!r}")
 

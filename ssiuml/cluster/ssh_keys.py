@@ -12,7 +12,7 @@ from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file
 
 KEYGEN_LIMIT_S: Final = 60.0
-GUEST_FOLDER: Final = "etc/ssi/door"
+GUEST_FOLDER: Final = "etc/ssi/ssh-line"
 _CPIO_ALIGN: Final = 4
 
 

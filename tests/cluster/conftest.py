@@ -22,7 +22,7 @@ from ssiuml.cluster.paths import ClusterFolder
 def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
     folder.mkdir(parents=True)
     values = {
-        "schema": 1,
+        "schema": 2,
         "recipe": recipe,
         **{key: {"file": name} for key, name in (("root_fs", "root_fs"), ("kernel", "k"), ("initrd", "i"))},
         "filesystem": {"type": "gfs2"},

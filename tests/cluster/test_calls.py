@@ -81,10 +81,10 @@ def test_a_missing_image_is_reported_with_the_command_that_builds_it(call: Calle
 
 def test_images_of_another_version_are_refused(call: Caller) -> None:
     manifest = call.image / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 99'))
+    manifest.write_text(manifest.read_text().replace('"schema": 2', '"schema": 99'))
     status, output = call.start()
     assert status == 2
-    assert "has schema 99, this program reads 1" in output
+    assert "has schema 99, this program reads 2" in output
 
 
 def test_a_configuration_with_an_unknown_key_is_refused_with_its_line(call: Caller) -> None:

@@ -21,7 +21,7 @@ def test_nodes_that_the_image_does_not_have_are_refused(three_fakes: FakeCluster
     for request in (
         {"do": "start", "nodes": [node]},
         {"do": "kill", "nodes": [node]},
-        {"do": "door", "node": node},
+        {"do": "connect", "node": node},
     ):
         with pytest.raises(UsageError, match=f"node {node}: is not one of 1 to 4"):
             ask(three_fakes.folder, request, limit_s=LIMIT_S)

@@ -17,7 +17,7 @@ def test_nodes_are_ready_then_stopped_in_order_and_nothing_is_left(three_fakes: 
     assert (answer["ok"], answer["failed"]) == (True, {})
     assert [process.group_members(pid) for pid in pids] == [[], [], []]
     left = {path.name for path in three_fakes.folder.path.iterdir()}
-    assert left.isdisjoint({"state.json", "supervisor.sock", "switch.ctl", "uml", "door-1.sock"})
+    assert left.isdisjoint({"state.json", "supervisor.sock", "switch.ctl", "uml", "line-1.sock"})
     os.close(lock_root(three_fakes.folder.root_fs))
 
 

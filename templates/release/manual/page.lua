@@ -1,11 +1,11 @@
--- What pandoc's man writer leaves to be done.
+-- Corrections to the manual pages that pandoc writes.
 
--- A letter as groff and mandoc print it unchanged; nil if pandoc's way is right.
+-- Return a letter in the form that groff and mandoc print unchanged, or nil if pandoc's own form is right.
 local function roff(letter)
   if letter == "-" then
-    return "\\-" -- the sign that is typed; "-" alone is a hyphen, which a terminal may show as U+2010
+    return "\\-" -- the minus sign that people type; "-" alone is a hyphen, which a terminal may show as U+2010
   elseif letter:byte() > 126 then
-    return ("\\[u%04X]"):format(utf8.codepoint(letter)) -- pandoc makes three dots of "…"
+    return ("\\[u%04X]"):format(utf8.codepoint(letter)) -- pandoc would write "…" as three dots
   end
 end
 
@@ -18,7 +18,7 @@ function Str(element)
   return pieces
 end
 
--- Have no .PP between a heading and its first paragraph: mandoc's lint finds it useless.
+-- Leave out .PP between a heading and its first paragraph: mandoc's lint warns of it.
 function Blocks(blocks)
   for at = 2, #blocks do
     if blocks[at - 1].t == "Header" and blocks[at].t == "Para" then
