@@ -93,7 +93,7 @@ def _turn(item: pytest.Item) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to run side by side what hinders each other, as with a pytest that pytest-xdist does not know."""
+    """Refuse to run side by side what hinders each other, as with a pytest unknown to pytest-xdist."""
     if hasattr(session.config, "workerinput") and any("@" not in item.nodeid for item in session.items):
         raise pytest.UsageError("pytest-xdist does not group tests; install the versions of pyproject.toml")
 

@@ -73,7 +73,7 @@ def share_environment(folder: Path) -> None:
 
 def test_every_block_says_what_it_is() -> None:
     for block in BLOCKS.values():
-        assert block.language in {TYPED, SESSION, SHOWN, *SAVED}, block
+        assert block.language in {TYPED, SESSION, *SHOWN, *SAVED}, block
         assert (block.language in SAVED) == (block.file is not None and block.language != TYPED), block
 
 

@@ -58,7 +58,7 @@ def test_pool_that_is_not_assembled_is_a_usage_error(tmp_path: Path) -> None:
     [
         ((), 2, "one of the arguments -c -l is required"),
         (("-c", "absent.cf"), 2, "absent.cf: cannot be read"),
-        (("-l", "{cidev}"), 1, "no lock table of this project"),
+        (("-l", "{cidev}"), 1, "no lock server table of this project"),
         (("-l", "{cidev}", "--cidev", "x"), 2, "--cidev goes with -c only"),
     ],
 )

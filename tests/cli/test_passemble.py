@@ -60,7 +60,7 @@ def test_a_state_file_that_cannot_be_written_or_is_locked_by_another_process_is_
     ended = call_command(passemble.main, "--state", workspace.folder / "file" / "pools.json", "-r", "all")
     assert ended.status == 1
     assert "file/pools.json: the pools' state cannot be written: File exists" in ended.err
-    monkeypatch.setattr("ssiuml.formats.pool.assembly.LOCK_LIMIT_S", 0.1)
+    monkeypatch.setattr("ssiuml.images.pools.LOCK_LIMIT_S", 0.1)
     with FileLock(f"{workspace.state}.lock"):
         ended = workspace.passemble()
     assert ended.status == 1

@@ -95,7 +95,7 @@ def test_the_label_of_another_pool_is_replaced_only_with_force(workspace: Worksp
     words = (other, "--device", f"/dev/x={workspace.b}")
     ended = workspace.ptool(*words)
     assert ended.status == 1
-    assert f"{workspace.b} (/dev/x): has the label of the pool two already\n  --force" in ended.err
+    assert f"{workspace.b} (/dev/x): already has the label of the pool two\n  give --force" in ended.err
     label = workspace.label(workspace.b)
     assert label is not None
     assert label.name == "two"
@@ -113,7 +113,7 @@ def test_unknown_data_is_overwritten_only_with_force_and_otherwise_no_device_is_
         stream.write(b"\x53\xef")  # the place of ext2's magic
     ended = workspace.two()
     assert ended.status == 1
-    assert "(/dev/b): is not empty, there is something unknown" in ended.err
+    assert "(/dev/b): is not empty, its first 8192 bytes hold unknown data" in ended.err
     assert workspace.label(workspace.a) is None
     assert workspace.two("--force").status == 0
 
@@ -141,7 +141,7 @@ def test_a_missing_device_is_an_error_with_line_and_hint(workspace: Workspace) -
     ended = workspace.ptool(workspace.config, "--device", f"/dev/a={workspace.a}")
     assert ended.status == 2
     assert ended.err == (
-        f"error: {workspace.config}:5: /dev/b: is not there\n  --device /dev/b=FILE says which file it is\n"
+        f"error: {workspace.config}:5: /dev/b: is not there\n  give its file: --device /dev/b=FILE\n"
     )
 
 
@@ -172,7 +172,7 @@ def test_a_file_without_write_permission_is_left_unchanged_even_by_root(workspac
     workspace.b.chmod(0o444)
     ended = workspace.two()
     assert ended.status == 1
-    assert f"two.cf:5: {workspace.b}: is read-only, its mode is 0444\n  chmod u+w" in ended.err
+    assert f"two.cf:5: {workspace.b}: is read-only, its mode is 0444\n  run chmod u+w" in ended.err
     assert workspace.label(workspace.a) is None
 
 

@@ -15,7 +15,7 @@ _FILE: Final = re.compile(r"# ([\w./-]+)")  # the first line of a block to be sa
 TYPED: Final = "sh"  # types the whole block
 SESSION: Final = "console"  # types the text behind "$ "; the other lines are the output
 SAVED: Final = ("yaml", "conf")  # saves it as the file that its first line names
-SHOWN: Final = "text"  # reads it
+SHOWN: Final = ("text", "python")  # reads it
 # "…" stands for lines, or for a part of a line, that are left out.
 LEFT_OUT: Final = "…"
 # These commands change nothing and can be repeated until they print the state that the document shows.
