@@ -42,8 +42,9 @@ PLAIN_LANGUAGE: Final = {"LC_ALL": "C", "TZ": "UTC"}
 # Debian keeps mkfs and fsck in folders that an ordinary user's PATH does not have.
 SYSTEM_DIRS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 TERM_GRACE_S = 15.0  # how long a program may take to clean up after SIGTERM
-# How long output is read after the program's end: a daemon that it left elsewhere may keep the pipe open.
-DRAIN_LIMIT_S: Final = 2.0
+# After the program's end its output is read until none has come for so long: a daemon that it left elsewhere
+# may keep the pipe open.
+SILENCE_LIMIT_S: Final = 2.0
 # $1: the process group. $2: the time between SIGTERM and SIGKILL, in tenths of a second.
 _WATCH: Final = """
 read -r _
@@ -155,14 +156,17 @@ def run(
     output: list[str] = []
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     errors: list[Exception] = []
+    taken = 0
 
     def take(is_returned: bool, text: str) -> None:
+        nonlocal taken
         if is_returned:
             output.append(text)
         line = text.rstrip("\r\n")
         tail.append(line)
         if on_line is not None:
             on_line(line)
+        taken += 1
 
     with (
         die_with_parent(TERM_GRACE_S, env) as launcher,
@@ -187,7 +191,7 @@ def run(
         ]
         failure = _wait(process, timeout_s)
         for reader in readers:
-            reader.join(DRAIN_LIMIT_S)
+            _join_until_silent(reader, lambda: taken)
     if errors:
         raise errors[0]
     if failure is None and process.returncode not in ok_exit:
@@ -227,6 +231,13 @@ def _read(
         except Exception as error:
             errors.append(error)
             _end(process)
+
+
+def _join_until_silent(reader: threading.Thread, lines_read: Callable[[], int]) -> None:
+    before = -1
+    while reader.is_alive() and lines_read() != before:
+        before = lines_read()
+        reader.join(SILENCE_LIMIT_S)
 
 
 def _wait(process: "subprocess.Popen[bytes]", timeout_s: float) -> str | None:

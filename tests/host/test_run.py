@@ -91,6 +91,17 @@ def test_output_ends_with_the_program_though_a_daemon_of_it_keeps_the_pipe_open(
         os.kill(daemon, signal.SIGKILL)
 
 
+def test_output_is_whole_when_its_lines_are_taken_slower_than_they_are_written() -> None:
+    seen: list[str] = []
+
+    def take(line: str) -> None:
+        time.sleep(0.8)  # together longer than the output may be silent
+        seen.append(line)
+
+    assert run(["seq", "4"], timeout_s=LIMIT_S, on_line=take) == "1\n2\n3\n4\n"
+    assert seen == ["1", "2", "3", "4"]
+
+
 def test_each_line_is_passed_on_without_its_end() -> None:
     seen: list[str] = []
     run(["printf", r"one\ntwo\r\nthree"], timeout_s=LIMIT_S, on_line=seen.append)
