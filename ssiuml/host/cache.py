@@ -5,11 +5,12 @@ entry without it does not count. A lock for each entry keeps two builds from mak
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
@@ -21,6 +22,8 @@ from ssiuml.host.progress import say
 
 # How long to wait for another build: a base takes minutes on a slow line, a kernel hours on a slow machine.
 LOCK_TIMEOUT_S = 5 * 3600.0
+# Two checkouts of different versions may take turns with one cache.
+SUPERSEDED_KEPT_S: Final = 7 * 24 * 3600.0
 
 
 class CacheError(SsiumlError):
@@ -104,11 +107,13 @@ class Cache:
                 except CacheError as error:
                     say(f"{error.message}; it is made again")
                 else:
+                    _facts_of(path).touch()  # when it was last used
                     return entry
             facts = make(path)
             sha256 = file_sha256(path)
             values = {"sha256": sha256, "facts": facts, "inputs": key.values()}
             write_text(_facts_of(path), json.dumps(values, indent=2, sort_keys=True) + "\n")
+            _remove_superseded(path)
             return Entry(path, sha256, facts)
 
     def path(self, key: Key) -> Path:
@@ -136,7 +141,7 @@ class Cache:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep other builds from making the file *path*. Raise CacheError if one does so for LOCK_TIMEOUT_S."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    lock = FileLock(_lock_of(path))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -152,6 +157,33 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _remove_superseded(path: Path) -> None:
+    """Remove entries made from the same inputs as *path* by other code, and not used for SUPERSEDED_KEPT_S.
+
+    Without this, every change in the code would leave another base and kernel in the cache for good.
+    """
+    inputs, oldest = _inputs_without_code(path), time.time() - SUPERSEDED_KEPT_S
+    for facts in path.parent.glob("*.json"):
+        other = facts.with_name(facts.name.removesuffix(".json"))
+        if other == path or facts.stat().st_mtime > oldest or _inputs_without_code(other) != inputs:
+            continue
+        with suppress(Timeout), FileLock(_lock_of(other), timeout=0):  # else another build uses it
+            facts.unlink(missing_ok=True)
+            other.unlink(missing_ok=True)
+
+
+def _inputs_without_code(path: Path) -> Any:
+    try:
+        inputs = json.loads(_facts_of(path).read_text(encoding="utf-8"))["inputs"]
+        return {key: value for key, value in inputs.items() if key != "code"}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # damaged, or of a version that did not note them
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def _facts_of(path: Path) -> Path:

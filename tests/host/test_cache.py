@@ -168,6 +168,24 @@ def test_remove_removes_one_entry_only(cache: Cache, make: Maker) -> None:
     other.verify()
 
 
+def test_what_older_code_made_of_the_same_inputs_is_removed_once_nobody_uses_it(
+    cache: Cache, make: Maker
+) -> None:
+    modules = ("ssiuml.tree.tree", "ssiuml.tree.cpio", "ssiuml.tree.elf")
+    superseded, used, locked = (replace(KEY, module=module) for module in modules)
+    other = replace(KEY, inputs={"other": 1})
+    for key in (superseded, used, locked, other):
+        cache.get_or_make(key, make)
+    for facts in cache.path(KEY).parent.glob("*.json"):
+        os.utime(facts, (0, 0))
+    cache.get_or_make(used, make)
+    path = cache.path(locked)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        cache.get_or_make(KEY, make)
+    assert [cache.has(key) for key in (superseded, used, locked, other, KEY)] == [False, *[True] * 4]
+    assert not cache.path(superseded).exists()
+
+
 def test_removing_a_missing_entry_does_nothing(cache: Cache) -> None:
     cache.remove(KEY)
     assert not cache.root.exists()

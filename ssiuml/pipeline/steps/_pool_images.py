@@ -14,7 +14,7 @@ from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.historic.opengfs_commands import OpenGfsCommands, run_command
 from ssiuml.host import files as sparse
-from ssiuml.host.digests import Values
+from ssiuml.host.digests import Values, file_sha256
 from ssiuml.host.files import replacing, scratch_folder
 from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
@@ -84,7 +84,7 @@ class PoolImages:
         return {name: {"offset_bytes": RESERVED_BYTES} for name in found}
 
     def write_lock_server_table(self) -> Values:
-        """Write root_cidev: the labelled cidev with the lock server's table in it."""
+        """Write root_cidev: the labelled cidev with the lock server's table in it. Return its digest."""
         plan = self.plan
         config = plan.config / LOCK_SERVER_TABLE
         table = load_lock_server_table(config)
@@ -97,7 +97,7 @@ class PoolImages:
                     run_command(self.host.gfsconf(config))
             else:
                 self._gfsconf_on_a_file(config, part)
-        return {"by": self.host.programs.get("gfsconf", "builtin")}
+        return {"by": self.host.programs.get("gfsconf", "builtin"), "sha256": file_sha256(plan.root_cidev)}
 
     def _gfsconf_on_a_file(self, config: Path, cidev: Path) -> None:
         """Have the host's gfsconf write into a file that has the pool's data space and nothing else."""

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ssiuml.host.cache import entry_of
 from ssiuml.pipeline.step import StepError
 from ssiuml.recipe.distribution import PackagesDistribution
 
@@ -43,6 +44,7 @@ def _add_packages(graph: "Graph") -> None:
     def forget() -> None:
         with suppress(StepError):
             plan.cache.remove(key())
+        _forget_last(graph)
 
     graph.on_distclean(forget)
     graph.add_cached_layer("base", install, after=["fetch"], inputs=lambda: key().inputs)
@@ -64,6 +66,13 @@ def _add_image(graph: "Graph", name: str) -> None:
 
         with suppress(StepError, KeyError):  # the stamp may be of other sources
             plan.cache.remove(base_image.key(source_sha256(graph, name)))
+        _forget_last(graph)
 
     graph.on_distclean(forget)
     graph.add_cached_layer("base", unpack, after=["fetch"], inputs=lambda: {"source": name})
+
+
+def _forget_last(graph: "Graph") -> None:
+    """Remove the base of the last build, which other code may have made: then it has another key."""
+    with suppress(StepError):
+        entry_of(graph.results("base")).remove()

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ssiuml.host.digests import digest_of
+from ssiuml.host.digests import digest_of, file_sha256
 from ssiuml.pipeline.inputs import images, kernel_version
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add(graph: "Graph") -> None:
             epoch=plan.epoch,
         )
         manifest.write(plan.places.out, values)
-        return {}
+        return {"sha256": file_sha256(plan.manifest)}
 
     after = ["fetch", "base", *graph.present("kernel"), *(name for name, _ in images(graph).values())]
     graph.add(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ssiuml.host import files
-from ssiuml.host.digests import merged
+from ssiuml.host.digests import file_sha256, merged
 from ssiuml.pipeline.steps.mkfs import filesystem_inputs, pool_inputs
 from ssiuml.recipe.filesystem import Gfs1Filesystem
 from ssiuml.recipe.kernel import SourceKernel
@@ -29,6 +29,7 @@ def add(graph: "Graph") -> None:
             "inodes": filled.inodes,
             "content_bytes": filled.content_bytes,
             "tree_sha256": filled.digest,
+            "sha256": file_sha256(plan.root_fs),
             "size_bytes": plan.root_fs.stat().st_size,
             "allocated_bytes": files.allocated_bytes(plan.root_fs),
         }
