@@ -1,3 +1,1 @@
 """Shared-root cluster images for User-Mode Linux: built from a recipe, booted as an ordinary user."""
-
-__version__ = "0.2.0"

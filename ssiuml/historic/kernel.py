@@ -10,7 +10,7 @@ from typing import Final
 from ssiuml.errors import SsiumlError
 from ssiuml.historic.kernel_source import Checkout, Release
 from ssiuml.host.cache import Cache, Entry, Key
-from ssiuml.host.code import code_digest
+from ssiuml.host.code import own_digest
 from ssiuml.host.digests import Values, digest_of, merged
 from ssiuml.host.files import scratch_folder
 from ssiuml.kernel.compiling import compiling
@@ -55,7 +55,7 @@ class HistoricBuild:
     @contextmanager
     def prepared(self) -> Iterator[bool]:
         """Prepare the source and hold it for this build. Yield whether it has just been unpacked."""
-        digest = digest_of(merged(self.source_inputs, {"code": code_digest(__name__)}))
+        digest = digest_of(merged(self.source_inputs, {"code": own_digest(Release.__module__)}))
         with self.tree.prepared(digest, self.source.prepare, SPACE_NEEDED_BYTES) as fresh:
             yield fresh
 

@@ -22,6 +22,7 @@ def import_graph() -> grimp.ImportGraph:
 
     Imports for type checkers are left out, since they do not run. A foreign package is one node.
     """
+    _digests()  # now, while the files are those that Python runs: the user may edit them during the build
     # Without cache_dir=None, grimp leaves a folder in the working directory. Reading all imports takes 50 ms.
     return grimp.build_graph(
         PACKAGE, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
@@ -56,13 +57,21 @@ def code_of(*modules: str) -> dict[str, str]:
     These are the files of ``imported_by``, and the data files in their packages. Modules outside this package
     have no files.
     """
-    root = _folder().parent
-    return {name: _sha256(root / name) for name in _files(modules)}
+    return {name: _digests()[name] for name in _files(modules)}
 
 
 def code_digest(*modules: str) -> str:
     """Return the hexadecimal digest of ``code_of``."""
     return digest_of(code_of(*modules))
+
+
+def own_digest(module: str) -> str:
+    """Return the SHA-256 of the one file of *module*, without what it imports.
+
+    For the source of a kernel: after a change in a module far below it, as in ssiuml.host.run, the kernel is
+    made again, but make need not compile all of it.
+    """
+    return _digests()[str(_source_file(module).relative_to(_folder().parent))]
 
 
 def foreign_packages(*modules: str) -> dict[str, set[str]]:
@@ -105,5 +114,8 @@ def _folder() -> Path:
 
 
 @functools.cache
-def _sha256(path: Path) -> str:
-    return file_sha256(path)
+def _digests() -> dict[str, str]:
+    """Return the SHA-256 of every file of the package, by path in the checkout."""
+    root = _folder().parent
+    files = [path for path in _folder().rglob("*") if path.suffix == ".py" or _is_data(path)]
+    return {str(path.relative_to(root)): file_sha256(path) for path in files}

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.cache import Cache, Entry, Key
-from ssiuml.host.code import code_digest
+from ssiuml.host.code import own_digest
 from ssiuml.host.digests import Values, digest_of, file_sha256
 from ssiuml.host.files import scratch_folder
-from ssiuml.host.progress import stages
 from ssiuml.host.run import find_tool, run
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_fragments, require_config, require_options
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
-from ssiuml.kernel.patches import apply_patch, patch_inputs, read_series
+from ssiuml.kernel.patches import patch_inputs, read_series
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.kernel.toolchain import compiler_versions
+from ssiuml.kernel.unpacking import unpack_source
 from ssiuml.units import GIB
 
 RELEASE_SUFFIX: Final = "-ssi"
@@ -80,12 +80,12 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
         source = {
             "package_sha256": build.package_sha256,
             **patch_inputs(build.series),
-            "code": code_digest(__name__),
+            "code": own_digest(unpack_source.__module__),
         }
         for name in (build.tree.folder, *build.config):
             if len(str(name).split()) != 1:
                 raise SsiumlError(f"{name}: the kernel's scripts split this name at its blanks", hint=_BLANKS)
-        unpack = partial(_unpack, build)
+        unpack = partial(unpack_source, build.package, build.series)
         with build.tree.prepared(digest_of(source), unpack, SPACE_NEEDED_BYTES) as fresh:
             distcc = build.distcc and find_tool("distcc") is not None
             words = [*_MAKE, *_identity(build.epoch), *_compiler(distcc)]
@@ -94,28 +94,6 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
             return _pack(build, words, path)
 
     return cache.get_or_make(build.key, make)
-
-
-def _unpack(build: SourceBuild, folder: Path) -> None:
-    with stages("kernel source") as show, scratch_folder(folder.parent, "unpack") as scratch:
-        show("unpacking")
-        package, packed = scratch / "data.tar", "./usr/src"
-        run(["dpkg-deb", "--fsys-tarfile", build.package], timeout_s=_TIMEOUT_S, stdout=package)
-        run(["tar", "-C", scratch, "-xf", package, packed], timeout_s=_TIMEOUT_S)
-        package.unlink()
-        archives = sorted((scratch / packed).glob("linux-source-*.tar.*"))
-        if len(archives) != 1:
-            raise SsiumlError(
-                f"{build.package}: should hold one linux-source-*.tar.*, it holds {len(archives)}"
-            )
-        run(["tar", "-C", scratch, "-xf", archives[0]], timeout_s=_TIMEOUT_S)
-        inner = scratch / archives[0].name.partition(".tar")[0]
-        if not (inner / "Kbuild").is_file():
-            raise SsiumlError(f"{build.package}: {archives[0].name} has no folder {inner.name} with a kernel")
-        for patch in build.series:
-            show(f"applying {patch.name}")
-            apply_patch(patch, inner, fuzz=0)
-        inner.rename(folder)
 
 
 def _identity(epoch: int) -> list[str]:

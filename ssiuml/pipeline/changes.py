@@ -8,6 +8,7 @@ LONGEST: Final = 48  # letters of a value that are shown
 MOST_NAMED: Final = 6  # entries of a list that are shown
 DIGEST_DIGITS: Final = 12
 _DIGEST: Final = re.compile(r"[0-9a-f]{40,128}")
+_ABSENT: Final = object()  # None is a value
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -15,8 +16,8 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         line
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
-        for line in _lines(key, before.get(key), now.get(key))
+        if before.get(key, _ABSENT) != now.get(key, _ABSENT)
+        for line in _lines(key, before.get(key, _ABSENT), now.get(key, _ABSENT))
     ]
 
 
@@ -48,6 +49,8 @@ def _difference(before: list[str], now: list[str]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "absent"
     if value is None:
         return "none"
     if isinstance(value, str) and _DIGEST.fullmatch(value):

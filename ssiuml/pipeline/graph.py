@@ -65,6 +65,7 @@ class Graph:
         self._read: dict[str, Layer] = {}
         self._modules = step_modules()
         self._waiting = dict(self._modules)  # tasks whose steps are not added yet
+        self._adding = __name__  # the module that adds steps now
         over = {name: module.OVER for name, module in self._modules.items() if hasattr(module, "OVER")}
         self._order = layer_order(over)
         for task in (*order, *self._modules):
@@ -136,11 +137,13 @@ class Graph:
         task: str | None = None,
         stamp: Path | None = None,
         modules: Sequence[str] = (),
+        by_code: bool = True,
         **more: Any,
     ) -> None:
         """Add a step that is made from the steps called *after*; the rest as in ssiuml.pipeline.step.Step.
 
-        The code of *make* and of this class is always among *modules*.
+        The code of *make*, of the module that adds the step and of this class is always among *modules*;
+        without *by_code* no code is, since the result is the same whatever makes it.
         """
         for before in after:
             if before not in self:
@@ -152,7 +155,7 @@ class Graph:
             task=task or name,
             stamp=stamp or self.plan.places.stamp(name),
             after=tuple(self._steps[before] for before in after),
-            modules=tuple(sorted({__name__, make.__module__, *modules})),
+            modules=tuple(sorted({__name__, self._adding, make.__module__, *modules})) if by_code else (),
             inputs=inputs,
             make=make,
             files=files,
@@ -223,7 +226,9 @@ class Graph:
     def _load(self, task: str) -> None:
         module = self._waiting.pop(task, None)
         if module is not None:
+            before, self._adding = self._adding, module.__name__
             module.add(self)
+            self._adding = before  # a module asks for the steps of another while it adds its own
 
 
 def _with_module(make: Callable[[], object], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ssiuml.host.files import write_text
 from ssiuml.pipeline.changes import MOST_NAMED, changes
 
 LACKING: Final = "what it depends on does not exist"
+OTHERWISE: Final = "changed: its inputs"  # stamps of older versions may differ where no line tells
 
 
 class StepError(SsiumlError):
@@ -93,7 +94,7 @@ class Step:
         except (SsiumlError, OSError) as error:
             return [f"{LACKING}: {error}"]
         if stamp["inputs"] != inputs:
-            lines += [f"changed: {line}" for line in _changed_inputs(stamp["inputs"], inputs)]
+            lines += [f"changed: {line}" for line in _changed_inputs(stamp["inputs"], inputs)] or [OTHERWISE]
         for name, left in stamp["outputs"].items():
             now = _state(Path(name))
             if now is None:

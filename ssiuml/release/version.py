@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-import ssiuml
 from ssiuml.errors import SsiumlError
 from ssiuml.host.run import CommandError, run
 
+VERSION: Final = "0.2.0"  # of the package; pyproject.toml takes it from here
 GIT_LIMIT_S: Final = 60.0
 NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, also the default of recipes
 HASH_DIGITS: Final = 12  # fixed: git would choose a number by the size of the repository
@@ -24,7 +24,7 @@ def release_of(project: Path) -> str:
     last one; .dirty follows if tracked files differ from that commit. It is 0 for sources without a git
     repository. Raise SsiumlError if git cannot tell, as in a shallow clone.
     """
-    return f"{ssiuml.__version__}-{_rel(project, f'v{ssiuml.__version__}')}"
+    return f"{VERSION}-{_rel(project, f'v{VERSION}')}"
 
 
 def known_release(project: Path) -> str:
@@ -32,7 +32,7 @@ def known_release(project: Path) -> str:
     try:
         return release_of(project)
     except SsiumlError:
-        return ssiuml.__version__
+        return VERSION
 
 
 def commit_time(project: Path) -> int | None:

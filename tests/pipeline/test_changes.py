@@ -15,7 +15,7 @@ ONE, OTHER = "a" * 64, "b" * 64
         ({}, {}, []),
         ({"a": 1}, {"a": 1}, []),
         ({"a": {"b": {"c": 3}}}, {"a": {"b": {"c": 4}}}, ["a.b.c: 3 -> 4"]),
-        ({"a": {"b": 1}}, {"a": {"c": 1}}, ["a.b: 1 -> none", "a.c: none -> 1"]),
+        ({"a": {"b": 1}}, {"a": {"c": 1}}, ["a.b: 1 -> absent", "a.c: absent -> 1"]),
         ({"code": ONE}, {"code": OTHER}, ["code: aaaaaaaaaaaa -> bbbbbbbbbbbb"]),
         ({"code": [ONE, ONE]}, {"code": [ONE, OTHER]}, ["code[1]: aaaaaaaaaaaa -> bbbbbbbbbbbb"]),
         ({"code": [ONE]}, {"code": [ONE, OTHER]}, ["code: 1 entry -> 2 entries"]),

@@ -10,7 +10,7 @@ from project import PROJECT
 from ssiuml.errors import UsageError
 from ssiuml.pipeline import graph as graph_module
 from ssiuml.pipeline.doit_tasks import tasks_of
-from ssiuml.pipeline.graph import Graph, layer_order
+from ssiuml.pipeline.graph import Graph, layer_order, step_modules
 from ssiuml.pipeline.plan import Plan, make_plan
 
 # Those of bookworm, as section 5 of the HOWTO has them.
@@ -82,6 +82,14 @@ def test_a_layer_over_an_unknown_one_is_an_error_that_names_it() -> None:
 def test_a_step_made_from_one_that_the_recipe_lacks_is_an_error(plan: Plan) -> None:
     with pytest.raises(ValueError, match="step new: is made from 'ptool'"):
         Graph(plan).add("new", dict, after=["ptool"])
+
+
+def test_a_step_depends_on_the_module_that_adds_it_whatever_it_calls(plan: Plan) -> None:
+    modules = {name: step.modules for name, step in Graph(plan).steps.items()}
+    assert modules.pop("fetch") == ()
+    for name, found in modules.items():
+        task = next(each for each in step_modules() if name == each or name.startswith(f"{each}-"))
+        assert f"{graph_module.STEPS}.{task.replace('-', '_')}" in found
 
 
 def test_what_a_recipe_has_is_told_by_step(plan: Plan) -> None:

@@ -124,8 +124,9 @@ def test_inputs_that_json_cannot_tell_apart_are_the_same(bench: Bench) -> None:
     [
         ({"size": 2, "names": ["a"]}, ["changed: size: 1 -> 2"]),
         ({"size": 1, "names": ["a", "b"]}, ["changed: names: +b"]),
-        ({"size": 1}, ["changed: names: ['a'] -> none"]),
-        ({"size": 1, "names": ["a"], "more": 0}, ["changed: more: none -> 0"]),
+        ({"size": 1}, ["changed: names: ['a'] -> absent"]),
+        ({"size": 1, "names": ["a"], "more": 0}, ["changed: more: absent -> 0"]),
+        ({"size": 1, "names": ["a"], "more": None}, ["changed: more: absent -> none"]),
         ({"size": 2, "names": []}, ["changed: names: -a", "changed: size: 1 -> 2"]),
     ],
 )

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from programs import NOBODY, output_of
 
-import ssiuml
 from ssiuml.errors import SsiumlError
-from ssiuml.release.version import known_release, other_snapshots, release_of
+from ssiuml.release.version import VERSION, known_release, other_snapshots, release_of
 
-TAG = f"v{ssiuml.__version__}"
+TAG = f"v{VERSION}"
 Git = Callable[..., str]
 
 
@@ -53,11 +52,11 @@ def git(project: Path) -> Git:
 
 
 def _rel(project: Path) -> str:
-    return release_of(project).removeprefix(f"{ssiuml.__version__}-")
+    return release_of(project).removeprefix(f"{VERSION}-")
 
 
 def test_sources_without_a_repository_are_release_0(tmp_path: Path) -> None:
-    assert release_of(tmp_path) == f"{ssiuml.__version__}-0"
+    assert release_of(tmp_path) == f"{VERSION}-0"
 
 
 def test_commits_are_counted_and_the_last_one_is_named(project: Path, git: Git) -> None:
@@ -139,7 +138,7 @@ def test_a_shallow_clone_is_refused_except_at_the_tag(project: Path, git: Git, t
         release_of(tmp_path / "without")
     assert caught.value.hint is not None
     assert "--unshallow" in caught.value.hint
-    assert known_release(tmp_path / "without") == ssiuml.__version__
+    assert known_release(tmp_path / "without") == VERSION
     assert known_release(project) == release_of(project)
     subprocess.run(["git", "-C", tmp_path / "without", *caught.value.hint.split()[2:], "-q"], check=True)
     assert _rel(tmp_path / "without") == "1"

@@ -1,7 +1,7 @@
 """Download packages, kernel and sources, verified, into the cache (HOWTO 2.1, 4.1, 5.1)."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ssiuml.host.digests import Values, digest_of
 from ssiuml.recipe.distribution import PackagesDistribution
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ssiuml.pipeline.packages import Packages
     from ssiuml.pipeline.plan import Plan
     from ssiuml.sources.fetch import Source
+
+# What is fetched is verified, whatever code does that: after a change in the code fetch need not ask the
+# mirrors again, or fail with --offline. Raise this number when its results have other entries.
+RESULTS_FORMAT: Final = 1
 
 
 def add(graph: "Graph") -> None:
@@ -25,6 +29,7 @@ def add(graph: "Graph") -> None:
         inputs=lambda: _source_inputs(graph.plan),
         cached=_source_files,
         objections=lambda results: _unpinned(graph.plan, results),
+        by_code=False,
     )
 
 
@@ -91,6 +96,7 @@ def _add_with_packages(graph: "Graph") -> None:
         stamp=stamp_of(plan, packages),
         cached=lambda results: [*_kernel_files(results), *_source_files(results)],
         objections=objections,
+        by_code=False,
     )
     graph.on_distclean(forget)
 
@@ -217,7 +223,7 @@ def _source(plan: "Plan", name: str) -> "Source":
 
 def _source_inputs(plan: "Plan") -> Values:
     sources = {name: plan.recipe.sources[name].model_dump(mode="json") for name in plan.recipe.used_sources}
-    return {"sources": sources}
+    return {"sources": sources, "results": RESULTS_FORMAT}
 
 
 def _fetch_sources(plan: "Plan") -> Values:

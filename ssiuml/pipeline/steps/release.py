@@ -4,10 +4,11 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ssiuml.host import tools
-from ssiuml.host.digests import Values, file_sha256
+from ssiuml.host.digests import Values, file_sha256, merged
 from ssiuml.pipeline.inputs import images
 from ssiuml.release.checksums import NAME
 
@@ -34,7 +35,8 @@ def add(graph: "Graph") -> None:
     _add_tarball(graph, "root", tarballs, after)
     if kernel:
         _add_tarball(graph, "kernel", tarballs, [*kernel, *tested])
-    _add_tarball(graph, "utils", tarballs, [], (*commands().values(), *PROGRAMS), [tools.PANDOC])
+    modules = (*commands().values(), *PROGRAMS)
+    _add_tarball(graph, "utils", tarballs, [], modules, [tools.PANDOC], {"commands": dict(commands())})
     _add_sums(graph, tarballs)
 
 
@@ -45,6 +47,7 @@ def _add_tarball(
     after: Sequence[str],
     modules: Sequence[str] = (),
     programs: Sequence[tools.HostTool] = (),
+    inputs: Values = MappingProxyType({}),
 ) -> None:
     plan, name = graph.plan, f"release-{part}"
     compression = graph.recipe.release.compression
@@ -73,7 +76,7 @@ def _add_tarball(
         pack,
         task=f"release:{part}",
         after=after,
-        inputs=lambda: tarballs().inputs,
+        inputs=lambda: merged(tarballs().inputs, inputs),
         cached=lambda results: [Path(results["file"])],
         modules=modules,
         prepare=prepare,
