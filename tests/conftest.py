@@ -5,6 +5,7 @@ Tests run side by side (pytest-xdist). What takes long to make is made once and 
 
 import compileall
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(PROJECT / "ssiuml", quiet=2)
+        prune(cache_of_tests())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,6 +100,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError("pytest-xdist does not group tests; install the versions of pyproject.toml")
 
 
+def cache_of_tests() -> Path:
+    return cache_root(os.environ) / "tests"
+
+
+def prune(cache: Path) -> None:
+    """Remove what no test will use again: stamps of other runs, and all entries but those used last."""
+    for kind in ("base", "kernel"):
+        facts = sorted((cache / kind).glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for path in facts[:-KEPT_ENTRIES]:
+            path.unlink()
+            path.with_suffix("").unlink(missing_ok=True)
+    for stamp in (cache / "downloads").glob("fetch-*"):  # each belongs to one checkout
+        if time.time() - stamp.stat().st_mtime > STAMPS_KEPT_S:
+            stamp.unlink()
+
+
 @contextmanager
 def made_once(target: Path) -> Iterator[bool]:
     """Yield whether *target* is still to be made. Other workers wait for the end of the block."""
@@ -119,18 +137,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def kept_cache() -> Path:
     """The cache of the tests' builds. It stays for the next run: its entries are named by what made them."""
-    cache = cache_root(os.environ) / "tests"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "prune.lock"):
-        for kind in ("base", "kernel"):
-            entries = sorted((cache / kind).glob("*.tar"), key=lambda path: path.stat().st_mtime)
-            for path in entries[:-KEPT_ENTRIES]:
-                path.unlink()
-                path.with_name(f"{path.name}.json").unlink(missing_ok=True)
-        for stamp in (cache / "downloads").glob("fetch-*"):  # each belongs to one checkout
-            if time.time() - stamp.stat().st_mtime > STAMPS_KEPT_S:
-                stamp.unlink()
-    return cache
+    return cache_of_tests()
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +146,7 @@ def built(shared: Path, kept_cache: Path) -> Checkout:
     checkout = Checkout(shared / "built", kept_cache)
     with made_once(checkout.folder) as is_new:
         if is_new:
+            shutil.rmtree(checkout.folder, ignore_errors=True)  # of a worker that failed
             checkout.folder.mkdir()
             copy_sources(checkout.folder)
             checkout.build()

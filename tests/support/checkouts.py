@@ -153,7 +153,8 @@ def private_cache(built: Checkout, cache: Path) -> Path:
     packages = Path("downloads") / "packages"
     (cache / packages).mkdir(parents=True)
     for path in (built.cache / packages).iterdir():
-        if not path.name.startswith("linux-source-"):  # of other recipes, and large
+        # Not those that are being fetched, nor those of other recipes, which are large.
+        if not path.name.startswith((".", "linux-source-")):
             os.link(path, cache / packages / path.name)
     return cache
 
