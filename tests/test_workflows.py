@@ -82,3 +82,11 @@ def test_a_mirror_that_gives_another_file_fails_the_release(tmp_path: Path) -> N
 def test_any_other_failure_to_fetch_fails_the_release(tmp_path: Path, status: int) -> None:
     answer = "recipes/rh72.yaml:3: filesytem: no such key\n"
     assert release_of_rh72(tmp_path, answer, status) == (1, ["recipe=rh72 fetch"], "")
+
+
+def test_a_called_workflow_has_a_group_of_its_own() -> None:
+    """With one group for both, the called workflow would wait for its caller, or end it."""
+    loaded = {path.name: yaml.safe_load(path.read_text()) for path in WORKFLOWS.glob("*.yml")}
+    groups = [workflow["concurrency"]["group"] for workflow in loaded.values()]
+    assert len(set(groups)) == len(groups)
+    assert not [group for group in groups if "github.workflow" in group]
