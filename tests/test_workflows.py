@@ -90,3 +90,15 @@ def test_a_called_workflow_has_a_group_of_its_own() -> None:
     groups = [workflow["concurrency"]["group"] for workflow in loaded.values()]
     assert len(set(groups)) == len(groups)
     assert not [group for group in groups if "github.workflow" in group]
+
+
+def test_jobs_keep_the_cache_that_they_use() -> None:
+    workflow = yaml.safe_load((WORKFLOWS / "test.yml").read_text())
+    kept = [
+        step["with"]["path"]
+        for job in workflow["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/cache@")
+    ]
+    assert set(kept) == {"${{ env.SSIUML_CACHE }}"}
+    assert Path(workflow["env"]["SSIUML_CACHE"]).is_absolute()
