@@ -18,7 +18,7 @@ from pathlib import Path
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.formats.gfs1.geometry import GeometryOptions, plan_geometry
 from ssiuml.formats.gfs1.writer import Settings, write_filesystem
-from ssiuml.host import files as sparse
+from ssiuml.host.files import create
 from ssiuml.host.run import find_tool
 from ssiuml.tree.layer import write_tree
 from ssiuml.tree.tree import Kind
@@ -72,7 +72,7 @@ def to_layer(image: Path, folder: Path) -> None:
 
 def to_gfs1(image: Path, folder: Path) -> None:
     target = folder / "gfs1"
-    sparse.create(target, IMAGE_BYTES)
+    create(target, IMAGE_BYTES)
     wish = GeometryOptions(
         device_bytes=IMAGE_BYTES, journals=JOURNALS, journal_mib=JOURNAL_MIB, block_size=4096, expert=True
     )
@@ -116,7 +116,7 @@ def main(source: Path | None) -> None:
             gather(source)
         for what, options in IMAGES.items():
             image = folder / "image"
-            sparse.create(image, IMAGE_BYTES)
+            create(image, IMAGE_BYTES)
             subprocess.run([tool("mke2fs"), "-q", "-F", *options, "-d", source, image], check=True, stdout=2)
             nodes = [node for _, node in read_ext2(image).walk()]
             size = sum(node.size_bytes for node in nodes if node.kind is Kind.FILE)

@@ -7,6 +7,7 @@ import sys
 
 from ssiuml.cluster.command_lines import MissingProgramError, find_program
 from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.host.installation import python_path
 
 
 def add_terminal_option(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,7 @@ class Terminals:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": python_path(os.environ)},
             start_new_session=True,
         )
         # Nothing waits for the window. With a status set, subprocess does not warn about that.

@@ -13,7 +13,7 @@ from typing import Final
 
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
-from ssiuml.host.installation import HOME
+from ssiuml.host.installation import python_path
 from ssiuml.host.run import find_tool
 
 START_LIMIT_S: Final = 30.0
@@ -71,7 +71,7 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
                     stdout=log,
                     stderr=log,
                     cwd=folder.path,
-                    env={**os.environ, "PYTHONPATH": _python_path()},
+                    env={**os.environ, "PYTHONPATH": python_path(os.environ)},
                     pass_fds=(writing,),
                     start_new_session=True,
                 )
@@ -90,11 +90,6 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
             f"the supervisor of cluster '{folder.name}' did not start: {message}",
             hint=hint.strip() or f"Look into {folder.log}",
         )
-
-
-def _python_path() -> str:
-    # The supervisor runs in the cluster's folder, where a relative path to this package would not work.
-    return os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def require_memory(nodes: int, each_mib: int) -> None:

@@ -1,6 +1,6 @@
-"""What doit's tasks without a step do: each function yields lines for people.
+"""What doit's tasks without a step do. Each function returns the lines to print.
 
-What only one of them needs is imported there: all of doit's calls load this module.
+Each imports what it alone needs: every call of doit loads this module.
 """
 
 import os
@@ -32,13 +32,13 @@ def graph_of(plan: "Plan", order: Sequence[str]) -> Graph:
     return graph
 
 
-def check(graph: Graph) -> Iterator[str]:
+def check(graph: Graph) -> Sequence[str]:
     """Check the images; see ssiuml.pipeline.check."""
     from ssiuml.pipeline.check import check
 
     session.begin(graph.plan.places.out)
     check(graph)
-    yield from ()
+    return ()
 
 
 def release_verify(plan: "Plan", signers: str | None) -> Iterator[str]:
@@ -82,10 +82,10 @@ def lock(plan: "Plan") -> Iterator[str]:
     yield from renew(plan)
 
 
-def distclean(graph: Graph) -> Iterator[str]:
+def distclean(graph: Graph) -> Sequence[str]:
     """Remove what was built from the recipe, and the recipe's share of the cache."""
     out = graph.plan.places.out
     session.begin(out)
     graph.remove_cached()
     shutil.rmtree(out)
-    yield from ()
+    return ()

@@ -10,7 +10,7 @@ from command_calls import Outcome, call_command
 from gfs_images import gfs2_image, write_gfs1_image
 
 from ssiuml.cli import image, mkfs_gfs, passemble, ptool
-from ssiuml.host import files as sparse
+from ssiuml.host.files import create
 from ssiuml.tree.compare import differences, take_census
 from ssiuml.tree.layer import merge, read_layer, write_tree
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
@@ -148,7 +148,7 @@ def test_link_targets_and_attribute_names_with_a_nul_are_reported_as_damage(
 
 def test_names_that_are_not_utf8_can_be_printed(tmp_path: Path) -> None:
     image, table = tmp_path / os.fsdecode(b"\xff"), os.fsdecode(b"\xfe")
-    sparse.create(image, 64 * MIB)
+    create(image, 64 * MIB)
 
     def printed(module: str, *words: str | Path) -> bytes:
         command: list[str | Path] = [sys.executable, "-m", f"ssiuml.cli.{module}", *words]
@@ -203,7 +203,7 @@ def test_pools_are_read_through_their_map(root_fs: Path, tmp_path: Path, stripe:
         f"poolname p\nsubpools 1\nsubpool 0 {stripe} 2\npooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\n"
     )
     for name in "ab":
-        sparse.create(tmp_path / name, 48 * MIB)
+        create(tmp_path / name, 48 * MIB)
     write_tree(tmp_path / "tree.tar", tree_of_all())
     words = [f"--device=/dev/{name}={tmp_path / name}" for name in "ab"]
     assert call_command(ptool.main, config, *words).status == 0
@@ -220,7 +220,7 @@ def test_pools_are_read_through_their_map(root_fs: Path, tmp_path: Path, stripe:
 def test_the_only_device_of_a_pool_is_read_behind_its_label(root_fs: Path, tmp_path: Path) -> None:
     config = tmp_path / "pool.cf"
     config.write_text("poolname p\nsubpools 1\nsubpool 0 0 1\npooldevice 0 0 /dev/a\n")
-    sparse.create(tmp_path / "a", 64 * MIB)
+    create(tmp_path / "a", 64 * MIB)
     assert call_command(ptool.main, config, f"--device=/dev/a={tmp_path / 'a'}").status == 0
     assert call_command(passemble.main).status == 0
     assert call_command(mkfs_gfs.main, "-p", "memexp", "-t", "c", "-J", "32", "/dev/pool/p").status == 0
@@ -232,7 +232,7 @@ def test_map_is_not_drawn_over_a_device_of_the_pool(root_fs: Path, tmp_path: Pat
     config.write_text("poolname p\nsubpools 1\nsubpool 0 0 2\npooldevice 0 0 /dev/a\npooldevice 0 1 /dev/b\n")
     files = [tmp_path / "a.png", tmp_path / "b.svg"]
     for path in files:
-        sparse.create(path, 48 * MIB)
+        create(path, 48 * MIB)
     words = [f"--device=/dev/{path.stem}={path}" for path in files]
     assert call_command(ptool.main, config, *words).status == 0
     assert call_command(passemble.main).status == 0
@@ -267,7 +267,7 @@ def test_usage_errors_and_files_that_are_no_image_are_reported(
 ) -> None:
     monkeypatch.chdir(root_fs.parent)
     Path("empty").touch()
-    sparse.create(Path("zeros").absolute(), MIB)
+    create(Path("zeros").absolute(), MIB)
     ended = ssi_image(*words)
     assert (ended.status, message in ended.err) == (status, True), ended.err
 

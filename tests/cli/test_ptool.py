@@ -12,7 +12,7 @@ from project import GOLDEN
 
 from ssiuml.cli import ptool
 from ssiuml.formats.pool.label import PoolLabel, read_label
-from ssiuml.host import files as sparse
+from ssiuml.host.files import allocated_bytes, create
 from ssiuml.host.run import find_tool
 from ssiuml.images.pools import read_state
 
@@ -32,7 +32,7 @@ class Workspace:
 
     def blank(self, name: str, size_bytes: int = MIB) -> Path:
         path = self.folder / name
-        sparse.create(path, size_bytes)
+        create(path, size_bytes)
         return path
 
     def ptool(self, *words: str | Path) -> Outcome:
@@ -62,7 +62,7 @@ def test_the_howtos_root_file_becomes_its_pool(workspace: Workspace) -> None:
     assert label is not None
     assert (label.name, label.pl_blocks) == ("pool0", (2 << 21) - 16)
     assert root_fs.stat().st_size == 2 << 30
-    assert sparse.allocated_bytes(root_fs) <= 64 << 10
+    assert allocated_bytes(root_fs) <= 64 << 10
     assert read_state(workspace.state).devices == {"/dev/loop2": str(root_fs)}
 
 

@@ -16,7 +16,7 @@ from ssiuml.host.tools import OLD_KERNEL_TOOLS, SANDBOX_TOOLS, HostTool
 from ssiuml.kernel.config import require_config
 from ssiuml.kernel.patches import patch_inputs
 from ssiuml.kernel.toolchain import compiler_versions
-from ssiuml.pipeline.inputs import folder_of, opened, source_file
+from ssiuml.pipeline.inputs import folder_of, opened, source_file, source_sha256
 from ssiuml.pipeline.step import StepError
 from ssiuml.recipe.inputs import FromFolder, FromSource
 from ssiuml.recipe.kernel import CvsKernel, ReleaseKernel
@@ -103,10 +103,10 @@ class HistoricKernel:
         return folder_digest(folder_of(self.graph, origin))
 
     def _sha256(self, name: str) -> str:
-        fetched = self.graph.results("fetch")["sources"]
-        if name not in fetched:  # the recipe names it since
-            raise StepError(f"source '{name}' has not been fetched", hint="./run fetch")
-        return str(fetched[name]["sha256"])
+        try:
+            return source_sha256(self.graph, name)
+        except KeyError as error:  # fetch was made before the recipe named this source
+            raise StepError(f"source '{name}' has not been fetched", hint="run ./run fetch") from error
 
     def _patches(self, chosen: ReleaseKernel) -> list[Path]:
         return [self.graph.plan.loaded.host_path(name) for name in chosen.patches]

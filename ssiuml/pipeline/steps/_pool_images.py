@@ -13,9 +13,8 @@ from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, find_label
 from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.historic.opengfs_commands import OpenGfsCommands, run_command
-from ssiuml.host import files as sparse
 from ssiuml.host.digests import Values, file_sha256
-from ssiuml.host.files import replacing, scratch_folder
+from ssiuml.host.files import copy, replacing, scratch_folder
 from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
 from ssiuml.images.pools import edit_state, label_devices, state_lock
@@ -51,8 +50,8 @@ class PoolImages:
         """Write the pools' labels on copies of the blank images. Return a digest of each label."""
         plan = self.plan
         with replacing(plan.labelled_cidev) as cidev, replacing(plan.labelled_root) as root:
-            sparse.copy(plan.blank_cidev, cidev)
-            sparse.copy(plan.blank, root)
+            copy(plan.blank_cidev, cidev)
+            copy(plan.blank, root)
             files = self.devices(root, cidev)
             configs = [plan.config / name for name in (CIDEV_CONFIG, ROOT_CONFIG)]
             if "ptool" in self.host.programs:
@@ -89,7 +88,7 @@ class PoolImages:
         config = plan.config / LOCK_SERVER_TABLE
         table = load_lock_server_table(config)
         with replacing(plan.root_cidev) as part:
-            sparse.copy(plan.labelled_cidev, part)
+            copy(plan.labelled_cidev, part)
             if "gfsconf" not in self.host.programs:
                 write_lock_server_table(self.pool(self.chosen.pools.cidev.name, part), table)
             elif "passemble" in self.host.programs:
@@ -123,7 +122,7 @@ class PoolImages:
         """Write the root image *target*: the labelled pool, a file system on it and *contents* in that."""
         plan = self.plan
         with replacing(target) as part:
-            sparse.copy(plan.labelled_root, part)
+            copy(plan.labelled_root, part)
             if "mkfs_gfs" in self.host.programs:
                 self._fill_by_opengfs(contents, part)
             else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ssiuml.host import tools
 from ssiuml.host.digests import Values, file_sha256, merged
 from ssiuml.pipeline.inputs import images
-from ssiuml.release.checksums import NAME
+from ssiuml.release import checksums
 
 if TYPE_CHECKING:
     from ssiuml.pipeline.graph import Graph
@@ -85,7 +85,7 @@ def _add_tarball(
 
 def _add_sums(graph: "Graph", tarballs: "Callable[[], Tarballs]") -> None:
     plan, folder = graph.plan, graph.plan.places.releases
-    path = folder / NAME
+    path = folder / checksums.NAME
     after = graph.present(*TARBALLS)
 
     def made() -> dict[str, str]:
@@ -93,13 +93,11 @@ def _add_sums(graph: "Graph", tarballs: "Callable[[], Tarballs]") -> None:
         return {Path(one["file"]).name: one["sha256"] for one in results}
 
     def listed() -> dict[str, str]:
-        from ssiuml.release import checksums
-
         return checksums.read_checksums(folder) if path.exists() else {}
 
     def sum_up() -> Values:
         from ssiuml.host.progress import say
-        from ssiuml.release import checksums, signing
+        from ssiuml.release import signing
         from ssiuml.release.version import other_snapshots
         from ssiuml.units import format_size
 
