@@ -44,16 +44,9 @@ RELEASE = ("hygiene", "cluster-test", "release")
 WORKERS = str(len(os.sched_getaffinity(0)) + 1)
 TIERS = ("docs", "release", "historic", "boot", "build", "unit")
 SHELL_SCRIPTS = (
-    "run",
-    ".ci/run",
-    "ssiuml/images/appliance/init",
-    "ssiuml/images/appliance/run-in-tree",
-    "cluster-tools/initrd/*",
-    "cluster-tools/debian/rc*",
-    "cluster-tools/debian/host-keys",
-    "cluster-tools/debian/where_pid",
-    "cluster-tools/debian/ssh",
-    "templates/release/setup",
+    *("run", ".ci/run", "templates/release/setup", "cluster-tools/initrd/*"),
+    *("ssiuml/images/appliance/init", "ssiuml/images/appliance/run-in-tree"),
+    *(f"cluster-tools/debian/{name}" for name in ("rc*", "host-keys", "where_pid", "ssh")),
 )
 
 session.stop_on_signals()
@@ -166,8 +159,8 @@ def task_lint() -> Iterator[Task]:
         "zizmor": program("zizmor", "--offline", "--quiet", *workflows),
     }
     for name, command in checks.items():
-        needed = tools.LINT_TOOLS if name == "shellcheck" else ()
-        yield {"name": name, "actions": [needs(needed), command], "verbosity": 2}
+        needed = needs(tools.LINT_TOOLS if name == "shellcheck" else ())
+        yield {"name": name, "actions": [needed, command], "verbosity": 2}
 
 
 def task_test() -> Task:
@@ -183,10 +176,8 @@ def task_test_long() -> Task:
     # Each test in one tier alone: the first whose marker it has.
     others = TIERS[: TIERS.index(chosen)] if chosen else ()
     words = " and ".join(["long", *([chosen] if chosen else ()), *(f"not {tier}" for tier in others)])
-    return {
-        "basename": "test-long",
-        **runs(python("pytest", "-n", WORKERS, "-m", words), needed=tools.TEST_TOOLS),
-    }
+    task = runs(python("pytest", "-n", WORKERS, "-m", words), needed=tools.TEST_TOOLS)
+    return {"basename": "test-long", **task}
 
 
 def task_coverage() -> Task:
@@ -198,8 +189,8 @@ def task_coverage() -> Task:
 def task_stand_ins() -> Task:
     """Make stand-ins for the downloads of 2002, and the recipe rh72-stand-ins that takes them."""
     words = ("redhat", str(PROJECT / "images/stand-ins"), str(PROJECT / "recipes/rh72-stand-ins.yaml"))
-    task = runs(python(*words), needed=tools.TEST_TOOLS, cwd=PROJECT / "tests" / "support")
-    return {"basename": "stand-ins", **task}
+    support = PROJECT / "tests" / "support"
+    return {"basename": "stand-ins", **runs(python(*words), needed=tools.TEST_TOOLS, cwd=support)}
 
 
 def task_bench() -> Task:
