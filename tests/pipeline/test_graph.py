@@ -84,7 +84,7 @@ def test_a_step_made_from_one_that_the_recipe_lacks_is_an_error(plan: Plan) -> N
         Graph(plan).add("new", dict, after=["ptool"])
 
 
-def test_what_a_recipe_has_is_told_by_step(plan: Plan) -> None:
+def test_a_graph_contains_the_steps_of_its_recipe_and_no_others(plan: Plan) -> None:
     graph = Graph(plan)
     assert "initrd-tools" in graph
     assert "ptool" not in graph
