@@ -1,7 +1,7 @@
 """The task graph: from a recipe to a root image, a kernel and a RAM disk that boot as a cluster.
 
-``doit [recipe=NAME] [offline=yes] [frozen=yes] TASK``; without a task it is build-root. What a step is made
-from, does and leaves is in the module of its name in ssiuml/pipeline/steps.
+``doit [recipe=NAME] [offline=yes] [frozen=yes] [TASK]`` runs TASK, by default build-root. Each task of a
+build has a module of its name in ssiuml/pipeline/steps, with the inputs, work and results of its steps.
 """
 
 import os
@@ -22,7 +22,7 @@ FROZEN = get_var("frozen", "no") == "yes"
 
 # The steps that make the images, in the order of the HOWTO. A step that is not named here comes after them.
 IMAGES = (
-    # 2.1, 4.1, 5.1: what is downloaded, and the distribution that everything lies on
+    # 2.1, 4.1, 5.1: the downloads, and the distribution, which is the lowest layer
     *("fetch", "base"),
     # 5.2: the root's file system, in a pool for GFS1, and its lock tables
     *("sparse", "cluster-config", "ptool", "passemble", "gfsconf", "mkfs"),
@@ -30,7 +30,7 @@ IMAGES = (
     "cluster-tools",
     # 4.1 to 4.7, 5.5: the kernel, its modules, OpenGFS
     *("kernel", "modules", "opengfs"),
-    # 5.6: what is changed in the root
+    # 5.6: changes in the root
     *("config", "demo", "prune"),
     # 5.2, 5.7: the tree becomes the root image
     "copy-root",
@@ -38,9 +38,9 @@ IMAGES = (
     "initrd",
     "build-root",
 )
-# The steps that make a release of them.
+# The steps that make a release of these images.
 RELEASE = ("hygiene", "cluster-test", "release")
-# Tests that mostly wait leave room for one more.
+# One more than there are processors, since many tests mostly wait.
 WORKERS = str(len(os.sched_getaffinity(0)) + 1)
 TIERS = ("docs", "release", "historic", "boot", "build", "unit")
 SHELL_SCRIPTS = (
@@ -82,7 +82,7 @@ def task_images() -> Iterator[Task]:
 
 
 def task_check() -> Task:
-    """Boot one node from a copy of the images; have foreign programs look at the root, and compare."""
+    """Boot a node from a copy of the images; check the root with foreign programs, compare its contents."""
     return {**prints(commands.check, GRAPH), "task_dep": ["build-root", "mkfs"]}
 
 
@@ -91,7 +91,7 @@ def task_release_steps() -> Iterator[Task]:
 
 
 def task_release_verify() -> Task:
-    """Compare the release with SHA256SUMS, and verify the signature over that, by signers=FILE."""
+    """Compare the tarballs with SHA256SUMS, and verify its signature (signers=FILE: whom you trust)."""
     return {"basename": "release-verify", **prints(commands.release_verify, PLAN, get_var("signers", None))}
 
 
@@ -101,12 +101,12 @@ def task_recipes() -> Task:
 
 
 def task_show() -> Task:
-    """Print the recipe with all that it extends and all defaults, and what of it is not verified."""
+    """Print the recipe with all that it extends and all defaults, and list what is not verified."""
     return prints(commands.show, GRAPH)
 
 
 def task_explain() -> Task:
-    """Say which steps would be made now and why, and how long they took: of the release, or of a TASK."""
+    """Print which steps the release, or a TASK, would make now, why, and how long each took."""
     return {**prints(commands.explain, GRAPH), "pos_arg": "tasks"}
 
 
@@ -169,11 +169,11 @@ def task_test() -> Task:
 
 
 def task_test_long() -> Task:
-    """Run the tests that take long: all, or those of one tier (tier=NAME, of TIERS in dodo.py)."""
+    """Run the long tests: all, or those of one tier (tier=NAME)."""
     chosen = get_var("tier", None)
     if chosen is not None and chosen not in TIERS:
         raise InvalidTask(f"tier={chosen}: there is no such tier of tests\n  give one of {', '.join(TIERS)}")
-    # Each test in one tier alone: the first whose marker it has.
+    # A test with the markers of several tiers belongs to the first of them in TIERS.
     others = TIERS[: TIERS.index(chosen)] if chosen else ()
     words = " and ".join(["long", *([chosen] if chosen else ()), *(f"not {tier}" for tier in others)])
     task = runs(python("pytest", "-n", WORKERS, "-m", words), needed=tools.TEST_TOOLS)
@@ -181,20 +181,20 @@ def task_test_long() -> Task:
 
 
 def task_coverage() -> Task:
-    """Show which branches the tests cover that need no build and no node."""
+    """Measure which branches the tests cover that need no build and no node."""
     counted = ("--cov=ssiuml", "--cov-branch", "--cov-report=term:skip-covered", "--cov-report=xml")
     return runs(python("pytest", "-n", WORKERS, "-m", "unit and not long", *counted), needed=tools.TEST_TOOLS)
 
 
 def task_stand_ins() -> Task:
-    """Make stand-ins for the downloads of 2002, and the recipe rh72-stand-ins that takes them."""
+    """Make stand-ins for the downloads of 2002, and the recipe rh72-stand-ins that uses them."""
     words = ("redhat", str(PROJECT / "images/stand-ins"), str(PROJECT / "recipes/rh72-stand-ins.yaml"))
     support = PROJECT / "tests" / "support"
     return {"basename": "stand-ins", **runs(python(*words), needed=tools.TEST_TOOLS, cwd=support)}
 
 
 def task_bench() -> Task:
-    """Measure build and cluster against their peers, as ratios."""
+    """Measure builds, file systems and clusters as ratios to other programs."""
     of_recipe = [python(f"bench.{name}", PLAN.loaded.name) for name in ("build", "gfs", "cluster", "release")]
     others = [python(f"bench.{name}") for name in ("ext2", "layer", "rh72")]
     return {**runs(*of_recipe, *others), "task_dep": ["build-root"]}

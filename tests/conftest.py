@@ -32,14 +32,15 @@ filesystem: {journals: 3, journal_size: 8 MiB}
 cluster: {node_limit: 3}
 kernel: {modules: [fuse, loop]}
 """
-# By the marker, the fixtures that bring a test into a tier. Tests that boot or build by themselves say so.
+# The fixtures that bring a test into the tier of a marker. A test that needs none of them marks itself.
 TIERS: Final = {
     "build": {"built", "ssi", "released", "historic"},
     "boot": {"three", "cluster", "ssi_three", "appliance"},
     "historic": {"redhat_sources", "redhat_web", "historic"},
     "release": {"released"},
 }
-# By fixture, the group of tests that share what it makes, or would hinder each other; the first that fits.
+# The group of a test by the fixture that it uses, the first that fits. One worker runs all tests of a group:
+# they share what the fixture makes, or would hinder each other.
 GROUPS: Final = {
     "historic": "historic",
     "ssi_three": "ssi",
@@ -48,11 +49,11 @@ GROUPS: Final = {
     "three": "cluster",
     "released": "built",
 }
-LONG_GROUPS: Final = ("cluster", "ssi", "built", "historic")  # the longest first; ssi compiles a kernel
+LONG_GROUPS: Final = ("cluster", "ssi", "built", "historic")  # the longest first
 STAMPS_KEPT_S: Final = 24 * 3600.0
-KEPT_ENTRIES: Final = 6  # of each kind in the tests' cache: bases and kernels of earlier versions
+KEPT_ENTRIES: Final = 6  # so many bases and so many kernels stay in the tests' cache
 
-# A busy host may be many times slower than usual: no test fails because an example took long.
+# No time limit for an example: a busy host may be many times slower than usual.
 hypothesis.settings.register_profile("ssiuml", deadline=None)
 hypothesis.settings.load_profile("ssiuml")
 

@@ -323,5 +323,5 @@ def test_an_image_of_2002_says_that_no_cluster_has_proved_it(historic: Checkout,
     }
     values = json.loads((folder / "manifest.json").read_text())
     assert values["cluster_test"]["passed"] is False
-    assert "Not booted" in (folder / "manifest.txt").read_text()
+    assert "Not tested" in (folder / "manifest.txt").read_text()
     assert values["unverified"]

@@ -1,4 +1,4 @@
-"""ssi-cp: copy files to and from nodes."""
+"""ssi-cp: copy files in and out of nodes."""
 
 import argparse
 import sys

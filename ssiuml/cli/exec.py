@@ -1,4 +1,4 @@
-"""ssi-exec: run a command on a node, or on all.
+"""ssi-exec: run a command on a node, or on all nodes.
 
 A user waits for every module that is imported before the session begins: heavy ones stay out.
 """

@@ -1,4 +1,7 @@
-"""gfsconf: write the lock server table of memexp on the cidev (HOWTO 5.2)."""
+"""gfsconf: write the lock server table of memexp.
+
+Source: HOWTO 5.2.
+"""
 
 import argparse
 import sys

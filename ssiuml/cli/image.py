@@ -1,4 +1,4 @@
-"""ssi-image: look into GFS1 and GFS2 images, copy files out, check them."""
+"""ssi-image: look into GFS1 and GFS2 images, take files out, check them."""
 
 import argparse
 import stat

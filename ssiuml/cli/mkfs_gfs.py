@@ -1,4 +1,7 @@
-"""mkfs_gfs: make a GFS1 or GFS2 file system, and fill it with a tree of files (HOWTO 5.2)."""
+"""mkfs_gfs: make a GFS1 or GFS2 file system, empty or with a whole tree in it.
+
+Source: HOWTO 5.2.
+"""
 
 import argparse
 import gc

@@ -1,4 +1,7 @@
-"""passemble: assemble pools, as /dev/pool/NAME, in user space (HOWTO 5.2, 5.7)."""
+"""passemble: make GFS pools available in user space.
+
+Source: HOWTO 5.2, 5.7.
+"""
 
 import argparse
 import sys

@@ -1,4 +1,7 @@
-"""ptool: write the labels of a pool's devices (HOWTO 5.2)."""
+"""ptool: write the labels of a GFS pool's devices.
+
+Source: HOWTO 5.2.
+"""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""ssi-start: boot a cluster."""
+"""ssi-start: boot a cluster of User-Mode Linux nodes that share one root."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""ssi-status: show the nodes of a cluster."""
+"""ssi-status: show the nodes of a cluster and their state."""
 
 import argparse
 import json

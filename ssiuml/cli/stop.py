@@ -1,4 +1,4 @@
-"""ssi-stop: shut a cluster down."""
+"""ssi-stop: shut a cluster down in order."""
 
 import argparse
 import sys

@@ -88,7 +88,7 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
         message, _, hint = (said or "it died").partition("\n")
         raise SsiumlError(
             f"the supervisor of cluster '{folder.name}' did not start: {message}",
-            hint=hint.strip() or f"Look into {folder.log}",
+            hint=hint.strip() or f"look into {folder.log}",
         )
 
 

@@ -1,18 +1,18 @@
-"""How two JSON values differ, for people: a line for each place, with the value before and now."""
+"""The differences of two JSON values as lines for people, each with the value before and the value now."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-LONGEST: Final = 48  # letters of a value that are shown
-MOST_NAMED: Final = 6  # entries of a list that are shown
+LONGEST: Final = 48  # a longer value is cut to so many letters
+MOST_NAMED: Final = 6  # of a longer list only so many entries are named
 DIGEST_DIGITS: Final = 12
 _DIGEST: Final = re.compile(r"[0-9a-f]{40,128}")
 _ABSENT: Final = object()  # None is a value
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """A line for each value that differs, called by its path: ``filesystem.journals: 3 -> 4``."""
+    """Return a line for each value that differs, with its path: ``filesystem.journals: 3 -> 4``."""
     return [
         line
         for key in sorted(before.keys() | now.keys())

@@ -1,4 +1,4 @@
-"""What a release consists of, for its bills of materials."""
+"""The components that the bills of materials of a release list."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def own_component(version: str) -> Component:
-    """This project."""
+    """Return the component of this project."""
     return Component(
         name="ssiuml",
         version=version,
@@ -30,15 +30,15 @@ def own_component(version: str) -> Component:
 
 
 def whole_component(name: str, version: str, kind: str) -> Component:
-    """A tarball as a whole; *kind* is one of CycloneDX's component types."""
+    """Return the component of a whole tarball; *kind* is one of CycloneDX's component types."""
     return Component(
         name=name, version=version, purl=PackageURL("generic", None, name).to_string(), kind=kind
     )
 
 
 def root_components(graph: "Graph", tree: Tree) -> list[Component]:
-    """The packages of the root, or the sources that it was made from, and its kernel."""
-    # Late: it takes longer to import than many a task to run.
+    """Return the packages of the root, or else the sources that it was made from, and the kernel."""
+    # Late: importing it takes longer than most tasks.
     from ssiuml.release.packages import debian_components
 
     distribution = graph.recipe.distribution
@@ -52,7 +52,7 @@ def root_components(graph: "Graph", tree: Tree) -> list[Component]:
 
 
 def source_components(graph: "Graph") -> list[Component]:
-    """The files that were fetched: where each may come from, and what it was."""
+    """Return a component for each source that was fetched, with its first URL and its SHA-256."""
     fetched = graph.results("fetch")["sources"]
     return [
         Component(
@@ -68,7 +68,7 @@ def source_components(graph: "Graph") -> list[Component]:
 
 
 def kernel_components(graph: "Graph") -> list[Component]:
-    """The kernel with its patches, and the package that it, or its source, is from."""
+    """Return the kernel with its patches, and the Debian package with the kernel or its source."""
     from ssiuml.release.packages import debian_component  # late, as above
 
     chosen, version = graph.recipe.kernel, kernel_version(graph)
@@ -102,7 +102,7 @@ def kernel_components(graph: "Graph") -> list[Component]:
 
 
 def kernel_patches(graph: "Graph") -> list[Path]:
-    """The patches of the recipe's own that the kernel was built with, in their order."""
+    """Return the files of the patches that the recipe adds to the kernel, in the order of their use."""
     chosen, host_path = graph.recipe.kernel, graph.plan.loaded.host_path
     if isinstance(chosen, SourceKernel) and chosen.patches is not None:
         return read_series(host_path(chosen.patches))
@@ -110,7 +110,7 @@ def kernel_patches(graph: "Graph") -> list[Path]:
 
 
 def wheel_component(wheel: Wheel) -> Component:
-    """A Python package that comes along."""
+    """Return the component of a Python package that the release brings along."""
     return Component(
         name=wheel.name,
         version=wheel.version,

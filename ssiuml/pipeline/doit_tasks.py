@@ -1,4 +1,4 @@
-"""Steps as tasks of doit: what a task depends on, when it runs, how its errors are shown."""
+"""Make doit's tasks of steps: what a task depends on, when it runs, how its errors are shown."""
 
 import functools
 import sys
@@ -22,7 +22,10 @@ Loaded = TypeVar("Loaded")
 
 
 def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
-    """Make an error that a user can cause fail the task with its message alone (doit's exit status 1)."""
+    """Return *action* changed: an error that a user can cause fails the task with its message alone.
+
+    doit then ends with exit status 1.
+    """
 
     @functools.wraps(action)
     def run(*args: Any, **kwargs: Any) -> TaskFailed | None:
@@ -40,9 +43,9 @@ def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
 
 
 def tasks_of(graph: "Graph", *tasks: str) -> Iterator[Task]:
-    """Yield doit's tasks for the steps of *tasks*; ``clean`` of each removes what its step left.
+    """Yield doit's tasks for the steps of *tasks*. A task with several steps has a subtask for each.
 
-    A task with several steps has a subtask for each.
+    doit's ``clean`` removes what the steps left.
     """
     found = graph.tasks()
     for task in tasks:
@@ -56,8 +59,8 @@ def tasks_of(graph: "Graph", *tasks: str) -> Iterator[Task]:
 def task_of(step: Step, out: Path, doc: str | None = None) -> Task:
     """Return the task that makes *step* after the steps before it.
 
-    doit calls it unless the step itself finds its result still valid; stamps of steps are none of doit's file
-    dependencies, since a step that was made again may have given the same result.
+    doit runs it unless the step finds its result still valid. The stamps of the steps before it are no file
+    dependencies: a step that is made again may give the same result.
     """
 
     def make() -> None:
@@ -80,9 +83,9 @@ def task_of(step: Step, out: Path, doc: str | None = None) -> Task:
 
 
 def clean(paths: Sequence[Path], out: Path, dryrun: bool) -> None:
-    """Remove files, and folders below *out* that are empty then; print each file.
+    """Remove the files *paths* and print their names. Remove folders below *out* that become empty.
 
-    Raise SsiumlError while a build is running.
+    Raise SsiumlError if a build is running.
     """
     if not dryrun and out.is_dir():
         session.begin(out)
@@ -109,18 +112,18 @@ def prints(lines: Callable[..., Iterable[str]], *arguments: object) -> Task:
 
 
 def runs(*commands: Sequence[str], needed: Sequence[tools.HostTool] = (), cwd: Path | None = None) -> Task:
-    """Return a task that runs *commands* on the terminal, after the programs *needed* are installed."""
+    """Return a task that runs *commands* on the terminal. It first installs or asks for *needed* programs."""
     actions = [Interactive(list(command), shell=False, cwd=cwd) for command in commands]
     return {"actions": [needs(needed), *actions], "task_dep": ["host-tools"], "verbosity": 2}
 
 
 def needs(programs: Sequence[tools.HostTool]) -> tuple[Any, ...]:
-    """Return an action that installs *programs* of the host, or fails with the line to type."""
+    """Return an action that installs *programs* of the host, or fails and prints the command to type."""
     return (reported(tools.require), [programs])
 
 
 def load(make: Callable[[], Loaded]) -> Loaded:
-    """Call *make* while doit loads the tasks: a user's error ends doit with its message, status 3."""
+    """Call *make* while doit loads the tasks. A user's error ends doit with its message and status 3."""
     try:
         return make()
     except SsiumlError as error:
@@ -128,7 +131,7 @@ def load(make: Callable[[], Loaded]) -> Loaded:
 
 
 def python(*words: str) -> list[str]:
-    """Return the command line of a module of this Python, such as ``pytest``."""
+    """Return the command line that runs a module, such as ``pytest``, in this Python."""
     return [sys.executable, "-m", *words]
 
 

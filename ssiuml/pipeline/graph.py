@@ -26,11 +26,11 @@ STEPS: Final = "ssiuml.pipeline.steps"
 
 
 def step_modules() -> dict[str, "ModuleType"]:
-    """The modules with the steps, by the name of their task: cluster_config has the task cluster-config.
+    """Return the modules of the steps by the name of their task: cluster_config has the task cluster-config.
 
     Each has a function ``add(graph)``. The first line of its docstring describes the task. A module that adds
-    a layer has ``OVER``, the name of the layer below it, None for the lowest. That layer may be one that a
-    recipe does not have.
+    a layer has ``OVER``, the name of the layer below it, or None for the lowest. A recipe may lack the layer
+    that ``OVER`` names.
     """
     package = importlib.import_module(STEPS)
     names = [each.name for each in pkgutil.iter_modules(package.__path__) if not each.name.startswith("_")]
@@ -38,7 +38,10 @@ def step_modules() -> dict[str, "ModuleType"]:
 
 
 def layer_order(over: Mapping[str, str | None]) -> list[str]:
-    """Layers by what each lies over, the lowest first. Raise ValueError for one over an unknown layer."""
+    """Return the names of the layers, the lowest first. *over* has for each the layer below it.
+
+    Raise ValueError if a layer lies over an unknown one.
+    """
 
     def above(below: str | None) -> Iterator[str]:
         for name in sorted(name for name, other in over.items() if other == below):
@@ -53,10 +56,13 @@ def layer_order(over: Mapping[str, str | None]) -> list[str]:
 
 
 class Graph:
-    """The steps of one plan. Making it reads and writes nothing but what the plan reads."""
+    """The steps of one plan. A new graph writes nothing and reads only what the plan reads."""
 
     def __init__(self, plan: "Plan", order: Sequence[str] = ()) -> None:
-        """*order* names tasks whose steps come first, as far as what they are made from allows."""
+        """Add the steps of *plan*: first those of the tasks in *order*, then the others.
+
+        In any case a step comes after those that it is made from.
+        """
         self.plan = plan
         self.recipe = plan.recipe
         self._steps: dict[str, Step] = {}
@@ -71,20 +77,20 @@ class Graph:
         for task in (*order, *self._modules):
             self._load(task)
 
-    # Looking
+    # For all callers
 
     @property
     def steps(self) -> dict[str, Step]:
-        """By name, in an order in which they can be made."""
+        """The steps by name, in an order in which they can be made."""
         return self._steps
 
     def __contains__(self, step: str) -> bool:
-        """Whether the recipe has this step."""
+        """Return whether the recipe has the step *step*."""
         self._load(next((task for task in self._waiting if step == task or step.startswith(f"{task}-")), ""))
         return step in self._steps
 
     def present(self, *names: str) -> list[str]:
-        """Those of the steps *names* that the recipe has."""
+        """Return those of the steps *names* that the recipe has."""
         return [name for name in names if name in self]
 
     @property
@@ -93,16 +99,16 @@ class Graph:
         return self.present(*self._order)
 
     def tasks(self) -> dict[str, tuple[str, list[Step]]]:
-        """By task its description and its steps; tasks that the recipe does not need are left out."""
+        """Return the description and the steps of each task that has steps in this recipe, by its name."""
         found: dict[str, list[Step]] = {}
         for step in self._steps.values():
             found.setdefault(step.task.partition(":")[0], []).append(step)
         return {task: (_description(self._modules[task]), steps) for task, steps in found.items()}
 
     def needed_by(self, *tasks: str) -> list[Step]:
-        """The steps of *tasks* and all steps they are made from, in an order in which they can be made.
+        """Return the steps of *tasks* and all steps before them, in an order in which they can be made.
 
-        A task is named as for doit, ``initrd:tools``, or as its step. Raise UsageError if it has no step.
+        Each of *tasks* names a task, ``initrd:tools``, or a step. Raise UsageError if it is neither.
         """
         needed: set[str] = set()
         todo = [self._step_of(task) for task in tasks]
@@ -125,7 +131,7 @@ class Graph:
         """Return the results of the step *name* when it was last made. Raise StepError if it was not."""
         return self._steps[name].results()
 
-    # Adding: for the modules of ssiuml.pipeline.steps
+    # For the modules of ssiuml.pipeline.steps, which add steps
 
     def add(
         self,
@@ -140,10 +146,10 @@ class Graph:
         by_code: bool = True,
         **more: Any,
     ) -> None:
-        """Add a step that is made from the steps called *after*; the rest as in ssiuml.pipeline.step.Step.
+        """Add a step that is made from the steps named in *after*. Step explains the other arguments.
 
-        The code of *make*, of the module that adds the step and of this class is always among *modules*;
-        without *by_code* no code is, since the result is the same whatever makes it.
+        The modules of *make*, of the task and of this class are added to *modules*. Without *by_code* there are
+        none: the result is the same whatever code makes it.
         """
         for before in after:
             if before not in self:
@@ -163,13 +169,13 @@ class Graph:
         )
 
     def add_layer(self, name: str, make: "Callable[[], Layer]", **more: Any) -> None:
-        """Add a step that leaves a layer; keywords as for ``add``."""
+        """Add a step that writes the layer that *make* returns. It takes the keywords of ``add``."""
         self.add_open_layer(name, lambda: nullcontext(make()), **_with_module(make, more))
 
     def add_open_layer(
         self, name: str, opened: "Callable[[], AbstractContextManager[Layer]]", **more: Any
     ) -> None:
-        """Add a step that leaves a layer. Its contents exist as long as the context that *opened* returns."""
+        """Add a step that writes a layer whose files exist only within the context that *opened* returns."""
         path = self.plan.layer(name)
 
         def write() -> Values:
@@ -184,7 +190,7 @@ class Graph:
         self._readers[name] = lambda: _read_layer(path)
 
     def add_cached_layer(self, name: str, make: Callable[[], Values], **more: Any) -> None:
-        """Add a step that leaves a layer in the cache; *make* returns the entry's values."""
+        """Add a step whose layer is an entry of the cache. *make* returns the values of that entry."""
 
         def write() -> Values:
             self._read.pop(name, None)
@@ -199,28 +205,27 @@ class Graph:
         self._readers[name] = read
 
     def on_distclean(self, forget: Callable[[], None]) -> None:
-        """Call *forget* to remove what steps of this plan left in the cache."""
+        """Have ``remove_cached`` call *forget*, which removes what a step left in the cache."""
         self._forgetting.append(forget)
 
-    # Using: for steps that are being made
+    # For steps that are being made
 
     def layer(self, name: str) -> "Layer":
-        """Return a finished layer; it is read once, since several steps need the base."""
+        """Return a finished layer. It is read only once, since several steps need the base."""
         if name not in self._read:
             self._read[name] = self._readers[name]()
         return self._read[name]
 
     def tree(self, *names: str) -> "Tree":
-        """Return the layers *names* merged, the first lowest; without names all layers."""
+        """Return the tree that the layers *names* give, the lowest first. Without names, merge all layers."""
         from ssiuml.tree.layer import merge
 
         return merge(self.layer(name) for name in names or self.layers)
 
     def remove_cached(self) -> None:
-        """Remove what the cache holds for this plan; other recipes may have to make it again."""
-        for forget in reversed(
-            self._forgetting
-        ):  # a later step finds its entry by the results of earlier ones
+        """Remove what the cache holds for this plan. Other recipes may have to make it again."""
+        # In reverse order: a later step finds its entry by the results of earlier ones.
+        for forget in reversed(self._forgetting):
             forget()
 
     def _load(self, task: str) -> None:

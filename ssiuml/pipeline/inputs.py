@@ -1,4 +1,4 @@
-"""What steps take from a recipe's sources, from the user's folders, and from other steps."""
+"""Functions that give steps the recipe's sources, the user's folders and results of other steps."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from ssiuml.host.digests import Values
     from ssiuml.pipeline.graph import Graph
 
-MAX_SOURCE_BYTES: Final = GIB  # of an archive, unpacked
+MAX_SOURCE_BYTES: Final = GIB  # the limit of an unpacked archive
 
 
 def source_file(graph: "Graph", name: str) -> Path:
-    """Return the downloaded file of the source *name*; the step fetch has been made."""
+    """Return the downloaded file of the source *name*. The step fetch must have been made."""
     return Path(graph.results("fetch")["sources"][name]["path"])
 
 
 def source_sha256(graph: "Graph", name: str) -> str:
-    """Return the hexadecimal SHA-256 of the source *name*; the step fetch has been made."""
+    """Return the hexadecimal SHA-256 of the source *name*. The step fetch must have been made."""
     return str(graph.results("fetch")["sources"][name]["sha256"])
 
 
@@ -34,14 +34,20 @@ def folder_of(graph: "Graph", chosen: FromFolder) -> Path:
 
 
 def origin_inputs(graph: "Graph", chosen: "FromFolder | FromSource | ModulesOfImage") -> "Values":
-    """Return what stands for *chosen* among a step's inputs; the digest of a source is in the step fetch."""
+    """Return the inputs of a step that uses *chosen*: the digest of a folder, or the name of a source.
+
+    The step must come after fetch, whose results have the digest of the source.
+    """
     files = {"folder": folder_digest(folder_of(graph, chosen))} if isinstance(chosen, FromFolder) else {}
     return {**files, "from": chosen.model_dump(mode="json")}
 
 
 @contextmanager
 def opened(graph: "Graph", chosen: FromSource | FromFolder, work: Path) -> Iterator[Path]:
-    """Yield the user's folder, or the one folder in a source's archive, which is unpacked for the block."""
+    """Yield the user's folder, or a source's archive, unpacked until the end of the block.
+
+    If the archive holds a single folder, yield that.
+    """
     if isinstance(chosen, FromFolder):
         yield folder_of(graph, chosen)
         return
@@ -55,13 +61,13 @@ def opened(graph: "Graph", chosen: FromSource | FromFolder, work: Path) -> Itera
 
 
 def kernel_version(graph: "Graph") -> str:
-    """Return the version of the nodes' kernel; where it is built or unpacked, that step has been made."""
+    """Return the version of the nodes' kernel. If there is a step kernel, it must have been made."""
     chosen = graph.recipe.kernel
     return chosen.version if isinstance(chosen, NoKernel) else str(graph.results("kernel")["version"])
 
 
 def images(graph: "Graph") -> dict[str, tuple[str, Path]]:
-    """Return step and path of each image but the kernel, by its key in the manifest."""
+    """Return the step and the path of each image except the kernel, by its key in the manifest."""
     plan = graph.plan
     steps = {
         "root_fs": ("copy-root", plan.root_fs),

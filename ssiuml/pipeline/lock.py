@@ -25,8 +25,8 @@ def renew(plan: Plan) -> list[str]:
     """Lock the packages that the mirrors have now. Return what changed, as lines for people.
 
     The recipe's own lock file lists only what the lock files of the recipes that it extends lack. Raise
-    UsageError if the recipe has no packages, or the plan is offline or frozen, RecipeError for packages that
-    do not exist, SsiumlError or SsiumlError if they cannot be fetched.
+    UsageError if the recipe has no packages, or the plan is offline or frozen; RecipeError if a package does
+    not exist; SsiumlError if a package cannot be fetched.
     """
     _require_lockable(plan)
     packages, date = Packages(plan), now()

@@ -139,10 +139,11 @@ class Plan:
 def make_plan(
     name: str, project: Path, environ: Mapping[str, str], *, offline: bool = False, frozen: bool = False
 ) -> Plan:
-    """Load the recipe *name* of the checkout *project*; the only place that reads the environment.
+    """Return the plan of the recipe *name* in the checkout *project*.
 
-    SOURCE_DATE_EPOCH goes before the recipe's source_date_epoch (reproducible-builds.org). Raises
-    RecipeError, and UsageError if SOURCE_DATE_EPOCH is no such number.
+    The plan takes its settings from *environ*; other code of a build reads no settings from there.
+    SOURCE_DATE_EPOCH overrides the recipe's source_date_epoch (reproducible-builds.org). Raise RecipeError if
+    the recipe is wrong, UsageError if SOURCE_DATE_EPOCH is not a number of seconds since 1970.
     """
     loaded = load_recipe(name, project / "recipes")
     text = environ.get("SOURCE_DATE_EPOCH", str(loaded.recipe.source_date_epoch))

@@ -1,10 +1,11 @@
-"""A step of a build, which knows by itself whether its result still stands.
+"""A step of a build. It finds out by itself whether its result is still valid.
 
-doit keeps its state in a database that it saves when it ends; a build that is killed forgets what it had
-finished. So each step leaves a stamp, a small JSON file written last: its inputs (every setting, the digests
-of the steps before it, of the code, of scripts and templates), its results, and size and time of each output.
-A step is current when its inputs equal those of the stamp and its outputs are unchanged. Large files are
-never hashed again to find that out. How long the step took is in a file of its own beside the stamp.
+doit saves its database only when it ends, so a killed build would forget which steps it had finished.
+Therefore each step writes a stamp, a small JSON file, when it has finished. The stamp has the step's inputs
+(every setting; the digests of the steps before it, of code, scripts and templates), its results, and the size
+and time of each output. A step is current when its inputs equal those in the stamp and its outputs are
+unchanged. Large files are never hashed again for that. A second file beside the stamp says how long the step
+took.
 """
 
 import functools
@@ -28,23 +29,24 @@ OTHERWISE: Final = "changed: its inputs"  # stamps of older versions may differ 
 
 
 class StepError(SsiumlError):
-    """The result of a step is needed that was not made."""
+    """A result is needed of a step that has not been made, or a step has not done what it should."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step: what it depends on, how it is made, what it leaves.
 
-    ``task`` is doit's name of it. ``after`` are the steps whose results it is made from; their digests are
-    among its inputs. ``modules`` are those whose code makes it; with all that they import they are among its
-    inputs, too. ``inputs`` returns all the rest, settings above all; it is called late, after the steps
-    before have run. ``make`` does the work and returns results for the steps after it.
+    ``task`` is the name of its task in doit. ``after`` has the steps whose results it is made from; their
+    digests are among its inputs. ``modules`` names the modules whose code makes it; the digests of these
+    modules and of all that they import are among its inputs, too. ``inputs`` returns the other inputs, mostly
+    settings. It is called only when the steps before have been made. ``make`` does the work and returns the
+    results.
 
-    ``files`` are what it leaves among the images. ``cached`` finds, by the results, files of the cache that
-    the result needs. All of them must stay unchanged. ``objections`` returns, by the results, further reasons
-    why they are no longer valid. ``prepare`` provides what ``inputs`` and ``make`` need of the host, before a
-    step that is not current is made. ``measured`` names results that differ from run to run, like times;
-    steps after it do not depend on them.
+    ``files`` has the files that the step leaves among the images. ``cached(results)`` returns files of the
+    cache that the results refer to. All these files must stay unchanged. ``objections(results)`` returns
+    further reasons why stored results are no longer valid. ``prepare`` installs, before a step is made,
+    what ``inputs`` and ``make`` need of the host. ``measured`` names results that differ from run to run,
+    such as times; the steps after it do not depend on them.
     """
 
     name: str
@@ -65,7 +67,7 @@ class Step:
         return read_results(self.stamp, self.name)
 
     def digest(self) -> str:
-        """Return what stands for the results among the inputs of a step after this one."""
+        """Return a digest of the results. It is an input of the steps after this one."""
         return digest_of({key: value for key, value in self.results().items() if key not in self.measured})
 
     def duration(self) -> "Duration | None":
@@ -77,14 +79,14 @@ class Step:
         return self.stamp.with_name(f"{self.stamp.stem}.timing")
 
     def _all_inputs(self) -> dict[str, Any]:
-        """Return the inputs as JSON gives them back: tuples become lists, to compare with a stamp."""
+        """Return the inputs as they would be read back from a stamp: JSON turns tuples into lists."""
         before = {f"step {step.name}": step.digest() for step in self.after}
         code = {"code": code_of(*self.modules)} if self.modules else {}
         inputs: dict[str, Any] = json.loads(json.dumps(merged(self.inputs(), code, before)))
         return inputs
 
     def reasons(self) -> list[str]:
-        """Return why the step must be made again, a line each; none if its result still stands."""
+        """Return why the step must be made again, a line for each reason; [] if its result is valid."""
         stamp = _read(self.stamp)
         if stamp is None:
             return ["it has not been made yet"]
@@ -107,7 +109,7 @@ class Step:
         return not self.reasons()
 
     def run(self) -> None:
-        """Make the step unless its result still stands; the stamp is written last."""
+        """Make the step unless its result is still valid. Write the stamp last."""
         if self.is_current():
             return
         self.stamp.unlink(missing_ok=True)
@@ -130,7 +132,7 @@ class Step:
 
 
 def read_results(stamp: Path, name: str) -> Values:
-    """Return the results of the step *name*, by its stamp. Raise StepError if there is no stamp."""
+    """Return the results of the step *name* from its stamp. Raise StepError if there is no stamp."""
     values = _read(stamp)
     if values is None:
         raise StepError(f"{stamp}: step '{name}' has not been made yet")
@@ -139,7 +141,7 @@ def read_results(stamp: Path, name: str) -> Values:
 
 
 def _changed_inputs(before: Values, now: Values) -> list[str]:
-    """Return a line for each input that differs; one line for all files of the code."""
+    """Return a line for each input that differs. All files of the code share one line."""
     shown = [
         {re.sub("^step ", "result of ", key): value for key, value in inputs.items() if key != "code"}
         for inputs in (before, now)
@@ -164,7 +166,7 @@ def _read(stamp: Path) -> dict[str, Any] | None:
         values: dict[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
         whole = all(isinstance(values[key], dict) for key in ("inputs", "results", "outputs"))
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # a damaged stamp counts as none: the step is made again
+        return None  # after a damaged stamp the step is made again, as without one
     return values if whole else None
 
 
@@ -178,7 +180,7 @@ def _state(path: Path) -> list[int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duration:
-    """How long a step took, in seconds; *started* and *build*, its build's start, are seconds since 1970."""
+    """How many *seconds* a step took, when it *started*, and when its *build* did, in seconds since 1970."""
 
     started: float
     seconds: float
@@ -187,7 +189,7 @@ class Duration:
 
 @contextmanager
 def _measured(target: Path) -> Iterator[None]:
-    """Write how long the block takes to *target*; nothing if it fails."""
+    """Write to *target* how long the block takes. Write nothing if the block fails."""
     build = _build_start()
     started, clock = time.time(), time.monotonic()
     yield
@@ -207,5 +209,5 @@ def _read_duration(path: Path) -> Duration | None:
 
 @functools.cache
 def _build_start() -> float:
-    """The same for all steps that one process makes."""
+    """Return the time when the first step of this process began."""
     return time.time()

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 KERNEL_DIGITS: Final = 8
 INSTALLED: Final = "lib/ssiuml"  # below PREFIX
 NOT_BOOTED: Final = (
-    "Not booted: a kernel of 2002 does not run here, so that no cluster has proved this image."
+    "Not tested: no cluster has booted from this image, since a kernel of 2002 does not run here."
 )
 
 
 class Tarballs:
-    """Puts together the tarballs of one plan."""
+    """Fills the folders of one plan's tarballs."""
 
     def __init__(self, graph: "Graph") -> None:
         self._graph = graph
@@ -49,12 +49,15 @@ class Tarballs:
 
     @functools.cached_property
     def release(self) -> str:
-        """VERSION-REL."""
+        """The release of this checkout: VERSION-REL."""
         return release_of(self._plan.places.project)
 
     @functools.cached_property
     def common_epoch(self) -> int:
-        """The time in what several recipes may have: theirs would make files of one name differ."""
+        """The time of files in the tarballs that several recipes share: those of the kernel and the commands.
+
+        With the time of each recipe, two tarballs of the same name could differ.
+        """
         plan = self._plan
         if plan.epoch_given:
             return plan.epoch
@@ -63,7 +66,7 @@ class Tarballs:
 
     @functools.cached_property
     def inputs(self) -> Values:
-        """What all tarballs are made from, beside the steps before them."""
+        """The inputs of every tarball, besides the results of the steps before it."""
         return {
             "release": self.release,
             "recipe": digest_of(self._recipe.model_dump(mode="json")),
@@ -74,17 +77,17 @@ class Tarballs:
 
     @property
     def _kernel_name(self) -> str:
-        # Kernels of one version may have been built with other options or patches.
+        # Two kernels of the same version may have different options or patches.
         digest = self._graph.results("kernel")["entry"]["sha256"][:KERNEL_DIGITS]
         return f"linux-ssi-{kernel_version(self._graph)}-{digest}-{self.release}"
 
     def stage(self, part: str, scratch: Path) -> Staging:
-        """Put the tarball of *part* (root, kernel or utils) together in a new folder below *scratch*."""
+        """Fill a new folder below *scratch* for the tarball of *part*: root, kernel or utils."""
         stages = {"root": self._stage_root, "kernel": self._stage_kernel, "utils": self._stage_utils}
         return stages[part](scratch)
 
     def _stage_root(self, scratch: Path) -> Staging:
-        """The images with their manifest; SsiumlError if others were tested."""
+        """Stage the images and their manifest. Raise SsiumlError if the cluster test ran on other files."""
         graph, recipe = self._graph, self._recipe
         kernel = self._kernel_name if "kernel" in graph else None
         where = f"{INSTALLED}/{self._plan.loaded.name}"
@@ -120,7 +123,7 @@ class Tarballs:
         return staging
 
     def _stage_kernel(self, scratch: Path) -> Staging:
-        """The kernel, its options, modules and patches."""
+        """Stage the kernel, its options, modules and patches."""
         graph, name = self._graph, self._kernel_name
         staging = self._begin(scratch, name, f"{INSTALLED}/{name}", self.common_epoch)
         facts = graph.results("kernel")
@@ -137,7 +140,7 @@ class Tarballs:
         return staging
 
     def _stage_utils(self, scratch: Path) -> Staging:
-        """The commands, on the standard library and what they bring along."""
+        """Stage the commands, and the packages that they need besides Python's standard library."""
         name = f"{self._recipe.release.utils}-{self.release}"
         staging = self._begin(scratch, name, ".", self.common_epoch)
         wheels = fetch_wheels(self._plan.downloads / "python", offline=self._plan.offline)
@@ -151,8 +154,8 @@ class Tarballs:
         return staging
 
     def _write_documents(self, staging: Staging) -> None:
-        """Manual pages and completion."""
-        from ssiuml.release.completion import write_completions  # late, as below
+        """Write the manual pages and the completions of the commands."""
+        from ssiuml.release.completion import write_completions  # late, like bill below
         from ssiuml.release.manual import write_man_pages
 
         share = staging.folder / "share"
@@ -172,8 +175,8 @@ class Tarballs:
         sections: Mapping[str, Sequence[str]],
         where: str = ".",
     ) -> None:
-        """Write the bill of materials and the manifest for people into the folder *where* of the tarball."""
-        from ssiuml.release import bill  # late: it takes longer to import than many a task to run
+        """Write the bill of materials and manifest.txt into the folder *where* of the tarball."""
+        from ssiuml.release import bill  # late: importing it takes longer than most tasks
 
         target = staging.folder / where
         whole = whole_component(staging.name, self.release, kind)
@@ -183,7 +186,7 @@ class Tarballs:
         contents.write_manifest_text(target / contents.MANIFEST_TEXT, head, {**sections, **listed})
 
     def _manifest(self, digests: Mapping[str, str]) -> Values:
-        """The images' manifest, with what a release adds to it."""
+        """Return the images' manifest with the digests, the release and the cluster test added."""
         values: dict[str, Any] = json.loads(self._plan.manifest.read_text(encoding="utf-8"))
         for key, (_, path) in images(self._graph).items():
             values[key] = {**values[key], "sha256": digests[path.name]}
@@ -202,20 +205,20 @@ class Tarballs:
         if not facts["passed"]:
             return str(facts["why"])
         return (
-            f"Tested: {_counted(facts['nodes'])} booted from these very bytes, shared the root, shut down "
-            "in order and left it clean."
+            f"Tested: {_counted(facts['nodes'])} booted from exactly these files, shared the root, shut down "
+            "in order and left the root clean."
         )
 
     def _require_tested(self, digests: Mapping[str, str]) -> None:
-        """SsiumlError for a file, by its SHA-256, that is not the one that the cluster was tested with."""
+        """Raise SsiumlError unless the cluster test ran on files with these names and SHA-256 *digests*."""
         if not self._recipe.can_boot:
             return
         tested = self._graph.results("cluster-test")["sha256"]
         other = [name for name, digest in digests.items() if tested.get(name) != digest]
         if other:
             raise SsiumlError(
-                f"{', '.join(other)}: was changed since the cluster was tested with it",
-                hint="./run build-root cluster-test",
+                f"{', '.join(other)}: differs from the file that the cluster test ran on",
+                hint="run ./run build-root cluster-test",
             )
 
 

@@ -10,7 +10,7 @@ from ssiuml.host.digests import file_sha256
 from ssiuml.host.files import write_text
 
 NAME: Final = "SHA256SUMS"
-_REPAIR: Final = "Fetch it again, or remove it and run ./run release"
+_REPAIR: Final = "fetch it again, or remove it and run ./run release"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  ([^/\\\x00-\x1f\x7f]+)")
 
 

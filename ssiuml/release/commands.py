@@ -1,7 +1,7 @@
 """The commands that the project installs: the console scripts in pyproject.toml.
 
 The module of a command has ``make_parser()``, which returns its argument parser, and ``run()``, its entry
-point.
+point. Its docstring begins with a line ``NAME: SUMMARY.``, which the manual pages show.
 """
 
 import argparse
@@ -30,3 +30,15 @@ def load_parser(name: str) -> argparse.ArgumentParser:
     parser = importlib.import_module(commands()[name]).make_parser()
     assert isinstance(parser, argparse.ArgumentParser)  # noqa: S101 - for the type checker
     return parser
+
+
+def summary_of(name: str) -> str:
+    """Return the purpose of the command *name* in one line, without a full stop.
+
+    Raise ValueError if its module's docstring does not begin with ``NAME: SUMMARY.``.
+    """
+    module = importlib.import_module(commands()[name])
+    first = (module.__doc__ or "").partition("\n")[0]
+    if not (first.startswith(f"{name}: ") and first.endswith(".")):
+        raise ValueError(f"{module.__file__}: its docstring must begin with '{name}: SUMMARY.'")
+    return first.removeprefix(f"{name}: ").removesuffix(".")

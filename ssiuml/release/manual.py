@@ -1,7 +1,8 @@
 """The manual pages: Markdown from templates/release/manual and the commands' parsers, made man(7) by pandoc.
 
-Each template NAME.SECTION.md.j2 is a page. The page of a command takes synopsis, description, options and
-examples from its parser. page.man is the frame of every page, page.lua corrects pandoc's man writer.
+Each template NAME.SECTION.md.j2 is a page. The page of a command takes its summary from the docstring of the
+command's module, and synopsis, description, options and examples from its parser. page.man is the frame of
+every page, page.lua corrects pandoc's man writer.
 
 Other programs do not pass the tests. scdoc 1.11.2 keeps letters that are not ASCII, which groff misreads,
 turns an escaped ``.TH`` into a request, and mandoc's lint warns of each of its headings. argparse-manpage
@@ -18,7 +19,7 @@ from typing import Any, Final
 from ssiuml.host.files import write_text
 from ssiuml.host.run import run
 from ssiuml.host.templates import render
-from ssiuml.release.commands import commands, load_parser
+from ssiuml.release.commands import commands, load_parser, summary_of
 
 LIMIT_S: Final = 60.0
 _PAGE: Final = re.compile(r"(.+)\.([1-9])\.md\.j2")
@@ -38,16 +39,17 @@ def write_man_pages(folder: Path, templates: Path, *, version: str, epoch: int) 
     arguments give the same bytes with the same pandoc. Raise CommandError if pandoc fails.
     """
     date = time.strftime("%Y-%m-%d", time.gmtime(epoch))
+    pages = [match for path in sorted(templates.iterdir()) if (match := _PAGE.fullmatch(path.name))]
+    listed = [_entry(*page.groups()) for page in pages if page[1] in commands()]
     written = []
-    for template in sorted(templates.iterdir()):
-        if match := _PAGE.fullmatch(template.name):
-            name, section = match.groups()
-            command = _command(load_parser(name)) if name in commands() else {}
-            text = render(templates, template.name, {"name": name, **command})
-            path = folder / f"man{section}" / f"{name}.{section}"
-            frame = {"title": name.upper(), "section": section, "date": date, "version": version}
-            write_text(path, man_page(text, templates, frame))
-            written.append(path)
+    for page in pages:
+        name, section = page.groups()
+        command = _command(name) if name in commands() else {}
+        text = render(templates, page.string, {"name": name, "commands": listed, **command})
+        path = folder / f"man{section}" / f"{name}.{section}"
+        frame = {"title": name.upper(), "section": section, "date": date, "version": version}
+        write_text(path, man_page(text, templates, frame))
+        written.append(path)
     return written
 
 
@@ -67,12 +69,20 @@ def literal(text: str) -> str:
     return re.sub(_PUNCTUATION, r"\\\g<0>", text)
 
 
-def _command(parser: argparse.ArgumentParser) -> dict[str, Any]:
+def _entry(name: str, section: str) -> dict[str, Any]:
+    """Return what ssiuml(7) lists of a command; ``cluster`` if it works on a running cluster."""
+    is_for_cluster = any("--cluster" in action.option_strings for action in load_parser(name)._actions)
+    return {"name": name, "section": section, "summary": summary_of(name), "cluster": is_for_cluster}
+
+
+def _command(name: str) -> dict[str, Any]:
     """Return the variables of command.md.j2, in Markdown."""
+    parser = load_parser(name)
     subcommands = _subcommands(parser)
     parsers = list(subcommands.values()) or [parser]
     shared = [each for each in _definitions(parsers[0]) if all(each in _definitions(one) for one in parsers)]
     return {
+        "summary": summary_of(name),
         "synopsis": [
             _syntax(" ".join(each.format_usage().split()).removeprefix("usage: ")) for each in parsers
         ],

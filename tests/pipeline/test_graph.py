@@ -92,7 +92,7 @@ def test_a_step_depends_on_the_module_that_adds_it_whatever_it_calls(plan: Plan)
         assert f"{graph_module.STEPS}.{task.replace('-', '_')}" in found
 
 
-def test_what_a_recipe_has_is_told_by_step(plan: Plan) -> None:
+def test_a_graph_contains_the_steps_of_its_recipe_and_no_others(plan: Plan) -> None:
     graph = Graph(plan)
     assert "initrd-tools" in graph
     assert "ptool" not in graph

@@ -6,7 +6,8 @@ import sys
 import pytest
 from project import PROJECT
 
-from ssiuml.release.commands import commands, load_parser
+from ssiuml.release import commands as commands_module
+from ssiuml.release.commands import commands, load_parser, summary_of
 
 
 @pytest.mark.parametrize("name", commands())
@@ -15,6 +16,19 @@ def test_load_parser_returns_the_parser_of_each_command(name: str) -> None:
     assert parser.prog == name
     assert parser.description
     assert "examples:\n" in (parser.epilog or "")
+
+
+@pytest.mark.parametrize("name", commands())
+def test_summary_of_returns_a_line_for_a_list(name: str) -> None:
+    summary = summary_of(name)
+    assert summary[0].islower()
+    assert len(f"{name} - {summary}") <= 76  # as apropos prints it on a terminal
+
+
+def test_summary_of_names_the_file_whose_docstring_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands_module, "commands", lambda: {"ssi-nothing": "ssiuml.cli.arguments"})
+    with pytest.raises(ValueError, match=r"arguments\.py: its docstring must begin with 'ssi-nothing: "):
+        summary_of("ssi-nothing")
 
 
 @pytest.mark.parametrize("name", commands())

@@ -1,4 +1,4 @@
-"""A recipe's kernel of 2002: what it is built from, for the steps kernel and opengfs."""
+"""The kernel of a recipe of 2002, for the steps kernel and opengfs: its inputs, its build, its compiler."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,23 +27,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HistoricKernel:
-    """The kernel of a recipe's section ``kernel``; its methods need the step fetch to have been made."""
+    """The kernel that the section ``kernel`` of a recipe describes.
+
+    Its methods read the results of the step fetch, so that has to be made first.
+    """
 
     graph: "Graph"
     chosen: ReleaseKernel | CvsKernel
 
     @property
     def after(self) -> list[str]:
-        """The steps that it is made from."""
+        """The steps whose results the kernel is made from."""
         return ["fetch", "base"] if self.chosen.toolchain == "base-image" else ["fetch"]
 
     @property
     def tools(self) -> tuple[HostTool, ...]:
-        """The programs of the host that are needed."""
+        """The programs of the host that the build needs."""
         return OLD_KERNEL_TOOLS if self.chosen.toolchain == "host" else (*OLD_KERNEL_TOOLS, *SANDBOX_TOOLS)
 
     def inputs(self) -> Values:
-        """All that decides what it becomes."""
+        """Return the inputs of the build: source, patches, options, compiler, time."""
         config = self._config
         return {
             **self._source_inputs(),
@@ -52,7 +55,11 @@ class HistoricKernel:
         }
 
     def _compiler(self) -> object:
-        """What stands for the compiler; of an unpacked root of the user's, its programs alone."""
+        """Return what stands for the compiler among the inputs.
+
+        That is versions for the host's compiler, digests of gcc, as, ld and cc1 for a compiler in a folder of
+        the user's, and the digest of the base for the compiler in the image.
+        """
         chosen = self.chosen.toolchain
         if chosen == "host":
             return compiler_versions()
@@ -64,11 +71,11 @@ class HistoricKernel:
         return self.graph.results("base")["sha256"]
 
     def get_or_build(self) -> Entry:
-        """The kernel in the cache, built if it is not there."""
+        """Return the kernel's entry in the cache. Build the kernel if the cache does not have it."""
         return historic.get_or_build(self.graph.plan.cache, self._build())
 
     def built_tree(self) -> AbstractContextManager[tuple[Path, Path | None]]:
-        """Its source, configured and built, and the root with the compiler, None for the host's."""
+        """Yield the source with its objects, and the root that holds the compiler; None for the host's."""
         return historic.built_tree(self._build())
 
     def _build(self) -> HistoricBuild:
@@ -90,7 +97,7 @@ class HistoricKernel:
 
     def _source_inputs(self) -> Values:
         chosen = self.chosen
-        # Nothing that make itself notices, or that only concerns the start of nodes.
+        # Not the options: make notices when they change. Not the parameters: only nodes that start use them.
         kernel = chosen.model_dump(mode="json", exclude={"config", "parameters"})
         inputs = {"kernel": kernel, "linux": self._sha256(chosen.base), "compiler": self._compiler()}
         if isinstance(chosen, ReleaseKernel):
@@ -137,7 +144,7 @@ class HistoricKernel:
 
     @contextmanager
     def toolchain_root(self) -> Iterator[Path | None]:
-        """Yield the unpacked root with the compiler, None for the host's."""
+        """Yield the folder of the root that holds the compiler; None for the host's compiler."""
         chosen = self.chosen.toolchain
         if chosen == "host":
             yield None

@@ -1,4 +1,4 @@
-"""Make the release: tarballs of root, kernel and commands, their digests, a signature over these."""
+"""Make the release: tarballs of root, kernel and commands, their digests, a signature over the digests."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ TARBALLS: Final = ("release-root", "release-kernel", "release-utils")
 
 
 def add(graph: "Graph") -> None:
-    """Add the steps of a release; a recipe without a kernel has no tarball of one."""
+    """Add the steps of a release. A recipe without a kernel gets no tarball of a kernel."""
     from ssiuml.release.commands import PROGRAMS, commands
 
     @functools.cache
@@ -102,14 +102,14 @@ def _add_sums(graph: "Graph", tarballs: "Callable[[], Tarballs]") -> None:
         from ssiuml.units import format_size
 
         with _locked(path):
-            # Of the root alone: other recipes' roots may need the kernel or the commands of another commit.
+            # Only root tarballs: the roots of other recipes may need kernels and commands of other commits.
             for other in other_snapshots(Path(graph.results("release-root")["file"]), tarballs().release):
                 other.unlink()
             before = listed()
             # Tarballs of other recipes stay listed as long as they exist.
             digests = {name: digest for name, digest in before.items() if (folder / name).is_file()}
             digests |= made()
-            if digests != before:  # otherwise a signature over them is still valid
+            if digests != before:  # otherwise an existing signature is still valid
                 signing.remove_signatures(path)
                 checksums.write_checksums(folder, digests)
             if plan.signing_key is not None:
@@ -123,7 +123,7 @@ def _add_sums(graph: "Graph", tarballs: "Callable[[], Tarballs]") -> None:
 
         there = listed()
         lines = [
-            f"{path} has another digest of {name}, or none"
+            f"{path} has no digest of {name}, or another one"
             for name, digest in made().items()
             if there.get(name) != digest
         ]
@@ -149,7 +149,7 @@ def _add_sums(graph: "Graph", tarballs: "Callable[[], Tarballs]") -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Lock a file in the folder of releases, which recipes share that may be built at the same time."""
+    """Lock *path* in the folder of releases: builds of several recipes may write there at the same time."""
     from ssiuml.host.cache import locked
 
     path.parent.mkdir(parents=True, exist_ok=True)
