@@ -8,6 +8,7 @@ import yaml
 from project import PROJECT
 
 from ssiuml.errors import SsiumlError
+from ssiuml.release.version import VERSION
 from ssiuml.sources.mirrors import fetch_from_mirrors
 
 WORKFLOWS = PROJECT / ".github" / "workflows"
@@ -82,6 +83,15 @@ def test_a_mirror_that_gives_another_file_fails_the_release(tmp_path: Path) -> N
 def test_any_other_failure_to_fetch_fails_the_release(tmp_path: Path, status: int) -> None:
     answer = "recipes/rh72.yaml:3: filesytem: no such key\n"
     assert release_of_rh72(tmp_path, answer, status) == (1, ["recipe=rh72 fetch"], "")
+
+
+@pytest.mark.parametrize(("tag", "status"), [(f"v{VERSION}", 0), ("v99.0", 1), (f"v{VERSION}.1", 1)])
+def test_a_tag_of_another_version_is_not_released(tag: str, status: int) -> None:
+    steps = yaml.safe_load((WORKFLOWS / "release.yml").read_text())["jobs"]["build"]["steps"]
+    (line,) = [each["run"] for each in steps if "GITHUB_REF_NAME" in each.get("run", "")]
+    environ = {"PATH": "/usr/bin:/bin", "GITHUB_REF_NAME": tag}
+    done = subprocess.run([*BASH, "-c", line], cwd=PROJECT, env=environ, check=False, timeout=60)
+    assert done.returncode == status
 
 
 def test_a_called_workflow_has_a_group_of_its_own() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from ssiuml.errors import SsiumlError
 from ssiuml.host.run import CommandError, run
 
-VERSION: Final = "0.2.0"  # of the package; pyproject.toml takes it from here
+VERSION = "0.2.0"  # of the package; pyproject.toml and the release workflow take it from here
 GIT_LIMIT_S: Final = 60.0
 NO_COMMIT_EPOCH: Final = 1_700_000_000  # 2023-11-14, also the default of recipes
 HASH_DIGITS: Final = 12  # fixed: git would choose a number by the size of the repository
