@@ -3,6 +3,7 @@
 So make works on a copy of the whole tree, which takes some seconds, and its changes become the layer.
 """
 
+import fnmatch
 import os
 import re
 import shutil
@@ -16,7 +17,12 @@ from ssiuml.layers.cluster_tools import TIMEOUT_S, make_command
 from ssiuml.tree.layer import Layer
 from ssiuml.tree.tree import Tree
 
-# make prints this about a Makefile that it cannot use: no such rule, no such file, a syntax error.
+# make lists all rules that it has read. There is none for this target, so it makes nothing. With --dry-run it
+# would run lines that begin with + or contain $(MAKE).
+_NO_TARGET: Final = ":"
+_LIST_RULES: Final = ("--print-data-base", "--no-builtin-rules", "--no-builtin-variables", "--question")
+_MAKEFILES: Final = ("GNUmakefile", "makefile", "Makefile")
+_RULE: Final = re.compile(r"(?<=\n\n)([^\s#:=.][^\s:=]*) ?::?(?!=)")
 _STOP: Final = re.compile(r"^(?:make: )?((?:\S+:\d+: )?)\*\*\* (.*?)\s+Stop\.$", re.MULTILINE)
 
 
@@ -40,18 +46,29 @@ def install_on_copy(
 
 
 def require_rule(source: Path, distribution: str) -> None:
-    """Raise SsiumlError if make finds no rule in *source* that installs the tools of *distribution*.
+    """Raise SsiumlError if the Makefile in *source* has no rule that installs the tools of *distribution*.
 
-    ``make --dry-run`` runs nothing, so this needs no copy of the tree.
+    make itself reads the Makefile and those that it includes. Nothing is made.
     """
-    command = [*make_command(source, distribution, Path("/nonexistent")), "--dry-run"]
-    output = run(command, timeout_s=TIMEOUT_S, env=PLAIN_LANGUAGE, ok_exit=(0, 1, 2))
-    stop = _STOP.search(output)
-    if stop is not None:
+    rule, there = f"install_ssi_{distribution}", _rules(source)
+    if not any(fnmatch.fnmatchcase(rule, name.replace("%", "*")) for name in there):
         raise SsiumlError(
-            f"{source}: make install_ssi_{distribution}: {stop[1]}{stop[2]}",
+            f"{source}: its Makefile has no rule '{rule}', it has: {' '.join(there) or 'none'}",
             hint="set cluster_tools to a folder whose Makefile has that rule",
         )
+
+
+def _rules(source: Path) -> list[str]:
+    if not any((source / name).is_file() for name in _MAKEFILES):
+        raise SsiumlError(
+            f"{source}: there is no Makefile in it", hint="set cluster_tools to a folder with one"
+        )
+    words: list[str | Path] = ["make", "--no-print-directory", *_LIST_RULES, "-C", source, _NO_TARGET]
+    output = run(words, timeout_s=TIMEOUT_S, env=PLAIN_LANGUAGE, ok_exit=(0, 1, 2))
+    for place, reason in _STOP.findall(output):
+        if f"'{_NO_TARGET}'" not in reason:
+            raise SsiumlError(f"{source}: its Makefile cannot be read: {place}{reason}")
+    return sorted(set(_RULE.findall(output)))
 
 
 def _set_times(folder: Path, mtime_ns: int) -> None:

@@ -92,7 +92,8 @@ def test_a_missing_rule_is_an_error_before_the_tree_is_copied(source: Path, tmp_
     with pytest.raises(SsiumlError) as error:
         _install(source, "suse", tmp_path / "work")
     assert str(error.value) == (
-        f"{source}: make install_ssi_suse: No rule to make target 'install_ssi_suse'.\n"
+        f"{source}: its Makefile has no rule 'install_ssi_suse', it has: "
+        "install_ssi_caldera install_ssi_debian install_ssi_redhat\n"
         "  set cluster_tools to a folder whose Makefile has that rule"
     )
     assert not (tmp_path / "work").exists()
@@ -102,8 +103,23 @@ def test_a_syntax_error_in_the_makefile_is_an_error_with_the_reason_that_make_gi
     source: Path, tmp_path: Path
 ) -> None:
     (source / "Makefile").write_text("install_ssi_redhat:\n    four blanks\n")
-    with pytest.raises(SsiumlError, match=r"make install_ssi_redhat: \S*Makefile:2: missing separator"):
+    with pytest.raises(SsiumlError, match=r"its Makefile cannot be read: \S*Makefile:2: .*missing separator"):
         _install(source, "redhat", tmp_path / "work")
+
+
+def test_a_folder_without_a_makefile_is_an_error(source: Path, tmp_path: Path) -> None:
+    (source / "Makefile").unlink()
+    with pytest.raises(SsiumlError, match="there is no Makefile in it"):
+        _install(source, "redhat", tmp_path / "work")
+
+
+def test_looking_for_a_rule_runs_no_line_of_the_makefile(source: Path, tmp_path: Path) -> None:
+    """make --dry-run would run the second and the third."""
+    lines = ("touch one", "+touch two", "touch three && $(MAKE) --version", "touch $(UML_ROOT)/four")
+    (source / "Makefile").write_text("".join(["install_ssi_redhat:\n", *(f"\t{line}\n" for line in lines)]))
+    before = sorted(source.iterdir())
+    require_rule(source, "redhat")
+    assert sorted(source.iterdir()) == before
 
 
 @pytest.mark.parametrize("rule", ["install_%: ; ./fits", "include other.mk"])
