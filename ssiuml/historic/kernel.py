@@ -15,8 +15,10 @@ from ssiuml.host.digests import Values, digest_of, merged
 from ssiuml.host.files import scratch_folder
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.packed import KIND, SUFFIX, arrange, write_packed
+from ssiuml.kernel.patches import apply_patch
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.kernel.toolchain import Toolchain
+from ssiuml.tree.archives import unpack
 from ssiuml.tree.elf import HEADER_BYTES, is_i386
 from ssiuml.units import MIB
 
@@ -25,6 +27,7 @@ SPACE_NEEDED_BYTES: Final = 512 * MIB  # the unpacked source takes 140 MiB, its 
 BUILD_TIMEOUT_S: Final = 4 * 3600.0
 _INSTALL_TIMEOUT_S: Final = 1200.0
 _NS: Final = 10**9
+_PREPARING: Final = tuple(each.__module__ for each in (Release, apply_patch, unpack))
 # oldconfig asks about options that the configuration does not know yet. An empty line takes the default.
 _DEFAULTS: Final = b"\n" * 4096
 
@@ -55,7 +58,7 @@ class HistoricBuild:
     @contextmanager
     def prepared(self) -> Iterator[bool]:
         """Prepare the source and hold it for this build. Yield whether it has just been unpacked."""
-        digest = digest_of(merged(self.source_inputs, {"code": own_digest(Release.__module__)}))
+        digest = digest_of(merged(self.source_inputs, {"code": own_digest(*_PREPARING)}))
         with self.tree.prepared(digest, self.source.prepare, SPACE_NEEDED_BYTES) as fresh:
             yield fresh
 

@@ -65,13 +65,13 @@ def code_digest(*modules: str) -> str:
     return digest_of(code_of(*modules))
 
 
-def own_digest(module: str) -> str:
-    """Return the SHA-256 of the one file of *module*, without what it imports.
+def own_digest(*modules: str) -> str:
+    """Return a digest of the files of *modules* alone, without what they import.
 
     For the source of a kernel: after a change in a module far below it, as in ssiuml.host.run, the kernel is
     made again, but make need not compile all of it.
     """
-    return _digests()[str(_source_file(module).relative_to(_folder().parent))]
+    return digest_of([_digests()[str(_source_file(name).relative_to(_folder().parent))] for name in modules])
 
 
 def foreign_packages(*modules: str) -> dict[str, set[str]]:

@@ -80,7 +80,7 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
         source = {
             "package_sha256": build.package_sha256,
             **patch_inputs(build.series),
-            "code": own_digest(unpack_source.__module__),
+            "code": own_digest(unpack_source.__module__, read_series.__module__),
         }
         for name in (build.tree.folder, *build.config):
             if len(str(name).split()) != 1:
