@@ -8,14 +8,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import hypothesis
 import pytest
 from checkouts import Checkout, KernelAndBase, copy_sources, kernel_and_base_of
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from http_server import Web, web_server
 from project import PROJECT
 from redhat.sources import NAMES, SMALL_RECIPE, make_sources, serve_sources, sources_section
@@ -35,7 +35,7 @@ kernel: {modules: [fuse, loop]}
 # The fixtures that bring a test into the tier of a marker. A test that needs none of them marks itself.
 TIERS: Final = {
     "build": {"built", "ssi", "released", "historic"},
-    "boot": {"three", "cluster", "ssi_three", "appliance"},
+    "boot": {"shared_three", "cluster", "ssi_three", "appliance"},
     "historic": {"redhat_sources", "redhat_web", "historic"},
     "release": {"released"},
 }
@@ -46,7 +46,7 @@ GROUPS: Final = {
     "ssi_three": "ssi",
     "ssi": "ssi",
     "cluster": "cluster",
-    "three": "cluster",
+    "shared_three": "cluster",
     "released": "built",
 }
 LONG_GROUPS: Final = ("cluster", "ssi", "built", "historic")  # the longest first
@@ -110,8 +110,10 @@ def prune(cache: Path) -> None:
     for kind in ("base", "kernel"):
         facts = sorted((cache / kind).glob("*.json"), key=lambda path: path.stat().st_mtime)
         for path in facts[:-KEPT_ENTRIES]:
-            path.unlink()
-            path.with_suffix("").unlink(missing_ok=True)
+            entry = path.with_suffix("")
+            with suppress(Timeout), FileLock(entry.with_name(f".{entry.name}.lock"), timeout=0):
+                path.unlink(missing_ok=True)
+                entry.unlink(missing_ok=True)
     for stamp in (cache / "downloads").glob("fetch-*"):  # each belongs to one checkout
         if time.time() - stamp.stat().st_mtime > STAMPS_KEPT_S:
             stamp.unlink()

@@ -72,17 +72,27 @@ def cluster(built: Checkout) -> Iterator[Cluster]:
 def shared_three(built: Checkout) -> Iterator[Cluster]:
     """The cluster of ``three``. It stops in order when all tests are done, and its root must be clean."""
     with made_cluster(built.images) as made:
+        made.start(3)
         yield made
-        made.have(1, 2, 3)
         assert "the root is clean" in made.do("stop")
         made.fsck()
 
 
 @pytest.fixture
-def three(shared_three: Cluster) -> Cluster:
-    """Three nodes that run. A test may crash some of them: the next one gets them started again."""
-    shared_three.have(1, 2, 3)
-    return shared_three
+def three(shared_three: Cluster) -> Iterator[Cluster]:
+    """Three nodes that run. The same ones must run after the test."""
+    before = shared_three.processes()
+    assert before.keys() == {"supervisor", "1", "2", "3"}
+    yield shared_three
+    assert shared_three.processes() == before
+
+
+@pytest.fixture
+def crashing(shared_three: Cluster) -> Iterator[Cluster]:
+    """Three nodes that run. The test may crash some of them: they are started again after it."""
+    yield shared_three
+    if missing := {1, 2, 3} - shared_three.up():
+        shared_three.add(*sorted(missing))
 
 
 @pytest.fixture

@@ -19,41 +19,46 @@ pytestmark = pytest.mark.boot
 CUT_SWITCH = Path(__file__).with_name("cut_switch.py")
 
 
-def test_after_a_crash_the_others_go_on_and_no_acknowledged_line_is_lost(three: Cluster) -> None:
-    loads = three.load(1, 2, 3)
+def test_after_a_crash_the_others_go_on_and_no_acknowledged_line_is_lost(crashing: Cluster) -> None:
+    loads = crashing.load(1, 2, 3)
     for load in loads:
         load.wait_for(10)
-    three.do("rm", "2")
+    crashing.do("rm", "2")
     for load in (loads[0], loads[2]):
         load.wait_for(10, RECOVERY_LIMIT_S)
-    status, output = three.run("exec", "2", "--", "true")
+    status, output = crashing.run("exec", "2", "--", "true")
     assert (status, "node 2 of cluster 't' does not run (killed by ssi-rm)" in output) == (2, True)
-    three.add(2)
+    crashing.add(2)
     for load in loads:
         load.end()
-    three.check_load(loads, reader=2)
+    crashing.check_load(loads, reader=2)
 
 
-def test_a_node_can_be_started_again_before_the_others_have_noticed_its_crash(three: Cluster) -> None:
-    three.do("rm", "2")
-    three.add(2)
-    assert three.up() == {1, 2, 3}
-    assert three.run("exec", "2", "--", "true")[0] == 0
+def test_a_node_can_be_started_again_before_the_others_have_noticed_its_crash(
+    crashing: Cluster,
+) -> None:
+    crashing.do("rm", "2")
+    crashing.add(2)
+    assert crashing.up() == {1, 2, 3}
+    assert crashing.run("exec", "2", "--", "true")[0] == 0
 
 
 @pytest.mark.parametrize("pause_s", [5, *(pytest.param(each, marks=pytest.mark.long) for each in (12, 30))])
-def test_a_paused_node_is_dead_when_its_pause_ends(three: Cluster, pause_s: int) -> None:
-    loads = three.load(1, 2, 3)
+def test_a_paused_node_is_dead_when_its_pause_ends(cluster: Cluster, pause_s: int) -> None:
+    cluster.start(3)
+    loads = cluster.load(1, 2, 3)
     for load in loads:
         load.wait_for(10)
-    with three.paused(2, pause_s) as group:
+    with cluster.paused(2, pause_s) as group:
         for load in (loads[0], loads[2]):
             load.wait_for(10, RECOVERY_LIMIT_S)
         assert process.group_members(group) == []
-        assert three.up() == {1, 3}
+        assert cluster.up() == {1, 3}
     for load in loads:
         load.end()
-    three.check_load(loads, reader=1)
+    cluster.check_load(loads, reader=1)
+    assert "the root is clean" in cluster.do("stop")
+    cluster.fsck()
 
 
 def test_a_pause_shorter_than_the_token_timeout_has_no_effect(three: Cluster) -> None:
@@ -69,19 +74,19 @@ def test_a_pause_shorter_than_the_token_timeout_has_no_effect(three: Cluster) ->
     three.check_load(loads, reader=3)
 
 
-def test_a_node_whose_process_is_killed_is_reported_and_can_be_started_again(three: Cluster) -> None:
-    loads = three.load(1, 3)
+def test_a_node_whose_process_is_killed_is_reported_and_can_be_started_again(crashing: Cluster) -> None:
+    loads = crashing.load(1, 3)
     for load in loads:
         load.wait_for(10)
-    group = three.pid(3)
+    group = crashing.pid(3)
     os.kill(group, signal.SIGKILL)
     loads[0].wait_for(10, RECOVERY_LIMIT_S)
     assert process.group_members(group) == []
-    assert "its process ended with status -9" in three.past(3)
-    three.add(3)
+    assert "its process ended with status -9" in crashing.past(3)
+    crashing.add(3)
     for load in loads:
         load.end()
-    three.check_load(loads, reader=3)
+    crashing.check_load(loads, reader=3)
 
 
 def test_of_a_cut_cluster_one_side_goes_on_and_the_other_is_dead(
@@ -111,11 +116,15 @@ def test_of_a_cut_cluster_one_side_goes_on_and_the_other_is_dead(
     cluster.fsck()
 
 
-def test_a_node_that_powers_off_leaves_and_the_others_stay(three: Cluster) -> None:
-    three.run("exec", "2", "--", "poweroff")
-    wait_until(lambda: three.up() == {1, 3}, "node 2 leaves", LIMIT_S)
-    assert three.past(2) == "left in order"
-    wait_until(lambda: three.status()["nodes"]["1"]["members"] == [1, 3], "node 1 sees it")
+def test_a_node_that_powers_off_leaves_and_the_others_stay(cluster: Cluster) -> None:
+    cluster.start(2)
+    cluster.run("exec", "2", "--", "poweroff")
+    wait_until(lambda: cluster.up() == {1}, "node 2 leaves", LIMIT_S)
+    assert cluster.past(2) == "left in order"
+    wait_until(lambda: cluster.status()["nodes"]["1"]["members"] == [1], "node 1 sees it")
+    cluster.do("stop")
+    # Nobody has crashed, so no journal was replayed before.
+    assert "Journal" not in cluster.fsck()
 
 
 def test_stop_with_a_hung_node_takes_the_others_down_in_order(cluster: Cluster) -> None:

@@ -60,13 +60,6 @@ class Cluster:
         words = (str(count), "--image", str(self.images), "--no-xterm", *options)
         return self.do("start", *words, limit_s=START_LIMIT_S)
 
-    def have(self, *nodes: int) -> None:
-        """Start those of *nodes*, which are counted from 1, that do not run."""
-        if self.run("status")[0] != 0:
-            self.start(len(nodes))
-        elif missing := sorted(set(nodes) - self.up()):
-            self.add(*missing)
-
     def add(self, *nodes: int) -> str:
         return self.do("add", *map(str, nodes), limit_s=START_LIMIT_S)
 
@@ -83,6 +76,12 @@ class Cluster:
 
     def pid(self, node: int) -> int:
         return int(self.status()["nodes"][str(node)]["pid"])
+
+    def processes(self) -> dict[str, int]:
+        """Return the process ids of supervisor and nodes."""
+        status = self.status()
+        nodes = {number: int(node["pid"]) for number, node in status["nodes"].items()}
+        return {"supervisor": int(status["supervisor"]), **nodes}
 
     def phase(self, node: int) -> str | None:
         """Return the phase of a node, None if it does not run."""
