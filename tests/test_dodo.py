@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from processes import is_alive, wait_until
 from project import PROJECT
 
 from ssiuml.host.run import find_tool
@@ -92,21 +92,6 @@ def checkout(tmp_path: Path) -> Checkout:
 MIN = "recipe=bookworm-min"
 # A kernel fills an image that mkfs has made.
 FILLED = "description: mine\nextends: bookworm-min\nfilesystem: {writer: appliance}\n"
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < end, f"{what} did not come about"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process is there and no zombie (proc_pid_stat(5))."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
 
 
 def check_with_fsck(image: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout, copy_sources
+from checkouts import Checkout, copy_sources, link_or_copy
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from project import PROJECT
@@ -95,9 +95,10 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def elsewhere(stranger: Stranger, redhat_sources: Path) -> Path:
-    """A checkout of another user in another folder, with a recipe for the stand-ins of 2002."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can drop its privileges; other users run all tests without them")
+    """A checkout of another user in another folder, with a recipe for the stand-ins of 2002.
+
+    Unless root runs the tests it is the same user with another home, and so with an empty cache.
+    """
     checkout = stranger.home.parent / "elsewhere"  # without a blank: make of 2002 splits names there
     checkout.mkdir()
     copy_sources(checkout)
@@ -165,7 +166,7 @@ def test_two_builds_of_the_default_recipe_release_the_same(built: Checkout, tmp_
         shutil.copytree(
             built.cache / "downloads",
             folder / "cache" / "downloads",
-            copy_function=os.link,
+            copy_function=link_or_copy,
             ignore=shutil.ignore_patterns(".*"),  # what other tests are fetching
         )
         environ = {"TZ": zone, "HOME": str(folder)}
@@ -245,11 +246,8 @@ def test_no_tarball_names_where_or_by_whom_it_was_made(
 
 
 def test_a_second_release_packs_nothing_and_verifies(built: Checkout, released: Path) -> None:
-    # Other steps may be made again: another test removed the kernel, and it was unpacked to the same bytes.
     before = {path: path.stat().st_ino for path in tarballs_in(released)}
-    output = built.build("release").output
-    assert "packing" not in output
-    assert "cluster-test: " not in output
+    assert built.build("release").made == set()
     assert {path: path.stat().st_ino for path in tarballs_in(released)} == before
     assert built.build("release-verify").output.count("as in SHA256SUMS") == len(tarballs_in(released))
 

@@ -229,7 +229,7 @@ def test_show_and_the_manifest_list_all_that_is_not_verified(historic: Checkout)
     for line in told:
         assert line.startswith("not verified against the original: ")
         assert f"# {line}\n" in shown
-    assert any("gfsconf's layout is published nowhere" in line for line in told)
+    assert any("gfsconf's real layout is published nowhere" in line for line in told)
 
 
 # Builds that are repeated, changed or interrupted

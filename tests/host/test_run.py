@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import is_alive, wait_until
 
 from ssiuml.host import run as run_module
 from ssiuml.host.run import TAIL_LINES, CommandError, find_tool, run
@@ -25,22 +25,6 @@ folder = sys.argv[1]
 session.stop_on_signals()
 run(["sh", "-c", 'sleep 300 & echo $! >"$0/child"; echo $$ >"$0/program"; wait', folder], timeout_s=300)
 """
-
-
-def runs(pid: int) -> bool:
-    """Return whether a process exists and is no zombie (proc_pid_stat(5), the field behind the name)."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[0] not in ("Z", "X")
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < end, f"{what}: not after {LIMIT_S} s"
-        time.sleep(0.02)
 
 
 def number_in(path: Path) -> int:
@@ -86,7 +70,7 @@ def test_output_ends_with_the_program_though_a_daemon_of_it_keeps_the_pipe_open(
     daemon = int(run(["sh", "-c", "setsid sleep 300 & echo $!"], timeout_s=300))
     try:
         assert time.monotonic() - begun < LIMIT_S
-        assert runs(daemon)
+        assert is_alive(daemon)
     finally:
         os.kill(daemon, signal.SIGKILL)
 
@@ -135,7 +119,7 @@ def test_an_error_while_a_line_is_taken_ends_the_program_and_is_raised(tmp_path:
             on_line=refuse,
         )
     assert time.monotonic() - begun < LIMIT_S
-    assert not runs(number_in(tmp_path / "program"))
+    assert not is_alive(number_in(tmp_path / "program"))
 
 
 def test_an_error_has_the_exact_command_the_exit_status_and_the_last_lines() -> None:
@@ -263,7 +247,7 @@ def test_the_time_limit_ends_the_program_and_its_children(tmp_path: Path) -> Non
     assert caught.value.output == "busy"
     for name in ("program", "child"):
         pid = number_in(tmp_path / name)
-        wait_until(lambda pid=pid: not runs(pid), f"the end of the {name}")  # type: ignore[misc]
+        wait_until(lambda pid=pid: not is_alive(pid), f"the end of the {name}")  # type: ignore[misc]
 
 
 def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +255,7 @@ def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: p
     script = 'trap "" TERM; echo $$ >"$0/program"; while :; do sleep 1; done'
     with pytest.raises(CommandError, match="not finished after 1 s"):
         run(["sh", "-c", script, tmp_path], timeout_s=1)
-    wait_until(lambda: not runs(number_in(tmp_path / "program")), "the end of the program")
+    wait_until(lambda: not is_alive(number_in(tmp_path / "program")), "the end of the program")
 
 
 def test_a_program_that_exceeds_its_time_may_clean_up(tmp_path: Path) -> None:
@@ -283,7 +267,7 @@ def test_a_program_that_exceeds_its_time_may_clean_up(tmp_path: Path) -> None:
 
 def test_children_that_outlive_the_program_are_ended(tmp_path: Path) -> None:
     run(["sh", "-c", 'sleep 300 & echo $! >"$0/child"', tmp_path], timeout_s=LIMIT_S)
-    wait_until(lambda: not runs(number_in(tmp_path / "child")), "the end of the child")
+    wait_until(lambda: not is_alive(number_in(tmp_path / "child")), "the end of the child")
 
 
 @pytest.mark.parametrize(
@@ -296,8 +280,8 @@ def test_an_interrupted_build_ends_the_program_first(
     build.send_signal(number)
     _, errors = build.communicate(timeout=LIMIT_S)
     assert build.returncode == status
-    assert not runs(program)
-    wait_until(lambda: not runs(child), "the end of the child")
+    assert not is_alive(program)
+    wait_until(lambda: not is_alive(child), "the end of the child")
     assert "Traceback" not in errors
 
 
@@ -305,8 +289,8 @@ def test_a_killed_build_ends_its_program_and_the_programs_children(tmp_path: Pat
     build, program, child = start_build(tmp_path)
     build.kill()
     build.communicate(timeout=LIMIT_S)
-    wait_until(lambda: not runs(program), "the end of the program")
-    wait_until(lambda: not runs(child), "the end of the program's child")
+    wait_until(lambda: not is_alive(program), "the end of the program")
+    wait_until(lambda: not is_alive(child), "the end of the program's child")
 
 
 def test_system_programs_are_found_without_sbin_in_path(

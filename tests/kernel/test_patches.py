@@ -96,7 +96,7 @@ def test_a_patch_that_has_been_applied_is_an_error(tree: Path, patch: Path) -> N
 def test_a_patch_does_not_write_outside_the_tree(tree: Path, tmp_path: Path) -> None:
     path = tmp_path / "out.patch"
     path.write_text("--- /dev/null\n+++ b/../outside\n@@ -0,0 +1 @@\n+written\n")
-    with pytest.raises(SsiumlError):
+    with pytest.raises(SsiumlError, match="Ignoring potentially dangerous file name"):
         apply_patch(path, tree)
     assert not (tmp_path / "outside").exists()
 

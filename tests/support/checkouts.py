@@ -1,5 +1,6 @@
 """Copies of the project's sources, builds in them, and the kernel and base layer that a build has made."""
 
+import errno
 import os
 import re
 import shutil
@@ -155,8 +156,18 @@ def private_cache(built: Checkout, cache: Path) -> Path:
     for path in (built.cache / packages).iterdir():
         # Not those that are being fetched, nor those of other recipes, which are large.
         if not path.name.startswith((".", "linux-source-")):
-            os.link(path, cache / packages / path.name)
+            link_or_copy(path, cache / packages / path.name)
     return cache
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Link a file, or copy it if *target* is on another file system."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(source, target)
 
 
 def kernel_and_base_of(built: Checkout) -> KernelAndBase:

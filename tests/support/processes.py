@@ -14,6 +14,15 @@ def wait_until(condition: Callable[[], bool], what: str, limit_s: float = 60.0) 
         time.sleep(0.05)
 
 
+def is_alive(pid: int) -> bool:
+    """Return whether a process exists and is no zombie (proc_pid_stat(5), the field behind the name)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
 def processes_of(text: str) -> list[str]:
     """Return the command lines that contain *text*, of all processes but zombies and this one."""
     found = []

@@ -193,10 +193,11 @@ def test_missing_library_is_an_error_with_the_program_and_a_hint(host: Tree, com
 
 
 def test_missing_interpreter_is_an_error(compile_c: Compiler) -> None:
-    program = compile_c("bin/program", "int main(void) { return 0; }")
+    options = ("-nostdlib", "-Wl,-e,main", "-Wl,--dynamic-linker=/lib/ld-none.so.1")
+    program = compile_c("bin/program", "int main(void) { return 0; }", *options)
     tree = Tree()
     tree.add("bin/program", file(whole_file(program), Meta(mode=0o755)))
-    with pytest.raises(SsiumlError):
+    with pytest.raises(SsiumlError, match=r"^/lib/ld-none\.so\.1: no such program or library in the tree"):
         with_libraries(tree, ["bin/program"])
 
 
