@@ -24,7 +24,7 @@ FROZEN = get_var("frozen", "no") == "yes"
 IMAGES = (
     # 2.1, 4.1, 5.1: the downloads, and the distribution, which is the lowest layer
     *("fetch", "base"),
-    # 5.2: the root's file system, in a pool for GFS1, and its lock tables
+    # 5.2: the root's file system, in a pool for GFS1, and the lock server's table
     *("sparse", "cluster-config", "ptool", "passemble", "gfsconf", "mkfs"),
     # 5.3, 5.4: the cluster tools
     "cluster-tools",

@@ -72,8 +72,8 @@ class OpenGfsCommands:
         """
         with self.attached(images), ExitStack() as stack:
             # A passemble that fails may have assembled some pools.
-            stack.callback(run_command, self.passemble_remove())
-            run_command(self.passemble())
+            stack.callback(run_checked, self.passemble_remove())
+            run_checked(self.passemble())
             yield
 
     @contextmanager
@@ -88,10 +88,10 @@ class OpenGfsCommands:
 
     @staticmethod
     def _run_with_undo(stack: ExitStack, do: Sequence[str], undo: Sequence[str]) -> None:
-        run_command(do)
-        stack.callback(run_command, undo)
+        run_checked(do)
+        stack.callback(run_checked, undo)
 
 
-def run_command(words: Sequence[str]) -> None:
+def run_checked(words: Sequence[str]) -> None:
     """Run one of the command lines. Raise CommandError if it fails."""
     run(words, timeout_s=TIMEOUT_S)

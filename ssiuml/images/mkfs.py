@@ -36,7 +36,7 @@ class CommonOptions:
 
 @dataclass(frozen=True, slots=True)
 class Gfs1Options:
-    """The options of a GFS1 file system; see formats.gfs1.geometry.Wish and formats.gfs1.special.Settings."""
+    """The options of a GFS1 file system; see GeometryOptions and Settings in formats.gfs1."""
 
     common: CommonOptions
     segment_blocks: int = gfs1_geometry.DEFAULT_SEGMENT_BLOCKS
@@ -47,7 +47,7 @@ class Gfs1Options:
     def write(self, staging: StagingFile, tree: Tree) -> Written:
         """Write the file system into *staging*. Raise what formats.gfs1.writer and .geometry raise."""
         common = self.common
-        wish = gfs1_geometry.GeometryOptions(
+        options = gfs1_geometry.GeometryOptions(
             device_bytes=staging.size_bytes,
             journals=common.journals,
             journal_mib=common.journal_mib,
@@ -64,7 +64,7 @@ class Gfs1Options:
             multihost_format=self.multihost_format,
             full_journals=common.full_journals,
         )
-        geometry = gfs1_geometry.plan_geometry(wish)
+        geometry = gfs1_geometry.plan_geometry(options)
         return gfs1_writer.write_filesystem(
             staging.path, geometry, settings, tree, start_bytes=staging.start_bytes
         )

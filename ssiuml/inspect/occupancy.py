@@ -168,12 +168,12 @@ def _survey_gfs1(
         report(damage)
     for journal in journals:
         counter.count_run(journal.ji_addr, journal.ji_nsegment * superblock.sb_seg_size, Use.JOURNAL)
-    survey = TreeReader(filesystem, report, counter)
+    reader = TreeReader(filesystem, report, counter)
     counter.is_system = True
     for name in ("sb_jindex_di", "sb_rindex_di", "sb_quota_di", "sb_license_di"):
-        survey.read_system_file(getattr(superblock, name).no_addr, name)
+        reader.read_system_file(getattr(superblock, name).no_addr, name)
     counter.is_system = False
-    survey.read_tree(filesystem.root, "sb_root_di")
+    reader.read_tree(filesystem.root, "sb_root_di")
     return groups, len(journals)
 
 
@@ -197,11 +197,11 @@ def _survey_gfs2(
         groups = _groups(filesystem, rindex.content.address, "rindex", counter, report)
     else:
         report(Damaged(address, "master directory", "has no rindex"))
-    survey = TreeReader(filesystem, report, counter)
+    reader = TreeReader(filesystem, report, counter)
     counter.is_system = True
-    survey.read_tree(address, "sb_master_dir")
+    reader.read_tree(address, "sb_master_dir")
     counter.is_system = False
-    survey.read_tree(filesystem.root, "sb_root_dir")
+    reader.read_tree(filesystem.root, "sb_root_dir")
     return groups, len(counter.journals)
 
 

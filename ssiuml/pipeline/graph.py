@@ -148,8 +148,8 @@ class Graph:
     ) -> None:
         """Add a step that is made from the steps named in *after*. Step explains the other arguments.
 
-        The modules of *make*, of the task and of this class are added to *modules*. Without *by_code* there are
-        none: the result is the same whatever code makes it.
+        The modules of *make*, of the task and of this class are added to *modules*. Without *by_code* there
+        are none: the result is the same whatever code makes it.
         """
         for before in after:
             if before not in self:

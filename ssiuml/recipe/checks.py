@@ -185,12 +185,12 @@ def journals_fit_into_the_root(sizes: Sizes, filesystem: Filesystem) -> Iterator
 
 @rule
 def gfs1_has_a_cidev(sizes: Sizes, filesystem: Filesystem) -> Iterator[Problem]:
-    """GFS1 has its lock table in an image of its own."""
+    """GFS1 has its lock server table in an image of its own."""
     if filesystem.type == "gfs1" and sizes.root_cidev_bytes is None:
         yield Problem(
             ("sizes", "root_cidev"),
             "is missing",
-            "add root_cidev: the size of the lock table's image, for GFS1",
+            "add root_cidev: the size of the lock server table's image, for GFS1",
         )
 
 

@@ -66,11 +66,11 @@ class Cluster(Section):
                 "take a larger network, such as 192.168.50.0/24",
             )
         if self.lock_server is not None:
-            yield from self._problems_of(self.lock_server)
+            yield from self._lock_server_problems(self.lock_server)
         if self.timings is not None:
-            yield from _problems_of(self.timings)
+            yield from _timing_problems(self.timings)
 
-    def _problems_of(self, server: LockServer) -> Iterator[Problem]:
+    def _lock_server_problems(self, server: LockServer) -> Iterator[Problem]:
         path = ("cluster", "lock_server", "address")
         network = self.network
         ends = (network.network_address, network.broadcast_address)
@@ -93,7 +93,7 @@ class Cluster(Section):
             )
 
 
-def _problems_of(timings: Timings) -> Iterator[Problem]:
+def _timing_problems(timings: Timings) -> Iterator[Problem]:
     # In whole numbers: 1.2 x 5 is 6.0 for people and a little less or more in binary.
     if timings.consensus_ms * 10 < timings.token_ms * 12:
         least_ms = -(-timings.token_ms * 12 // 10)

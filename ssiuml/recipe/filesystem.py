@@ -40,10 +40,10 @@ class Sizes(Section):
     root_cidev_bytes: (
         Annotated[
             v.Size,
-            v.within(MIB, GIB, "write a small size: it holds the lock table, a few kilobytes", format_size),
+            v.within(MIB, GIB, "write a small size: it holds a table of a few kilobytes", format_size),
         ]
         | None
-    ) = Field(None, alias="root_cidev", description="the size of the lock table's image, for GFS1")
+    ) = Field(None, alias="root_cidev", description="the size of the lock server table's image, for GFS1")
 
 
 def _block_size(value: int) -> int:
@@ -105,10 +105,10 @@ class Pool(Section):
 
 
 class Pools(Section):
-    """The pools of a GFS1 root: one for the file system, one for the lock table."""
+    """The pools of a GFS1 root: one for the file system, one for the lock server table."""
 
     root: Pool = Field(description="the file system's pool, in root_fs")
-    cidev: Pool = Field(description="the lock table's pool, in root_cidev")
+    cidev: Pool = Field(description="the lock server table's pool, in root_cidev")
 
     @model_validator(mode="after")
     def _differ(self) -> "Pools":
@@ -156,11 +156,11 @@ Tool = Annotated[Literal["builtin"] | HostProgram, ByForm()]
 
 
 class Tools(Section):
-    """What makes pools, lock table and GFS1 file system: this project's own code, or OpenGFS on the host."""
+    """What makes pools, lock server table and GFS1: this project's own code, or OpenGFS on the host."""
 
     ptool: Tool = Field("builtin", description="writes pool labels")
     passemble: Tool = Field("builtin", description="finds the devices of /dev/pool/NAME")
-    gfsconf: Tool = Field("builtin", description="writes the lock table")
+    gfsconf: Tool = Field("builtin", description="writes the lock server table")
     mkfs_gfs: Tool = Field("builtin", description="makes the file system")
 
     def host_path(self, name: str) -> str | None:

@@ -68,7 +68,7 @@ class Recipe(Section):
     cluster: Cluster = Field(description="nodes and network")
     tools: Tools = Field(
         Tools(),
-        description="what makes pools, lock table and GFS1: this project's own code or the host's OpenGFS",
+        description="what makes pools, lock server table and GFS1: our own code or the host's OpenGFS",
     )
     cluster_tools: ClusterTools = Field(
         "builtin", description="builtin, or {source: SOURCE}, {folder: DIR} with a Makefile of its own"

@@ -53,6 +53,6 @@ def _of_gfs1(recipe: Recipe, chosen: Gfs1Filesystem) -> list[str]:
         )
     if recipe.tools.host_path("gfsconf") is None:
         found.append(
-            "the lock table in root_cidev: the real gfsconf's layout is published nowhere, this is our own"
+            "the lock server table in root_cidev: gfsconf's real layout is published nowhere, this is our own"
         )
     return found

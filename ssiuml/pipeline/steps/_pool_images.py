@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ssiuml.formats.pool.assembly import Pool, assemble, by_pool, find_label
 from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
-from ssiuml.historic.opengfs_commands import OpenGfsCommands, run_command
+from ssiuml.historic.opengfs_commands import OpenGfsCommands, run_checked
 from ssiuml.host.digests import Values, file_sha256
 from ssiuml.host.files import copy, replacing, scratch_folder
 from ssiuml.images import root_image
@@ -57,7 +57,7 @@ class PoolImages:
             if "ptool" in self.host.programs:
                 with self.host.attached(files):
                     for path in configs:
-                        run_command(self.host.ptool(path))
+                        run_checked(self.host.ptool(path))
             else:
                 for path in configs:
                     config = load_config(path)
@@ -93,7 +93,7 @@ class PoolImages:
                 write_lock_server_table(self.pool(self.chosen.pools.cidev.name, part), table)
             elif "passemble" in self.host.programs:
                 with self.host.assembled(self.devices(plan.labelled_root, part)):
-                    run_command(self.host.gfsconf(config))
+                    run_checked(self.host.gfsconf(config))
             else:
                 self._gfsconf_on_a_file(config, part)
         return {"by": self.host.programs.get("gfsconf", "builtin"), "sha256": file_sha256(plan.root_cidev)}
@@ -108,7 +108,7 @@ class PoolImages:
             lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
             text = "".join(f"cidev:\t\t{space}\n" if line.startswith("cidev:") else line for line in lines)
             changed.write_text(text, encoding="utf-8")
-            run_command(self.host.gfsconf(changed))
+            run_checked(self.host.gfsconf(changed))
             with cidev.open("r+b") as target, space.open("rb") as source:
                 target.seek(RESERVED_BYTES)
                 shutil.copyfileobj(source, target)
@@ -139,9 +139,9 @@ class PoolImages:
             folder, archive = scratch / "mnt", scratch / "tree.tar"
             folder.mkdir()
             write_tree(archive, contents)
-            run_command(_mkfs_words(self.host, self.chosen))
+            run_checked(_mkfs_words(self.host, self.chosen))
             with self.host.mounted(pools.root.path, folder, node):
-                run_command(_unpack_words(archive, folder))
+                run_checked(_unpack_words(archive, folder))
 
     def pool(self, name: str, image: Path) -> Pool:
         """The pool *name* on its only device."""

@@ -1,4 +1,4 @@
-"""Write the cluster's configuration: nodes, addresses, timings, lock table (HOWTO 5.2)."""
+"""Write the cluster's configuration: nodes, addresses, timings, lock server table (HOWTO 5.2)."""
 
 from typing import TYPE_CHECKING
 
