@@ -1,1 +1,1 @@
-"""The commands, a module each. Besides dodo.py they alone print results and exit."""
+"""A module for each command: arguments, output, exit status. Other code returns results or raises errors."""

@@ -3,8 +3,8 @@
 The names of the fields are the keys of the YAML file. Sizes are the exception: `root_fs: 2 GiB` becomes
 `root_fs_bytes`, a number of bytes.
 
-To add a key, write a field with its description, here or in the module that has its section; the code that
-uses it; and a comment in recipes/bookworm.yaml (in recipes/rh72.yaml if it is for images of 2002 alone).
+To add a key, write a field with its description, here or in the module of its section; the code that uses
+it; and a comment in recipes/bookworm.yaml (in recipes/rh72.yaml if the key is for images of 2002 only).
 """
 
 from typing import Annotated, Literal, TypeVar
