@@ -56,7 +56,7 @@ def image_rows(plan: Plan, values: Mapping[str, Any]) -> list[Row]:
         path = plan.places.out / str(facts.get("file", ""))
         if path.is_file():
             sizes = (format_size(path.stat().st_size), format_size(files.allocated_bytes(path)))
-            rows.append(Row(path.name, (*sizes, str(facts.get("sha256") or facts.get("tree_sha256", "")))))
+            rows.append(Row(path.name, (*sizes, facts.get("sha256", ""))))
     return rows
 
 

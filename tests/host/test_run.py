@@ -65,9 +65,12 @@ def test_output_is_whole_when_a_child_keeps_the_pipe_open() -> None:
     assert outputs == ["done\n"] * 10
 
 
-def test_output_ends_with_the_program_though_a_daemon_of_it_keeps_the_pipe_open() -> None:
+def test_output_ends_with_the_program_though_a_daemon_of_it_keeps_the_pipe_open(tmp_path: Path) -> None:
+    # The program ends when the daemon has left its process group, which is killed then.
+    start_daemon = """setsid sh -c 'echo $$ >"$0" && exec sleep 300' "$0" &"""
+    script = f'{start_daemon} until [ -s "$0" ]; do sleep 0.01; done; cat "$0"'
     begun = time.monotonic()
-    daemon = int(run(["sh", "-c", "setsid sleep 300 & echo $!"], timeout_s=300))
+    daemon = int(run(["sh", "-c", script, tmp_path / "daemon"], timeout_s=300))
     try:
         assert time.monotonic() - begun < LIMIT_S
         assert is_alive(daemon)
