@@ -167,11 +167,11 @@ def _remove_superseded(path: Path) -> None:
     inputs, oldest = _inputs_without_code(path), time.time() - SUPERSEDED_KEPT_S
     for facts in path.parent.glob("*.json"):
         other = facts.with_name(facts.name.removesuffix(".json"))
-        if other == path or facts.stat().st_mtime > oldest or _inputs_without_code(other) != inputs:
-            continue
-        with suppress(Timeout), FileLock(_lock_of(other), timeout=0):  # else another build uses it
-            facts.unlink(missing_ok=True)
-            other.unlink(missing_ok=True)
+        # Another build may be using it, or has just removed it.
+        with suppress(Timeout, FileNotFoundError), FileLock(_lock_of(other), timeout=0):
+            if other != path and facts.stat().st_mtime < oldest and _inputs_without_code(other) == inputs:
+                facts.unlink()
+                other.unlink()
 
 
 def _inputs_without_code(path: Path) -> Any:
