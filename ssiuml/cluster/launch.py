@@ -45,9 +45,12 @@ def network_namespace_prefix() -> tuple[str, ...]:
         return ()
     namespaces = (program, "--net", *(() if os.geteuid() == 0 else _FOR_A_USER))
     prefix = (*namespaces, "--", "sh", "-c", _INSIDE, "sh", str(QUEUED_FRAMES))
-    tried = subprocess.run(  # noqa: S603 - an argument list of ours
-        [*prefix, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TRY_LIMIT_S
-    )
+    try:
+        tried = subprocess.run(  # noqa: S603 - an argument list of ours
+            [*prefix, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TRY_LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        return ()
     return prefix if tried.returncode == 0 else ()
 
 

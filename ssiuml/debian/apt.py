@@ -138,7 +138,8 @@ class Apt:
     def _run(self, *words: str) -> str:
         # apt fails at once when another apt uses its folders, and builds of other recipes may do so.
         with FileLock(self.folder / ".lock", timeout=TIMEOUT_S):
-            environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+            # LANGUAGE takes precedence over LC_ALL=C.UTF-8 in glibc before 2.41, and errors are read here.
+            environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
             return run(words, timeout_s=TIMEOUT_S, env=environment)
 
     def _prepare(self) -> None:
