@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
+from ssiuml.units import format_size
 
 CHUNK_BYTES: Final = 1 << 20  # how much of a file is read at once
 FULL_BYTES: Final = 1 << 20
@@ -71,9 +72,20 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def create(path: Path, size_bytes: int) -> None:
-    """Make *path* a file of *size_bytes* that is one hole. An existing file is replaced."""
+    """Make *path* a file of *size_bytes* that is one hole. An existing file is replaced.
+
+    Raise SsiumlError if the file system that it lies in has no files as large as that.
+    """
     with replacing(path) as part, part.open("wb") as stream:
-        stream.truncate(size_bytes)
+        try:
+            stream.truncate(size_bytes)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            raise SsiumlError(
+                f"{path}: the file system there has no files as large as {format_size(size_bytes)}",
+                hint="make it smaller, or work on another file system, such as XFS",
+            ) from error
 
 
 def copy(source: Path, target: Path) -> None:
