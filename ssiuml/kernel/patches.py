@@ -26,7 +26,8 @@ def read_series(folder: Path) -> list[Path]:
     if not series.is_file():
         raise SsiumlError(f"{series}: there is no such file", hint="list the patches in it, one a line")
     patches = []
-    for number, line in enumerate(series.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    text = series.read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), start=1):
         name, *options = line.partition("#")[0].split() or [""]
         if not name:
             continue
