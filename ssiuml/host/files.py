@@ -2,7 +2,10 @@
 
 import errno
 import fcntl
+import glob
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +20,7 @@ FULL_BYTES: Final = 1 << 20
 SECTOR_BYTES: Final = 512  # the unit of st_blocks in every file system
 # linux/fs.h: #define FICLONE _IOW(0x94, 9, int); Python 3.11's fcntl does not name it.
 FICLONE: Final = 0x40049409
+_PID_PART: Final = re.compile(r"\.([0-9]+)\.part$")  # the name that write_text gives
 _NO_REFLINK: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 
 
@@ -46,7 +50,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file (UTF-8) in one step. Several processes may write the same file."""
+    """Write a small text file (UTF-8) in one step. Several processes may write the same file.
+
+    Remove what killed processes have left of earlier tries.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -56,6 +63,44 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(stream.fileno())
         part.replace(path)
     finally:
+        part.unlink(missing_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if _PID_PART.search(left.name) and is_left(left):
+            left.unlink(missing_ok=True)
+
+
+def is_left(part: Path) -> bool:
+    """Return whether no process writes the temporary file *part* any more, as far as its name tells.
+
+    Those of write_text have the process in their name. For others the caller holds the lock of the target.
+    """
+    match = _PID_PART.search(part.name)
+    if match is None:
+        return True
+    try:
+        os.kill(int(match[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    return False
+
+
+def remove_left_parts(folder: Path) -> None:
+    """Remove temporary files and folders that killed processes have left in *folder*.
+
+    The caller holds the lock of everything that is made there.
+    """
+    for part in folder.glob(".*.part"):
+        if is_left(part):
+            remove_part(part)
+
+
+def remove_part(part: Path) -> None:
+    """Remove a temporary file or folder."""
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
         part.unlink(missing_ok=True)
 
 

@@ -32,7 +32,8 @@ def require_memory_folder(environ: Mapping[str, str]) -> None:
     with suppress(OSError):  # User-Mode Linux reports a folder that does not exist
         if os.statvfs(folder).f_flag & os.ST_NOEXEC:
             raise SsiumlError(
-                f"{folder}: is mounted noexec; User-Mode Linux has a machine's memory there, programs included",
+                f"{folder}: is mounted noexec; User-Mode Linux has a machine's memory there, "
+                "programs included",
                 hint="set TMPDIR to a folder that is mounted without noexec, best on a tmpfs",
             )
 

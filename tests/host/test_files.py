@@ -279,3 +279,27 @@ def test_a_file_that_is_too_large_for_its_file_system_is_an_error_with_the_size(
         "  make it smaller, or work on another file system, such as XFS\n"
     )
     assert _names(tmp_path) == []
+
+
+def _ended_pid() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_write_text_removes_what_killed_writers_have_left_and_nothing_else(tmp_path: Path) -> None:
+    killed = "import os, sys, pathlib\nfrom ssiuml.host import files\n"
+    killed += "os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
+    killed += "files.write_text(pathlib.Path(sys.argv[1]), 'half')\n"
+    target = tmp_path / "base.json"
+    for _ in range(2):
+        ended = subprocess.run([sys.executable, "-c", killed, target], check=False, timeout=60)
+        assert ended.returncode == -signal.SIGKILL
+    assert len(_names(tmp_path)) == 2
+    living = tmp_path / f".base.json.{os.getppid()}.part"
+    other = tmp_path / f".base.json.x.{_ended_pid()}.part"
+    for path in (living, other):
+        path.touch()
+    write_text(target, "whole")
+    assert _names(tmp_path) == sorted(["base.json", living.name])
+    assert target.read_text() == "whole"

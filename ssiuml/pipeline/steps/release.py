@@ -61,6 +61,9 @@ def _add_tarball(
             staging = tarballs().stage(part, scratch)
             target = plan.places.releases / f"{staging.name}.tar.{chosen.suffix}"
             with _locked(plan.places.releases / name):
+                # What a killed build has left of this tarball, also that of another commit.
+                for left in target.parent.glob(f".{staging.name.removesuffix(tarballs().release)}*.part"):
+                    left.unlink()
                 write_tarball(target, staging.folder, staging.epoch, chosen)
         return {"file": str(target), "sha256": file_sha256(target), "size_bytes": target.stat().st_size}
 
