@@ -58,5 +58,5 @@ def test_a_node_that_hangs_is_killed_at_the_limit(images: Path, monkeypatch: pyt
 
 
 def test_a_folder_without_images_is_refused_with_the_command_that_builds_them(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"no image has been built here\n  \./run build-root"):
+    with pytest.raises(ManifestError, match=r"no image has been built here\n  run \./run build-root"):
         check_images(tmp_path)
