@@ -242,9 +242,15 @@ def _map(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findi
 
 def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Findings) -> None:
     verified, tree = verify(filesystem, findings.report)
+    lines = []
     if arguments.compare is not None:
-        _compare(arguments.compare, tree, filesystem, findings)
+        lines = _compare(arguments.compare, tree, filesystem, findings)
+    # A file system that holds other files, or other times of files, is not damaged.
     state = "damaged" if findings.count else "clean"
+    if lines:
+        state += f", differs from {_printable(str(arguments.compare))}"
+    for line in lines:
+        findings.report(SsiumlError(line))
     print(
         f"{arguments.image}: {state}, {verified.inodes} {'inode' if verified.inodes == 1 else 'inodes'}, "
         f"{verified.journals} {'journal' if verified.journals == 1 else 'journals'}, "
@@ -252,15 +258,16 @@ def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Fi
     )
 
 
-def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> None:
+def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> list[str]:
+    """Return a line for each difference between *source* and *tree*. Report damage found in *tree*."""
     expected = read_folder_tree(source) if source.is_dir() else read_tree_archive(source)
     census = take_census(expected)
     try:
         seen = take_census(tree)
-        for line in differences(census.in_whole_seconds() if filesystem.is_gfs1 else census, seen):
-            findings.report(SsiumlError(line))
     except Damaged as damage:
         findings.report(damage)
+        return []
+    return differences(census.in_whole_seconds() if filesystem.is_gfs1 else census, seen)
 
 
 def run() -> int:

@@ -21,6 +21,7 @@ from ssiuml.errors import UsageError
 from ssiuml.formats.gfs1 import geometry
 from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
 from ssiuml.formats.pool.assembly import Pool
+from ssiuml.host.epoch import source_date_epoch
 from ssiuml.host.progress import stages
 from ssiuml.images.mkfs import CommonOptions, Gfs1Options, Gfs2Options, make_filesystem
 from ssiuml.tree.folders import read_folder_tree
@@ -197,8 +198,8 @@ def _number(option: str, text: str) -> int:
 
 
 def _now_s() -> int:
-    text = os.environ.get("SOURCE_DATE_EPOCH")
-    return int(time.time()) if text is None else _number("SOURCE_DATE_EPOCH", text)
+    epoch = source_date_epoch(os.environ)
+    return int(time.time()) if epoch is None else epoch
 
 
 def _require_apart(target: Path | Pool, source: Path | None) -> None:

@@ -75,7 +75,7 @@ def _report(folder: ClusterFolder, answer: Values, took_s: float) -> int:
     for node, how in answer["failed"].items():
         print(f"node {node} did not end in order: {how}", file=sys.stderr)
     if not answer["is_clean"]:
-        print(f"the root is not clean, {answer['root']}", file=sys.stderr)
+        print(answer["root"], file=sys.stderr)
     if not answer["ok"]:
         return FAILED
     root = f", {answer['root']}" if answer["root"] and answer["is_clean"] else ""

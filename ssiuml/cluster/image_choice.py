@@ -37,7 +37,7 @@ def read_configuration(path: Path, home: Path) -> Mapping[str, Path]:
     Raise UsageError, with file, line, value and what was expected, if a line is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows begin files with a byte order mark
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

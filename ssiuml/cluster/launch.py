@@ -13,6 +13,7 @@ from typing import Final
 
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
+from ssiuml.host import uml
 from ssiuml.host.installation import python_path
 from ssiuml.host.run import find_tool
 
@@ -30,7 +31,6 @@ exec setpriv --ambient-caps -all --inh-caps -all -- "$@"
 """
 _FOR_A_USER: Final = ("--user", "--map-current-user", "--keep-caps")
 MEMINFO: Final = Path("/proc/meminfo")
-SHM: Final = Path("/dev/shm")  # noqa: S108 - User-Mode Linux keeps a node's memory there, in unlinked files
 
 
 def network_namespace_prefix() -> tuple[str, ...]:
@@ -45,9 +45,12 @@ def network_namespace_prefix() -> tuple[str, ...]:
         return ()
     namespaces = (program, "--net", *(() if os.geteuid() == 0 else _FOR_A_USER))
     prefix = (*namespaces, "--", "sh", "-c", _INSIDE, "sh", str(QUEUED_FRAMES))
-    tried = subprocess.run(  # noqa: S603 - an argument list of ours
-        [*prefix, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TRY_LIMIT_S
-    )
+    try:
+        tried = subprocess.run(  # noqa: S603 - an argument list of ours
+            [*prefix, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TRY_LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        return ()
     return prefix if tried.returncode == 0 else ()
 
 
@@ -93,9 +96,10 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
 
 
 def require_memory(nodes: int, each_mib: int) -> None:
-    """Raise SsiumlError, with need and limit, if the host's free memory is too small for the nodes."""
-    needed = nodes * each_mib
-    available = {"memory of this machine": _available_mib(), f"{SHM}": _free_mib(SHM)}
+    """Raise SsiumlError if the nodes need more than the host's free memory, or cannot run in it."""
+    uml.require_memory_folder(os.environ)
+    needed, folder = nodes * each_mib, uml.memory_folder(os.environ)
+    available = {"memory of this machine": _available_mib(), f"{folder}": _free_mib(folder)}
     for what, free in available.items():
         if free is not None and free < needed:
             fitting = free // each_mib

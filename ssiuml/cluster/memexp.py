@@ -92,6 +92,7 @@ async def stop_historic_cluster(running: RunningCluster) -> Values:
     are_dead = await kill_all(nodes, "killed by ssi-stop")
     if server is not None and not server.ended.is_set():
         are_dead = await kill_all([server], "killed by ssi-stop") and are_dead
-    said = "nodes of Linux 2.4 cannot leave in order: journals are replayed at the next start"
+    why = "nodes of Linux 2.4 cannot leave in order: journals are replayed at the next start"
+    said = f"the root is not clean, {why}"
     stopped = [node.number for node in nodes]
     return {"ok": are_dead, "stopped": stopped, "failed": {}, "root": said, "is_clean": False}

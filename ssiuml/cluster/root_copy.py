@@ -12,7 +12,7 @@ from ssiuml.cluster.image_choice import Image
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host import files
-from ssiuml.host.files import write_text
+from ssiuml.host.files import replacing
 from ssiuml.units import format_size
 
 
@@ -20,7 +20,7 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
     """Copy the root if there is no copy yet, or if *fresh*. Return a line about the copy, None if not copied.
 
     Raise UsageError if the copy was made from another image, or if the image has been rebuilt since, unless
-    *keep*.
+    *keep*. If copying fails, the old copy stays as it was.
     """
     origin = _origin_of(image)
     if folder.root_fs.exists() and not fresh:
@@ -35,13 +35,15 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
     size = files.allocated_bytes(image.root_fs)
     files.require_space(folder.path, size, "the cluster's copy of the root")
     started = time.monotonic()
-    # Delete the record before the copy and write it afterwards: a copy that was broken off has no record and
-    # is refused.
-    folder.root_origin.unlink(missing_ok=True)
-    folder.crashed.unlink(missing_ok=True)
-    files.copy(image.root_fs, folder.root_fs)
-    folder.root_fs.chmod(0o600)
-    write_text(folder.root_origin, json.dumps(origin, indent=2, sort_keys=True) + "\n")
+    with replacing(folder.root_origin) as record:
+        record.write_text(json.dumps(origin, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        with replacing(folder.root_fs) as part:
+            files.copy(image.root_fs, part)
+            part.chmod(0o600)
+            # Only now, when two renames are left to do: if the copy fails, the old root and its record stay.
+            # If this process is killed between the renames, the root has no record and is refused.
+            folder.root_origin.unlink(missing_ok=True)
+            folder.crashed.unlink(missing_ok=True)
     return f"root copied, {format_size(size)} in {time.monotonic() - started:.1f} s"
 
 

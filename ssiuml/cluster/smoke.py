@@ -1,6 +1,7 @@
 """Tests built images by booting one node: from a copy of the root to the login, and down again."""
 
 import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -41,6 +42,7 @@ def check_images(folder: Path) -> None:
     answer the commands or shut down as it should. Raise it, too, if the root is not clean afterwards.
     """
     images = manifest.read(folder)
+    uml.require_memory_folder(os.environ)
     with scratch_folder(folder / "work", "check") as scratch, stages("check") as show:
         root_fs = scratch / "root_fs"
         files.copy(images.root_fs, root_fs)

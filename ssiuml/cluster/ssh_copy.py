@@ -44,7 +44,7 @@ def copy_in(folder: ClusterFolder, sources: list[str], target: Place) -> None:
     for source in sources:
         if not os.path.lexists(source):
             raise UsageError(f"{source}: there is no such file")
-    is_folder = _session(folder, target.node, ["test", "-d", target.path]) == 0
+    is_folder = _is_folder(folder, target)
     if not is_folder and (len(sources) > 1 or target.path.endswith("/")):
         raise UsageError(f"{target.node}:{target.path}: is not a folder")
     for source in sources:
@@ -112,17 +112,26 @@ def _renaming(old: str, new: str) -> list[str]:
     return ["--transform", f"flags=rSH;s,^{pattern},{replacement},"]
 
 
-def _session(folder: ClusterFolder, node: int, command: list[str]) -> int:
-    argv = ssh.session_command(folder, node, command, terminal=False)
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - ours
+def _is_folder(folder: ClusterFolder, place: Place) -> bool:
+    """Return whether a node has a folder at *place*. Raise SsiumlError if the node does not answer."""
+    argv = ssh.session_command(folder, place.node, ["test", "-d", place.path], terminal=False)
+    status = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - ours
+    if status not in (0, 1):
+        raise SsiumlError(
+            f"{place.node}:{place.path}: the node cannot be asked what this is: "
+            f"ssh ended with status {status}",
+            hint=f"run ssi-exec {place.node} -- true to see whether it answers",
+        )
+    return status == 0
 
 
 def _pipe(source: list[str], target: list[str]) -> None:
-    """Run two commands, the output of one being the input of the other."""
+    """Run two commands, tar packing and tar unpacking: the output of one is the input of the other."""
     with subprocess.Popen(source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as reading:  # noqa: S603 - ours
         writing = subprocess.run(target, stdin=reading.stdout, check=False)  # noqa: S603 - ours
         assert reading.stdout is not None  # noqa: S101 - for the type checker
         reading.stdout.close()
         reading.wait()
-    if reading.returncode != 0 or writing.returncode != 0:
+    # GNU tar's status is 1 if it has packed everything and a file has changed meanwhile, and tar says so.
+    if reading.returncode not in (0, 1) or writing.returncode != 0:
         raise SsiumlError("not everything was copied; the errors of tar and ssh stand above")

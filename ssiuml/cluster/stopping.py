@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 import time
 from pathlib import Path
 from typing import Final
@@ -86,10 +87,17 @@ def check_root_after_crash(folder: ClusterFolder, root_fs: Path) -> tuple[bool, 
     try:
         corrected = gfs2_tools.repair(root_fs)
     except gfs2_tools.DirtyError:
-        return False, "its journals are replayed at the next start"
+        return False, "the root is not clean, its journals are replayed at the next start"
+    except gfs2_tools.DamagedError as error:
+        log.error("%s", error)
+        hint = (
+            f"run fsck.gfs2 -y {shlex.quote(str(root_fs))} to repair it; only if that fails, "
+            "ssi-start --fresh, which copies the image again and loses what was written to this root"
+        )
+        return False, f"the root is not clean, {error}\n  {hint}"
     except SsiumlError as error:
         log.error("%s", error)
-        hint = f"run fsck.gfs2 -y {root_fs} to repair it, or ssi-start --fresh to make a new copy"
-        return False, f"{error}\n  {hint}"
+        hint = f"run fsck.gfs2 -n {shlex.quote(str(root_fs))} to check it, or ssi-start to go on with it"
+        return False, f"the root could not be checked: {error}\n  {hint}"
     folder.crashed.unlink()
     return True, f"checked after a crash{': corrected ' if corrected else ''}{', '.join(corrected)}"

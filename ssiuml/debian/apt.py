@@ -27,6 +27,8 @@ _UNKNOWN: Final = re.compile(
     r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate"
     r"|Couldn't find any package by (?:glob|regex) '(\S+)')"
 )
+# What apt-get says if a proxy, or the page of a hotel, answers in place of the mirror.
+_PROXY: Final = re.compile(r"\b407\b|does the network require authentication")
 # The line of `apt-get --simulate` for each package to install: name, [installed version], (new version.
 _CHOSEN: Final = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
 
@@ -80,9 +82,13 @@ class Apt:
         try:
             self._run("apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any")
         except CommandError as error:
+            cause, mirror = _cause(error), self.distribution.mirror
+            variable = f"{mirror.partition(':')[0]}_proxy"
             raise SsiumlError(
-                f"the package lists of {self.distribution.suite} cannot be fetched: {_last_error(error)}",
-                hint=f"check the network, and whether {self.distribution.mirror} is the right mirror",
+                f"the package lists of {self.distribution.suite} cannot be fetched: {cause}",
+                hint=f"set {variable} to http://USER:PASSWORD@HOST:PORT, if the proxy there wants a password"
+                if _PROXY.search(cause)
+                else f"check the network, and whether {mirror} is the right mirror",
             ) from error
 
     def resolve(self, packages: Iterable[str]) -> Selection:
@@ -127,7 +133,7 @@ class Apt:
             unknown = [next(filter(None, groups)) for groups in _UNKNOWN.findall(error.output)]
             if unknown:
                 raise NoPackageError(unknown) from error
-            raise SsiumlError(f"packages cannot be chosen: {_last_error(error)}") from error
+            raise SsiumlError(f"packages cannot be chosen: {_cause(error)}") from error
         versions = dict(_CHOSEN.findall(printed))
         if not versions:
             return []
@@ -138,7 +144,8 @@ class Apt:
     def _run(self, *words: str) -> str:
         # apt fails at once when another apt uses its folders, and builds of other recipes may do so.
         with FileLock(self.folder / ".lock", timeout=TIMEOUT_S):
-            environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+            # LANGUAGE takes precedence over LC_ALL=C.UTF-8 in glibc before 2.41, and errors are read here.
+            environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
             return run(words, timeout_s=TIMEOUT_S, env=environment)
 
     def _prepare(self) -> None:
@@ -165,9 +172,12 @@ class Apt:
         write_text(self.folder / "apt.conf", text)
 
 
-def _last_error(error: CommandError) -> str:
+def _cause(error: CommandError) -> str:
+    """Return apt's own words for what is wrong: a list that did not arrive before what follows from that."""
     lines = [line[3:] for line in error.output.splitlines() if line.startswith("E: ")]
-    return lines[0] if lines else str(error)
+    # A list that no server gave "is not signed", too, and apt sorts these lines by chance.
+    first = next((line for line in lines if line.startswith("Failed to fetch ")), None)
+    return first or (lines[0] if lines else str(error))
 
 
 def _installed(record: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 from ssiuml.host.files import replacing, scratch_folder
-from ssiuml.host.run import run
+from ssiuml.host.run import PLAIN_LANGUAGE, run
 from ssiuml.tree.tree import Kind, Node, Tree, format_of_kind
 
 BLOCK_BYTES: Final = 1024
@@ -29,7 +29,7 @@ def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
     for a name or link target with a character that debugfs could misread. Raise CommandError if a program
     fails.
     """
-    environment = {"E2FSPROGS_FAKE_TIME": str(time_s), "MKE2FS_SKIP_PROGRESS": "1"}
+    environment = {**PLAIN_LANGUAGE, "E2FSPROGS_FAKE_TIME": str(time_s), "MKE2FS_SKIP_PROGRESS": "1"}
     with scratch_folder(target.parent, "ext2") as scratch, replacing(target) as part:
         nodes = list(tree.walk())
         files.create(part, _size_bytes(nodes))

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from ssiuml.errors import SsiumlError
 from ssiuml.host.code import code_digest
 from ssiuml.host.digests import Values, digest_of, file_sha256, merged
-from ssiuml.host.files import write_text
+from ssiuml.host.files import is_left, remove_part, write_text
 from ssiuml.host.progress import say
 
 # How long to wait for another build: a base takes minutes on a slow line, a kernel hours on a slow machine.
@@ -114,6 +114,7 @@ class Cache:
             values = {"sha256": sha256, "facts": facts, "inputs": key.values()}
             write_text(_facts_of(path), json.dumps(values, indent=2, sort_keys=True) + "\n")
             _remove_superseded(path)
+            _remove_left_parts(path.parent)
             return Entry(path, sha256, facts)
 
     def path(self, key: Key) -> Path:
@@ -172,6 +173,16 @@ def _remove_superseded(path: Path) -> None:
             if other != path and facts.stat().st_mtime < oldest and _inputs_without_code(other) == inputs:
                 facts.unlink()
                 other.unlink()
+
+
+def _remove_left_parts(folder: Path) -> None:
+    """Remove what killed builds have left in *folder* of entries that perhaps nobody will make again."""
+    for part in folder.glob(".*.part"):
+        if not is_left(part):
+            continue
+        target = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
+        with suppress(Timeout), FileLock(_lock_of(target), timeout=0):  # else another build writes it
+            remove_part(part)
 
 
 def _inputs_without_code(path: Path) -> Any:

@@ -2,7 +2,10 @@
 
 import errno
 import fcntl
+import glob
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
+from ssiuml.units import format_size
 
 CHUNK_BYTES: Final = 1 << 20  # how much of a file is read at once
 FULL_BYTES: Final = 1 << 20
 SECTOR_BYTES: Final = 512  # the unit of st_blocks in every file system
 # linux/fs.h: #define FICLONE _IOW(0x94, 9, int); Python 3.11's fcntl does not name it.
 FICLONE: Final = 0x40049409
+_PID_PART: Final = re.compile(r"\.([0-9]+)\.part$")  # the name that write_text gives
 _NO_REFLINK: Final = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 
 
@@ -45,7 +50,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file (UTF-8) in one step. Several processes may write the same file."""
+    """Write a small text file (UTF-8) in one step. Several processes may write the same file.
+
+    Remove what killed processes have left of earlier tries.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -55,6 +63,44 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(stream.fileno())
         part.replace(path)
     finally:
+        part.unlink(missing_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if _PID_PART.search(left.name) and is_left(left):
+            left.unlink(missing_ok=True)
+
+
+def is_left(part: Path) -> bool:
+    """Return whether no process writes the temporary file *part* any more, as far as its name tells.
+
+    Those of write_text have the process in their name. For others the caller holds the lock of the target.
+    """
+    match = _PID_PART.search(part.name)
+    if match is None:
+        return True
+    try:
+        os.kill(int(match[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    return False
+
+
+def remove_left_parts(folder: Path) -> None:
+    """Remove temporary files and folders that killed processes have left in *folder*.
+
+    The caller holds the lock of everything that is made there.
+    """
+    for part in folder.glob(".*.part"):
+        if is_left(part):
+            remove_part(part)
+
+
+def remove_part(part: Path) -> None:
+    """Remove a temporary file or folder."""
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
         part.unlink(missing_ok=True)
 
 
@@ -71,9 +117,20 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def create(path: Path, size_bytes: int) -> None:
-    """Make *path* a file of *size_bytes* that is one hole. An existing file is replaced."""
+    """Make *path* a file of *size_bytes* that is one hole. An existing file is replaced.
+
+    Raise SsiumlError if the file system that it lies in has no files as large as that.
+    """
     with replacing(path) as part, part.open("wb") as stream:
-        stream.truncate(size_bytes)
+        try:
+            stream.truncate(size_bytes)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            raise SsiumlError(
+                f"{path}: the file system there has no files as large as {format_size(size_bytes)}",
+                hint="make it smaller, or work on another file system, such as XFS",
+            ) from error
 
 
 def copy(source: Path, target: Path) -> None:

@@ -70,12 +70,15 @@ _running: set["subprocess.Popen[bytes]"] = set()
 class CommandError(SsiumlError):
     """A program is missing, failed, or exceeded its time limit.
 
-    ``output`` holds the last lines it printed.
+    ``output`` holds the last lines it printed. ``status`` is its exit status, None if it was ended.
     """
 
-    def __init__(self, message: str, *, output: str = "", hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, output: str = "", hint: str | None = None, status: int | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.output = output
+        self.status = status
 
     def _text(self) -> str:
         if not self.output:
@@ -194,10 +197,12 @@ def run(
             _join_until_silent(reader, lambda: taken)
     if errors:
         raise errors[0]
+    status = None
     if failure is None and process.returncode not in ok_exit:
-        failure = f"exit status {process.returncode}"
+        status = process.returncode
+        failure = f"exit status {status}"
     if failure is not None:
-        raise CommandError(f"{shlex.join(words)}: {failure}", output="\n".join(tail))
+        raise CommandError(f"{shlex.join(words)}: {failure}", output="\n".join(tail), status=status)
     return "".join(output)
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from ssiuml.errors import SsiumlError
+from ssiuml.host.files import remove_left_parts
 from ssiuml.host.progress import say
 from ssiuml.host.run import end_all
 
@@ -58,6 +59,10 @@ def _take_lock(out: Path) -> None:
     holder.write_text(f"{os.getpid()}\n")
     # A killed build may have left files there; see ssiuml.host.places.Places.work.
     shutil.rmtree(out / "work", ignore_errors=True)
+    # Files in `out` itself are replaced by every build that makes them; a user may write others there.
+    for folder in out.iterdir():
+        if folder.is_dir() and not folder.is_symlink():
+            remove_left_parts(folder)
     atexit.register(_end, out, holder)
 
 

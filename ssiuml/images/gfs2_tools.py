@@ -2,7 +2,7 @@
 
 import math
 import re
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from ssiuml.formats.gfs.directories import LEAF_HEADER_BYTES, dirent_bytes
 from ssiuml.formats.gfs.structures import DINODE_BYTES
 from ssiuml.host import files
 from ssiuml.host.files import replacing
-from ssiuml.host.run import CommandError, run
+from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
 from ssiuml.tree.tree import Kind, Tree
 
 if TYPE_CHECKING:  # the commands of a cluster repair its root, and have no recipes
@@ -19,13 +19,27 @@ if TYPE_CHECKING:  # the commands of a cluster repair its root, and have no reci
 
 MKFS_TIMEOUT_S: Final = 600.0
 FSCK_TIMEOUT_S: Final = 1800.0
-CORRECTED, UNCORRECTED = 1, 4  # exit statuses, fsck.gfs2(8)
+# Exit statuses of fsck.gfs2 (FSCK_ in gfs2/fsck/fsck.h): all is well; all faults are corrected; some are not.
+# With 8 it gives up, because of damage or for another reason. Some of its passes end with 255 instead.
+OK, CORRECTED, UNCORRECTED, GAVE_UP = 0, 1, 4, (8, 255)
 
 _PROGRESS: Final = re.compile(
     r"Initializing fsck|Validating |Level \d |\(level \d passed\)|Starting |Reconciling |\S+ completed in "
     r"|fsck\.gfs2 complete|\d+ percent complete|Clearing journals|Journals cleared|Journal recovery complete"
 )
+# Does not change the exit status. All that follows may be due to what the journal still has.
 _DIRTY: Final = re.compile(r"Journal #\d+ \(\"journal\d+\"\) is dirty")
+# Such a journal stays as it is, and nobody can mount the file system.
+_CORRUPT: Final = re.compile(
+    r"Journal #\d+ \(\"journal\d+\"\) (is corrupt|has \d+ sequencing errors)"
+    r"|File system journal \"journal\d+\" is missing or corrupt"
+)
+# Why fsck.gfs2 gives up without a verdict.
+_NO_VERDICT: Final = re.compile(
+    r"Out of memory|Cannot allocate memory|Input/output error|No space left on device|device required"
+    r"|This file system is too big for this computer",
+    re.I,
+)
 # Harmless messages, by their cause. Counts: the kernel's recovery of a journal writes them without their lock
 # (recover_local_statfs in fs/gfs2/recovery.c), so a change by another node at that time gets lost; only df
 # reads them. Unlinked inodes: files that were removed while they were open, or were about to be freed. GFS2
@@ -56,6 +70,10 @@ class DirtyError(SsiumlError):
     """Journals have to be replayed first. The kernel does that when it next mounts the file system."""
 
 
+class DamagedError(SsiumlError):
+    """fsck.gfs2 has found damage that a crash does not leave."""
+
+
 def make_image(blank: Path, target: Path, settings: "Gfs2Filesystem") -> None:
     """Make *target* an empty GFS2 file system as large as the file *blank* (HOWTO 5.2: mkfs_gfs)."""
     with replacing(target) as part:
@@ -82,32 +100,65 @@ def _mkfs(image: Path, settings: "Gfs2Filesystem") -> None:
 
 
 def check_image(image: Path) -> None:
-    """Raise SsiumlError, with the output of fsck.gfs2, unless the file system in *image* is clean."""
-    try:
-        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S)
-    except CommandError as error:
-        raise SsiumlError(f"{image}: is not a clean GFS2 file system: {error}") from error
+    """Raise SsiumlError, with what fsck.gfs2 has found, unless the file system in *image* is clean.
+
+    Raise DirtyError, DamagedError or SsiumlError as repair does.
+    """
+    found = _examine(image)
+    if found:
+        raise SsiumlError(f"{image}: is not clean, it has {' and '.join(found)}")
 
 
 def repair(image: Path) -> list[str]:
     """Correct in *image* what the crash of a node may leave behind. Return the names of what was corrected.
 
-    Raise DirtyError if journals are not replayed. Raise SsiumlError, with the output of fsck.gfs2, if there
-    is any other damage. *image* is unchanged after both.
+    Raise DirtyError if journals are not replayed. Raise DamagedError, with the output of fsck.gfs2, if there
+    is any other damage. *image* is unchanged after both. Raise SsiumlError if fsck.gfs2 cannot tell: it is
+    missing, takes too long, crashes, or cannot read *image*.
     """
-    with suppress(CommandError):
-        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S)
-        return []
-    printed = run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S, ok_exit=(UNCORRECTED,))
-    found, damage = _leftovers(printed)
-    if any(_DIRTY.match(line) for line in damage):
-        raise DirtyError(f"{image}: has journals that are not replayed")
-    if damage:
-        lines = "\n".join(f"    {line}" for line in damage[:20])
-        raise SsiumlError(f"{image}: is damaged, fsck.gfs2 -n says:\n{lines}")
+    found = _examine(image)
     if found:
-        run(["fsck.gfs2", "-y", image], timeout_s=FSCK_TIMEOUT_S, ok_exit=(CORRECTED,))
-        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S)
+        run(
+            ["fsck.gfs2", "-y", image],
+            timeout_s=FSCK_TIMEOUT_S,
+            env=PLAIN_LANGUAGE,
+            ok_exit=(OK, CORRECTED, UNCORRECTED),
+        )
+        check_image(image)
+    return found
+
+
+def _examine(image: Path) -> list[str]:
+    """Return the names of what the crash of a node has left in *image*. Raise the errors of repair."""
+    lines: list[str] = []
+    status = OK
+    try:
+        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S, env=PLAIN_LANGUAGE, on_line=lines.append)
+    except CommandError as error:
+        if error.status is None:
+            raise
+        status = error.status
+    return judge(image, status, lines)
+
+
+def judge(image: Path, status: int, lines: Sequence[str]) -> list[str]:
+    """Return what a crash has left in *image*, by exit status and output of fsck.gfs2 -n.
+
+    The status alone says little: it is 0 or any other with journals that are not replayed, and 8 with damage
+    as well as if *image* cannot be read. Raise the errors of repair.
+    """
+    found, other = _leftovers(lines)
+    if not any(map(_CORRUPT.match, other)) and any(map(_DIRTY.match, other)):
+        raise DirtyError(f"{image}: has journals that are not replayed")
+    if status == OK:
+        return []
+    shown = "".join(f"\n    {line}" for line in other[:20])
+    if status in (UNCORRECTED, *GAVE_UP) and other and not any(map(_NO_VERDICT.search, other)):
+        raise DamagedError(f"{image}: is damaged, fsck.gfs2 -n says:{shown}")
+    if status != UNCORRECTED or other or not found:
+        raise SsiumlError(
+            f"{image}: fsck.gfs2 -n ends with status {status} and no verdict{shown and ':'}{shown}"
+        )
     return found
 
 
@@ -122,17 +173,17 @@ def convert_gfs1(image: Path) -> None:
         raise SsiumlError(f"{image}: gfs2_convert leaves more than wrong counts: {', '.join(found)}")
 
 
-def _leftovers(printed: str) -> tuple[list[str], list[str]]:
-    """Sort fsck.gfs2's output: the names of what a crash may leave, and the lines about other damage."""
+def _leftovers(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Sort fsck.gfs2's output: the names of what a crash may leave, and the lines about anything else."""
     found: dict[str, None] = {}
-    damage = []
-    for line in map(str.strip, printed.splitlines()):
+    other = []
+    for line in map(str.strip, lines):
         name = next((name for name, pattern in _LEFTOVERS.items() if pattern.match(line)), None)
         if name is not None:
             found[name] = None
         elif line and not _PROGRESS.match(line):
-            damage.append(line)
-    return list(found), damage
+            other.append(line)
+    return list(found), other
 
 
 def needed_bytes(tree: Tree, settings: "Gfs2Filesystem") -> int:

@@ -9,6 +9,7 @@ of. This is a layout of our own, from byte 0 of the pool's data space:
 A memexp of 2002 cannot read it. The real gfsconf, run on the same device, overwrites it with its own.
 """
 
+import codecs
 import hashlib
 import os
 import re
@@ -77,7 +78,8 @@ def load_lock_server_table(path: Path) -> LockServerTable:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if len(text) > MAX_TEXT_BYTES:
         raise UsageError(f"{path}: has more than {MAX_TEXT_BYTES} bytes, the limit for a lock server table")
-    return parse_lock_server_table(text, str(path))
+    # Editors of Windows begin files with a byte order mark. It does not belong into the cidev.
+    return parse_lock_server_table(text.removeprefix(codecs.BOM_UTF8), str(path))
 
 
 def parse_lock_server_table(text: bytes, name: str) -> LockServerTable:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs.inode_writer import Written
+from ssiuml.formats.gfs.structures import require_lock_table
 from ssiuml.formats.gfs1 import geometry as gfs1_geometry
 from ssiuml.formats.gfs1 import structures as gfs1_structures
 from ssiuml.formats.gfs1 import writer as gfs1_writer
@@ -21,7 +22,8 @@ class CommonOptions:
     """Options of both GFS1 and GFS2.
 
     *time_s*, in seconds since 1970, is the time of the inodes that the tree does not have. With
-    *full_journals*, every block of a journal is written, so that the file has no holes there.
+    *full_journals*, every block of a journal is written, so that the file has no holes there. Raise what
+    require_lock_table raises.
     """
 
     lock_protocol: str
@@ -32,6 +34,9 @@ class CommonOptions:
     block_size: int
     rgrp_mib: int | None = None
     full_journals: bool = False
+
+    def __post_init__(self) -> None:
+        require_lock_table(self.lock_protocol, self.lock_table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import Values, file_sha256
-from ssiuml.host.run import CommandError, run
+from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
 
 SERIES: Final = "series"
 _TIMEOUT_S: Final = 600.0
@@ -26,7 +26,8 @@ def read_series(folder: Path) -> list[Path]:
     if not series.is_file():
         raise SsiumlError(f"{series}: there is no such file", hint="list the patches in it, one a line")
     patches = []
-    for number, line in enumerate(series.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    text = series.read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), start=1):
         name, *options = line.partition("#")[0].split() or [""]
         if not name:
             continue
@@ -58,22 +59,28 @@ def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = (), *, fuzz:
         "--no-backup-if-mismatch",
         f"--directory={tree}",
     ]
+    lines: list[str] = []
+    status = 0
     try:
-        printed = run(
+        run(
             ["patch", *words, f"--input={patch.resolve()}"],
             timeout_s=_TIMEOUT_S,
-            env={"LC_ALL": "C"},
-            ok_exit=(0, _SOME_FAILED),
+            env=PLAIN_LANGUAGE,
+            on_line=lines.append,
         )
     except CommandError as error:
-        raise SsiumlError(f"{patch}: cannot be applied to {tree}\n{error.output}") from error
+        if error.status != _SOME_FAILED:
+            raise SsiumlError(f"{patch}: cannot be applied to {tree}: {error}") from error
+        status = error.status
+    printed = "".join(f"{line}\n" for line in lines)
     rejected = _REJECTS.findall(printed)
-    # patch skips a file that it does not find, and writes no rejects for it.
-    lines = printed.splitlines()
-    lost = [line for line in lines if "can't find file" in line]
+    # For files that it does not find, or does not delete because they differ, patch writes no rejects.
+    lost = [line for line in lines if "can't find file" in line or line.startswith("Not deleting file")]
     wrong = [name for name in rejected if name not in may_fail]
-    if not rejected:
-        lost += [line for line in lines if " FAILED" in line or " ignored" in line]
+    if status and not rejected and not lost:
+        lost = (
+            [line for line in lines if " FAILED" in line or " ignored" in line] or lines[-1:] or ["no reason"]
+        )
     if wrong or lost:
         raise SsiumlError(
             f"{patch.name}: does not fit this source: {', '.join(wrong) or lost[0]}\n"

@@ -80,7 +80,10 @@ class Toolchain:
         return [*words, "--chdir", self.path_inside(folder), "--"]
 
     def check(self) -> None:
-        """Raise SsiumlError unless the root's programs run here and it has a compiler for i386."""
+        """Raise SsiumlError unless the root's programs run here and it has a compiler for i386.
+
+        Raise CommandError if a program of this machine is missing, or does not end.
+        """
         if self.root is None:
             return
         start = Path(self.root)
@@ -88,6 +91,8 @@ class Toolchain:
         try:
             here.run(["true"], folder=start, timeout_s=_TIMEOUT_S)
         except CommandError as error:
+            if error.status is None:
+                raise
             if "Exec format error" not in error.output:
                 raise SsiumlError(
                     f"kernel.toolchain: no program of {self.root} runs here\n{error.output}"
@@ -100,6 +105,8 @@ class Toolchain:
             try:
                 here.run(["sh", "-c", f"type {program}"], folder=start, timeout_s=_TIMEOUT_S)
             except CommandError as error:
+                if error.status is None:
+                    raise
                 raise SsiumlError(
                     f"kernel.toolchain: there is no {program} in {self.root}",
                     hint="set it to {folder: DIR}, an unpacked root that has it, or kernel.source to none",

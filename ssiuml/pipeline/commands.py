@@ -70,7 +70,7 @@ def explain(graph: Graph, tasks: Sequence[str]) -> Iterator[str]:
     """Explain which steps of *tasks*, or of the release, would be made."""
     from ssiuml.pipeline.explain import explanation, states_of
 
-    coloured = sys.__stdout__ is not None and sys.__stdout__.isatty() and "NO_COLOR" not in os.environ
+    coloured = sys.__stdout__ is not None and sys.__stdout__.isatty() and not os.environ.get("NO_COLOR")
     yield from explanation(states_of(graph.needed_by(*(tasks or ["release"]))), coloured=coloured)
 
 

@@ -1,14 +1,13 @@
 """The plan of a build: the recipe, the time in the image, and where everything that is built lies."""
 
 import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from ssiuml.errors import UsageError
 from ssiuml.host.cache import Cache
+from ssiuml.host.epoch import source_date_epoch
 from ssiuml.host.places import Places, cache_root
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
@@ -17,7 +16,6 @@ from ssiuml.recipe.model import Recipe
 from ssiuml.sources.lock_file import LockFile
 
 NS: Final = 1_000_000_000
-MAX_EPOCH: Final = 2**32 - 1  # as for a recipe's source_date_epoch
 
 
 @dataclass(frozen=True)
@@ -146,20 +144,16 @@ def make_plan(
     the recipe is wrong, UsageError if SOURCE_DATE_EPOCH is not a number of seconds since 1970.
     """
     loaded = load_recipe(name, project / "recipes")
-    text = environ.get("SOURCE_DATE_EPOCH", str(loaded.recipe.source_date_epoch))
-    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > MAX_EPOCH:
-        raise UsageError(
-            f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970, 0 to {MAX_EPOCH}"
-        )
+    epoch = source_date_epoch(environ)
     places = Places(project, cache_root(environ), project / "images" / name)
     return Plan(
         loaded,
         places,
-        int(text),
+        loaded.recipe.source_date_epoch if epoch is None else epoch,
         offline,
         frozen,
         distcc=bool(environ.get("DISTCC_HOSTS")),
-        epoch_given="SOURCE_DATE_EPOCH" in environ,
+        epoch_given=epoch is not None,
         signing_key=environ.get("SSIUML_SIGNING_KEY") or None,
     )
 

@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from ssiuml.formats.gfs1 import geometry as gfs1_geometry
+from ssiuml.formats.gfs2 import geometry as gfs2_geometry
 from ssiuml.recipe.cluster import Cluster
 from ssiuml.recipe.distribution import Distribution
 from ssiuml.recipe.filesystem import Filesystem, Sizes, Tools
@@ -180,6 +182,18 @@ def journals_fit_into_the_root(sizes: Sizes, filesystem: Filesystem) -> Iterator
             f"{format_size(filesystem.journal_size_bytes)} and {format_size(LEAST_TREE_BYTES)} for files "
             f"need at least {format_size(least_bytes, exact=True)}",
             "make root_fs larger, or set fewer or smaller journals in filesystem",
+        )
+
+
+@rule
+def root_is_not_too_large(sizes: Sizes, filesystem: Filesystem) -> Iterator[Problem]:
+    """The writer of the image takes no larger file system."""
+    most_bytes = gfs2_geometry.SIZE_BYTES_MAX if filesystem.type == "gfs2" else gfs1_geometry.MAX_DEVICE_BYTES
+    if sizes.root_fs_bytes > most_bytes:
+        yield Problem(
+            ("sizes", "root_fs"),
+            f"{format_size(sizes.root_fs_bytes)} is too large for {filesystem.type}",
+            f"set root_fs: {format_size(most_bytes)} or less",
         )
 
 

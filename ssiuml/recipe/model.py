@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from ssiuml.host.epoch import MAX_EPOCH
 from ssiuml.recipe import values as v
 from ssiuml.recipe.checks import check_all, source_uses
 from ssiuml.recipe.cluster import Cluster
@@ -61,7 +62,7 @@ class Recipe(Section):
     extra_packages: v.DistinctListOf[v.PackageName] = Field((), description="packages to install as well")
     files: v.ListOf[UserFile] = Field((), description="the user's own files")
     source_date_epoch: Annotated[
-        int, v.within(0, 2**32 - 1, "write seconds since 1970, as `date +%s` prints them")
+        int, v.within(0, MAX_EPOCH, "write seconds since 1970, as `date +%s` prints them")
     ] = Field(description="the latest time that a file in the image has, in seconds since 1970")
     sizes: Sizes = Field(description="sizes of the images")
     filesystem: Filesystem = Field(description="the shared root file system")

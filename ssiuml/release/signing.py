@@ -78,7 +78,7 @@ def verify_signature(path: Path, signers: Path | None) -> str:
 
     *signers* is a file of trusted signers in ssh-keygen's form (ALLOWED SIGNERS); gpg uses its own key ring.
     Without *signers* an ssh signature proves only which key made it, and the line says so. Raise SsiumlError
-    if the signature is not good, or if it is missing and *signers* are given.
+    if the signature is not good or cannot be checked, or if it is missing and *signers* are given.
     """
     signature = signature_of(path)
     if signature is None:
@@ -87,7 +87,8 @@ def verify_signature(path: Path, signers: Path | None) -> str:
         return "not signed"
     wrong = f"{signature}: is not a good signature of {path.name}"
     if signature.suffix == GPG_SUFFIX:
-        said = _call(["gpg", "--batch", "--status-fd=1", "--verify", str(signature), str(path)], wrong)
+        words = ["gpg", "--batch", "--status-fd=1", "--verify", str(signature), str(path)]
+        said = _judge(words, signature, wrong)
         # gpg accepts expired and revoked keys too, but prints GOODSIG only for others.
         who = re.search(r"^\[GNUPG:\] GOODSIG [0-9A-F]+ (.*)$", said, re.MULTILINE)
         if who is None:
@@ -96,15 +97,14 @@ def verify_signature(path: Path, signers: Path | None) -> str:
     content = path.read_bytes()
     if signers is None:
         words = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(signature)]
-        said = _call(words, wrong, content).strip()
+        said = _judge(words, signature, wrong, content).strip()
         return f"signed by a key that is not verified (signers=FILE verifies it): {said}"
     common = ["-f", str(signers), "-s", str(signature)]
-    found = _call(
-        ["ssh-keygen", "-Y", "find-principals", *common], f"{wrong}, or its signer is not in {signers}"
-    )
+    words = ["ssh-keygen", "-Y", "find-principals", *common]
+    found = _judge(words, signature, f"{wrong}, or its signer is not in {signers}")
     who_signed = found.splitlines()[0].split(",")[0]
     words = ["ssh-keygen", "-Y", "verify", "-I", who_signed, "-n", NAMESPACE, *common]
-    _call(words, wrong, content)
+    _judge(words, signature, wrong, content)
     return f"signed by {who_signed}"
 
 
@@ -131,9 +131,33 @@ def verify_release(folder: Path, signers: Path | None) -> Iterator[str]:
         raise SsiumlError(f"{folder / unlisted[0]}: is not listed in {path}", hint="remove it")
 
 
-def _call(words: list[str], problem: str, stdin: bytes | None = None) -> str:
+def _judge(words: list[str], signature: Path, wrong: str, stdin: bytes | None = None) -> str:
+    """Run a program that verifies *signature*. Return its output.
+
+    Raise SsiumlError with *wrong* if the signature is not good. Raise another SsiumlError if there is no
+    verdict: the program is missing or takes too long, or gpg does not have the signer's key.
+    """
     try:
-        # Warnings stay out of what the caller reads.
-        return run(words, timeout_s=LIMIT_S, stdin=stdin, env=PLAIN_LANGUAGE, merge_stderr=False)
+        return _run(words, stdin)
+    except CommandError as error:
+        if error.status is None:
+            raise SsiumlError(f"{signature}: cannot be checked: {error}") from error
+        unknown = re.search(r"^\[GNUPG:\] NO_PUBKEY ([0-9A-F]+)$", error.output, re.MULTILINE)
+        if unknown is not None:
+            raise SsiumlError(
+                f"{signature}: cannot be checked: gpg does not have the signer's key {unknown[1]}",
+                hint="run gpg --import with the key of a signer whom you trust",
+            ) from error
+        raise SsiumlError(f"{wrong}: {error}") from error
+
+
+def _call(words: list[str], problem: str) -> str:
+    try:
+        return _run(words)
     except CommandError as error:
         raise SsiumlError(f"{problem}: {error}") from error
+
+
+def _run(words: list[str], stdin: bytes | None = None) -> str:
+    # Warnings stay out of what the caller reads.
+    return run(words, timeout_s=LIMIT_S, stdin=stdin, env=PLAIN_LANGUAGE, merge_stderr=False)

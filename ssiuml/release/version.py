@@ -1,5 +1,6 @@
 """VERSION-REL, the name of a release: the package's version and the commit that it was made from."""
 
+import glob
 import re
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,15 @@ def other_snapshots(made: Path, release: str) -> list[Path]:
     stem, _, _ = made.name.rpartition(f"-{release}.tar.")
     pattern = re.compile(rf"{re.escape(stem)}-{_SNAPSHOT}")
     return [path for path in sorted(made.parent.iterdir()) if path != made and pattern.fullmatch(path.name)]
+
+
+def left_parts(made: Path, release: str) -> list[Path]:
+    """Return the temporary files that killed builds have left of *made*, also from other commits.
+
+    *release* is the VERSION-REL of *made*. The caller holds the lock under which these are made.
+    """
+    stem = made.name.partition(f"-{release}.tar.")[0]
+    return sorted(made.parent.glob(f".{glob.escape(stem)}-*.tar.*.part"))
 
 
 def _rel(project: Path, tag: str) -> str:

@@ -329,3 +329,22 @@ def test_map_refuses_targets_that_are_no_picture_or_the_image_itself(
     assert ended.status == 2
     assert message in ended.err
     assert image.stat().st_size == 64 * MIB
+
+
+def test_an_image_in_which_only_a_time_differs_is_not_damaged(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").write_text("x")
+    os.utime(tmp_path / "source" / "file", (5, 5))
+    image_file = tmp_path / "root_fs"
+    create(image_file, 64 * MIB)
+    words = ("-q", "-p", "lock_nolock", "-t", "a:b", "-J", "8", "--format", "gfs2", "-d", tmp_path / "source")
+    assert call_command(mkfs_gfs.main, *words, image_file).status == 0
+    compare = ("verify", image_file, "--compare", tmp_path / "source")
+    assert ssi_image(*compare).out.startswith(f"{image_file}: clean, 2 inodes, ")
+    os.utime(tmp_path / "source" / "file", (6, 6))
+    ended = ssi_image(*compare)
+    assert ended.status == 1
+    assert ended.err == "ssi-image: /file: mtime_ns is 5000000000, should be 6000000000\n"
+    assert ended.out.startswith(f"{image_file}: clean, differs from {tmp_path}/source, 2 inodes, 1 journal, ")
+    # fsck.gfs2 calls it clean, too.
+    assert subprocess.run(["fsck.gfs2", "-n", image_file], capture_output=True, check=False).returncode == 0

@@ -328,6 +328,58 @@ def holes(image: Path, blocks: list[int]) -> int:
         return sum(os.lseek(stream.fileno(), at * 4096, os.SEEK_HOLE) == at * 4096 for at in blocks)
 
 
+# What mkfs.gfs2 takes or refuses as -t of lock_dlm, and what is said then.
+LOCK_TABLES = {
+    "ssi:root": None,
+    "a-_9:Z": None,
+    "c" * 32 + ":" + "f" * 30: None,
+    "": "is empty",
+    "x": "has no colon",
+    ":": "has no cluster before the colon",
+    ":b": "has no cluster before the colon",
+    "a:": "has no file system behind the colon",
+    "a:b:c": "has more than one colon",
+    "a::b": "has more than one colon",
+    "a b:c": "has the character ' '",
+    "a:b ": "has the character ' '",
+    "a\tb:c": "has the character '\\t'",
+    "a.b:c": "has the character '.'",
+    "/dev/pool/p": "has the character '/'",
+    "\N{LATIN SMALL LETTER E WITH ACUTE}:b": "has the character '\N{LATIN SMALL LETTER E WITH ACUTE}'",
+    "c" * 33 + ":f": "has a cluster of 33 characters",
+    "c:" + "f" * 31: "has a file system of 31 characters",
+}
+
+
+@pytest.mark.parametrize("format_", ["gfs1", "gfs2"])
+@pytest.mark.parametrize("table", LOCK_TABLES)
+def test_a_lock_table_of_dlm_is_what_mkfs_gfs2_takes(tmp_path: Path, table: str, format_: str) -> None:
+    image, theirs = blank(tmp_path / "image", 64 * MIB), blank(tmp_path / "theirs", 64 * MIB)
+    words = ("-p", "lock_dlm", "-t", table, "-j", "1", "-J", "32")
+    judge = find_tool("mkfs.gfs2")
+    assert judge is not None
+    judged = subprocess.run([judge, "-q", "-O", "-K", *words, theirs], capture_output=True, check=False)
+    problem = LOCK_TABLES[table]
+    assert (judged.returncode == 0) == (problem is None)
+    ended = mkfs(*words, "--format", format_, image)
+    if problem is None:
+        assert ended.status == 0, ended.err
+        if format_ == "gfs2":
+            assert blkid(image)["LABEL"] == blkid(theirs)["LABEL"] == table
+        return
+    assert ended.status == 2
+    assert ended.err == (
+        f"error: the lock table '{table}' {problem}\n  give lock_dlm CLUSTER:FILESYSTEM, such as ssi:root, "
+        "of at most 32 and 30 letters, digits, '_' and '-'\n"
+    )
+    assert image.stat().st_blocks == 0
+
+
+def test_an_empty_source_date_epoch_is_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    assert mkfs(*ONE_JOURNAL, blank(tmp_path / "image")).status == 0
+
+
 WRONG: list[tuple[Callable[[Path], list[str | Path]], int, str]] = [
     (lambda image: ["-b", "1000", image], 2, "error: block size 1000"),
     (lambda image: ["-j", "0", image], 2, "error: 0 journals"),

@@ -37,6 +37,12 @@ def test_keys_comments_and_quotes_are_read(home: Path) -> None:
     assert read_configuration(configuration_file(home), home) == {"KERNEL": home / "k", "ROOT": home / "r"}
 
 
+def test_a_byte_order_mark_and_line_ends_of_windows_do_not_matter(home: Path) -> None:
+    (home / "k").touch()
+    configuration_file(home).write_bytes(b"\xef\xbb\xbfKERNEL=~/k\r\n")
+    assert read_configuration(configuration_file(home), home) == {"KERNEL": home / "k"}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -1,5 +1,6 @@
 """The copy of the root that a cluster runs on."""
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,3 +45,24 @@ def test_a_copy_of_another_recipe_or_of_an_unknown_image_is_refused(
     folder.root_origin.write_text("{")
     with pytest.raises(UsageError, match="copied from is not known"):
         root_copy.prepare_root(folder, image, fresh=False, keep=False)
+
+
+def test_a_fresh_copy_that_fails_leaves_the_old_root_its_record_and_its_crash(
+    folder: ClusterFolder, image: Image
+) -> None:
+    root_copy.prepare_root(folder, image, fresh=False, keep=False)
+    folder.root_fs.write_text("changed by nodes")
+    folder.crashed.touch()
+    before = sorted(path.name for path in folder.path.iterdir())
+    image.root_fs.write_text("x" * 10_000)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, old[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            root_copy.prepare_root(folder, image, fresh=True, keep=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert sorted(path.name for path in folder.path.iterdir()) == before
+    # The next start goes on with the old root.
+    assert root_copy.prepare_root(folder, image, fresh=False, keep=False) is None
+    assert folder.root_fs.read_text() == "changed by nodes"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from http_server import web_server
 from project import PROJECT
 
 from ssiuml.debian.apt import Apt, NoPackageError, NoVersionError, archives, sources_list
@@ -85,6 +86,37 @@ def test_mirror_without_a_release_file_is_an_error(tmp_path: Path) -> None:
         Apt(tmp_path / "apt", empty).update()
     assert f"{tmp_path}/empty" in str(caught.value)
     assert "Release" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (407, "407  Proxy Authentication Required [IP: "),
+        (None, "Clearsigned file isn't valid, got 'NOSPLIT' (does the network require authentication?)\n"),
+    ],
+)
+def test_a_proxy_that_wants_a_password_is_named_and_not_the_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, said: str
+) -> None:
+    # apt prints its errors in varying order, more so with three lists.
+    chosen = distribution(security_mirror="http://deb.debian.org/debian-security")
+    with web_server() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.address)
+        monkeypatch.delenv("no_proxy", raising=False)
+        for name in ("debian/dists/bookworm", "debian/dists/bookworm-updates"):
+            proxy.serve(f"http://deb.debian.org/{name}/InRelease", b"<html>log in</html>", status=status)
+        security = "http://deb.debian.org/debian-security/dists/bookworm-security/InRelease"
+        proxy.serve(security, b"<html>log in</html>", status=status)
+        with pytest.raises(SsiumlError) as caught:
+            Apt(tmp_path / "apt", chosen).update()
+    message = str(caught.value)
+    before = "the package lists of bookworm cannot be fetched: Failed to fetch http://deb.debian.org/debian"
+    assert message.startswith(before)
+    assert said in message
+    assert "not signed" not in message
+    assert message.endswith(
+        "\n  set http_proxy to http://USER:PASSWORD@HOST:PORT, if the proxy there wants a password"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -186,6 +186,22 @@ def test_what_older_code_made_of_the_same_inputs_is_removed_once_nobody_uses_it(
     assert not cache.path(superseded).exists()
 
 
+def test_what_a_killed_build_has_left_goes_with_the_next_entry_unless_another_build_writes_it(
+    cache: Cache, make: Maker
+) -> None:
+    folder = cache.path(KEY).parent
+    (folder / ".unpacked.part" / "below").mkdir(parents=True)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = [folder / ".0123.tar.part", folder / f".0123.tar.json.{ended.pid}.part", folder / ".unpacked.part"]
+    kept = [folder / ".4567.tar.part", folder / f".4567.tar.json.{os.getppid()}.part"]
+    for path in (*left[:2], *kept):
+        path.write_text("half")
+    with FileLock(folder / ".4567.tar.lock"):
+        cache.get_or_make(KEY, make)
+    assert [path.exists() for path in (*left, *kept)] == [False, False, False, True, True]
+
+
 def test_removing_a_missing_entry_does_nothing(cache: Cache) -> None:
     cache.remove(KEY)
     assert not cache.root.exists()

@@ -264,3 +264,42 @@ def test_too_little_room_is_an_error_with_the_need_and_the_free_space(tmp_path: 
     assert said.endswith(" MiB are free there")
     assert abs(int(said.split()[0]) - free) < 1024  # others write to the same disk
     assert hint.startswith("  make room there, or set SSIUML_CACHE")
+
+
+def test_a_file_that_is_too_large_for_its_file_system_is_an_error_with_the_size(tmp_path: Path) -> None:
+    create = (
+        "import sys, pathlib\nfrom ssiuml.errors import SsiumlError\nfrom ssiuml.host.files import create\n"
+        "try:\n    create(pathlib.Path(sys.argv[1]), 1 << 40)\n"
+        "except SsiumlError as error:\n    print(error)\n"
+    )
+    limited = ["prlimit", "--fsize=1073741824", "--", sys.executable, "-c", create, f"{tmp_path}/blank"]
+    said = subprocess.run(limited, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said == (
+        f"{tmp_path / 'blank'}: the file system there has no files as large as 1 TiB\n"
+        "  make it smaller, or work on another file system, such as XFS\n"
+    )
+    assert _names(tmp_path) == []
+
+
+def _ended_pid() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_write_text_removes_what_killed_writers_have_left_and_nothing_else(tmp_path: Path) -> None:
+    killed = "import os, sys, pathlib\nfrom ssiuml.host import files\n"
+    killed += "os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
+    killed += "files.write_text(pathlib.Path(sys.argv[1]), 'half')\n"
+    target = tmp_path / "base.json"
+    for _ in range(2):
+        ended = subprocess.run([sys.executable, "-c", killed, target], check=False, timeout=60)
+        assert ended.returncode == -signal.SIGKILL
+    assert len(_names(tmp_path)) == 2
+    living = tmp_path / f".base.json.{os.getppid()}.part"
+    other = tmp_path / f".base.json.x.{_ended_pid()}.part"
+    for path in (living, other):
+        path.touch()
+    write_text(target, "whole")
+    assert _names(tmp_path) == sorted(["base.json", living.name])
+    assert target.read_text() == "whole"

@@ -1,5 +1,6 @@
 """One build at a time for each recipe, and its end after a signal."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -131,3 +132,17 @@ def test_a_signal_that_does_not_wake_the_main_thread_is_sent_again() -> None:
         [sys.executable, "-c", ASLEEP], capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert (process.returncode, process.stderr) == (143, "stopping; run the same command to continue\n")
+
+
+def test_temporary_files_of_killed_builds_go_with_the_next_build(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "layers" / ".tree.part" / "below").mkdir(parents=True)
+    left = [tmp_path / "steps" / f".base.json.{ended.pid}.part", tmp_path / "layers" / ".base.tar.part"]
+    kept = [tmp_path / "steps" / f".fetch.json.{os.getpid()}.part", tmp_path / ".mine.part"]
+    for path in (*left, *kept):
+        path.write_text("half")
+    assert begin(tmp_path).returncode == 0
+    assert [path.exists() for path in (*left, tmp_path / "layers" / ".tree.part")] == [False] * 3
+    assert [path.exists() for path in kept] == [True] * 2

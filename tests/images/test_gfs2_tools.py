@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from crashed_images import crash, damage_journal, erase, healthy_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,14 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 from ssiuml.host.run import CommandError, find_tool
 from ssiuml.images import gfs2_tools
-from ssiuml.images.gfs2_tools import check_image, make_image, needed_bytes, repair
+from ssiuml.images.gfs2_tools import (
+    DamagedError,
+    DirtyError,
+    check_image,
+    make_image,
+    needed_bytes,
+    repair,
+)
 from ssiuml.recipe.filesystem import Gfs2Filesystem
 from ssiuml.tree.tree import Extent, Literal, Meta, Tree, directory, file, symlink
 
@@ -123,21 +131,124 @@ def test_a_damaged_image_is_an_error_with_what_fsck_found(image: Path, tmp_path:
     with damaged.open("r+b") as stream:  # the bitmap of the first resource group
         stream.seek(address * 4096 + 128)
         stream.write(b"\xff" * 512)
-    with pytest.raises(SsiumlError, match="is not a clean GFS2") as caught:
+    with pytest.raises(
+        DamagedError, match=f"{re.escape(str(damaged))}: is damaged, fsck.gfs2 -n says:\n    "
+    ):
         check_image(damaged)
-    assert str(damaged) in str(caught.value)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1000, MIB])
-def test_a_file_without_a_file_system_is_an_error(tmp_path: Path, size_bytes: int) -> None:
+def test_a_file_without_a_file_system_is_an_error_but_no_verdict(tmp_path: Path, size_bytes: int) -> None:
     files.create(tmp_path / "blank", size_bytes)
-    with pytest.raises(SsiumlError, match="blank: is not a clean GFS2"):
+    with pytest.raises(
+        SsiumlError, match=r"fsck\.gfs2 -n .*(ends with status 8 and no verdict|signal 11)"
+    ) as caught:
         check_image(tmp_path / "blank")
+    assert type(caught.value) in (SsiumlError, CommandError)
 
 
-def test_a_missing_image_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SsiumlError, match="absent: is not a clean GFS2"):
-        check_image(tmp_path / "absent")
+def test_a_missing_image_is_an_error_but_no_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "absent"
+    with pytest.raises(SsiumlError) as caught:
+        check_image(path)
+    assert str(caught.value) == (
+        f"{path}: fsck.gfs2 -n ends with status 16 and no verdict:\n    Unable to open device: {path}"
+    )
+    assert type(caught.value) is SsiumlError
+
+
+# What exit status and words of fsck.gfs2 mean. What it finds after a replay (-y) is the right answer.
+
+TWO_JOURNALS = (
+    'Journal #1 ("journal0") is dirty\nnot replaying due to the -n option.\n'
+    'Journal #2 ("journal1") is corrupt\nNot fixing it due to the -n option.'
+)
+DIRTY = 'Journal #1 ("journal0") is dirty'
+COUNTS = "The statfs file is wrong:\n\nCurrent statfs values:\nblocks:  7 (0x7)"
+
+
+@pytest.mark.parametrize(
+    ("status", "places"), [(0, ()), (4, ("file",)), (8, ("hashed",)), (8, ("root",)), (8, ("statfs", "leaf"))]
+)
+def test_an_image_is_no_worse_than_dirty_if_the_replay_makes_it_whole(
+    tmp_path: Path, status: int, places: tuple[str, ...]
+) -> None:
+    image = healthy_image(tmp_path)
+    crash(image, *places)
+    path = tmp_path / "root_fs"
+    path.write_bytes(image.data)
+    tool("fsck.gfs2", "-n", path, ok=(status,))
+    for function in (repair, check_image):
+        with pytest.raises(DirtyError) as caught:
+            function(path)
+        assert str(caught.value) == f"{path}: has journals that are not replayed"
+    assert path.read_bytes() == image.data
+    tool("fsck.gfs2", "-y", path, ok=(1,))
+    tool("fsck.gfs2", "-n", path)
+    assert repair(path) == []
+
+
+@pytest.mark.parametrize("places", [("file",), ("hashed",), ("root",)])
+def test_what_no_replay_brings_back_is_damage(tmp_path: Path, places: tuple[str, ...]) -> None:
+    image = healthy_image(tmp_path)
+    erase(image, *places)
+    path = tmp_path / "root_fs"
+    path.write_bytes(image.data)
+    with pytest.raises(
+        DamagedError, match=r": is damaged, fsck\.gfs2 -n says:\n    Found invalid|    Block 0"
+    ):
+        repair(path)
+    assert path.read_bytes() == image.data
+
+
+def test_a_journal_that_nobody_can_replay_is_damage(tmp_path: Path) -> None:
+    image = healthy_image(tmp_path)
+    damage_journal(image)
+    path = tmp_path / "root_fs"
+    path.write_bytes(image.data)
+    with pytest.raises(DamagedError) as caught:
+        repair(path)
+    assert str(caught.value) == (
+        f'{path}: is damaged, fsck.gfs2 -n says:\n    Journal #1 ("journal0") is corrupt\n'
+        "    Not fixing it due to the -n option.\n    jid=0: Failed\n    jid=0: journal not cleared."
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "expected"),
+    [
+        (0, "fsck.gfs2 complete", []),
+        (0, DIRTY, DirtyError),
+        (4, f"{DIRTY}\n{COUNTS}", DirtyError),
+        (8, f"{DIRTY}\nInvalid or missing root system inode", DirtyError),
+        (255, DIRTY, DirtyError),
+        (8, TWO_JOURNALS, DamagedError),
+        (4, COUNTS, ["counts of free blocks and inodes"]),
+        (4, f"{COUNTS}\nLink count inconsistent for inode 9", DamagedError),
+        (8, "Error: Cannot proceed without a valid rindex.", DamagedError),
+        (255, "System inum inode was not rebuilt. Aborting.", DamagedError),
+        (8, COUNTS, SsiumlError),
+        (8, "", SsiumlError),
+        (4, "", SsiumlError),
+        (8, "Out of memory when replaying journals.", SsiumlError),
+        (8, "Error reading block 2048: Input/output error", SsiumlError),
+        (8, "root_fs: Block device required", SsiumlError),
+        (16, "Unable to open device: root_fs", SsiumlError),
+        (16, "Device root_fs is busy.", SsiumlError),
+        (32, "pass1 interrupted", SsiumlError),
+        (128, "error while loading shared libraries", SsiumlError),
+    ],
+)
+def test_a_verdict_needs_the_words_as_well_as_the_status(
+    status: int, said: str, expected: list[str] | type[SsiumlError]
+) -> None:
+    lines = said.splitlines()
+    if isinstance(expected, list):
+        assert gfs2_tools.judge(Path("root_fs"), status, lines) == expected
+        return
+    with pytest.raises(SsiumlError) as caught:
+        gfs2_tools.judge(Path("root_fs"), status, lines)
+    assert type(caught.value) is expected
 
 
 # What repair corrects.
@@ -191,7 +302,7 @@ def test_repair_refuses_other_damage_and_writes_nothing(fresh_image: Path) -> No
     root = block_of(fresh_image, "root") * BLOCK_BYTES
     overwrite(fresh_image, root + 24 + 16 + 4 + 4 + 4, (9).to_bytes(4, "big"))
     before = hashlib.sha256(fresh_image.read_bytes()).digest()
-    with pytest.raises(SsiumlError, match=r"(?s)is damaged, fsck.gfs2 -n says:.*[Ll]ink count"):
+    with pytest.raises(DamagedError, match=r"(?s)is damaged, fsck.gfs2 -n says:.*[Ll]ink count"):
         repair(fresh_image)
     assert hashlib.sha256(fresh_image.read_bytes()).digest() == before
 
@@ -205,7 +316,7 @@ def test_repair_of_a_file_without_a_file_system_is_an_error(tmp_path: Path) -> N
 
 def test_progress_lines_of_a_slow_check_are_no_damage() -> None:
     said = "Starting pass1\n\r81 percent complete.\rReconciling bitmaps.\nFound unlinked inode at 22 (0x16)\n"
-    assert gfs2_tools._leftovers(said) == (["removed files that were not freed"], [])
+    assert gfs2_tools._leftovers(said.splitlines()) == (["removed files that were not freed"], [])
 
 
 # How large an image has to be.

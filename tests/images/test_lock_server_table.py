@@ -32,6 +32,11 @@ def test_the_configuration_file_of_the_howto_is_parsed() -> None:
     assert {str(node.address) for node in table.nodes} == {f"192.168.50.{number}" for number in range(1, 16)}
 
 
+def test_a_byte_order_mark_does_not_reach_the_cidev(tmp_path: Path) -> None:
+    (tmp_path / "gfscf.cf").write_bytes(b"\xef\xbb\xbf" + TEXT)
+    assert load_lock_server_table(tmp_path / "gfscf.cf") == load_lock_server_table(CONFIG)
+
+
 def test_fields_of_the_header_lie_at_their_documented_offsets() -> None:
     offsets = {"ht_magic": 0, "ht_version": 16, "ht_text_bytes": 20, "ht_sha256": 24, "ht_reserved": 56}
     assert {name: LockServerTableHeader.offset_of(name) for name in offsets} == offsets

@@ -110,7 +110,8 @@ def test_a_text_that_is_no_patch_is_an_error(tree: Path, tmp_path: Path) -> None
 def test_a_series_is_read_in_its_order_without_comments(tmp_path: Path) -> None:
     for name in ("a.patch", "b.patch"):
         (tmp_path / name).touch()
-    (tmp_path / "series").write_text("# first b\nb.patch\n\na.patch -p1 # then a\n")
+    text = "\N{BYTE ORDER MARK}# first b\nb.patch\n\na.patch -p1 # then a\n"
+    (tmp_path / "series").write_text(text)
     assert [path.name for path in read_series(tmp_path)] == ["b.patch", "a.patch"]
 
 

@@ -45,6 +45,11 @@ WRONG_TOGETHER = [
         "  make root_fs larger, or set fewer or smaller journals in filesystem",
     ),
     (
+        "sizes: {root_fs: 999999999 TiB}",
+        "recipes/mine.yaml:2: sizes.root_fs: 999999999 TiB is too large for gfs2\n"
+        "  set root_fs: 128 TiB or less",
+    ),
+    (
         "sizes: {root_fs: 104857601}",
         "recipes/mine.yaml:2: sizes.root_fs: 104857601 bytes is not a "
         "multiple of filesystem.block_size: 4096\n  write it in MiB",

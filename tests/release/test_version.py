@@ -10,7 +10,7 @@ import pytest
 from programs import NOBODY, output_of
 
 from ssiuml.errors import SsiumlError
-from ssiuml.release.version import VERSION, known_release, other_snapshots, release_of
+from ssiuml.release.version import VERSION, known_release, left_parts, other_snapshots, release_of
 
 TAG = f"v{VERSION}"
 Git = Callable[..., str]
@@ -207,3 +207,10 @@ def test_tagged_releases_and_other_tarballs_stay(tmp_path: Path, name: str) -> N
     for each in (MADE, name):
         (tmp_path / each).touch()
     assert other_snapshots(tmp_path / MADE, RELEASE) == []
+
+
+def test_what_killed_builds_have_left_of_a_tarball_is_found_for_each_commit(tmp_path: Path) -> None:
+    left = [f".{MADE}.part", ".ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.xz.part"]
+    for name in (*left, MADE, ".ssiuml-utils-0.1.0-11.gfedcba987654.tar.bz2.part", ".SHA256SUMS.part"):
+        (tmp_path / name).touch()
+    assert [path.name for path in left_parts(tmp_path / MADE, RELEASE)] == sorted(left)

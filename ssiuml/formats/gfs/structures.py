@@ -4,6 +4,7 @@ Source: linux/gfs2_ondisk.h. A field that GFS1 uses and this header calls paddin
 """
 
 import enum
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,10 @@ from ssiuml.formats.ondisk import Be8, Be16, Be32, Be64, OnDisk, Raw12, Raw40, R
 MAGIC: Final = 0x01161970
 SUPERBLOCK_BYTES: Final = 65_536  # GFS2_SB_ADDR, 128 sectors: the byte at which the superblock begins
 LOCK_NAME_BYTES: Final = 63  # GFS2_LOCKNAME_LEN less the NUL behind it
+# mkfs.gfs2 requires a lock table of these protocols: CLUSTER:FILESYSTEM, with at most so many characters.
+CLUSTER_PROTOCOLS: Final = ("lock_dlm", "lock_gulm")
+LOCK_TABLE_MOST: Final = (32, 30)
+LOCK_TABLE_FOREIGN: Final = r"[^A-Za-z0-9_:-]"
 BLOCK_SIZES: Final = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 DINODE_BYTES: Final = 232  # stuffed contents or pointers follow in the same block
@@ -106,6 +111,34 @@ def lock_name(what: str, text: str) -> bytes:
             hint=f"give at most {LOCK_NAME_BYTES} bytes, and no NUL",
         )
     return name
+
+
+def require_lock_table(protocol: str, table: str) -> None:
+    """Raise UsageError unless *table* is CLUSTER:FILESYSTEM, if *protocol* is one that needs a cluster.
+
+    Source: test_locking in gfs2/mkfs/main_mkfs.c of gfs2-utils.
+    """
+    if protocol not in CLUSTER_PROTOCOLS:
+        return
+    cluster, colon, filesystem = table.partition(":")
+    foreign = re.search(LOCK_TABLE_FOREIGN, table)
+    wrong = {
+        "is empty": not table,
+        f"has the character {foreign[0] if foreign else ''!r}": foreign is not None,
+        "has no colon": not colon,
+        "has more than one colon": ":" in filesystem,
+        "has no cluster before the colon": not cluster,
+        "has no file system behind the colon": not filesystem,
+        f"has a cluster of {len(cluster)} characters": len(cluster) > LOCK_TABLE_MOST[0],
+        f"has a file system of {len(filesystem)} characters": len(filesystem) > LOCK_TABLE_MOST[1],
+    }
+    for problem, is_so in wrong.items():
+        if is_so:
+            raise UsageError(
+                f"the lock table '{table[:80]}' {problem}",
+                hint=f"give {protocol} CLUSTER:FILESYSTEM, such as ssi:root, of at most "
+                f"{LOCK_TABLE_MOST[0]} and {LOCK_TABLE_MOST[1]} letters, digits, '_' and '-'",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Fill a file system image from a tree with the appliance, or only read one, and report its contents."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 from ssiuml.host.progress import stages
 from ssiuml.host.run import CommandError, run
-from ssiuml.host.uml import command_line, console_tail
+from ssiuml.host.uml import command_line, console_tail, require_memory_folder
 from ssiuml.layers.initrd import modules_tree, tools_tree
 from ssiuml.tree.compare import Census, Facts, differences, take_census
 from ssiuml.tree.cpio import write_segment
@@ -97,6 +98,7 @@ class Appliance:
 
     def boot(self, initrd: Path, disks: Mapping[str, Path], parameters: Sequence[str]) -> None:
         """Run an appliance to its end. Raise SsiumlError, with its console's end, unless it prints "done"."""
+        require_memory_folder(os.environ)
         done = False
         console: list[str] = []
         with stages(self.task) as show:

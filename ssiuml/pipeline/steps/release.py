@@ -55,12 +55,15 @@ def _add_tarball(
     def pack() -> Values:
         from ssiuml.host.files import scratch_folder
         from ssiuml.release.tarball import compressor, write_tarball
+        from ssiuml.release.version import left_parts
 
         chosen = compressor(compression)
         with scratch_folder(plan.places.work, name) as scratch:
             staging = tarballs().stage(part, scratch)
             target = plan.places.releases / f"{staging.name}.tar.{chosen.suffix}"
             with _locked(plan.places.releases / name):
+                for left in left_parts(target, tarballs().release):
+                    left.unlink()
                 write_tarball(target, staging.folder, staging.epoch, chosen)
         return {"file": str(target), "sha256": file_sha256(target), "size_bytes": target.stat().st_size}
 

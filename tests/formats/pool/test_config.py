@@ -31,6 +31,12 @@ def changed(line: int, text: str) -> str:
     return "\n".join(lines)
 
 
+def test_a_byte_order_mark_and_line_ends_of_windows_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "pool.cf"
+    path.write_bytes(b"\xef\xbb\xbf" + STRIPED.replace("\n", "\r\n").encode())
+    assert load_config(path) == parse_config(STRIPED, path)
+
+
 @pytest.mark.parametrize(("pool", "device"), [("pool0", "/dev/loop2"), ("pool0cidev", "/dev/loop1")])
 def test_the_files_of_the_howto_are_read(pool: str, device: str) -> None:
     path = GOLDEN / f"{pool}.cf"
