@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from processes import is_alive, wait_until
+from programs import AS_UNKNOWN, tool
 from project import PROJECT
 
 from ssiuml.host.run import find_tool
@@ -38,9 +39,11 @@ class Checkout:
     path: Path
     environ: dict[str, str]
 
+    prefix: tuple[str, ...] = ()
+
     def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "ssiuml.pipeline.doit_main", *words],
+            [*self.prefix, sys.executable, "-P", "-m", "ssiuml.pipeline.doit_main", *words],
             cwd=self.path,
             env={**self.environ, **environ},
             stdin=subprocess.DEVNULL,
@@ -276,7 +279,7 @@ def shell(checkout: Checkout, line: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize("redirected", ["| true", "2>&1 | true", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("task", ["recipes", "list", "show", "explain", "info recipes", "cluster-config"])
+@pytest.mark.parametrize("task", ["recipes", "info recipes", "cluster-config"])
 def test_nothing_is_said_to_whom_does_not_listen(checkout: Checkout, task: str, redirected: str) -> None:
     done = shell(checkout, f"$DOIT {MIN} {task} {redirected}")
     assert (done.stdout, done.stderr) == ("", "")
@@ -284,7 +287,7 @@ def test_nothing_is_said_to_whom_does_not_listen(checkout: Checkout, task: str, 
     assert task != "cluster-config" or (checkout.out / "config" / "etc" / "hosts").is_file()
 
 
-@pytest.mark.parametrize("task", ["recipes", "list", "show", "info recipes", "cluster-config"])
+@pytest.mark.parametrize("task", ["show", "list", "cluster-config"])
 def test_output_that_is_lost_is_an_error(checkout: Checkout, task: str) -> None:
     done = shell(checkout, f"$DOIT {MIN} {task} >/dev/full")
     assert done.stderr == "ERROR: standard output: No space left on device\n"
@@ -297,6 +300,67 @@ def test_a_file_is_not_opened_as_a_closed_standard_output(checkout: Checkout) ->
     assert (done.stderr, done.returncode) == ("", 0)
     holder = checkout.out / ".lock"
     assert holder.read_bytes() == b""
+
+
+NO_HOME = (
+    "the cache has no place: HOME is not set to an absolute path, and user 12345 has no home in the password "
+    "database\n  set SSIUML_CACHE or HOME to a folder where you may write"
+)
+
+
+@pytest.mark.parametrize("words", [["list"], ["show"], ["explain"], ["cluster-config"], ["info", "recipes"]])
+def test_what_needs_no_home_works_for_a_user_without_one(checkout: Checkout, words: list[str]) -> None:
+    checkout.prefix = AS_UNKNOWN
+    checkout.doit(
+        MIN, *words, status=1 if words[0] == "info" else 0
+    )  # doit's info: 1 if it is not up to date
+
+
+def test_a_user_without_a_home_is_told_what_to_set(checkout: Checkout) -> None:
+    for home in ((), ("HOME=",), ("HOME=relative",)):
+        checkout.prefix = (*AS_UNKNOWN, *home)
+        assert f"\n{NO_HOME}\n" in checkout.doit(MIN, "fetch", status=1)
+    checkout.prefix = (*AS_UNKNOWN, "SSIUML_CACHE=~/cache")
+    said = "SSIUML_CACHE=~/cache: this home is not known\n  give it as an absolute path\n"
+    assert said in checkout.doit(MIN, "fetch", status=1)
+
+
+@pytest.mark.parametrize("name", ["home", "home/of/one", "file"])
+def test_a_home_that_cannot_be_used_is_named_with_its_variable(
+    checkout: Checkout, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "home").mkdir(mode=0o555)
+    (tmp_path / "file").touch()
+    home = tmp_path / name
+    checkout.prefix = (*AS_UNKNOWN, f"HOME={home}")
+    first, why = {
+        "home": ("home/.cache", "Permission denied"),
+        "home/of/one": ("home/of", "Permission denied"),
+        "file": ("file/.cache/ssiuml/downloads/fetch-[0-9a-f]+.json", "Not a directory"),
+    }[name]
+    hint = f"set SSIUML_CACHE, or HOME, which is '{home}', to a folder where you may write"
+    assert re.search(f"\n{tmp_path}/{first}: {why}\n  {hint}\n", checkout.doit(MIN, "fetch", status=1))
+
+
+def test_a_cache_of_another_user_is_named_with_its_variable(checkout: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir(mode=0o555)
+    checkout.prefix = (*AS_UNKNOWN, f"SSIUML_CACHE={tmp_path}/cache")
+    output = checkout.doit(MIN, "fetch", status=1)
+    assert f"{tmp_path}/cache/downloads: Permission denied\n  set SSIUML_CACHE to a folder where" in output
+
+
+def test_in_a_checkout_of_another_user_one_can_look_and_is_told_where_to_build(checkout: Checkout) -> None:
+    checkout.doit(MIN, "sparse", "cluster-config")
+    tool("chmod", "-R", "a-w", checkout.path)
+    checkout.prefix = AS_UNKNOWN
+    for words in (["list"], ["show"], ["explain"], ["recipes"], ["sparse"]):
+        checkout.doit(MIN, *words)
+    hint = "make a checkout of your own, or call ./run as the owner of this one"
+    output = checkout.doit("sparse", status=1)
+    assert f"{checkout.path}/images/bookworm: Permission denied\n  {hint}\n" in output
+    output = checkout.doit(MIN, "mkfs", status=1)
+    assert f": Permission denied\n  {hint}\n" in output
+    tool("chmod", "-R", "u+w", checkout.path)
 
 
 def test_an_output_file_lies_where_the_user_is(checkout: Checkout) -> None:

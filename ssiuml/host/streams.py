@@ -3,8 +3,10 @@
 import io
 import os
 import sys
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
+STDOUT: Final = "standard output"
+Output = TypeVar("Output", bound=io.FileIO)
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
@@ -41,19 +43,44 @@ class LastingOutput(io.FileIO):
         return len(data)
 
 
+class NamedOutput(io.FileIO):
+    """Standard output. Its errors have STDOUT as the name of the file."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = STDOUT
+            raise
+
+
 def make_lasting(*names: str) -> list[LastingOutput]:
     """Have the streams *names*, stdout or stderr, take all output. Work then goes on without its readers."""
     open_closed()
-    made = []
-    for name in names:
-        old = getattr(sys, name)
-        raw = LastingOutput(old.fileno(), "w", closefd=False)
-        buffered = io.BufferedWriter(raw)
-        lines = raw.isatty() or name == "stderr"
-        # Names of files need not be UTF-8.
-        _set(name, io.TextIOWrapper(buffered, old.encoding, "backslashreplace", line_buffering=lines))
-        made.append(raw)
-    return made
+    return [_replace(name, LastingOutput) for name in names if _is_own(name)]
+
+
+def name_stdout() -> None:
+    """Have errors of standard output name it."""
+    open_closed()
+    if _is_own("stdout"):
+        _replace("stdout", NamedOutput)
+
+
+def _is_own(name: str) -> bool:
+    """Return whether nobody has put another stream in the place of this process's own."""
+    return getattr(sys, name) is getattr(sys, f"__{name}__")
+
+
+def _replace(name: str, kind: type[Output]) -> Output:
+    old = getattr(sys, name)
+    raw = kind(old.fileno(), "w", closefd=False)
+    lines = raw.isatty() or name == "stderr"
+    # Names of files need not be UTF-8.
+    _set(
+        name, io.TextIOWrapper(io.BufferedWriter(raw), old.encoding, "backslashreplace", line_buffering=lines)
+    )
+    return raw
 
 
 def _set(name: str, stream: IO[Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from ssiuml.errors import UsageError
 from ssiuml.host.cache import Cache
-from ssiuml.host.places import Places, cache_root
+from ssiuml.host.places import Places, find_cache
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
 from ssiuml.recipe.load import LoadedRecipe, load_recipe
@@ -151,7 +151,7 @@ def make_plan(
         raise UsageError(
             f"SOURCE_DATE_EPOCH: '{text}' is not a number of seconds since 1970, 0 to {MAX_EPOCH}"
         )
-    places = Places(project, cache_root(environ), project / "images" / name)
+    places = Places(project, find_cache(environ), project / "images" / name)
     return Plan(
         loaded,
         places,
@@ -166,5 +166,5 @@ def make_plan(
 
 def plan_beside(plan: Plan, name: str) -> Plan:
     """The plan of another recipe in the same checkout, with the same cache and moment."""
-    places = Places(plan.places.project, plan.places.cache, plan.places.project / "images" / name)
+    places = Places(plan.places.project, plan.places.found_cache, plan.places.project / "images" / name)
     return replace(plan, loaded=load_recipe(name, plan.places.project / "recipes"), places=places)
