@@ -147,9 +147,9 @@ def test_an_environment_that_cannot_be_made_is_refused_with_a_way_out(script: Sc
 
 def test_a_command_that_does_not_exist_is_named(script: Script) -> None:
     script.run("recipes")
-    refused = script.run("ssi-strat")
+    refused = script.run("ssi-begin")
     assert refused.returncode == 1
-    assert refused.stderr == "run: there is no command ssi-strat; README.md has a table of the commands\n"
+    assert refused.stderr == "run: there is no command ssi-begin; README.md has a table of the commands\n"
 
 
 def test_a_link_to_the_script_finds_the_checkout(tmp_path: Path, script: Script) -> None:

@@ -1,7 +1,7 @@
 """A step of a build. It finds out by itself whether its result is still valid.
 
-doit saves its database only when it ends, so a killed build would forget which steps it had finished.
-Therefore each step writes a stamp, a small JSON file, when it has finished. The stamp has the step's inputs
+doit would save which steps it had finished only when it ends, and a killed build would forget them. Therefore
+each step writes a stamp, a small JSON file, when it has finished. The stamp has the step's inputs
 (every setting; the digests of the steps before it, of code, scripts and templates), its results, and the size
 and time of each output. A step is current when its inputs equal those in the stamp and its outputs are
 unchanged. Large files are never hashed again for that. A second file beside the stamp says how long the step
