@@ -58,8 +58,8 @@ OUT = PLAN.places.out
 
 DOIT_CONFIG = {
     "default_tasks": ["build-root"],
-    "backend": "sqlite3",
-    "dep_file": str(PROJECT / "images" / f".doit-{PLAN.loaded.name}.db"),
+    # doit's database of finished tasks is of no use: each step has a stamp. This one is no file.
+    **{"backend": "sqlite3", "dep_file": ":memory:"},
     "verbosity": 1,
     # Steps that do not need each other run side by side: the kernel is unpacked while the base is installed.
     "num_process": 2,

@@ -68,9 +68,12 @@ def checkout(kept_cache: Path) -> Iterator[Shell]:
 def share_environment(folder: Path) -> None:
     """Have ``./run`` in *folder* find this checkout's Python environment made, and never change it."""
     (folder / ".venv").mkdir()
-    (folder / ".venv" / "bin").symlink_to(PROJECT / ".venv" / "bin")
-    sums = subprocess.run(["cksum", "pyproject.toml"], cwd=folder, capture_output=True, check=True).stdout
-    (folder / ".venv" / "installed").write_bytes(sums)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / name).symlink_to(PROJECT / ".venv" / name)
+    with (folder / "pyproject.toml").open("rb") as packages:
+        sums = subprocess.run(["cksum"], stdin=packages, capture_output=True, check=True).stdout
+    place = f"{folder.resolve()}\n{(PROJECT / '.venv/bin/python').resolve()}\n"
+    (folder / ".venv" / "installed").write_bytes(sums + place.encode())
 
 
 def test_every_block_says_what_it_is() -> None:

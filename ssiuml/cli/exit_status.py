@@ -1,12 +1,13 @@
 """Exit statuses of the commands, and how the errors of a command become one."""
 
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.host import streams
+from ssiuml.host.places import place_hint
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -19,10 +20,17 @@ def run_command(main: Callable[[Sequence[str]], int]) -> int:
 
     Errors that a user can cause are printed to standard error, without a traceback.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
+    streams.make_lasting("stderr")  # a cluster is not left half started because nobody reads about it
+    streams.name_stdout()
     try:
-        return main(sys.argv[1:])
+        try:
+            status = main(sys.argv[1:])
+        except SystemExit as end:  # argparse has printed its help, or what is wrong
+            if not isinstance(end.code, int):
+                raise
+            status = end.code
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_CALL
@@ -32,7 +40,14 @@ def run_command(main: Callable[[Sequence[str]], int]) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone. With standard output closed Python would complain again on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename == streams.STDOUT:
+            # Python would complain again when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif error.filename is None and not isinstance(error, BrokenPipeError):
+            raise
+        if not isinstance(error, BrokenPipeError):  # else the reader of our output has gone
+            message = f"{error.filename}: {error.strerror}"
+            hint = place_hint(error, os.environ, "XDG_STATE_HOME")
+            print(f"error: {SsiumlError(message, hint=hint)}", file=sys.stderr)
         return FAILED

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssiuml.errors import UsageError
-from ssiuml.formats.pool.assembly import Pool
+from ssiuml.formats.pool.assembly import POOL_FOLDER, Pool
 from ssiuml.host.places import state_root
 from ssiuml.images.pools import find_pool, read_state
 
@@ -32,9 +32,17 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 
 
 def state_file(arguments: argparse.Namespace) -> Path:
-    """Return the absolute path that --state names, else the default one."""
+    """Return the absolute path that --state names, else the default one.
+
+    Raise UsageError if that needs a home and there is none.
+    """
     chosen: Path | None = arguments.state
-    return (chosen if chosen is not None else state_root(os.environ) / "pools.json").absolute()
+    if chosen is not None:
+        return chosen.absolute()
+    try:
+        return (state_root(os.environ) / "pools.json").absolute()
+    except UsageError as error:
+        raise UsageError(error.message, hint=f"give --state FILE, or {error.hint}") from error
 
 
 def device_files(words: Sequence[str]) -> dict[str, Path]:
@@ -62,5 +70,6 @@ def named_device(arguments: argparse.Namespace, name: str) -> Path | Pool:
 
     Raise UsageError if no pool of this name is assembled.
     """
-    pool = find_pool(read_state(state_file(arguments)), name)
-    return pool if pool is not None else Path(name)
+    if not name.startswith(POOL_FOLDER):
+        return Path(name)
+    return find_pool(read_state(state_file(arguments)), name) or Path(name)

@@ -29,9 +29,10 @@ from ssiuml.cluster.launch_plan import LaunchPlan, write_launch_plan
 from ssiuml.cluster.paths import DEFAULT_CLUSTER, ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
-from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys
+from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys, require_user
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.host.places import user_home
 from ssiuml.host.uml import NODE_MEMORY_MIB
 from ssiuml.units import parse_size
 
@@ -124,7 +125,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     """
     arguments = parse_arguments(words)
     folder = chosen_cluster(arguments)
-    image = choose_image(arguments.recipe, arguments.image, Path.home())
+    image = choose_image(arguments.recipe, arguments.image, user_home(os.environ))
     count = _node_count("N", arguments.nodes, image.described.node_limit)
     plan = _launch_plan(arguments, folder, image, count)
     terminals = terminals_for(folder, arguments)
@@ -134,6 +135,8 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     if arguments.dry_run:
         _print_command_lines(folder, plan, count, terminals)
         return DONE, 0.0
+    if not plan.has_lock_server:  # its nodes have no serial line for ssh
+        require_user()
     folder.make()
     namespace = network_namespace_prefix()
     if not namespace:

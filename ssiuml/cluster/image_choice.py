@@ -38,9 +38,14 @@ def read_configuration(path: Path, home: Path) -> Mapping[str, Path]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # editors of Windows begin files with a byte order mark
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read: {error.strerror}",
+            hint="set HOME to your own home, or have the file's owner let you read it",
+        ) from error
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path}: cannot be read: {error}") from error
     values: dict[str, Path] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -100,15 +105,16 @@ class Image:
 
 
 def choose_image(
-    recipe: str | None, folder: Path | None, home: Path, images: Sequence[Path] = IMAGES
+    recipe: str | None, folder: Path | None, home: Path | None, images: Sequence[Path] = IMAGES
 ) -> Image:
     """Return the image of *recipe* or in *folder*; without them the configured image, else the default one.
 
-    *images* are the folders in which the image of a recipe is searched. Raise UsageError if both *recipe* and
-    *folder* are given, or if the image or one of its files does not exist.
+    A user without a *home* has no configuration. *images* are the folders in which the image of a recipe is
+    searched. Raise UsageError if both *recipe* and *folder* are given, or if the image or one of its files
+    does not exist.
     """
-    path = configuration_file(home)
-    configured = read_configuration(path, home)
+    path = configuration_file(home or Path("~"))
+    configured = {} if home is None else read_configuration(path, home)
     if recipe is not None and folder is not None:
         raise UsageError("--recipe and --image are both given", hint="leave one of them out")
     if recipe is not None or folder is not None:

@@ -1,11 +1,14 @@
 """The ssh keys of a cluster, made at its first start, and the initrd that takes them to the nodes."""
 
+import os
+import pwd
 import shutil
 from pathlib import Path
 from typing import Final
 
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.ssh import HOST_ALIAS
+from ssiuml.errors import UsageError
 from ssiuml.host.files import replacing, write_text
 from ssiuml.host.run import run
 from ssiuml.tree.cpio import write_segment
@@ -14,6 +17,18 @@ from ssiuml.tree.tree import Literal, Meta, Tree, directory, file
 KEYGEN_LIMIT_S: Final = 60.0
 GUEST_FOLDER: Final = "etc/ssi/ssh-line"
 _CPIO_ALIGN: Final = 4
+
+
+def require_user() -> None:
+    """Raise UsageError if ssh and ssh-keygen refuse to work for this user."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise UsageError(
+            f"user {os.getuid()} has no entry in the password database, and ssh, which leads to the nodes, "
+            "refuses to work for such a user",
+            hint="add an entry for this user to /etc/passwd, or run the command as another user",
+        ) from None
 
 
 def keygen_command(path: Path, comment: str) -> list[str]:

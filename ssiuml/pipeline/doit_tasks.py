@@ -1,6 +1,7 @@
 """Make doit's tasks of steps: what a task depends on, when it runs, how its errors are shown."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from doit.tools import Interactive
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host import session, tools
+from ssiuml.host.places import place_hint
 from ssiuml.pipeline.step import Step
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def reported(action: Callable[..., None]) -> Callable[..., TaskFailed | None]:
         except OSError as error:
             if error.filename is None and error.errno is None:
                 raise
-            return TaskFailed(f"{error.filename or 'the host'}: {error.strerror}")
+            message = f"{error.filename or 'the host'}: {error.strerror}"
+            hint = place_hint(error, os.environ, "SSIUML_CACHE")
+            return TaskFailed(str(SsiumlError(message, hint=hint)))
         return None
 
     return run

@@ -8,7 +8,7 @@ from typing import Final
 
 from ssiuml.host.cache import Cache
 from ssiuml.host.epoch import source_date_epoch
-from ssiuml.host.places import Places, cache_root
+from ssiuml.host.places import Places, find_cache
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
 from ssiuml.recipe.load import LoadedRecipe, load_recipe
@@ -145,7 +145,7 @@ def make_plan(
     """
     loaded = load_recipe(name, project / "recipes")
     epoch = source_date_epoch(environ)
-    places = Places(project, cache_root(environ), project / "images" / name)
+    places = Places(project, find_cache(environ), project / "images" / name)
     return Plan(
         loaded,
         places,
@@ -160,5 +160,5 @@ def make_plan(
 
 def plan_beside(plan: Plan, name: str) -> Plan:
     """The plan of another recipe in the same checkout, with the same cache and moment."""
-    places = Places(plan.places.project, plan.places.cache, plan.places.project / "images" / name)
+    places = Places(plan.places.project, plan.places.found_cache, plan.places.project / "images" / name)
     return replace(plan, loaded=load_recipe(name, plan.places.project / "recipes"), places=places)

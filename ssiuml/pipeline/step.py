@@ -1,7 +1,7 @@
 """A step of a build. It finds out by itself whether its result is still valid.
 
-doit saves its database only when it ends, so a killed build would forget which steps it had finished.
-Therefore each step writes a stamp, a small JSON file, when it has finished. The stamp has the step's inputs
+doit would save which steps it had finished only when it ends, and a killed build would forget them. Therefore
+each step writes a stamp, a small JSON file, when it has finished. The stamp has the step's inputs
 (every setting; the digests of the steps before it, of code, scripts and templates), its results, and the size
 and time of each output. A step is current when its inputs equal those in the stamp and its outputs are
 unchanged. Large files are never hashed again for that. A second file beside the stamp says how long the step
@@ -78,6 +78,15 @@ class Step:
     def duration_file(self) -> Path:
         return self.stamp.with_name(f"{self.stamp.stem}.timing")
 
+    @property
+    def _folder(self) -> Path:
+        """The folder that the names of outputs in the stamp are relative to: images/RECIPE, or the cache."""
+        return self.stamp.parent.parent
+
+    def _name(self, path: Path) -> str:
+        # A checkout that was moved or copied has its own outputs, not those of the place it came from.
+        return str(path.relative_to(self._folder) if path.is_relative_to(self._folder) else path)
+
     def _all_inputs(self) -> dict[str, Any]:
         """Return the inputs as they would be read back from a stamp: JSON turns tuples into lists."""
         before = {f"step {step.name}": step.digest() for step in self.after}
@@ -98,11 +107,12 @@ class Step:
         if stamp["inputs"] != inputs:
             lines += [f"changed: {line}" for line in _changed_inputs(stamp["inputs"], inputs)] or [OTHERWISE]
         for name, left in stamp["outputs"].items():
-            now = _state(Path(name))
+            path = self._folder / name
+            now = _state(path)
             if now is None:
-                lines.append(f"{name} is gone")
+                lines.append(f"{path} is gone")
             elif now != left:
-                lines.append(f"{name} was changed since")
+                lines.append(f"{path} was changed since")
         return lines
 
     def is_current(self) -> bool:
@@ -126,7 +136,7 @@ class Step:
             "step": self.name,
             "inputs": inputs,
             "results": results,
-            "outputs": {str(path): _state(path) for path in outputs},
+            "outputs": {self._name(path): _state(path) for path in outputs},
         }
         write_text(self.stamp, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
 

@@ -16,7 +16,9 @@ def test_a_wrong_cluster_name_is_refused(name: str) -> None:
 
 
 def test_a_relative_state_home_is_ignored_as_xdg_demands() -> None:
-    assert cluster_folder("c", {"XDG_STATE_HOME": "rel"}).path == Path.home() / ".local/state/ssiuml/c"
+    assert cluster_folder("c", {"XDG_STATE_HOME": "rel", "HOME": "/h"}).path == Path(
+        "/h/.local/state/ssiuml/c"
+    )
 
 
 def test_sockets_fit_in_the_longest_folder_and_one_byte_more_is_refused() -> None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from programs import tool
 
-from ssiuml.host.places import Places, cache_root, state_root
+from ssiuml.host.places import Places, cache_root, state_root, user_home
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_the_cache_lies_where_the_environment_says(
     environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert cache_root(environ) == Path(expected)
+    assert cache_root({"HOME": "/home/me", **environ}) == Path(expected)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,15 @@ def test_the_cache_lies_where_the_environment_says(
         ({}, "/home/me/.local/state/ssiuml"),
     ],
 )
-def test_clusters_lie_where_the_environment_says(
-    environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    assert state_root(environ) == Path(expected)
+def test_clusters_lie_where_the_environment_says(environ: dict[str, str], expected: str) -> None:
+    assert state_root({"HOME": "/home/me", **environ}) == Path(expected)
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}, {"HOME": "relative"}])
+def test_without_a_usable_home_that_of_the_password_database_is_taken(home: dict[str, str]) -> None:
+    in_database = tool("sh", "-c", "getent passwd $(id -u) | cut -d: -f6").strip()
+    assert user_home(home) == Path(in_database)
+    assert user_home({"HOME": "/h"}) == Path("/h")
 
 
 def test_a_relative_cache_is_relative_to_the_working_directory(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import tool
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import digest_of, file_sha256, folder_digest
@@ -201,6 +202,26 @@ def test_a_stamp_cut_off_anywhere_is_never_taken_for_whole(bench: Bench) -> None
     for length in range(len(text) - 1):  # the last byte is the line end
         bench.stamp.write_bytes(text[:length])
         assert not bench.step().is_current()
+
+
+def test_a_step_in_a_copied_checkout_goes_by_its_own_files(tmp_path: Path) -> None:
+    first = Bench(tmp_path / "first")
+    first.folder.mkdir()
+    first.step().run()
+    tool("cp", "-a", first.folder, tmp_path / "copy")
+    copy = Bench(tmp_path / "copy")
+    assert copy.step().is_current()
+    copy.output.write_text("other")
+    copy.cached.unlink()
+    assert copy.step().reasons() == [f"{copy.cached} is gone", f"{copy.output} was changed since"]
+    assert first.step().is_current()
+
+
+def test_a_step_in_a_moved_checkout_is_still_current(tmp_path: Path) -> None:
+    first = Bench(tmp_path / "first")
+    first.folder.mkdir()
+    first.step().run()
+    assert Bench(first.folder.rename(tmp_path / "moved")).step().is_current()
 
 
 @pytest.mark.parametrize("failure", [ValueError("no"), SystemExit(143), KeyboardInterrupt()])

@@ -70,7 +70,15 @@ class Checkout:
     def start(self, *words: str, prefix: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
         """Start doit. Its output and progress come over the process's stdout."""
         return subprocess.Popen(
-            [*prefix, sys.executable, "-m", "doit", f"recipe={self.recipe}", *words],
+            [
+                *prefix,
+                sys.executable,
+                "-P",
+                "-m",
+                "ssiuml.pipeline.doit_main",
+                f"recipe={self.recipe}",
+                *words,
+            ],
             cwd=self.folder,
             env={
                 **os.environ,

@@ -11,6 +11,13 @@ LIMIT_S: Final = 60.0
 NOBODY: Final = 65534
 AS_NOBODY: Final = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
 
+# A user with the rights of an owner and no more, whom the password database does not know, without a home.
+UNKNOWN_ID: Final = 12345
+AS_UNKNOWN: Final = (
+    *("unshare", "--user", f"--map-user={UNKNOWN_ID}", f"--map-group={UNKNOWN_ID}", "--", "env"),
+    *("-u", "HOME", "-u", "SSIUML_CACHE", "-u", "XDG_CACHE_HOME", "-u", "XDG_STATE_HOME"),
+)
+
 
 def tool(name: str, *words: str | Path, ok: tuple[int, ...] = (0,)) -> str:
     """Run a program, which may lie in /usr/sbin. Return its output, with standard error behind it.

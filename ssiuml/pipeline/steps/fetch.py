@@ -93,7 +93,8 @@ def _add_with_packages(graph: "Graph") -> None:
         "fetch",
         lambda: _fetch(plan, packages),
         inputs=lambda: _package_inputs(plan, packages),
-        stamp=stamp_of(plan, packages),
+        # Without a place for the cache nothing can have been fetched.
+        stamp=stamp_of(plan, packages) if plan.places.has_cache else None,
         cached=lambda results: [*_kernel_files(results), *_source_files(results)],
         objections=objections,
         by_code=False,

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
 def add(graph: "Graph") -> None:
     """Add hygiene, which refuses a root with such things; the set-id programs of the root are its result."""
     plan, allowed = graph.plan, graph.recipe.release.set_id
-    builder = [str(plan.places.project), str(plan.places.cache)]
+
+    def builder() -> list[str]:
+        return [str(plan.places.project), str(plan.places.cache)]
 
     def check() -> "Values":
         from ssiuml.release.hygiene import check_hygiene, set_id_programs
 
         tree = graph.tree()
-        check_hygiene(tree, allowed, builder)
+        check_hygiene(tree, allowed, builder())
         return {"set_id": set_id_programs(tree)}
 
-    graph.add("hygiene", check, after=graph.layers, inputs=lambda: {"set_id": allowed, "builder": builder})
+    graph.add("hygiene", check, after=graph.layers, inputs=lambda: {"set_id": allowed, "builder": builder()})

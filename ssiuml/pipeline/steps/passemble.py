@@ -25,5 +25,9 @@ def add(graph: "Graph") -> None:
         assemble,
         plan.pools,
         after=["ptool"],
-        inputs=lambda: {"by": graph.recipe.tools.host_path("passemble") or "builtin"},
+        inputs=lambda: {
+            "by": graph.recipe.tools.host_path("passemble") or "builtin",
+            # The state file names them: it is no longer right in a checkout that was moved or copied.
+            "files": [str(plan.labelled_root), str(plan.labelled_cidev)],
+        },
     )
