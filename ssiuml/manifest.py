@@ -21,7 +21,7 @@ NAME: Final = "manifest.json"
 # Goes up when readers of the previous version would misunderstand the file.
 SCHEMA: Final = 2  # 2: ssh to a node has its keys in etc/ssi/ssh-line of the RAM disk
 _BUILD: Final = "run ./run build-root"
-# User-Mode Linux opens files of the image's folder only. A release has its kernel in a folder beside that one.
+# A node gets files of the image's folder only. A release has its kernel in a folder beside that one.
 _OPTIONAL_FILES: Final = ("root_cidev", "initrd_memexp")
 _NAME_HERE: Final = re.compile(r"(?!\.\.?$)[^/\0]+")
 _KERNEL: Final = re.compile(r"(\.\./(?!\.\.?/)[^/\0]+/)?(?!\.\.?$)[^/\0]+")
@@ -130,7 +130,8 @@ def write(folder: Path, values: Mapping[str, Any]) -> Path:
 def read(folder: Path) -> Manifest:
     """Read the manifest of an image folder. Raise ManifestError for a missing, damaged or unknown one.
 
-    An image may come from elsewhere: raise ManifestError, too, if it would give its nodes files of this machine.
+    An image may come from elsewhere. Raise ManifestError, too, if it would give its nodes other files of this
+    machine.
     """
     path = folder / NAME
     try:

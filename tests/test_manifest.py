@@ -120,7 +120,10 @@ def _changed(folder: Path, **sections: dict[str, object]) -> None:
             {"initrd": {"file": "../../.ssh/id_rsa"}},
             "initrd.file: '../../.ssh/id_rsa' is not the name of a file in the image's folder",
         ),
-        ({"root_cidev": {"file": ".."}}, "root_cidev.file: '..' is not the name of a file in the image's folder"),
+        (
+            {"root_cidev": {"file": ".."}},
+            "root_cidev.file: '..' is not the name of a file in the image's folder",
+        ),
         (
             {"kernel": {"file": "../../bin/sh"}},
             "kernel.file: '../../bin/sh' is not the name of a file in the image's folder",

@@ -19,6 +19,7 @@ from ssiuml.cluster.serial_lines import ConsoleLine, ControlLine
 from ssiuml.cluster.ssh_mux import SshClient, SshLine
 from ssiuml.host import uml
 from ssiuml.host.run import die_with_parent, kill_group
+from ssiuml.host.uml import Machine
 
 log = logging.getLogger(__name__)
 
@@ -76,19 +77,19 @@ class Node:
 
     async def start(
         self,
-        make_command: Callable[[int, int], list[str]],
+        make_machine: Callable[[int, int], Machine],
         on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
         """Start the process and open its lines.
 
-        *make_command* makes the command line; it gets the descriptors of the line for ssh and of the control
-        line. The process also inherits the descriptors *inherited*. Raise what *make_command* raises, and
+        *make_machine* gets the descriptors of the line for ssh and of the control line. The process also
+        inherits the descriptors *inherited*. Raise what *make_machine* and Machine.prepare raise, and
         OSError if the program cannot be run; the node has ended then.
         """
         self._is_starting = True
         try:
-            await self._start(make_command, on_message, inherited)
+            await self._start(make_machine, on_message, inherited)
         except BaseException:
             self.ended.set()
             await self.close()
@@ -100,7 +101,7 @@ class Node:
 
     async def _start(
         self,
-        make_command: Callable[[int, int], list[str]],
+        make_machine: Callable[[int, int], Machine],
         on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
@@ -110,7 +111,8 @@ class Node:
         theirs = [pair[1] for pair in pairs]
         without_transport = [pair[0] for pair in pairs]
         try:
-            argv = make_command(theirs[1].fileno(), theirs[2].fileno())
+            machine = make_machine(theirs[1].fileno(), theirs[2].fileno())
+            machine.prepare()
             self.console = ConsoleLine(f"{name}: console", self.folder.console_log(self.number))
             self.control = ControlLine(f"{name}: control line", lambda message: on_message(self, message))
             self.ssh_line = SshLine(f"{name}: line for ssh")
@@ -127,7 +129,8 @@ class Node:
             launcher = self._held.enter_context(die_with_parent(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
                 *launcher.prefix,
-                *argv,
+                *machine.argv,
+                cwd=machine.folder,
                 stdin=theirs[0].fileno(),
                 stdout=theirs[0].fileno(),
                 stderr=theirs[0].fileno(),

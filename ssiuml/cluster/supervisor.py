@@ -54,6 +54,7 @@ class Supervisor:
         argv = command_lines.killed_with_parent(command_lines.switch_command(running.folder))
         running.switch = await asyncio.create_subprocess_exec(
             *argv,
+            cwd=running.folder.path,
             stdin=asyncio.subprocess.DEVNULL,
             # It prints a line for every frame to a node that has sent none yet. That would fill the disk.
             stdout=asyncio.subprocess.DEVNULL,

@@ -129,10 +129,10 @@ def test_files_are_copied_in_and_out_unchanged(three: Cluster, tmp_path: Path) -
 
 def processes_of(cluster: Cluster) -> list[Path]:
     """Return the folders below /proc of a cluster's processes."""
-    name, found = str(cluster.state_home).encode(), []
+    name, found = str(cluster.state_home), []
     for folder in Path("/proc").iterdir():
         with suppress(OSError):  # a process of another test that ends at this moment
-            if folder.name.isdigit() and name in (folder / "cmdline").read_bytes():
+            if folder.name.isdigit() and str((folder / "cwd").readlink()).startswith(name):
                 found.append(folder)
     return found
 

@@ -13,7 +13,14 @@ from ssiuml.host.uml import parameter_problem
 # those of 2.4.18 (uml-patch-2.4.18-22) and 6.18 add. `quiet` is left out: it only makes the kernel silent.
 TAKEN = (
     *("con0=fd:0", "con=null", "console=tty0", "debug", "dsp=/dev/dsp", "dtb=/x", "eth0=tuntap,,,10.0.0.1"),
-    *("fake_ide", "hostfs=/", "initrd=/etc/shadow", "iomem=a,/etc/shadow", "mconsole=notify:/run/x", "mem=9G"),
+    *(
+        "fake_ide",
+        "hostfs=/",
+        "initrd=/etc/shadow",
+        "iomem=a,/etc/shadow",
+        "mconsole=notify:/run/x",
+        "mem=9G",
+    ),
     *("mixer=/dev/mixer", "noreboot", "nosysemu", "root=/dev/x", "ssl0=port:9000", "ssl-non-raw", "stderr=1"),
     *("time-travel=ext:/run/x", "time-travel-start=1", "ubd0=/etc/shadow", "ubdbr=/etc/shadow", "ubd=sync"),
     *("udb", "umid=x", "uml_dir=/", "vec0:transport=raw,ifname=eth0", "xterm=/bin/sh,-T,-e"),
@@ -33,7 +40,20 @@ def test_an_option_of_user_mode_linux_is_no_parameter_for_an_image(text: str) ->
 
 @pytest.mark.parametrize(
     "text",
-    ['"ubd1=/etc/shadow"', '"x', 'a=" b', "a=b ubd1=/x", "a\tb", "a\nb", "--", "--help", "", "=x", "a=\x7f", "ä"],
+    [
+        '"ubd1=/etc/shadow"',
+        '"x',
+        'a=" b',
+        "a=b ubd1=/x",
+        "a\tb",
+        "a\nb",
+        "--",
+        "--help",
+        "",
+        "=x",
+        "a=\x7f",
+        "ä",
+    ],
 )
 def test_words_that_the_kernel_would_take_apart_are_no_parameters(text: str) -> None:
     assert parameter_problem(text) == (
@@ -45,7 +65,14 @@ def test_words_that_the_kernel_would_take_apart_are_no_parameters(text: str) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        *("quiet", "initcall_blacklist=raid6_select_algo", "loglevel=7", "gfs2.debug=1", "init=/bin/sh", "panic=1"),
+        *(
+            "quiet",
+            "initcall_blacklist=raid6_select_algo",
+            "loglevel=7",
+            "gfs2.debug=1",
+            "init=/bin/sh",
+            "panic=1",
+        ),
         *("memhp_default_state=online", "ramdisk_size=9000", "rw", "net.ifnames=0", "debug_boot_weak_hash"),
     ],
 )
