@@ -71,7 +71,6 @@ class Node:
         self.control: ControlLine
         self.ssh_line: SshLine
         self._lines: list[ConsoleLine | ControlLine | SshLine] = []
-        self._ssh_server: asyncio.Server | None = None
         self._held = contextlib.ExitStack()
         self._is_starting = False
 
@@ -121,9 +120,6 @@ class Node:
                 ours = without_transport.pop(0)
                 ours.setblocking(False)
                 await loop.create_connection(lambda line=line: line, sock=ours)  # type: ignore[misc]
-            path = self.folder.ssh_socket(self.number)
-            path.unlink(missing_ok=True)
-            self._ssh_server = await loop.create_unix_server(lambda: SshClient(self.ssh_line), path)
             self.started = time.monotonic()
             # A node that is killed has nothing to clean up, so it gets no time for that.
             launcher = self._held.enter_context(die_with_parent(grace_s=0))
@@ -141,6 +137,14 @@ class Node:
         finally:
             for end in (*theirs, *without_transport):
                 end.close()
+
+    async def connect_ssh(self) -> socket.socket:
+        """Return a socket that is connected to an sshd of the node."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: SshClient(self.ssh_line), sock=ours)
+        return theirs
 
     @property
     def view(self) -> NodeView:
@@ -233,11 +237,8 @@ class Node:
     async def close(self) -> None:
         """Close the lines and end ssh. Call this only when the node has no processes."""
         self._held.close()
-        if self._ssh_server is not None:
-            self._ssh_server.close()
         for line in self._lines:
             line.close()
-        self.folder.ssh_socket(self.number).unlink(missing_ok=True)
         if self.ssh_master is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.ssh_master.terminate()
