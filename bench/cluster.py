@@ -46,12 +46,20 @@ def seconds(work: Callable[[], object]) -> float:
 
 def boot_bare(images: Manifest, folder: Path) -> float:
     """Return the seconds until the same kernel, without our parameters, reaches its init."""
-    words = uml.command_line(
-        images.require_kernel(), memory_mib=uml.NODE_MEMORY_MIB, initrd=images.initrd, disks={}, folder=folder
+    machine = uml.Machine(
+        name="bare",
+        kernel=images.require_kernel(),
+        folder=folder,
+        memory_mib=uml.NODE_MEMORY_MIB,
+        initrd=images.initrd,
+        disks={},
+        parameters=["con0=null,fd:1"],
     )
+    machine.prepare()
     started = time.monotonic()
     with subprocess.Popen(
-        [*words, "con0=null,fd:1"],
+        machine.argv,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import write_text
+from ssiuml.host.uml import parameter_problem
 
 if TYPE_CHECKING:  # who runs images needs nothing of recipes
     from ssiuml.recipe.load import LoadedRecipe
@@ -19,6 +21,11 @@ NAME: Final = "manifest.json"
 # Goes up when readers of the previous version would misunderstand the file.
 SCHEMA: Final = 2  # 2: ssh to a node has its keys in etc/ssi/ssh-line of the RAM disk
 _BUILD: Final = "run ./run build-root"
+# A node gets files of the image's folder only. A release has its kernel in a folder beside that one.
+_OPTIONAL_FILES: Final = ("root_cidev", "initrd_memexp")
+_NAME_HERE: Final = re.compile(r"(?!\.\.?$)[^/\0]+")
+_KERNEL: Final = re.compile(r"(\.\./(?!\.\.?/)[^/\0]+/)?(?!\.\.?$)[^/\0]+")
+_FOREIGN: Final = "use another image, or ask who made this one"
 
 
 class ManifestError(SsiumlError):
@@ -121,7 +128,11 @@ def write(folder: Path, values: Mapping[str, Any]) -> Path:
 
 
 def read(folder: Path) -> Manifest:
-    """Read the manifest of an image folder. Raise ManifestError for a missing, damaged or unknown one."""
+    """Read the manifest of an image folder. Raise ManifestError for a missing, damaged or unknown one.
+
+    An image may come from elsewhere. Raise ManifestError, too, if it would give its nodes other files of this
+    machine.
+    """
     path = folder / NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -132,4 +143,42 @@ def read(folder: Path) -> Manifest:
         raise ManifestError(f"{path}: is damaged: {error}", hint=_BUILD) from error
     if schema != SCHEMA:
         raise ManifestError(f"{path}: has schema {schema}, this program reads {SCHEMA}", hint=_BUILD)
+    try:
+        _check(path, values)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ManifestError(f"{path}: is damaged: {error!r}", hint=_BUILD) from error
     return Manifest(folder, values)
+
+
+def _check(path: Path, values: Mapping[str, Any]) -> None:
+    for key in ("root_fs", "initrd", *(key for key in _OPTIONAL_FILES if key in values)):
+        name = values[key]["file"]
+        _check_name(path, key, name, _NAME_HERE)
+        file = path.parent / name
+        if file.is_symlink() and file.resolve().parent != path.parent.resolve():
+            raise ManifestError(
+                f"{file}: is a link out of the image's folder, to {file.readlink()}",
+                hint="put the file itself there, if the link is yours",
+            )
+    if "file" in values["kernel"]:
+        _check_name(path, "kernel", values["kernel"]["file"], _KERNEL)
+    for index, text in enumerate(values["kernel"].get("parameters", ())):
+        problem = parameter_problem(text)
+        if problem is not None:
+            raise ManifestError(f"{path}: kernel.parameters[{index}]: {problem[0]}", hint=_FOREIGN)
+    numbers = {
+        "cluster.node_limit": values["cluster"]["node_limit"],
+        "cluster.timings.token_ms": values["cluster"].get("timings", {}).get("token_ms", 0),
+        "initrd.ramdisk_kib": values["initrd"].get("ramdisk_kib", 0),
+        "initrd_memexp.ramdisk_kib": values.get("initrd_memexp", {}).get("ramdisk_kib", 0),
+    }
+    for key, number in numbers.items():
+        if not isinstance(number, int):
+            raise ManifestError(f"{path}: {key}: {number!r} is not a number", hint=_FOREIGN)
+
+
+def _check_name(path: Path, key: str, name: object, rule: "re.Pattern[str]") -> None:
+    if not isinstance(name, str) or not rule.fullmatch(name):
+        raise ManifestError(
+            f"{path}: {key}.file: {name!r} is not the name of a file in the image's folder", hint=_FOREIGN
+        )

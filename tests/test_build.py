@@ -258,6 +258,22 @@ def test_build_interrupted_while_copying_goes_on_where_it_was(
     shutil.rmtree(variant.images)
 
 
+@pytest.mark.long
+def test_a_base_is_the_same_whatever_the_names_of_cache_and_temporary_folder_are(
+    built: Checkout, tmp_path: Path
+) -> None:
+    odd = tmp_path / "".join(chr(code) for code in range(ord(" "), 0x7F) if chr(code) != "/")
+    (odd / "tmp").mkdir(parents=True)
+    cache = private_cache(built, odd / "cache")
+    before = {path.name: path.read_bytes() for path in (cache / "base").glob("*.tar")}
+    shutil.rmtree(cache / "base")
+    other = Checkout(built.folder, cache, built.recipe, {"TMPDIR": str(odd / "tmp")})
+    other.build("base")
+    made = {path.name: path.read_bytes() for path in (cache / "base").glob("*.tar")}
+    assert made
+    assert made.items() <= before.items()
+
+
 @pytest.mark.parametrize(
     "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL], ids=["TERM", "KILL"]
 )

@@ -173,7 +173,7 @@ def _apt_choice(tmp: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("LANG", "de_DE.UTF-8")
     apt = _apt(tmp)
     apt._prepare()
-    apt._choose(apt.folder / "status", "no-such-package")
+    apt._choose("status", "no-such-package")
 
 
 # ssh: the status of the command on the node, or 255 if the connection broke (ssh(1)). test: 0 yes, 1 no.
@@ -199,12 +199,13 @@ def _packed_while_growing(tmp: Path, _: pytest.MonkeyPatch) -> None:
     (tmp / "to").mkdir()
     grow = f"--checkpoint-action=exec=echo line >>{tmp}/log"
     pack = ["tar", "-C", str(tmp), "--checkpoint=10", grow, "-cf", "-", "--", "log"]
-    ssh_copy._pipe(pack, ["tar", "-C", str(tmp / "to"), "-xf", "-"])
+    ssh_copy._pipe(ClusterFolder(tmp), pack, ["tar", "-C", str(tmp / "to"), "-xf", "-"], "log", None)
     assert (tmp / "to" / "log").stat().st_size >= 4 << 20
 
 
 def _packed_absent(tmp: Path, _: pytest.MonkeyPatch) -> None:
-    ssh_copy._pipe(["tar", "-C", str(tmp), "-cf", "-", "absent"], ["cat"])
+    pack = ["tar", "-C", str(tmp), "-cf", "-", "absent"]
+    ssh_copy._pipe(ClusterFolder(tmp), pack, ["cat"], "absent", None)
 
 
 # git: 128 for every fatal error.

@@ -87,3 +87,73 @@ def test_manifest_that_cannot_be_read_is_an_error_with_its_path(tmp_path: Path) 
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(ManifestError, match=r"manifest\.json"):
         manifest.read(tmp_path)
+
+
+def _changed(folder: Path, **sections: dict[str, object]) -> None:
+    values = json.loads((folder / "manifest.json").read_text())
+    for key, changes in sections.items():
+        values[key] = {**values.get(key, {}), **changes}
+    manifest.write(folder, values)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            {"kernel": {"parameters": ["quiet", "ubd1=/etc/shadow"]}},
+            "kernel.parameters[1]: 'ubd1=/etc/shadow' is an option of User-Mode Linux itself, which only the "
+            "commands that start nodes may set",
+        ),
+        (
+            {"kernel": {"parameters": ["quiet ubd1=/etc/shadow"]}},
+            "kernel.parameters[0]: 'quiet ubd1=/etc/shadow' is not a kernel parameter",
+        ),
+        (
+            {"initrd": {"ramdisk_kib": "9 ubd1=/etc/shadow"}},
+            "initrd.ramdisk_kib: '9 ubd1=/etc/shadow' is not a number",
+        ),
+        (
+            {"root_fs": {"file": "/etc/shadow"}},
+            "root_fs.file: '/etc/shadow' is not the name of a file in the image's folder",
+        ),
+        (
+            {"initrd": {"file": "../../.ssh/id_rsa"}},
+            "initrd.file: '../../.ssh/id_rsa' is not the name of a file in the image's folder",
+        ),
+        (
+            {"root_cidev": {"file": ".."}},
+            "root_cidev.file: '..' is not the name of a file in the image's folder",
+        ),
+        (
+            {"kernel": {"file": "../../bin/sh"}},
+            "kernel.file: '../../bin/sh' is not the name of a file in the image's folder",
+        ),
+    ],
+)
+def test_an_image_from_elsewhere_gives_its_nodes_no_files_of_this_machine(
+    written: Path, section: dict[str, dict[str, object]], said: str
+) -> None:
+    _changed(written, **section)
+    with pytest.raises(ManifestError) as caught:
+        manifest.read(written)
+    assert (
+        str(caught.value) == f"{written}/manifest.json: {said}\n  use another image, or ask who made this one"
+    )
+
+
+def test_a_link_out_of_the_folder_of_an_image_is_refused(written: Path) -> None:
+    (written / "root_fs").symlink_to("/etc/shadow")
+    with pytest.raises(ManifestError) as caught:
+        manifest.read(written)
+    assert str(caught.value) == (
+        f"{written}/root_fs: is a link out of the image's folder, to /etc/shadow\n"
+        "  put the file itself there, if the link is yours"
+    )
+
+
+def test_the_kernel_of_a_release_lies_in_a_folder_beside_that_of_the_root(written: Path) -> None:
+    _changed(written, kernel={"file": "../linux-ssi-6.1/linux-ssi"})
+    assert manifest.read(written).kernel == written / "../linux-ssi-6.1/linux-ssi"
+    (written / "here").touch()
+    (written / "root_fs").symlink_to("here")
+    manifest.read(written)

@@ -28,7 +28,8 @@ def make_parser() -> argparse.ArgumentParser:
         "Run a command on a node as root. No network is needed. Standard input, standard output, standard "
         "error and the exit status are the command's; it gets a terminal if you have one. Several words go "
         "to the command unchanged. A single word is a line for the node's shell. Without a command you get a "
-        "shell. Exit status 255: the connection broke.",
+        "shell. Exit status 128 + N: signal N ended the command. 255: the connection broke. If ssi-exec is "
+        "killed, its command gets SIGHUP.",
         """
 ssi-exec 1 -- uname -a
 ssi-exec 2 -- 'echo $HOSTNAME >/root/who'
@@ -53,6 +54,7 @@ def main(words: Sequence[str]) -> int:
     require_connection(folder, node)
     is_terminal = os.isatty(0) and os.isatty(1)
     argv = ssh.session_command(folder, node, command, terminal=is_terminal)
+    os.chdir(folder.path)
     os.execvp(argv[0], argv)  # noqa: S606 - an argument list of ours
 
 
@@ -99,6 +101,7 @@ def _on_one(folder: ClusterFolder, node: int, command: Sequence[str], statuses: 
         return
     process = subprocess.Popen(  # noqa: S603 - an argument list of ours
         ssh.session_command(folder, node, command, terminal=False),
+        cwd=folder.path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

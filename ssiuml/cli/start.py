@@ -296,24 +296,28 @@ def _print_command_lines(
         for name in ("host_key", "user_key")
         if not plan.has_lock_server
     ]
-    lines = [
-        *keys,
-        [*network_namespace_prefix(), *supervisor_command(folder.path, "READY")],
-        command_lines.killed_with_parent(command_lines.switch_command(folder)),
-    ]
+    machines = []
     if plan.has_lock_server:
-        lines.append(command_lines.lock_server_command(folder, plan))
+        machines.append(command_lines.lock_server_machine(folder, plan))
     for node in range(1, count + 1):
         if plan.has_lock_server:
-            lines.append(command_lines.historic_node_command(folder, plan, node))
+            machines.append(command_lines.historic_node_machine(folder, plan, node))
         else:
-            lines.append(
-                command_lines.node_command(
+            machines.append(
+                command_lines.node_machine(
                     folder, plan, node, expect=count, ssh_fd="SSH", control_fd="CONTROL"
                 )
             )
-        if terminals:
-            lines.append(terminals.command(node))
+    lines = [
+        *keys,
+        [*network_namespace_prefix(), *supervisor_command(folder.path, "READY")],
+        ["cd", str(folder.path)],
+        command_lines.killed_with_parent(command_lines.switch_command(folder)),
+        ["cd", str(folder.uml)],
+        *(["ln", "-s", str(target), name] for one in machines for name, target in one.links.items()),
+        *(one.argv for one in machines),
+        *(terminals.command(node) for node in range(1, count + 1) if terminals),
+    ]
     for line in lines:
         print(shlex.join(line))
 

@@ -7,7 +7,7 @@ import sys
 
 from ssiuml.cluster.command_lines import MissingProgramError, find_program
 from ssiuml.cluster.paths import ClusterFolder
-from ssiuml.host.installation import python_path
+from ssiuml.host.installation import module_command
 
 
 def add_terminal_option(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ class Terminals:
     def command(self, node: int) -> list[str]:
         """Return the command line of a node's window. Raise MissingProgramError without xterm."""
         name = self._folder.name
-        console = [sys.executable, "-m", "ssiuml.cli.console", "--cluster", name, str(node)]
+        console = [*module_command("ssiuml.cli.console"), "--cluster", name, str(node)]
         return [find_program("xterm", "xterm"), "-T", f"{name}: node {node}", "-e", *console]
 
     def open(self, node: int) -> None:
@@ -50,7 +50,6 @@ class Terminals:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": python_path(os.environ)},
             start_new_session=True,
         )
         # Nothing waits for the window. With a status set, subprocess does not warn about that.

@@ -20,7 +20,7 @@ supervisor     puts the parts together                running        nodes that 
 starting       starts nodes                           stopping       ends nodes, checks the root
 node           one running node                       memexp         nodes of Linux 2.4, their lock server
 membership     joins, mounts and fencing              arbiter        decides about these (pure)
-command_lines  of the switch and the nodes            ssh_proxy      ssh's ProxyCommand
+command_lines  of the switch and the nodes            unix_sockets   in folders with long names
 
 The lines into a node:
 
@@ -28,5 +28,5 @@ serial_lines   console and control line               control_line   messages on
 ssh_mux        many ssh connections on one line
 
 smoke boots one node by itself, to test images; no supervisor takes part. The modules that ssi-exec imports
-(client, paths, protocol, ssh, ssh_proxy) import nothing heavy: a user waits for them.
+(client, paths, protocol, ssh, unix_sockets) import nothing heavy: a user waits for them.
 """

@@ -6,6 +6,7 @@ ssi-exec imports this module before its session begins: keep heavy imports out.
 import socket
 from collections.abc import Callable
 
+from ssiuml.cluster import unix_sockets
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values, decode, encode
 from ssiuml.errors import SsiumlError, UsageError
@@ -18,18 +19,16 @@ def connect(folder: ClusterFolder) -> socket.socket:
 
     If the cluster does not run, clear up what a dead supervisor left behind and raise UsageError.
     """
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stream.settimeout(CONNECT_LIMIT_S)
     try:
-        stream.connect(str(folder.socket))
+        stream = unix_sockets.connect(folder.socket)
     except OSError:
-        stream.close()
         from ssiuml.cluster.state import clear_stale
 
         remarks = clear_stale(folder) if folder.path.exists() else []
         raise UsageError(
             "\n".join([*remarks, f"cluster '{folder.name}' does not run"]), hint="run ssi-start to start it"
         ) from None
+    stream.settimeout(CONNECT_LIMIT_S)
     return stream
 
 

@@ -6,7 +6,6 @@ All other processes of the cluster descend from the supervisor, and so run in th
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ from typing import Final
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
 from ssiuml.host import uml
-from ssiuml.host.installation import python_path
+from ssiuml.host.installation import module_command
 from ssiuml.host.run import find_tool
 
 START_LIMIT_S: Final = 30.0
@@ -56,7 +55,7 @@ def network_namespace_prefix() -> tuple[str, ...]:
 
 def supervisor_command(folder: Path, ready: int | str) -> list[str]:
     """Return the command line of a supervisor. It writes to the descriptor *ready* when it serves."""
-    return [sys.executable, "-m", "ssiuml.cluster", str(folder), str(ready)]
+    return [*module_command("ssiuml.cluster"), str(folder), str(ready)]
 
 
 def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
@@ -74,7 +73,6 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
                     stdout=log,
                     stderr=log,
                     cwd=folder.path,
-                    env={**os.environ, "PYTHONPATH": python_path(os.environ)},
                     pass_fds=(writing,),
                     start_new_session=True,
                 )

@@ -48,9 +48,9 @@ async def ensure_lock_server(running: RunningCluster) -> None:
     if running.lock_server is not None and not running.lock_server.ended.is_set():
         return
     server = running.lock_server = Node(LOCK_SERVER_NUMBER, running.folder)
-    command = command_lines.lock_server_command(running.folder, running.plan)
+    machine = command_lines.lock_server_machine(running.folder, running.plan)
     try:
-        await server.start(lambda ssh_fd, control_fd: command, lambda node, message: None, (running.root,))
+        await server.start(lambda ssh_fd, control_fd: machine, lambda node, message: None, (running.root,))
     except OSError as error:
         raise SsiumlError(f"the lock server does not start: {error}") from error
 

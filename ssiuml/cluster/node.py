@@ -19,6 +19,7 @@ from ssiuml.cluster.serial_lines import ConsoleLine, ControlLine
 from ssiuml.cluster.ssh_mux import SshClient, SshLine
 from ssiuml.host import uml
 from ssiuml.host.run import die_with_parent, kill_group
+from ssiuml.host.uml import Machine
 
 log = logging.getLogger(__name__)
 
@@ -70,25 +71,24 @@ class Node:
         self.control: ControlLine
         self.ssh_line: SshLine
         self._lines: list[ConsoleLine | ControlLine | SshLine] = []
-        self._ssh_server: asyncio.Server | None = None
         self._held = contextlib.ExitStack()
         self._is_starting = False
 
     async def start(
         self,
-        make_command: Callable[[int, int], list[str]],
+        make_machine: Callable[[int, int], Machine],
         on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
         """Start the process and open its lines.
 
-        *make_command* makes the command line; it gets the descriptors of the line for ssh and of the control
-        line. The process also inherits the descriptors *inherited*. Raise what *make_command* raises, and
+        *make_machine* gets the descriptors of the line for ssh and of the control line. The process also
+        inherits the descriptors *inherited*. Raise what *make_machine* and Machine.prepare raise, and
         OSError if the program cannot be run; the node has ended then.
         """
         self._is_starting = True
         try:
-            await self._start(make_command, on_message, inherited)
+            await self._start(make_machine, on_message, inherited)
         except BaseException:
             self.ended.set()
             await self.close()
@@ -100,7 +100,7 @@ class Node:
 
     async def _start(
         self,
-        make_command: Callable[[int, int], list[str]],
+        make_machine: Callable[[int, int], Machine],
         on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
@@ -110,7 +110,8 @@ class Node:
         theirs = [pair[1] for pair in pairs]
         without_transport = [pair[0] for pair in pairs]
         try:
-            argv = make_command(theirs[1].fileno(), theirs[2].fileno())
+            machine = make_machine(theirs[1].fileno(), theirs[2].fileno())
+            machine.prepare()
             self.console = ConsoleLine(f"{name}: console", self.folder.console_log(self.number))
             self.control = ControlLine(f"{name}: control line", lambda message: on_message(self, message))
             self.ssh_line = SshLine(f"{name}: line for ssh")
@@ -119,15 +120,13 @@ class Node:
                 ours = without_transport.pop(0)
                 ours.setblocking(False)
                 await loop.create_connection(lambda line=line: line, sock=ours)  # type: ignore[misc]
-            path = self.folder.ssh_socket(self.number)
-            path.unlink(missing_ok=True)
-            self._ssh_server = await loop.create_unix_server(lambda: SshClient(self.ssh_line), path)
             self.started = time.monotonic()
             # A node that is killed has nothing to clean up, so it gets no time for that.
             launcher = self._held.enter_context(die_with_parent(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
                 *launcher.prefix,
-                *argv,
+                *machine.argv,
+                cwd=machine.folder,
                 stdin=theirs[0].fileno(),
                 stdout=theirs[0].fileno(),
                 stderr=theirs[0].fileno(),
@@ -138,6 +137,14 @@ class Node:
         finally:
             for end in (*theirs, *without_transport):
                 end.close()
+
+    async def connect_ssh(self) -> socket.socket:
+        """Return a socket that is connected to an sshd of the node."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: SshClient(self.ssh_line), sock=ours)
+        return theirs
 
     @property
     def view(self) -> NodeView:
@@ -230,11 +237,8 @@ class Node:
     async def close(self) -> None:
         """Close the lines and end ssh. Call this only when the node has no processes."""
         self._held.close()
-        if self._ssh_server is not None:
-            self._ssh_server.close()
         for line in self._lines:
             line.close()
-        self.folder.ssh_socket(self.number).unlink(missing_ok=True)
         if self.ssh_master is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.ssh_master.terminate()

@@ -1,6 +1,5 @@
 """Paths of the files of a running cluster. Every command imports this module: keep heavy imports out."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,6 @@ from ssiuml.host.places import state_root
 
 DEFAULT_CLUSTER: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
-# sizeof(sun_path) in linux/un.h is 108 with the NUL. The longest name in the folder is ssh's: while it makes
-# its socket it adds a dot and 16 letters to the name, "/ssh-15.0123456789abcdef".
-SUN_PATH_BYTES: Final = 108
-_LONGEST_BYTES: Final = len("/ssh-15.0123456789abcdef") + 1
 
 
 class ClusterFolder:
@@ -42,9 +37,9 @@ class ClusterFolder:
     def console_log(self, node: int) -> Path:
         return self.path / f"console-{node}.log"
 
-    def ssh_socket(self, node: int) -> Path:
-        """Return the socket that ssh reaches a node by."""
-        return self.path / f"line-{node}.sock"
+    def ssh_log(self, node: int) -> Path:
+        """Return the file with what the ssh connection to a node has printed."""
+        return self.path / f"line-{node}.log"
 
     def ssh_control_path(self, node: int) -> Path:
         """Return the ControlPath of the ssh connection to a node."""
@@ -62,19 +57,11 @@ class ClusterFolder:
 def cluster_folder(name: str, environ: Mapping[str, str]) -> ClusterFolder:
     """Return the folder of the cluster *name*.
 
-    Raise UsageError if the name is not allowed, or if the folder's path is too long for the sockets in it.
+    Raise UsageError if the name is not allowed.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"--cluster {name!r}: is not a valid name of a cluster",
             hint="give 1 to 32 letters, digits, '-' and '_'; the first must be a letter or a digit",
         )
-    folder = state_root(environ) / name
-    length = len(os.fsencode(folder))
-    limit = SUN_PATH_BYTES - _LONGEST_BYTES
-    if length > limit:
-        raise UsageError(
-            f"{folder}: {length} bytes are too long for the sockets in it, the limit is {limit} bytes",
-            hint="give a shorter --cluster, or set XDG_STATE_HOME to a shorter path",
-        )
-    return ClusterFolder(folder)
+    return ClusterFolder(state_root(environ) / name)

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Any
 
+from ssiuml.cluster import unix_sockets
 from ssiuml.cluster.protocol import LINE_LIMIT_BYTES, Values, decode, encode
 from ssiuml.cluster.running import Emit
 from ssiuml.cluster.supervisor import Supervisor
@@ -23,9 +24,8 @@ class CommandServer:
 
     async def open(self) -> None:
         """Listen on the socket."""
-        path = self._supervisor.running.folder.socket
-        path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE_LIMIT_BYTES)
+        listening = unix_sockets.listen(self._supervisor.running.folder.socket)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=LINE_LIMIT_BYTES)
 
     async def close(self) -> None:
         """Close the socket when the answers that were given are delivered."""

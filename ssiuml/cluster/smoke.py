@@ -19,7 +19,7 @@ from ssiuml.host import files, uml
 from ssiuml.host.files import scratch_folder
 from ssiuml.host.progress import stages
 from ssiuml.host.run import die_with_parent, kill_group
-from ssiuml.host.uml import console_tail
+from ssiuml.host.uml import Machine, console_tail
 from ssiuml.images import gfs2_tools
 from ssiuml.manifest import Manifest
 
@@ -46,9 +46,9 @@ def check_images(folder: Path) -> None:
     with scratch_folder(folder / "work", "check") as scratch, stages("check") as show:
         root_fs = scratch / "root_fs"
         files.copy(images.root_fs, root_fs)
-        command_line = _node_command(images, root_fs, scratch / "uml")
+        node = _node(images, root_fs, scratch / "uml")
         started = time.monotonic()
-        with _running_node(command_line, scratch / "console.log") as (process, console):
+        with _running_node(node, scratch / "console.log") as (process, console):
             show("booting node 1")
             console.log_in(FIRST_PASSWORD, CHECK_PASSWORD, LIMIT_S)
             show(f"logged in after {time.monotonic() - started:.1f} s, first password changed")
@@ -141,36 +141,34 @@ class Console:
         self._stream.sendall(f"{line}\n".encode())
 
 
-def _node_command(images: Manifest, root_fs: Path, uml_folder: Path) -> list[str]:
-    """Return the command line of a node 1 that is alone. Its console is its standard input and output."""
-    return [
-        *uml.command_line(
-            images.require_kernel(),
-            memory_mib=uml.NODE_MEMORY_MIB,
-            initrd=images.initrd,
-            disks={"ubd0": root_fs},
-            folder=uml_folder,
-        ),
-        "con0=fd:0,fd:1",
-        "ssi.node=1",
-        "ssi.interconnect=lo",
-        *images.kernel_parameters,
-    ]
+def _node(images: Manifest, root_fs: Path, folder: Path) -> Machine:
+    """Return a node 1 that is alone. Its console is its standard input and output."""
+    return Machine(
+        name="node1",
+        kernel=images.require_kernel(),
+        folder=folder,
+        memory_mib=uml.NODE_MEMORY_MIB,
+        initrd=images.initrd,
+        disks={"ubd0": root_fs},
+        parameters=["con0=fd:0,fd:1", "ssi.node=1", "ssi.interconnect=lo", *images.kernel_parameters],
+    )
 
 
 @contextlib.contextmanager
-def _running_node(argv: list[str], log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
+def _running_node(node: Machine, log: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Console]]:
     """Start a node. Yield its process and its console, which is copied to *log*. Kill it when the block ends.
 
     The console is a socket. With a terminal User-Mode Linux would leave a helper process behind that watches
     the terminal's size. If this process dies, the node dies too.
     """
+    node.prepare()
     ours, theirs = socket.socketpair()
     # The node's root is deleted afterwards, so it gets no time to clean up.
     with ours, log.open("w", encoding="utf-8") as log_stream, die_with_parent(grace_s=0) as launcher:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - an argument list of ours
-                [*launcher.prefix, *argv],
+                [*launcher.prefix, *node.argv],
+                cwd=node.folder,
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 stderr=theirs.fileno(),

@@ -1,18 +1,16 @@
 """Command lines of ssh into a node. One master connection per node carries all its sessions (ControlMaster).
 
 The supervisor runs the master: two commands cannot open the line at the same time, and the master ends with
-its node. The commands only use its ControlPath. ssi-exec imports this module before its session begins: keep
-heavy imports out.
+its node. The commands only use its ControlPath. All run in the cluster's folder and name files in it: ssh
+takes names apart at blanks and quotes, and expands %, ~ and ${NAME} in them. ssi-exec imports this module
+before its session begins: keep heavy imports out.
 """
 
-import os
-import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ssiuml.cluster import ssh_proxy
+from ssiuml.cluster import unix_sockets
 from ssiuml.cluster.paths import ClusterFolder
 
 HOST_ALIAS: Final = "ssiuml-node"
@@ -20,31 +18,46 @@ HOST_ALIAS: Final = "ssiuml-node"
 # is dead: a paused node may come back.
 _ALIVE_INTERVAL_S: Final = 10
 _ALIVE_COUNT: Final = 6
+# Runs a command in the node's login shell. ssh reports a command that a signal has ended as it reports a
+# broken connection; the status 128 + n comes through. Without a terminal sshd gives it pipes. select reports
+# the standard output as readable when nobody can read it any more, since the client has gone. The command
+# then gets SIGHUP, as from a terminal. Every node has Perl: its ssh-line is a Perl script.
+_WATCHED: Final = """\
+pipe R, W; $SIG{CHLD} = sub { syswrite W, "x" };
+defined($pid = fork) or die "fork: $!\\n";
+if (!$pid) { exec { $ENV{SHELL} } $ENV{SHELL}, "-c", @ARGV; die "$ENV{SHELL}: $!\\n" }
+$SIG{$_} = "IGNORE" for qw(HUP INT QUIT TERM);
+vec($all = "", fileno R, 1) = 1;
+vec($all, 1, 1) = 1 if -p STDOUT;
+for (;;) {
+    $ready = select $some = $all, undef, undef, undef;
+    exit($? & 127 ? 128 + ($? & 127) : $? >> 8) if waitpid($pid, 1) == $pid;
+    if ($ready > 0 && vec $some, 1, 1) { vec($all, 1, 1) = 0; kill HUP => 0 }
+}
+"""
 
 
 def _options(folder: ClusterFolder, node: int) -> list[str]:
     # -F none: the configuration of the user and of the system must not change anything here.
-    return ["-F", "none", "-o", f"ControlPath={folder.ssh_control_path(node)}", "-o", "LogLevel=ERROR"]
+    return ["-F", "none", "-o", f"ControlPath={folder.ssh_control_path(node).name}", "-o", "LogLevel=ERROR"]
 
 
 def master_command(folder: ClusterFolder, node: int) -> list[str]:
-    """Return the command line of the master connection. It runs in the foreground until the node ends."""
-    # ssh expands % in this line and runs it in a shell, with exec before it. With -I -S Python does not look
-    # for site packages and starts in a few milliseconds.
-    words = [sys.executable, "-I", "-S", ssh_proxy.__file__, str(folder.ssh_socket(node))]
-    proxy = " ".join("'" + word.replace("'", "'\\''").replace("%", "%%") + "'" for word in words)
+    """Return the command line of the master connection. It runs in the foreground until the node ends.
+
+    Its standard input and output are the line to the node's sshd.
+    """
     settings = {
         "ControlMaster": "yes",
         "ControlPersist": "no",
-        "ProxyCommand": proxy,
-        "ProxyUseFdpass": "yes",
+        "ProxyCommand": "-",  # standard input and output; source: ssh_connect in OpenSSH's sshconnect.c
         "BatchMode": "yes",
         "HostKeyAlias": HOST_ALIAS,
-        "UserKnownHostsFile": f'"{folder.keys / "known_hosts"}"',
+        "UserKnownHostsFile": f"{folder.keys.name}/known_hosts",
         "GlobalKnownHostsFile": "none",
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
-        "IdentityFile": f'"{folder.keys / "user_key"}"',
+        "IdentityFile": f"{folder.keys.name}/user_key",
         "IdentitiesOnly": "yes",
         "PreferredAuthentications": "publickey",
         "ServerAliveInterval": str(_ALIVE_INTERVAL_S),
@@ -65,11 +78,16 @@ def master_command(folder: ClusterFolder, node: int) -> list[str]:
 def session_command(folder: ClusterFolder, node: int, command: Sequence[str], *, terminal: bool) -> list[str]:
     """Return the command line of a session over the master connection.
 
-    One word in *command* is a line for the node's shell. Several words reach the program unchanged.
+    It runs in the cluster's folder. One word in *command* is a line for the node's shell. Several words reach
+    the program unchanged. A command that a signal has ended gives 128 + n, as in a shell. A command whose
+    client has gone gets SIGHUP.
     """
     import shlex
 
-    line = [command[0] if len(command) == 1 else shlex.join(command)] if command else []
+    line = []
+    if command:
+        inner = command[0] if len(command) == 1 else shlex.join(command)
+        line = [shlex.join(["exec", "perl", "-e", _WATCHED, "--", inner])]
     return [
         "ssh",
         *_options(folder, node),
@@ -85,9 +103,8 @@ def session_command(folder: ClusterFolder, node: int, command: Sequence[str], *,
 
 def is_connected(path: Path) -> bool:
     """Return whether a master listens on the ControlPath *path*."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(os.fspath(path))
-        except OSError:
-            return False
+    try:
+        unix_sockets.connect(path).close()
+    except OSError:
+        return False
     return True

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -15,7 +16,10 @@ from typing import Final
 from ssiuml.cluster import ssh
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.host import files
+from ssiuml.host.progress import transferred
 
+_PIECE_BYTES: Final = 1 << 16
 _REMOTE: Final = re.compile(r"([0-9]+):(.*)", re.DOTALL)
 
 
@@ -60,14 +64,14 @@ def copy_in(folder: ClusterFolder, sources: list[str], target: Place) -> None:
             *_renaming(real.name, name),
             "--owner=0",
             "--group=0",
+            "--sparse",
             "-cf",
             "-",
             "--",
             real.name,
         ]
-        _pipe(
-            pack, ssh.session_command(folder, target.node, ["tar", "-C", where, "-xf", "-"], terminal=False)
-        )
+        unpack = ssh.session_command(folder, target.node, ["tar", "-C", where, "-xf", "-"], terminal=False)
+        _pipe(folder, pack, unpack, source, _stored_bytes(real))
 
 
 def copy_out(folder: ClusterFolder, sources: list[Place], target: str) -> None:
@@ -91,13 +95,20 @@ def copy_out(folder: ClusterFolder, sources: list[Place], target: str) -> None:
             pack = ssh.session_command(
                 folder,
                 source.node,
-                ["tar", "-C", str(path.parent), "-cf", "-", "--", path.name],
+                ["tar", "-C", str(path.parent), "--sparse", "-cf", "-", "--", path.name],
                 terminal=False,
             )
-            _pipe(pack, ["tar", "-C", scratch, "--no-same-owner", "-xf", "-"])
+            unpack = ["tar", "-C", str(Path(scratch).absolute()), "--no-same-owner", "-xf", "-"]
+            _pipe(folder, pack, unpack, f"{source.node}:{source.path}", None)
             final = into / (path.name if is_folder else Path(target).name)
             if final.is_dir() and not final.is_symlink():
-                shutil.copytree(Path(scratch) / path.name, final, symlinks=True, dirs_exist_ok=True)
+                shutil.copytree(
+                    Path(scratch) / path.name,
+                    final,
+                    symlinks=True,
+                    dirs_exist_ok=True,
+                    copy_function=_copy_with_holes,
+                )
             else:
                 (Path(scratch) / path.name).replace(final)
 
@@ -115,23 +126,51 @@ def _renaming(old: str, new: str) -> list[str]:
 def _is_folder(folder: ClusterFolder, place: Place) -> bool:
     """Return whether a node has a folder at *place*. Raise SsiumlError if the node does not answer."""
     argv = ssh.session_command(folder, place.node, ["test", "-d", place.path], terminal=False)
-    status = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - ours
-    if status not in (0, 1):
+    done = subprocess.run(  # noqa: S603 - an argument list of ours
+        argv, stdin=subprocess.DEVNULL, check=False, cwd=folder.path
+    )
+    if done.returncode not in (0, 1):
         raise SsiumlError(
             f"{place.node}:{place.path}: the node cannot be asked what this is: "
-            f"ssh ended with status {status}",
+            f"ssh ended with status {done.returncode}",
             hint=f"run ssi-exec {place.node} -- true to see whether it answers",
         )
-    return status == 0
+    return done.returncode == 0
 
 
-def _pipe(source: list[str], target: list[str]) -> None:
-    """Run two commands, tar packing and tar unpacking: the output of one is the input of the other."""
-    with subprocess.Popen(source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as reading:  # noqa: S603 - ours
-        writing = subprocess.run(target, stdin=reading.stdout, check=False)  # noqa: S603 - ours
-        assert reading.stdout is not None  # noqa: S101 - for the type checker
-        reading.stdout.close()
-        reading.wait()
+def _stored_bytes(path: Path) -> int:
+    """Return about how many bytes the files below *path* have, without holes."""
+    states = [path.lstat()]
+    for parent, _, names in os.walk(path):
+        states += [os.lstat(os.path.join(parent, name)) for name in names]  # noqa: PTH118 - many strings
+    return sum(min(state.st_size, state.st_blocks * files.SECTOR_BYTES) for state in states)
+
+
+def _copy_with_holes(source: str, target: str) -> None:
+    files.copy(Path(source), Path(target))
+    shutil.copystat(source, target)
+
+
+def _pipe(
+    folder: ClusterFolder, source: list[str], target: list[str], title: str, total_bytes: int | None
+) -> None:
+    """Run two commands in the cluster's folder, the output of one being the input of the other.
+
+    Show the progress, with *title*; *total_bytes* is None if it is not known.
+    """
+    with (
+        subprocess.Popen(  # noqa: S603 - an argument list of ours
+            source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=folder.path
+        ) as reading,
+        subprocess.Popen(target, stdin=subprocess.PIPE, cwd=folder.path) as writing,  # noqa: S603 - ours
+        transferred(title, total_bytes) as count,
+    ):
+        assert reading.stdout is not None and writing.stdin is not None  # noqa: S101, PT018 - for the type checker
+        with reading.stdout as output, suppress(BrokenPipeError), writing.stdin as entry:
+            while piece := os.read(output.fileno(), _PIECE_BYTES):
+                entry.write(piece)
+                entry.flush()
+                count(len(piece))
     # GNU tar's status is 1 if it has packed everything and a file has changed meanwhile, and tar says so.
     if reading.returncode not in (0, 1) or writing.returncode != 0:
         raise SsiumlError("not everything was copied; the errors of tar and ssh stand above")

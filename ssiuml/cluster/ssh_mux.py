@@ -1,6 +1,6 @@
 """Carries many ssh connections over one serial line of a node.
 
-Every connection to the node's socket, line-N.sock, is a channel on the line; the guest starts an sshd for it.
+Every connection of ssh is a channel on the line; the guest starts an sshd for it.
 The frames and the flow control are described in cluster-tools/README.md, "SSH over a serial line".
 User-Mode Linux never reads a serial line again once its input buffer has been full. So at most WINDOW_BYTES
 are sent before the guest has acknowledged them.
@@ -229,7 +229,7 @@ class SshLine(SerialLine):
 
 
 class SshClient(asyncio.Protocol):
-    """A connection of ssh to line-N.sock."""
+    """A connection of ssh to a node."""
 
     def __init__(self, line: SshLine) -> None:
         self.channel = 0

@@ -13,6 +13,7 @@ from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.running import Emit, RunningCluster
 from ssiuml.errors import SsiumlError
 from ssiuml.host import files
+from ssiuml.host.uml import Machine
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +58,10 @@ class NodeStarter:
         """Start a node when one of *slots* is free, and follow it. Return whether it is ready."""
         running = self._running
 
-        def command(ssh_fd: int, control_fd: int) -> list[str]:
+        def machine(ssh_fd: int, control_fd: int) -> Machine:
             if running.plan.has_lock_server:
-                return command_lines.historic_node_command(running.folder, running.plan, node.number)
-            return command_lines.node_command(
+                return command_lines.historic_node_machine(running.folder, running.plan, node.number)
+            return command_lines.node_machine(
                 running.folder, running.plan, node.number, expect=expect, ssh_fd=ssh_fd, control_fd=control_fd
             )
 
@@ -68,7 +69,7 @@ class NodeStarter:
             try:
                 if node.is_killed:
                     raise SsiumlError(node.failure or "killed")
-                await node.start(command, self._membership.on_message, (running.root,))
+                await node.start(machine, self._membership.on_message, (running.root,))
             except (OSError, SsiumlError) as error:
                 running.nodes.pop(node.number, None)
                 node.first_membership.set()

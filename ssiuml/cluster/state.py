@@ -106,7 +106,6 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
         folder.socket,
         folder.switch,
         folder.state,
-        *folder.path.glob("line-*.sock"),
         *folder.path.glob("ssh-*"),
     ]
     if any(path.exists() for path in stale):

@@ -54,6 +54,7 @@ class Supervisor:
         argv = command_lines.killed_with_parent(command_lines.switch_command(running.folder))
         running.switch = await asyncio.create_subprocess_exec(
             *argv,
+            cwd=running.folder.path,
             stdin=asyncio.subprocess.DEVNULL,
             # It prints a line for every frame to a node that has sent none yet. That would fill the disk.
             stdout=asyncio.subprocess.DEVNULL,
@@ -178,12 +179,13 @@ async def _attempt(node: Node, deadline: float) -> str:
     if node.ssh_master is not None and node.ssh_master.returncode is None:
         node.ssh_master.kill()
         await node.ssh_master.wait()
-    log_path = node.folder.ssh_socket(node.number).with_suffix(".log")
-    with log_path.open("wb") as errors:
+    log_path = node.folder.ssh_log(node.number)
+    with await node.connect_ssh() as line, log_path.open("wb") as errors:
         node.ssh_master = await asyncio.create_subprocess_exec(
             *command_lines.killed_with_parent(ssh.master_command(node.folder, node.number)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            cwd=node.folder.path,
+            stdin=line.fileno(),
+            stdout=line.fileno(),
             stderr=errors,
             start_new_session=True,
         )

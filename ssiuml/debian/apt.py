@@ -15,11 +15,13 @@ from filelock import FileLock
 from ssiuml.debian.deb import Deb, Selection, paragraphs
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import write_text
+from ssiuml.host.neutral_names import neutral_name
 from ssiuml.host.run import CommandError, run
 from ssiuml.recipe.distribution import PackagesDistribution
 
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TIMEOUT_S: Final = 3600.0
+_STATUS: Final = "status"  # what is installed: nothing
 SNAPSHOT_URL: Final = "http://snapshot.debian.org/archive"
 
 # apt-get's messages about a package that the lists do not have (apt-private/private-cacheset.cc).
@@ -99,9 +101,9 @@ class Apt:
         """
         suite = self.distribution.suite
         ours = f"?or(?archive(^{suite}$),?codename(^{suite}$)),?architecture({self.architecture})"
-        first = self._choose(self.folder / "status", f"?narrow({ours},?essential)")
-        there = self.folder / "status-essential"
-        write_text(there, "".join(map(_installed, first)))
+        first = self._choose(_STATUS, f"?narrow({ours},?essential)")
+        there = "status-essential"
+        write_text(self.folder / there, "".join(map(_installed, first)))
         rest = "?and(?priority(required),?not(?essential))"
         records = [*first, *self._choose(there, *packages, f"?narrow({ours},{rest})")]
         return Selection(
@@ -124,11 +126,10 @@ class Apt:
             raise NoVersionError(package, version, ", ".join(dict.fromkeys(versions)))
         return _deb(next(paragraphs(self._run("apt-cache", "show", f"{package}={version}"))))
 
-    def _choose(self, status: Path, *wanted: str) -> list[dict[str, str]]:
+    def _choose(self, status: str, *wanted: str) -> list[dict[str, str]]:
         """Return the records of what apt would install for *wanted*, besides what the file *status* has."""
-        option = f"Dir::State::status={status}"
         try:
-            printed = self._run("apt-get", "-q", "install", "--simulate", "-y", "-o", option, *wanted)
+            printed = self._run("apt-get", "-q", "install", "--simulate", "-y", *wanted, status=status)
         except CommandError as error:
             unknown = [next(filter(None, groups)) for groups in _UNKNOWN.findall(error.output)]
             if unknown:
@@ -137,28 +138,32 @@ class Apt:
         versions = dict(_CHOSEN.findall(printed))
         if not versions:
             return []
-        shown = self._run("apt-cache", "show", "-o", option, *map("=".join, versions.items()))
+        shown = self._run("apt-cache", "show", *map("=".join, versions.items()), status=status)
         records = {record["Package"]: record for record in paragraphs(shown)}
         return [records[name] for name in versions]
 
-    def _run(self, *words: str) -> str:
+    def _run(self, *words: str, status: str = _STATUS) -> str:
+        """Run a program of apt. Return its output. *status* is a file in the folder: what is installed."""
         # apt fails at once when another apt uses its folders, and builds of other recipes may do so.
-        with FileLock(self.folder / ".lock", timeout=TIMEOUT_S):
+        with FileLock(self.folder / ".lock", timeout=TIMEOUT_S), neutral_name(self.folder) as folder:
+            write_text(self.folder / "apt.conf", self._configuration(folder, status))
             # LANGUAGE takes precedence over LC_ALL=C.UTF-8 in glibc before 2.41, and errors are read here.
-            environment = {"APT_CONFIG": str(self.folder / "apt.conf"), "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
+            environment = {"APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
             return run(words, timeout_s=TIMEOUT_S, env=environment)
 
     def _prepare(self) -> None:
         for name in ("state/lists/partial", "etc/apt.conf.d", "etc/preferences.d"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         write_text(self.folder / "sources.list", sources_list(self.distribution))
-        write_text(self.folder / "status", "")
+        write_text(self.folder / _STATUS, "")
+
+    def _configuration(self, folder: Path, status: str) -> str:
         options = {
-            "Dir::Etc": f"{self.folder}/etc",
-            "Dir::Etc::sourcelist": f"{self.folder}/sources.list",
-            "Dir::State": f"{self.folder}/state",
-            "Dir::State::status": f"{self.folder}/status",
-            "Dir::Cache": str(self.folder),
+            "Dir::Etc": f"{folder}/etc",
+            "Dir::Etc::sourcelist": f"{folder}/sources.list",
+            "Dir::State": f"{folder}/state",
+            "Dir::State::status": f"{folder}/{status}",
+            "Dir::Cache": str(folder),
             "APT::Architecture": self.architecture,
             "APT::Architectures": self.architecture,
             "APT::Install-Recommends": "false",
@@ -168,8 +173,7 @@ class Apt:
             # The lists of a snapshot have expired; their signatures are checked all the same.
             "Acquire::Check-Valid-Until": "false" if self.distribution.snapshot else "true",
         }
-        text = "".join(f'{key} "{value}";\n' for key, value in options.items())
-        write_text(self.folder / "apt.conf", text)
+        return "".join(f'{key} "{value}";\n' for key, value in options.items())
 
 
 def _cause(error: CommandError) -> str:

@@ -6,7 +6,6 @@ The packages are chosen before. mmdebstrap gets exactly their files, as an archi
 import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host.cache import Cache, CacheError, Entry, Key
 from ssiuml.host.digests import Values, digest_of
 from ssiuml.host.files import replacing, require_space
+from ssiuml.host.neutral_names import temporary_folder
 from ssiuml.host.progress import stages
 from ssiuml.host.run import PLAIN_UMASK, CommandError, run
 from ssiuml.recipe.distribution import PackagesDistribution
@@ -83,7 +83,7 @@ def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
     # mmdebstrap unpacks below TMPDIR. That cannot be a folder of the cache: in a user namespace mmdebstrap
     # runs under ids that cannot enter our private folders. The name is made from that of the cache entry,
     # whose lock we hold, so no other process works in there.
-    scratch = Path(tempfile.gettempdir(), f"ssiuml-base.{os.geteuid()}.{digest_of(str(path.resolve()))[:24]}")
+    scratch = Path(temporary_folder(), f"ssiuml-base.{os.geteuid()}.{digest_of(str(path.resolve()))[:24]}")
     for place in {path.parent, scratch.parent}:
         require_space(place, SPACE_NEEDED_BYTES, "installing the base")
     with replacing(path) as part, _scratch_folder(scratch), stages("base") as show:

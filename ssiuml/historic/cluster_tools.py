@@ -12,6 +12,7 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.historic.editable_copy import editable_copy
+from ssiuml.host.neutral_names import neutral_name
 from ssiuml.host.run import PLAIN_LANGUAGE, run
 from ssiuml.layers.cluster_tools import TIMEOUT_S, make_command
 from ssiuml.tree.layer import Layer
@@ -41,7 +42,8 @@ def install_on_copy(
         sources = work / "source"
         shutil.copytree(source, sources, symlinks=True)
         _set_times(sources, mtime_ns)
-        copy.run(make_command(sources, distribution, copy.root), timeout_s=timeout_s)
+        with neutral_name(copy.root) as name:
+            copy.run(make_command(sources, distribution, name), timeout_s=timeout_s)
         return copy.changes(mtime_ns)
 
 

@@ -33,19 +33,22 @@ def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
     with scratch_folder(target.parent, "ext2") as scratch, replacing(target) as part:
         nodes = list(tree.walk())
         files.create(part, _size_bytes(nodes))
+        # The programs take names apart at a question mark (options of libext2fs), so they work in its folder.
+        folder = part.parent
         run(
             [
                 *("mke2fs", "-q", "-F", "-t", "ext2", "-b", str(BLOCK_BYTES), "-I", "128", "-m", "0"),
                 *("-O", "none,filetype,sparse_super", "-N", str(len(nodes) + 32), "-U", _UUID),
-                *("-E", f"hash_seed={_UUID}", "-L", "initrd", str(part)),
+                *("-E", f"hash_seed={_UUID}", "-L", "initrd", part.name),
             ],
             timeout_s=TIMEOUT_S,
             env=environment,
+            cwd=folder,
         )
         commands = scratch / "commands"
         commands.write_text("".join(f"{line}\n" for line in _commands(nodes, scratch)), encoding="ascii")
         # The commands name files by their numbers in the scratch folder, whose path may hold any character.
-        words: list[str | Path] = ["debugfs", "-w", "-f", commands.name, part.absolute()]
+        words: list[str | Path] = ["debugfs", "-w", "-f", commands.name, f"../{part.name}"]
         output = run(words, timeout_s=TIMEOUT_S, env=environment, cwd=scratch)
         # debugfs ends with status 0 even if a command fails.
         wrong = [
@@ -53,7 +56,7 @@ def write_ext2(target: Path, tree: Tree, time_s: int) -> None:
         ]
         if wrong:
             raise SsiumlError(f"{target}: debugfs says: {wrong[0]}")
-        run(["e2fsck", "-fn", part], timeout_s=TIMEOUT_S, env=environment)
+        run(["e2fsck", "-fn", part.name], timeout_s=TIMEOUT_S, env=environment, cwd=folder)
 
 
 def _size_bytes(nodes: list[tuple[str, Node]]) -> int:

@@ -1,7 +1,6 @@
 """How this package was installed: in a checkout, or by a release in PREFIX/lib/ssiuml/python."""
 
-import os
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -9,14 +8,19 @@ HOME: Final = Path(__file__).parents[2]
 IN_CHECKOUT: Final = (HOME / "dodo.py").is_file()
 # Debian packages with the programs that a running cluster needs.
 PACKAGES: Final = ("gfs2-utils", "openssh-client", "uml-utilities", "util-linux")
+_RUN_MODULE: Final = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 
 
-def python_path(environ: Mapping[str, str]) -> str:
-    """Return the value of PYTHONPATH with which Python finds this package in any folder and installation.
+def module_command(module: str) -> list[str]:
+    """Return the words that run a module of this package, in any folder and installation.
 
-    A command of a release finds it by sys.path, which a process that it starts does not inherit.
+    A command of a release finds the package by sys.path, which a process that it starts does not inherit. It
+    cannot be in PYTHONPATH if its folder's name has a colon.
     """
-    return os.pathsep.join([str(HOME), *filter(None, [environ.get("PYTHONPATH")])])
+    return [sys.executable, "-c", _RUN_MODULE, str(HOME), module]
 
 
 def programs_hint() -> str:

@@ -1,6 +1,7 @@
 """Progress of work longer than two seconds: a bar on a terminal, plain lines in a log."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TextIO
@@ -8,6 +9,8 @@ from typing import Final, TextIO
 # tqdm is imported only if there is a terminal: that takes longer than many commands.
 
 _STEPS_A_LINE: Final = 250  # in a log
+_SHORT_S: Final = 2.0  # shorter transfers show nothing
+_LINE_S: Final = 10.0  # between lines in a log
 
 
 def _stream() -> TextIO:
@@ -62,6 +65,45 @@ def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
 
     with tqdm(
         desc=title, total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, file=stream, leave=False
+    ) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance
+
+
+@contextmanager
+def transferred(title: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a transfer that takes longer than two seconds; *total_bytes* is None if it is not known.
+
+    Call the yielded function with the number of bytes just done. A log gets a line every ten seconds.
+    """
+    stream = _stream()
+    if not stream.isatty():
+        done, next_s = 0, time.monotonic() + _SHORT_S
+        total = "" if total_bytes is None else f" of {total_bytes / (1 << 20):.0f}"
+
+        def tell(count: int) -> None:
+            nonlocal done, next_s
+            done += count
+            if time.monotonic() > next_s:
+                print(f"{title}: {done / (1 << 20):.0f}{total} MiB", file=stream, flush=True)
+                next_s = time.monotonic() + _LINE_S
+
+        yield tell
+        return
+    from tqdm import tqdm
+
+    with tqdm(
+        desc=title,
+        total=total_bytes,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        delay=_SHORT_S,
+        file=stream,
+        leave=False,
     ) as bar:
 
         def advance(count: int) -> None:

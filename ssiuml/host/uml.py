@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,23 @@ SHM: Final = Path("/dev/shm")  # noqa: S108 - a tmpfs wherever it exists
 TAIL_LINES: Final = 25
 NODE_MEMORY_MIB: Final = 192  # the default of a node; 96 were too little
 _STACK_FRAME: Final = re.compile(r"\s*\[<[0-9a-f]+>\]")
+# No quotes: they would make a parameter of the next words, or hide the name from the checks below.
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:-]*(=[!#-~]*)?")
+# What User-Mode Linux takes from its command line, from 2.4 to today: files, sockets and programs of this
+# machine, and its memory. The kernel, too, takes most of the first ones as prefixes.
+_MACHINE_PREFIXES: Final = (
+    *("ubd", "udb", "con", "ssl", "eth", "vec", "umn", "mconsole", "uml_", "hostfs", "humfs", "hostaudio"),
+    *("virtio", "vfio", "tty_log", "time_travel"),
+)
+_MACHINE_NAMES: Final = frozenset(
+    (
+        *("mem", "iomem", "initrd", "dtb", "umid", "root", "xterm", "stderr", "dsp", "mixer", "mode", "jail"),
+        *("honeypot", "debug", "debugtrace", "trace", "gdb", "gdb_pid", "fake_ide", "fakehd", "ncpus", "aio"),
+        *("seccomp", "noreboot", "nosysemu", "skas0", "noprocmm"),
+    )
+)
+# Source: arch/um/drivers/cow_user.c, COW_MAGIC; in the byte order of the machine or the other one.
+_COPY_ON_WRITE: Final = b"MOOO"
 
 
 def memory_folder(environ: Mapping[str, str]) -> Path:
@@ -38,28 +56,89 @@ def require_memory_folder(environ: Mapping[str, str]) -> None:
             )
 
 
-def command_line(
-    kernel: Path, *, memory_mib: int, initrd: Path, disks: Mapping[str, Path], folder: Path
-) -> list[str]:
-    """Return the program and the kernel parameters. The caller adds a console and the guest's parameters.
+def parameter_problem(text: str) -> tuple[str, str] | None:
+    """Return why a recipe or image may not give the kernel parameter *text*, and a hint. None if it may.
 
-    *disks* has files by device name with the flags of User-Mode Linux: ``ubd0`` is locked for one kernel,
-    ``ubd1r`` is read-only, ``ubd0c`` is shared. *folder* is for the management socket, and is private.
+    An image may come from elsewhere. Options of User-Mode Linux itself, such as ``ubd1=/home/me/keys``, would
+    give its nodes files of this machine.
     """
-    return [
-        str(kernel),
-        f"mem={memory_mib}M",
-        f"initrd={initrd}",
-        *(f"{disk}={_quoted(path)}" for disk, path in disks.items()),
-        f"uml_dir={folder}",
-        "con=null",
-        "ssl=null",
-    ]
+    if not _PARAMETER.fullmatch(text):
+        return f"{text!r} is not a kernel parameter", "write NAME or NAME=VALUE, without spaces and quotes"
+    name = text.partition("=")[0].replace("-", "_")  # the kernel takes both for the same
+    if name.startswith("ssi."):
+        return f"{text!r} is set by the commands that start nodes", "leave it out"
+    if name in _MACHINE_NAMES or name.startswith(_MACHINE_PREFIXES):
+        return (
+            f"{text!r} is an option of User-Mode Linux itself, which only the commands that start nodes may "
+            "set",
+            "leave it out",
+        )
+    return None
 
 
-def _quoted(path: Path) -> str:
-    """Quote *path* if it has blanks: the kernel splits parameters there (next_arg in lib/cmdline.c)."""
-    return f'"{path}"' if any(map(str.isspace, str(path))) else str(path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A User-Mode Linux: its program, its files and what else its kernel gets.
+
+    The kernel takes its command line apart at blanks, commas, colons and quotes, and names of sockets are
+    short. So the program runs in *folder*, which is private, and opens its files by links with short names
+    there.
+    *disks* has files by device name with the flags of User-Mode Linux: ``ubd0`` is locked for one kernel,
+    ``ubd1r`` is read-only, ``ubd0c`` is shared. *name* differs from those of other machines in *folder*. The
+    management socket is *folder*/*name*/mconsole.
+    """
+
+    name: str
+    kernel: Path
+    folder: Path
+    memory_mib: int
+    initrd: Path
+    disks: Mapping[str, Path]
+    parameters: Sequence[str] = ()
+    is_linux24: bool = False
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line. The program runs in *folder*, when ``prepare`` has made that."""
+        # Flag d: a disk that begins like a copy-on-write file is no such file. Without it the kernel would
+        # open the file of this machine that is named there. A node can write such a beginning to its root
+        # while others start. Linux 2.4 does not have the flag.
+        flag = "" if self.is_linux24 else "d"
+        return [
+            str(self.kernel.absolute()),
+            f"mem={self.memory_mib}M",
+            f"initrd={self._link('initrd')}",
+            *(f"{disk}{flag}={self._link(disk)}" for disk in self.disks),
+            "uml_dir=.",
+            f"umid={self.name}",
+            "con=null",
+            "ssl=null",
+            *self.parameters,
+        ]
+
+    def prepare(self) -> None:
+        """Make the links. Raise SsiumlError if the kernel would open another file than a disk."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, target in self.links.items():
+            link = self.folder / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+        for path in self.disks.values():
+            with path.open("rb") as stream:
+                if stream.read(len(_COPY_ON_WRITE)) in (_COPY_ON_WRITE, _COPY_ON_WRITE[::-1]):
+                    raise SsiumlError(
+                        f"{path}: is a copy-on-write file of User-Mode Linux, which names another file",
+                        hint="use another image, or ask who made this one",
+                    )
+
+    @property
+    def links(self) -> dict[str, Path]:
+        """The names of the links in *folder*, and where they lead."""
+        files = {"initrd": self.initrd, **self.disks}
+        return {self._link(name): path.absolute() for name, path in files.items()}
+
+    def _link(self, name: str) -> str:
+        return f"{self.name}.{name}"
 
 
 def console_tail(lines: Iterable[str]) -> str:

@@ -1,8 +1,10 @@
 """linux-ssi of today: Debian's linux-source with our patches and options, built for User-Mode Linux."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ from ssiuml.host.cache import Cache, Entry, Key
 from ssiuml.host.code import own_digest
 from ssiuml.host.digests import Values, digest_of, file_sha256
 from ssiuml.host.files import scratch_folder
+from ssiuml.host.neutral_names import is_neutral, temporary_folder
 from ssiuml.host.run import find_tool, run
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_fragments, require_config, require_options
@@ -30,7 +33,6 @@ SPACE_NEEDED_BYTES: Final = 3 * GIB  # the unpacked source has 1.4 GiB, the obje
 _TIMEOUT_S: Final = 1200.0
 # Other variables of the caller's shell may be meant for other kernels, and would change this one.
 _PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "XDG_*", "CCACHE_*", "DISTCC_*")
-_BLANKS: Final = "use a path without blanks; SSIUML_CACHE sets the cache's"
 _NS: Final = 10**9
 _MAKE: Final = ("make", "--no-print-directory", "ARCH=um", "SUBARCH=x86_64")
 
@@ -82,18 +84,31 @@ def get_or_build(cache: Cache, build: SourceBuild) -> Entry:
             **patch_inputs(build.series),
             "code": own_digest(unpack_source.__module__, read_series.__module__),
         }
-        for name in (build.tree.folder, *build.config):
-            if len(str(name).split()) != 1:
-                raise SsiumlError(f"{name}: the kernel's scripts split this name at its blanks", hint=_BLANKS)
         unpack = partial(unpack_source, build.package, build.series)
-        with build.tree.prepared(digest_of(source), unpack, SPACE_NEEDED_BYTES) as fresh:
+        with (
+            _with_neutral_tree(build) as here,
+            here.tree.prepared(digest_of(source), unpack, SPACE_NEEDED_BYTES) as fresh,
+        ):
             distcc = build.distcc and find_tool("distcc") is not None
             words = [*_MAKE, *_identity(build.epoch), *_compiler(distcc)]
-            _configure(build, words)
-            _compile(build, words, fresh=fresh, distcc=distcc)
-            return _pack(build, words, path)
+            _configure(here, words)
+            _compile(here, words, fresh=fresh, distcc=distcc)
+            return _pack(here, words, path)
 
     return cache.get_or_make(build.key, make)
+
+
+@contextmanager
+def _with_neutral_tree(build: SourceBuild) -> Iterator[SourceBuild]:
+    """Yield *build* with a tree whose name the kernel's Makefiles do not take apart, at blanks or colons.
+
+    They find out the real name of a link. So a cache with another name keeps no tree for the next build.
+    """
+    if is_neutral(build.tree.folder):
+        yield build
+        return
+    with scratch_folder(temporary_folder(), "ssiuml-kernel") as folder:
+        yield replace(build, tree=SourceTree(folder / "tree"))
 
 
 def _identity(epoch: int) -> list[str]:
@@ -139,7 +154,11 @@ def _configure(build: SourceBuild, words: Sequence[str]) -> None:
     config = tree.build / ".config"
     _run([*make, "defconfig"])
     merge = tree.source / "scripts" / "kconfig" / "merge_config.sh"
-    _run([merge, "-m", "-O", tree.build, config, *build.config], cwd=tree.build, env={"ARCH": "um"})
+    # Copies with plain names: the script takes names apart at blanks.
+    fragments = [tree.build / f".fragment-{index}" for index in range(len(build.config))]
+    for path, copy in zip(build.config, fragments, strict=True):
+        shutil.copyfile(path, copy)
+    _run([merge, "-m", "-O", tree.build, config, *fragments], cwd=tree.build, env={"ARCH": "um"})
     _run([*make, "olddefconfig"])
     require_options(wanted, config)
 

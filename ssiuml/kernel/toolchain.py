@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ssiuml.errors import SsiumlError
+from ssiuml.host.neutral_names import is_neutral
 from ssiuml.host.run import PLAIN_LANGUAGE, PLAIN_UMASK, CommandError, find_tool, run
 
 PROGRAMS: Final = ("gcc", "make")
@@ -24,6 +25,15 @@ def compiler_versions() -> list[str]:
     """Return the version lines of this machine's compiler and linker, without those that are missing."""
     programs = [name for name in ("gcc", "ld") if find_tool(name) is not None]
     return [run([name, "--version"], timeout_s=_TIMEOUT_S).partition("\n")[0] for name in programs]
+
+
+def _require_neutral(path: Path) -> None:
+    if not is_neutral(path):
+        raise SsiumlError(
+            f"{path}: the Makefiles of Linux 2.4 would take this name apart",
+            hint="set SSIUML_CACHE, and put the checkout, where names have only letters, digits and /._+-, "
+            "or set kernel.toolchain: base-image",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +63,13 @@ class Toolchain:
     ) -> str:
         """Run a program in *folder*, which is in one of the folders. Return its output.
 
-        Raise CommandError as ssiuml.host.run.run does.
+        Raise CommandError as ssiuml.host.run.run does. Raise SsiumlError if make of the host would take the
+        name of a folder apart; in a root the folders have other names.
         """
         words = [*PLAIN_UMASK, *argv]
         if self.root is None:
+            for path in (folder, *self.folders.values()):
+                _require_neutral(path)
             cwd: Path | None = folder
         else:
             cwd, words = None, [*self._entered(self.root, folder), *words]

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from ssiuml.host.neutral_names import neutral_name
 from ssiuml.host.run import run
 from ssiuml.tree.folders import read_folder_layer
 from ssiuml.tree.layer import Layer
@@ -24,11 +25,15 @@ def install(source: Path, distribution: str, root: Path, below: Tree, mtime_ns: 
     """
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    run(make_command(source, distribution, root), timeout_s=TIMEOUT_S)
+    with neutral_name(root) as name:
+        run(make_command(source, distribution, name), timeout_s=TIMEOUT_S)
     return read_folder_layer(root, mtime_ns, below)
 
 
 def make_command(source: Path, distribution: str, root: Path) -> list[str | Path]:
-    """Return the command that installs the tools in *source* into the folder *root*."""
+    """Return the command that installs the tools in *source* into the folder *root*.
+
+    make expands variables in the name of *root*, and rules may give it to a shell: it has to be neutral.
+    """
     rule = f"install_ssi_{distribution}"
     return ["make", "--no-print-directory", "-C", source, rule, f"UML_ROOT={root}"]

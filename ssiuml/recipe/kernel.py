@@ -1,25 +1,21 @@
 """The key `kernel`: the kernel of the nodes, and its modules."""
 
-import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from ssiuml.host.uml import parameter_problem
 from ssiuml.recipe import values as v
 from ssiuml.recipe.choice import ByForm, ByKey
 from ssiuml.recipe.inputs import FromFolder, FromSource, FromSourceOrFolder
 from ssiuml.recipe.problems import wrong
 from ssiuml.recipe.section import Section
 
-# ssi-start gives these to each node itself; a second one would override its own.
-_OUR_PARAMETERS: Final = ("ssi.", "mem=", "initrd=", "ubd0", "uml_dir=", "umid=", "con", "ssl", "eth0=")
-
 
 def _parameter(text: str) -> str:
-    if not re.fullmatch(r"[!-~]+", text):
-        raise wrong(f"{text!r} is not a kernel parameter", "write NAME or NAME=VALUE, without spaces")
-    if text.startswith(_OUR_PARAMETERS):
-        raise wrong(f"{text!r} is set by the commands that start nodes", "leave it out")
+    problem = parameter_problem(text)
+    if problem is not None:
+        raise wrong(*problem)
     return text
 
 

@@ -168,8 +168,7 @@ def write_commands(
 
     The modules are files in a folder, since commands start more slowly from a zipapp: `ssi-exec --help` takes
     40 ms from the folder, 48 ms from a zipapp and 57 ms with shiv; `ssi-status --help` 37, 44 and 56 ms
-    (medians of 15 runs, Python 3.11). Python keeps no compiled modules in a zip. Besides, ssiuml.cluster.ssh
-    gives ssh the path of ssh_proxy.py, and a file in a zip has none.
+    (medians of 15 runs, Python 3.11). Python keeps no compiled modules in a zip.
     """
     modules = [*commands.values(), *programs]
     _require_vendored(foreign_packages(*modules), wheels)

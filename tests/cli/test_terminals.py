@@ -20,9 +20,10 @@ echo "status $?" >>"$WINDOW"
 """
 
 
+@pytest.mark.parametrize("name", ["lib", "a: \"b'%"])
 @pytest.mark.parametrize("before", [None, "elsewhere"])
 def test_a_window_finds_this_package_in_any_folder_and_keeps_the_users_modules(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None, name: str
 ) -> None:
     """A release is not among Python's packages: its commands find the package by their own place."""
     (tmp_path / "xterm").write_text(XTERM)
@@ -35,6 +36,9 @@ def test_a_window_finds_this_package_in_any_folder_and_keeps_the_users_modules(
     monkeypatch.setenv("WINDOW", str(tmp_path / "window"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "ssiuml").symlink_to(HOME / "ssiuml")
+    monkeypatch.setattr("ssiuml.host.installation.HOME", tmp_path / name)
     if before is None:
         monkeypatch.delenv("PYTHONPATH", raising=False)
     else:
@@ -43,6 +47,6 @@ def test_a_window_finds_this_package_in_any_folder_and_keeps_the_users_modules(
     window = tmp_path / "window"
     wait_until(lambda: window.exists() and "status" in window.read_text(), "the end of the console")
     said = window.read_text()
-    assert said.startswith(f"path {HOME}{f':{before}' if before else ''}\n")
+    assert said.startswith(f"path {before or ''}\n")
     assert "No module named" not in said
     assert "cluster 't'" in said

@@ -96,18 +96,23 @@ def test_a_dry_run_prints_switch_lock_server_and_nodes(bench: Bench) -> None:
     done = bench.start("2", "--dry-run", "--append", "debug")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert "uml_switch" in lines[-4]
+    assert sum("uml_switch" in line for line in lines) == 1
+    files = {line.split()[3]: line.split()[2] for line in lines if line.startswith("ln -s ")}
     server, *nodes = lines[-3:]
-    assert f"initrd={bench.image}/initrd-memexp.img" in server
+    assert "initrd=memexp.initrd" in server.split()
+    assert files["memexp.initrd"] == f"{bench.image}/initrd-memexp.img"
     assert "umid=memexp" in server
-    assert f"ubd1={bench.image}/root_cidev" in server
+    assert "ubd1=memexp.ubd1" in server.split()
+    assert files["memexp.ubd1"] == f"{bench.image}/root_cidev"
     assert "ubd0=" not in server
     for number, node in enumerate(nodes, 1):
         words = node.split()
         assert words[0] == str(bench.folder / "linux-2.4")
-        assert f"initrd={bench.image}/initrd-ssi.img" in words
-        assert any(word.startswith("ubd0=") and word.endswith("/root_fs") for word in words)
-        assert f"ubd1={bench.image}/root_cidev" in words
+        name = f"node{number}"
+        assert {f"initrd={name}.initrd", f"ubd0={name}.ubd0", f"ubd1={name}.ubd1"} <= set(words)
+        assert files[f"{name}.initrd"] == f"{bench.image}/initrd-ssi.img"
+        assert files[f"{name}.ubd0"].endswith("/root_fs")
+        assert files[f"{name}.ubd1"] == f"{bench.image}/root_cidev"
         assert any(word.startswith(f"eth0=daemon,fe:fd:00:00:00:0{number},unix,") for word in words)
         assert {
             f"ssi.node={number}",
@@ -117,6 +122,20 @@ def test_a_dry_run_prints_switch_lock_server_and_nodes(bench: Bench) -> None:
             "debug",
         } <= set(words)
     assert not (bench.folder / "s").exists()
+
+
+def test_a_root_that_names_another_file_as_its_lower_layer_is_not_given_to_linux_24(bench: Bench) -> None:
+    """Without a flag that 2.4 lacks, the kernel opens that file of the host."""
+    bench.kernel()
+    with (bench.image / "root_fs").open("r+b") as stream:
+        stream.write(b"OOOM" if sys.byteorder == "big" else b"MOOO")
+    done = bench.start("1")
+    assert done.returncode == 1
+    root = bench.folder / "s/ssiuml/default/root_fs"
+    assert (
+        f"cannot be started: {root}: is a copy-on-write file of User-Mode Linux, which names another file\n"
+        in done.stdout + done.stderr
+    )
 
 
 def test_a_cluster_starts_the_lock_server_first_then_nodes_and_ends_all(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from ssiuml.cluster.launch_plan import write_launch_plan
 from ssiuml.cluster.node import Node, kill_all
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
+from ssiuml.host.uml import Machine
 
 
 def test_a_killed_node_is_dead_with_all_its_processes_and_can_be_started_again(
@@ -80,14 +81,14 @@ def open_descriptors() -> int:
 def test_a_start_that_fails_leaves_no_lines_open(tmp_path: Path) -> None:
     folder = ClusterFolder(tmp_path)
 
-    def fail(ssh_fd: int, control_fd: int) -> list[str]:
+    def fail(ssh_fd: int, control_fd: int) -> Machine:
         raise SsiumlError("no kernel")
 
-    async def start(make_command: Callable[[int, int], list[str]], reason: str) -> None:
+    async def start(make_machine: Callable[[int, int], Machine], reason: str) -> None:
         node = Node(1, folder)
         before = open_descriptors()
         with pytest.raises((SsiumlError, OSError), match=reason):
-            await node.start(make_command, lambda node, message: None, ())
+            await node.start(make_machine, lambda node, message: None, ())
         await asyncio.sleep(0)  # transports close their sockets in the next round
         assert node.ended.is_set()
         assert open_descriptors() == before
@@ -95,7 +96,16 @@ def test_a_start_that_fails_leaves_no_lines_open(tmp_path: Path) -> None:
     folder.make()
     asyncio.run(start(fail, "no kernel"))
     # A command line that is too long is refused when the console and the line for ssh are open already.
-    asyncio.run(start(lambda ssh_fd, control_fd: ["true", "x" * (1 << 20)], "too long"))
+    machine = Machine(
+        name="node1",
+        kernel=Path("/bin/true"),
+        folder=folder.uml,
+        memory_mib=64,
+        initrd=folder.initrd,
+        disks={},
+        parameters=["x" * (1 << 20)],
+    )
+    asyncio.run(start(lambda ssh_fd, control_fd: machine, "too long"))
 
 
 def test_nodes_that_wait_for_their_start_can_be_killed_and_the_supervisor_lives_on(fake: FakeCluster) -> None:

@@ -9,8 +9,8 @@ import pytest
 from checkouts import Checkout, kernel_and_base_of
 from clusters import Cluster, made_cluster
 
-from ssiuml.host import uml
 from ssiuml.host.run import run
+from ssiuml.host.uml import Machine
 from ssiuml.layers.initrd import tools_tree
 from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, file
@@ -82,10 +82,17 @@ def test_init_keeps_its_id_and_kernel_threads_are_below_the_ranges(ssi: Checkout
     small.add("init", file(Literal(LIST_TASKS.encode()), Meta(mode=0o755)))
     initrd = tmp_path / "initrd"
     write_segment(initrd, small)
-    words = uml.command_line(
-        ssi.images / "linux-ssi", memory_mib=128, initrd=initrd, disks={}, folder=tmp_path / "uml"
+    machine = Machine(
+        name="uml",
+        kernel=ssi.images / "linux-ssi",
+        folder=tmp_path,
+        memory_mib=128,
+        initrd=initrd,
+        disks={},
+        parameters=["con0=null,fd:1", "ssi.node=5"],
     )
-    text = run([*words, "con0=null,fd:1", "ssi.node=5"], timeout_s=120)
+    machine.prepare()
+    text = run(machine.argv, timeout_s=120, cwd=tmp_path)
     tasks = {int(pid): int(parent) for pid, parent in re.findall(r"^ *(\d+) +(\d+) \S", text, re.MULTILINE)}
     # Threads of the kernel are children of kthreadd, the second task.
     threads = [pid for pid, parent in tasks.items() if parent == 2]

@@ -22,7 +22,7 @@ def images(built: Checkout, tmp_path: Path) -> Path:
     folder.mkdir()
     for name in ("manifest.json", "linux-ssi", "initrd-ssi.img"):
         shutil.copy2(built.images / name, folder)
-    (folder / "root_fs").symlink_to(built.images / "root_fs")
+    (folder / "root_fs").hardlink_to(built.images / "root_fs")
     return folder
 
 

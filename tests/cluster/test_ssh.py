@@ -1,5 +1,6 @@
 """The command lines of ssh, and how fast the modules for them are imported."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,9 @@ def test_one_word_is_a_line_for_the_shell_and_several_are_quoted(
     tmp_path: Path, command: list[str], line: list[str]
 ) -> None:
     words = session_command(ClusterFolder(tmp_path), 2, command, terminal=False)
-    assert words[words.index("root@node2") + 1 :] == (["--", *line] if line else [])
+    rest = words[words.index("root@node2") + 1 :]
+    assert rest[:1] == (["--"] if line else [])
+    assert [shlex.split(word)[-1] for word in rest[1:]] == line
 
 
 def test_modules_on_the_way_to_a_session_import_nothing_heavy() -> None:

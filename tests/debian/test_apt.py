@@ -225,5 +225,4 @@ def test_apt_keeps_everything_in_its_folder(apt: Apt) -> None:
 @pytest.mark.parametrize(("snapshot", "check"), [(None, "true"), ("20260101T000000Z", "false")])
 def test_only_lists_of_a_snapshot_may_have_expired(tmp_path: Path, snapshot: str | None, check: str) -> None:
     apt = Apt(tmp_path, distribution(snapshot=snapshot))
-    apt._prepare()
-    assert f'Acquire::Check-Valid-Until "{check}";' in (tmp_path / "apt.conf").read_text()
+    assert f'Acquire::Check-Valid-Until "{check}";' in apt._configuration(tmp_path, "status")

@@ -10,10 +10,13 @@ from ssiuml.historic.ext2_image import write_ext2
 from ssiuml.tree.tree import Kind, Literal, Meta, Node, Tree, directory, file, symlink
 
 
-def test_the_folder_of_the_image_may_have_any_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["\u00fc", *(chr(code) for code in range(ord(" "), 0x7F) if chr(code) != "/")]
+)
+def test_the_folder_of_the_image_may_have_any_name(tmp_path: Path, name: str) -> None:
     tree = Tree()
     tree.add("linuxrc", file(Literal(b"#!/bin/sh\n"), Meta(mode=0o755)))
-    folder = tmp_path / "with space and \u00fc"
+    folder = tmp_path / f"a{name}b"
     folder.mkdir()
     write_ext2(folder / "image", tree, 0)
     assert read_ext2(folder / "image").find("linuxrc") is not None

@@ -16,7 +16,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.formats.ext2.reader import read_ext2
 from ssiuml.historic.ext2_image import write_ext2
 from ssiuml.historic.initrd import linuxrc_tree, write_linuxrc_initrd
-from ssiuml.host.uml import command_line
+from ssiuml.host.uml import Machine
 from ssiuml.images.appliance import Appliance
 from ssiuml.layers import cluster_config
 from ssiuml.recipe.load import load_recipe
@@ -176,14 +176,20 @@ def test_a_kernel_mounts_the_image_and_starts_linuxrc(appliance: Appliance, tmp_
     write_ext2(image, small(tree), TIME_NS // 10**9)
     empty = tmp_path / "initrd"
     empty.write_bytes(b"")
-    words = command_line(
-        appliance.kernel, memory_mib=128, initrd=empty, disks={"ubd0": image}, folder=tmp_path / "uml"
+    machine = Machine(
+        name="uml",
+        kernel=appliance.kernel,
+        folder=tmp_path,
+        memory_mib=128,
+        initrd=empty,
+        disks={"ubd0": image},
+        parameters=["con0=null,fd:1", "root=/dev/ubda", "rw", "init=/linuxrc", "ssi.node=2"],
     )
-    words = [word for word in words if not word.startswith("initrd=")]
-    more = ["con0=null,fd:1", "root=/dev/ubda", "rw", "init=/linuxrc", "ssi.node=2"]
+    machine.prepare()
     lines = []
     with subprocess.Popen(
-        [*words, *more],
+        [word for word in machine.argv if not word.startswith("initrd=")],
+        cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

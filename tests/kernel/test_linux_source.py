@@ -211,13 +211,16 @@ def test_variables_of_the_callers_shell_do_not_reach_make(
     assert _built(again).sha256 == first.sha256
 
 
-def test_a_cache_with_a_blank_in_its_path_is_an_error_before_anything_is_unpacked(
-    build: SourceBuild, tmp_path: Path
-) -> None:
-    tree = SourceTree(tmp_path / "my trees")
-    with pytest.raises(SsiumlError, match="the kernel's scripts split this name at its blanks"):
-        _built(replace(build, tree=tree))
-    assert not tree.folder.exists()
+def test_any_name_of_cache_and_recipes_gives_the_same_kernel(build: SourceBuild, tmp_path: Path) -> None:
+    first = _built(build)
+    odd = tmp_path / "".join(chr(code) for code in range(ord(" "), 0x7F) if chr(code) != "/")
+    odd.mkdir()
+    config = build.config[0].rename(odd / "config um")
+    assert build.patches is not None
+    patches = build.patches.rename(odd / "my patches")
+    tree = SourceTree(odd / "my trees")
+    again = replace(build, tree=tree, config=(config,), patches=patches, log=odd / "kernel.log")
+    assert _built(again).sha256 == first.sha256
 
 
 def test_the_error_for_a_missing_fragment_names_it(build: SourceBuild, tmp_path: Path) -> None:

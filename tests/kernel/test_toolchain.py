@@ -121,3 +121,15 @@ def test_a_folder_without_a_root_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     with pytest.raises(SsiumlError, match=r"no program of .* runs here"):
         Toolchain(tmp_path).check()
+
+
+def test_the_hosts_make_gets_no_folder_whose_name_it_would_take_apart(tmp_path: Path) -> None:
+    odd = tmp_path / "a b"
+    odd.mkdir()
+    with pytest.raises(SsiumlError) as caught:
+        Toolchain(None, {"linux": odd}).run(["make"], folder=odd, timeout_s=60)
+    assert str(caught.value) == (
+        f"{odd}: the Makefiles of Linux 2.4 would take this name apart\n"
+        "  set SSIUML_CACHE, and put the checkout, where names have only letters, digits and /._+-, or set "
+        "kernel.toolchain: base-image"
+    )

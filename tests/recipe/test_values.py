@@ -91,7 +91,12 @@ WRONG_VALUES = [
     (
         "kernel: {parameters: [quiet debug]}",
         "2: kernel.parameters[0]: 'quiet debug' is not a kernel parameter\n"
-        "  write NAME or NAME=VALUE, without spaces",
+        "  write NAME or NAME=VALUE, without spaces and quotes",
+    ),
+    (
+        "kernel: {parameters: [quiet, ubd1=/etc/shadow]}",
+        "2: kernel.parameters[1]: 'ubd1=/etc/shadow' is an option of User-Mode Linux itself, which only the "
+        "commands that start nodes may set\n  leave it out",
     ),
     (
         "kernel: {parameters: [ssi.node=1]}",

@@ -25,6 +25,7 @@ class FakeCluster:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        path.mkdir(exist_ok=True)
         self.folder = ClusterFolder(path / "c")
         self.folder.make()
         self.program = path / "fake_node.py"

@@ -24,14 +24,18 @@ def is_alive(pid: int) -> bool:
 
 
 def processes_of(text: str) -> list[str]:
-    """Return the command lines that contain *text*, of all processes but zombies and this one."""
+    """Return the command lines of the processes that have *text* in theirs or in the name of their folder.
+
+    Zombies and this process are left out.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                folder = str((entry / "cwd").readlink())
             except OSError:
                 continue
-            if text in words:
+            if text in words or text in folder:
                 found.append(words)
     return found

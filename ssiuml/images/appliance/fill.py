@@ -11,7 +11,7 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host import files
 from ssiuml.host.progress import stages
 from ssiuml.host.run import CommandError, run
-from ssiuml.host.uml import command_line, console_tail, require_memory_folder
+from ssiuml.host.uml import Machine, console_tail, require_memory_folder
 from ssiuml.layers.initrd import modules_tree, tools_tree
 from ssiuml.tree.compare import Census, Facts, differences, take_census
 from ssiuml.tree.cpio import write_segment
@@ -111,15 +111,18 @@ class Appliance:
                     done = done or match[1] == "done"
                     show(match[1])
 
-            words = [
-                *command_line(
-                    self.kernel, memory_mib=MEMORY_MIB, initrd=initrd, disks=disks, folder=self.work / "uml"
-                ),
-                "con0=null,fd:1",
-                *parameters,
-            ]
+            machine = Machine(
+                name="appliance",
+                kernel=self.kernel,
+                folder=self.work / "uml",
+                memory_mib=MEMORY_MIB,
+                initrd=initrd,
+                disks=disks,
+                parameters=["con0=null,fd:1", *parameters],
+            )
+            machine.prepare()
             try:
-                run(words, timeout_s=self.timeout_s, on_line=on_line)
+                run(machine.argv, timeout_s=self.timeout_s, on_line=on_line, cwd=machine.folder)
             except CommandError as error:
                 raise SsiumlError(f"the build appliance failed: {error}") from error
         if not done:

@@ -18,7 +18,7 @@ from ssiuml.formats.gfs2.geometry import Geometry
 from ssiuml.formats.gfs2.system_files import Choices
 from ssiuml.formats.gfs2.writer import Settings, write_image
 from ssiuml.host import files
-from ssiuml.host.uml import command_line
+from ssiuml.host.uml import Machine
 from ssiuml.images.appliance import Appliance
 from ssiuml.tree.compare import take_census
 from ssiuml.tree.cpio import write_segment
@@ -101,9 +101,19 @@ def work(
     initrd = folder / "initrd"
     write_segment(initrd, programs)
     disks = {"ubd0": image, **more_disks}
-    words = command_line(appliance.kernel, memory_mib=512, initrd=initrd, disks=disks, folder=folder / "uml")
+    machine = Machine(
+        name="uml",
+        kernel=appliance.kernel,
+        folder=folder,
+        memory_mib=512,
+        initrd=initrd,
+        disks=disks,
+        parameters=["con0=null,fd:1"],
+    )
+    machine.prepare()
     done = subprocess.run(
-        [*words, "con0=null,fd:1"],
+        machine.argv,
+        cwd=folder,
         capture_output=True,
         text=True,
         errors="replace",
