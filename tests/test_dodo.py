@@ -223,7 +223,7 @@ def test_a_bad_source_date_epoch_ends_with_status_3(checkout: Checkout) -> None:
     assert "'today'" in checkout.doit("sparse", status=3, SOURCE_DATE_EPOCH="today")
 
 
-@pytest.mark.parametrize("words", [[], ["info"], ["list"], ["clean"], ["explain"]], ids=" ".join)
+@pytest.mark.parametrize("words", [[], ["info"], ["list"], ["clean"], ["forget"], ["explain"]], ids=" ".join)
 def test_an_unknown_task_is_named(checkout: Checkout, words: list[str]) -> None:
     output = checkout.doit(*words, "no-such-task", status=1 if words == ["explain"] else 3)
     assert "no-such-task" in output
@@ -405,6 +405,15 @@ def test_a_target_that_is_not_as_it_was_left_is_made_again(
     assert ".  mkfs" in checkout.doit("recipe=mine", "mkfs")
     check_with_fsck(image)
     assert "-- mkfs" in checkout.doit("recipe=mine", "mkfs")
+
+
+def test_a_forgotten_task_is_made_again(checkout: Checkout) -> None:
+    checkout.doit(MIN, "mkfs", "cluster-config")
+    assert checkout.doit(MIN, "forget", "mkfs") == "forgetting mkfs\n"
+    assert re.search(r"^mkfs +never made", checkout.doit("-s", MIN, "explain"), re.M)
+    output = checkout.doit(MIN, "mkfs", "cluster-config")
+    assert (".  mkfs" in output, "-- sparse" in output, "-- cluster-config" in output) == (True, True, True)
+    assert "forget: no task is named" in checkout.doit(MIN, "forget", status=3)
 
 
 def test_explain_leaves_out_what_the_writer_of_the_root_does_not_need(checkout: Checkout) -> None:

@@ -108,11 +108,34 @@ class CleanTasks(Command, Clean):  # type: ignore[misc]
     name = "clean"
 
 
+class ForgetTasks(Command):
+    """``./run forget TASK``: the stamps of steps are removed."""
+
+    name = "forget"
+    doc_purpose = "have the next run make tasks again"
+    doc_usage = "TASK..."
+    doc_description = None
+    cmd_options = ()
+
+    def _execute(self, pos_args: Sequence[str]) -> None:
+        if not pos_args:
+            raise InvalidCommand("forget: no task is named\n  name one; ./run list shows them")
+        known = {task.name for task in self.task_list}
+        for name in pos_args:
+            if name not in known:
+                raise InvalidCommand(not_found=name)
+        for task in self.task_list:
+            stamp = (task.meta or {}).get("stamp")
+            if stamp is not None and {task.name, task.name.partition(":")[0]} & set(pos_args):
+                Path(stamp).unlink(missing_ok=True)
+                self.outstream.write(f"forgetting {task.name}\n")
+
+
 class Main(DoitMain):  # type: ignore[misc]
     """doit with those of its commands that need no database. *folder* is the folder where the user is."""
 
     BIN_NAME = "./run"
-    DOIT_CMDS = (Help, RunTasks, ListTasks, ShowTask, CleanTasks, TabCompletion)
+    DOIT_CMDS = (Help, RunTasks, ListTasks, ShowTask, ForgetTasks, CleanTasks, TabCompletion)
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

@@ -81,6 +81,7 @@ def task_of(step: Step, out: Path, doc: str | None = None) -> Task:
         "actions": [reported(make)],
         "task_dep": ["host-tools", *(before.task for before in step.after)],
         "targets": targets,
+        "meta": {"stamp": str(step.stamp)},
         "uptodate": [step.is_current],
         "clean": [(reported(clean), [removable, out])],
     }
