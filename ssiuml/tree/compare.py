@@ -5,14 +5,17 @@ The build compares the tree that a foreign program reads from a finished image w
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
-from ssiuml.tree.tree import Kind, Node, Tree, sha256_of
+from ssiuml.tree.tree import Content, Kind, Node, SparseContent, Tree
 
 # Further differences are only counted: one cause often shows in every file.
 MAX_DIFFERENCES_SHOWN = 20
 _NS = 1_000_000_000
+_UNIT_BYTES: Final = 64 << 10
+_ZEROS: Final = bytes(_UNIT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Facts:
     gid: int
     mtime_ns: int
     size_bytes: int
-    sha256: str
+    sha256: str  # of the contents, see digest_of
     target: str
     device: tuple[int, int] | None
     first_name: str  # first path of the same inode; makes groups of hard links comparable
@@ -62,18 +65,67 @@ class Census:
 
 
 def take_census(tree: Tree) -> Census:
-    """Return the facts of every path of *tree*. Read every file once, in pieces."""
+    """Return the facts of every path of *tree*. Read every file once, in pieces and without its holes."""
     facts: dict[str, Facts] = {}
     seen: dict[int, tuple[str, str]] = {}
     content_bytes = 0
     for path, node in tree.walk():
         first = seen.get(id(node))
         if first is None:
-            sha256 = sha256_of(node.content) if node.content is not None else ""
+            sha256 = digest_of(node.content) if node.content is not None else ""
             first = seen[id(node)] = (path, sha256)
             content_bytes += node.size_bytes
         facts[path] = _facts(node, *first)
     return Census(facts, len(seen), content_bytes)
+
+
+def digest_of(content: Content) -> str:
+    """Return a digest of contents, in hexadecimal. Holes and zeros give the same one, and holes take no time.
+
+    It is the SHA-256 if no unit of 64 KiB is all zeros. Otherwise it is the SHA-256 of two others: of the
+    other units, and of the numbers of those of them that follow zeros. Zeros at the end do not count.
+    """
+    held, places = hashlib.sha256(), hashlib.sha256()
+    wanted, gaps = 0, False
+    for number, unit in _units(content):
+        if unit == _ZEROS[: len(unit)]:
+            continue
+        if number != wanted:
+            gaps = True
+            places.update(number.to_bytes(8, "big"))
+        held.update(unit)
+        wanted = number + 1
+    return hashlib.sha256(held.digest() + places.digest()).hexdigest() if gaps else held.hexdigest()
+
+
+def _units(content: Content) -> Iterator[tuple[int, bytearray]]:
+    """Yield number and bytes of each unit that is not all a hole."""
+    number, unit = -1, bytearray()
+    for start, data in _spans(content):
+        offset, view = start, memoryview(data)
+        while view:
+            at, inside = divmod(offset, _UNIT_BYTES)
+            if at != number:
+                if unit:
+                    yield number, unit
+                number, unit = at, bytearray(min(_UNIT_BYTES, content.size_bytes - at * _UNIT_BYTES))
+            taken = view[: max(len(unit) - inside, 0)]
+            if not taken:  # more than the contents should have; their size tells
+                break
+            unit[inside : inside + len(taken)] = taken
+            offset, view = offset + len(taken), view[len(taken) :]
+    if unit:
+        yield number, unit
+
+
+def _spans(content: Content) -> Iterator[tuple[int, bytes]]:
+    if isinstance(content, SparseContent):
+        yield from content.spans()
+        return
+    done = 0
+    for chunk in content.chunks():
+        yield done, chunk
+        done += len(chunk)
 
 
 def _facts(node: Node, first_name: str, sha256: str) -> Facts:
