@@ -21,7 +21,7 @@ from ssiuml.errors import UsageError
 from ssiuml.formats.gfs1 import geometry
 from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
 from ssiuml.formats.pool.assembly import Pool
-from ssiuml.host.progress import stages
+from ssiuml.host.progress import say, stages
 from ssiuml.images.mkfs import CommonOptions, Gfs1Options, Gfs2Options, make_filesystem
 from ssiuml.images.tree_archive import STANDARD_INPUT, tree_of_archive
 from ssiuml.tree.folders import read_folder_tree
@@ -148,7 +148,7 @@ def main(words: Sequence[str]) -> int:
         show("reading the tree")
         with _tree(arguments.source, choice.common.time_s) as tree:
             show("writing the file system")
-            written = make_filesystem(target, choice, tree)
+            written = make_filesystem(target, choice, tree, _say_nothing if arguments.quiet else say)
     if not arguments.quiet:
         print(
             f"{arguments.device}: {arguments.format}, blocks of {arguments.block_size} bytes, "

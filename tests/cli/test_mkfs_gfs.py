@@ -140,8 +140,27 @@ def test_an_archive_fills_a_file_system(tmp_path: Path) -> None:
 def test_an_archive_comes_through_a_pipe(tmp_path: Path, folder: Path, compress: str) -> None:
     folder.joinpath("socket").unlink()  # no archive holds one
     image = blank(tmp_path / "image")
-    words = [sys.executable, "-m", "ssiuml.cli.mkfs_gfs", *ONE_JOURNAL, "--format", "gfs2", "-d", "-", image]
-    pack = ["tar", "--sparse", "--format=pax", "-c", *filter(None, [compress]), "-C", folder, "."]
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "ssiuml.cli.mkfs_gfs",
+        *ONE_JOURNAL,
+        "--format",
+        "gfs2",
+        "-d",
+        "-",
+        image,
+    ]
+    pack: list[str | Path] = [
+        "tar",
+        "--sparse",
+        "--format=pax",
+        "-c",
+        *filter(None, [compress]),
+        "-C",
+        folder,
+        ".",
+    ]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packer:
         subprocess.run(words, stdin=packer.stdout, check=True)
     ended = call_command(image_command.main, "verify", image, "--compare", folder)
