@@ -203,7 +203,7 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
         for path in left_out:
             tree.remove(path)
         try:
-            write_tree(target, tree)
+            write_tree(target, tree, sparse=True)
         except (Damaged, LayerError) as error:
             findings.report(error)
             print(f"ssi-image: {target}: not written", file=sys.stderr)

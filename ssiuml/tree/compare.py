@@ -5,17 +5,15 @@ The build compares the tree that a foreign program reads from a finished image w
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
-from ssiuml.tree.tree import Content, Kind, Node, SparseContent, Tree
+from ssiuml.tree.sparse import data_units
+from ssiuml.tree.tree import Content, Kind, Node, Tree
 
 # Further differences are only counted: one cause often shows in every file.
 MAX_DIFFERENCES_SHOWN = 20
 _NS = 1_000_000_000
-_UNIT_BYTES: Final = 64 << 10
-_ZEROS: Final = bytes(_UNIT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,45 +85,13 @@ def digest_of(content: Content) -> str:
     """
     held, places = hashlib.sha256(), hashlib.sha256()
     wanted, gaps = 0, False
-    for number, unit in _units(content):
-        if unit == _ZEROS[: len(unit)]:
-            continue
+    for number, unit in data_units(content):
         if number != wanted:
             gaps = True
             places.update(number.to_bytes(8, "big"))
         held.update(unit)
         wanted = number + 1
     return hashlib.sha256(held.digest() + places.digest()).hexdigest() if gaps else held.hexdigest()
-
-
-def _units(content: Content) -> Iterator[tuple[int, bytearray]]:
-    """Yield number and bytes of each unit that is not all a hole."""
-    number, unit = -1, bytearray()
-    for start, data in _spans(content):
-        offset, view = start, memoryview(data)
-        while view:
-            at, inside = divmod(offset, _UNIT_BYTES)
-            if at != number:
-                if unit:
-                    yield number, unit
-                number, unit = at, bytearray(min(_UNIT_BYTES, content.size_bytes - at * _UNIT_BYTES))
-            taken = view[: max(len(unit) - inside, 0)]
-            if not taken:  # more than the contents should have; their size tells
-                break
-            unit[inside : inside + len(taken)] = taken
-            offset, view = offset + len(taken), view[len(taken) :]
-    if unit:
-        yield number, unit
-
-
-def _spans(content: Content) -> Iterator[tuple[int, bytes]]:
-    if isinstance(content, SparseContent):
-        yield from content.spans()
-        return
-    done = 0
-    for chunk in content.chunks():
-        yield done, chunk
-        done += len(chunk)
 
 
 def _facts(node: Node, first_name: str, sha256: str) -> Facts:

@@ -17,10 +17,12 @@ from ssiuml.errors import SsiumlError
 from ssiuml.host.files import CHUNK_BYTES, replacing
 from ssiuml.tree.members import TYPE_OF_KIND, VOLUME_LABEL, MemberError, end_of_data, name_of, read_node
 from ssiuml.tree.pax import NS, RecordError, pax_keyword
+from ssiuml.tree.sparse import sparse_data
 from ssiuml.tree.tarheader import Header
 from ssiuml.tree.tree import Kind, Node, Tree, TreeError, directory, parts_of
 
 WHITEOUT: Final = ".wh."
+SPARSE_BYTES: Final = 1 << 20  # a smaller file is never stored as a sparse one
 
 
 class LayerError(SsiumlError):
@@ -75,16 +77,17 @@ def _whiteout(path: str) -> str:
     return "/".join([*names[:-1], WHITEOUT + names[-1]])
 
 
-def write_tree(path: Path, tree: Tree) -> None:
+def write_tree(path: Path, tree: Tree, *, sparse: bool = False) -> None:
     """Write all of *tree* as an archive, which appears at *path* when it is whole.
 
-    It is for programs that unpack archives: names that look like whiteouts are names like others. Raise
-    LayerError for what a tar archive cannot hold.
+    It is for programs that unpack archives: names that look like whiteouts are names like others. With
+    *sparse*, files are stored without their zeros, as GNU tar and bsdtar do. Raise LayerError for what a tar
+    archive cannot hold.
     """
-    _write_tar(path, tree.walk())
+    _write_tar(path, tree.walk(), sparse=sparse)
 
 
-def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
+def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]], *, sparse: bool = False) -> None:
     first_name: dict[int, str] = {}
     by_name: dict[str, Node] = {}
     nodes: list[Node] = []  # keeps every node alive, so that an id stays unique
@@ -113,7 +116,8 @@ def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
             if first != name and node.kind is not Kind.DIRECTORY:
                 info.type, info.linkname, info.size = tarfile.LNKTYPE, f"./{first}", 0
             if info.size and node.content is not None:
-                archive.addfile(info, _ChunkReader(node.content.chunks()))  # type: ignore[arg-type]
+                data = sparse_data(info, node.content) if sparse and info.size > SPARSE_BYTES else None
+                archive.addfile(info, _ChunkReader(data or node.content.chunks()))  # type: ignore[arg-type]
             else:
                 archive.addfile(info)
 

@@ -191,7 +191,12 @@ def test_a_tebibyte_of_holes_takes_seconds_to_write_and_to_compare(
     for expected in (tmp_path / "tree.tar", source):
         ended = call_command(image_command.main, "verify", image, "--compare", expected)
         assert (ended.status, ended.err) == (0, "")
+    assert call_command(image_command.main, "extract", image, tmp_path / "out.tar") == Outcome(0, "", "")
     assert time.process_time() - started < 30
+    assert (tmp_path / "out.tar").stat().st_size < MIB
+    listed = subprocess.run(["tar", "-tvf", tmp_path / "out.tar"], capture_output=True, text=True, check=True)
+    sizes = {line.split()[-1]: int(line.split()[2]) for line in listed.stdout.splitlines()}
+    assert sizes == {"./": 0, "./tera": 1 << 40, "./three": 3 * GIB}
     assert image.stat().st_blocks * 512 < 8 * MIB
     if format_ == "gfs2":
         assert_clean(image)

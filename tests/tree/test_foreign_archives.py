@@ -5,15 +5,18 @@ import os
 import struct
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ssiuml.tree.acl import AclError, read_acl
 from ssiuml.tree.compare import differences, take_census
 from ssiuml.tree.extents import Extents
 from ssiuml.tree.folders import read_folder_tree
-from ssiuml.tree.layer import LayerError, read_tree_archive
+from ssiuml.tree.layer import LayerError, read_tree_archive, write_tree
 from ssiuml.tree.tree import Node, Tree
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -173,6 +176,28 @@ def test_unknown_sparse_format_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(data + bytes(1024))
     message = refusal(tmp_path / "a.tar")
     assert message.startswith("member 'x' has the pax record 'GNU.sparse.major', which a tree cannot hold\n")
+
+
+@pytest.mark.parametrize("program", ["tar", "bsdtar"])
+@pytest.mark.parametrize("name", NAMES)
+def test_programs_unpack_the_sparse_files_of_our_archives(tmp_path: Path, program: str, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / name
+    write_pieces(path, 300 * MIB + 7, 0, 100 * MIB + 3, 300 * MIB - 4993)
+    write_pieces(tmp_path / "in" / "trailing", 200 * MIB, 5 * MIB)
+    write_pieces(tmp_path / "in" / "hole", 200 * MIB)
+    (tmp_path / "in" / "zz").write_bytes(b"x" * 2 * MIB)
+    archive = tmp_path / "a.tar"
+    write_tree(archive, read_folder_tree(tmp_path / "in"), sparse=True)
+    assert archive.stat().st_size < 4 * MIB
+    out = tmp_path / "out"
+    out.mkdir()
+    run(program, "-xf", archive, "-C", out)
+    trees = read_folder_tree(tmp_path / "in"), read_folder_tree(out), read_tree_archive(archive)
+    first, second, third = (take_census(tree).in_whole_seconds() for tree in trees)
+    assert differences(first, second) == []
+    assert differences(first, third) == []
+    assert sum(each.stat().st_blocks * 512 for each in out.iterdir()) < 4 * MIB
 
 
 # Extended attributes and access control lists.
@@ -526,3 +551,29 @@ def test_numbers_of_devices_come_from_records_if_there_are_some(tmp_path: Path) 
     with tarfile.TarFile(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(info)
     assert read_tree_archive(tmp_path / "a.tar").lookup("x").device == (4095, 9999999)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_damaged_archive_of_a_program_is_read_or_refused(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        top, archive = Path(made, "in"), Path(made, "a.tar")
+        top.mkdir()
+        write_pieces(top / "holes", MIB, 100_000, 200_000)
+        records = "SCHILY.acl.access:=user::rw-,RHT.security.selinux:=a,LIBARCHIVE.xattr.user.b:=dHdv"
+        words = SPARSE_WRITERS[data.draw(st.sampled_from(sorted(SPARSE_WRITERS)))]
+        option = [f"--pax-option={records}"] if words[0] == "tar" and "--format=pax" in words else []
+        run(*words, *option, "-cf", archive, "-C", top, "holes")
+        damaged = bytearray(archive.read_bytes())
+        for _ in range(data.draw(st.integers(1, 3))):
+            spot = data.draw(st.integers(0, min(3000, len(damaged) - 1)))
+            damaged[spot] = data.draw(st.sampled_from(b"\0\n-09=,:S\x80\xff") | st.integers(0, 255))
+            if data.draw(st.booleans()):  # with a checksum that fits, so that more than the checksum is tried
+                start = spot - spot % 512
+                block = damaged[start : start + 148] + b" " * 8 + damaged[start + 156 : start + 512]
+                damaged[start + 148 : start + 156] = b"%06o\0 " % sum(block)
+        archive.write_bytes(damaged)
+        try:
+            read_tree_archive(archive)
+        except LayerError:
+            return
