@@ -24,7 +24,7 @@ _LOOKUPS: Final[dict[int, Callable[[str], int]]] = {
     _GROUP: lambda name: grp.getgrnam(name).gr_gid,
 }
 _ENTRY: Final = re.compile(
-    r"(u(?:ser)?|g(?:roup)?|m(?:ask)?|o(?:ther)?):(?:([^:]*):)?([r-]?[w-]?[x-]?)(?::([0-9]+))?", re.ASCII
+    r"(u|user|g|group|m|mask|o|other):(?:([^:]*):)?([r-]?[w-]?[x-]?)(?::([0-9]+))?", re.ASCII
 )
 
 
