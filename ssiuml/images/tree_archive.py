@@ -12,7 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -51,14 +51,25 @@ def tree_of_archive(source: Path) -> Iterator[Tree]:
     SsiumlError if it cannot be read or unpacked, and LayerError as read_tree_archive does.
     """
     name = "standard input" if source == STANDARD_INPUT else str(source)
-    with tempfile.TemporaryFile() as copy, tempfile.TemporaryFile() as unpacked:
-        path = _seekable(source, name, copy)
-        path = _unpacked(path, name, unpacked)
+    with ExitStack() as stack:
+        path = _seekable(source, name, stack)
+        path = _unpacked(path, name, stack)
         yield read_tree_archive(path, name)
 
 
-def _seekable(source: Path, name: str, copy: IO[bytes]) -> Path:
-    """Return *source*, or the file *copy* with all that comes from it if it is no file."""
+def _temporary_file(name: str, stack: ExitStack) -> IO[bytes]:
+    """Return a new file without a name that lasts as long as *stack*. Raise SsiumlError if there is none."""
+    try:
+        return stack.enter_context(tempfile.TemporaryFile())
+    except OSError as error:
+        raise SsiumlError(
+            f"{name}: no temporary file can be made: {error.strerror}",
+            hint="set TMPDIR to a folder that you may write to",
+        ) from error
+
+
+def _seekable(source: Path, name: str, stack: ExitStack) -> Path:
+    """Return *source*, or a temporary file with all that comes from it if it is no file."""
     try:
         stream = _standard_input() if source == STANDARD_INPUT else source.open("rb")
         with stream:
@@ -68,7 +79,7 @@ def _seekable(source: Path, name: str, copy: IO[bytes]) -> Path:
                 )
             if source != STANDARD_INPUT and stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 return source
-            return _copied(stream, name, copy)
+            return _copied(stream, name, _temporary_file(name, stack))
     except FileNotFoundError as error:
         raise UsageError(f"{name}: is not there", hint="name a folder or a tar archive") from error
     except OSError as error:
@@ -81,8 +92,8 @@ def _standard_input() -> IO[bytes]:
     return open(sys.__stdin__.fileno(), "rb", closefd=False)
 
 
-def _unpacked(path: Path, name: str, target: IO[bytes]) -> Path:
-    """Return *path*, or the file *target* with what is in it if it is compressed."""
+def _unpacked(path: Path, name: str, stack: ExitStack) -> Path:
+    """Return *path*, or a temporary file with what is in it if it is compressed."""
     try:
         with path.open("rb") as stream:
             start = stream.read(tarfile.BLOCKSIZE)
@@ -93,11 +104,12 @@ def _unpacked(path: Path, name: str, target: IO[bytes]) -> Path:
     form = next((form for magic, form in _FORMATS.items() if start.startswith(magic)), None)
     # Python unpacks xz too, but does not know the zeros that bsdtar and tapes add.
     if form is not None and (UNPACKERS[form].is_there() or not is_compressed(path)):
+        target = _temporary_file(name, stack)
         _run_unpacker(form, path, name, target)
         return _path_of(target)
     if is_compressed(path):
         with open_compressed(path, name=name, hint=_AGAIN) as packed:
-            return _copied(packed, name, target)
+            return _copied(packed, name, _temporary_file(name, stack))
     return path
 
 

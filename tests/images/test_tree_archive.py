@@ -1,5 +1,6 @@
 """Archives from files, pipes and standard input, also compressed: their tree, and what is refused."""
 
+import errno
 import io
 import os
 import random
@@ -188,6 +189,22 @@ def test_archive_without_room_for_its_contents_names_the_place(
     assert str(refusal(packed)) == (
         f"{packed}: cannot be copied to {tempfile.gettempdir()}: No space left on device\n"
         "  make room there, or set TMPDIR to another place"
+    )
+
+
+def test_only_a_compressed_archive_needs_a_temporary_file(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = compressed(archive, "gzip")
+
+    def fail() -> IO[bytes]:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    assert_holds_the_tree(archive)
+    assert str(refusal(packed)) == (
+        f"{packed}: no temporary file can be made: No usable temporary directory found in ['/tmp']\n"
+        "  set TMPDIR to a folder that you may write to"
     )
 
 
