@@ -194,6 +194,7 @@ def test_programs_unpack_the_sparse_files_of_our_archives(tmp_path: Path, progra
     out.mkdir()
     run(program, "-xf", archive, "-C", out)
     trees = read_folder_tree(tmp_path / "in"), read_folder_tree(out), read_tree_archive(archive)
+    trees[1].root.meta = trees[0].root.meta  # bsdtar leaves the folder alone into which it unpacks
     first, second, third = (take_census(tree).in_whole_seconds() for tree in trees)
     assert differences(first, second) == []
     assert differences(first, third) == []
