@@ -20,11 +20,12 @@ from ssiuml.formats.gfs_reader.summary import summary
 from ssiuml.formats.gfs_reader.tree_reader import read_tree
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.assembly import Pool
+from ssiuml.images.tree_archive import STANDARD_INPUT, tree_of_archive
 from ssiuml.inspect.drawing import SUFFIXES, draw_filesystem, write_picture
 from ssiuml.inspect.occupancy import survey_occupancy
 from ssiuml.tree.compare import differences, take_census
 from ssiuml.tree.folders import read_folder_tree
-from ssiuml.tree.layer import LayerError, read_tree_archive, write_tree
+from ssiuml.tree.layer import LayerError, write_tree
 from ssiuml.tree.tree import Kind, Node, Tree, TreeError
 from ssiuml.units import format_size
 
@@ -82,7 +83,10 @@ ssi-image verify root_fs --compare tree.tar  check the image and compare its fil
         "the current folder",
     )
     command("verify", "check all structures of the file system against each other").add_argument(
-        "--compare", metavar="DIR|TAR", type=Path, help="compare the files with this folder or archive too"
+        "--compare",
+        metavar="DIR|TAR",
+        type=Path,
+        help="compare the files with this folder or tar archive too",
     )
     return parser
 
@@ -199,7 +203,7 @@ def _extract(arguments: argparse.Namespace, filesystem: Filesystem, findings: _F
         for path in left_out:
             tree.remove(path)
         try:
-            write_tree(target, tree)
+            write_tree(target, tree, sparse=True)
         except (Damaged, LayerError) as error:
             findings.report(error)
             print(f"ssi-image: {target}: not written", file=sys.stderr)
@@ -260,8 +264,11 @@ def _verify(arguments: argparse.Namespace, filesystem: Filesystem, findings: _Fi
 
 def _compare(source: Path, tree: Tree, filesystem: Filesystem, findings: _Findings) -> list[str]:
     """Return a line for each difference between *source* and *tree*. Report damage found in *tree*."""
-    expected = read_folder_tree(source) if source.is_dir() else read_tree_archive(source)
-    census = take_census(expected)
+    if source != STANDARD_INPUT and source.is_dir():
+        census = take_census(read_folder_tree(source))
+    else:
+        with tree_of_archive(source) as expected:
+            census = take_census(expected)
     try:
         seen = take_census(tree)
     except Damaged as damage:

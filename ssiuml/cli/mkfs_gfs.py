@@ -8,8 +8,8 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -22,10 +22,10 @@ from ssiuml.formats.gfs1 import geometry
 from ssiuml.formats.gfs1.structures import FORMAT, MULTIHOST_FORMAT, OLD_FORMATS, OLD_MULTIHOST_FORMAT
 from ssiuml.formats.pool.assembly import Pool
 from ssiuml.host.epoch import source_date_epoch
-from ssiuml.host.progress import stages
+from ssiuml.host.progress import say, stages
 from ssiuml.images.mkfs import CommonOptions, Gfs1Options, Gfs2Options, make_filesystem
+from ssiuml.images.tree_archive import STANDARD_INPUT, tree_of_archive
 from ssiuml.tree.folders import read_folder_tree
-from ssiuml.tree.layer import read_tree_archive
 from ssiuml.tree.tree import Meta, Tree
 from ssiuml.units import format_size
 
@@ -43,7 +43,8 @@ def make_parser() -> argparse.ArgumentParser:
         """
 mkfs_gfs -p memexp -t /dev/pool/pool0cidev -j 15 -J 32 -i /dev/pool/pool0
 mkfs_gfs -p lock_nolock -t none -j 1 -J 32 -d /srv/root root_fs
-mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
+mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar.zst root_fs
+tar -c --acls --xattrs -C /srv/root . | mkfs_gfs -p lock_nolock -t none -d - root_fs
 """,
     )
     parser.add_argument(
@@ -102,7 +103,12 @@ mkfs_gfs -p lock_dlm -t ssi:root -j 3 -J 32 --format gfs2 -d tree.tar root_fs
     parser.add_argument("-q", dest="quiet", action="store_true", help="print nothing unless something fails")
     parser.add_argument("-O", action="store_true", help="ask no questions; this program never asks any")
     parser.add_argument(
-        "-d", dest="source", metavar="DIR|TAR", type=Path, help="fill it from this folder or tar archive"
+        "-d",
+        dest="source",
+        metavar="DIR|TAR",
+        type=Path,
+        help="fill it from this folder or tar archive, which may be compressed; - is an archive from "
+        "standard input",
     )
     parser.add_argument(
         "--format",
@@ -141,9 +147,9 @@ def main(words: Sequence[str]) -> int:
     silent = arguments.quiet or arguments.source is None
     with nullcontext(_say_nothing) if silent else stages("mkfs_gfs") as show:
         show("reading the tree")
-        tree = _tree(arguments.source, choice.common.time_s)
-        show("writing the file system")
-        written = make_filesystem(target, choice, tree)
+        with _tree(arguments.source, choice.common.time_s) as tree:
+            show("writing the file system")
+            written = make_filesystem(target, choice, tree, _say_nothing if arguments.quiet else say)
     if not arguments.quiet:
         print(
             f"{arguments.device}: {arguments.format}, blocks of {arguments.block_size} bytes, "
@@ -203,7 +209,7 @@ def _now_s() -> int:
 
 
 def _require_apart(target: Path | Pool, source: Path | None) -> None:
-    if source is None:
+    if source is None or source == STANDARD_INPUT:
         return
     real = source.resolve()
     for path in target.paths if isinstance(target, Pool) else [target]:
@@ -211,14 +217,15 @@ def _require_apart(target: Path | Pool, source: Path | None) -> None:
             raise UsageError(f"-d {source}: {path} would be filled with itself", hint="move one of them")
 
 
-def _tree(source: Path | None, time_s: int) -> Tree:
+@contextmanager
+def _tree(source: Path | None, time_s: int) -> Iterator[Tree]:
     if source is None:
-        return Tree(Meta(mode=0o755, mtime_ns=time_s * NS))
-    if source.is_dir():
-        return read_folder_tree(source)
-    if not source.exists():
-        raise UsageError(f"-d {source}: is not there", hint="name a folder or a tar archive")
-    return read_tree_archive(source)
+        yield Tree(Meta(mode=0o755, mtime_ns=time_s * NS))
+    elif source != STANDARD_INPUT and source.is_dir():
+        yield read_folder_tree(source)
+    else:
+        with tree_of_archive(source) as tree:
+            yield tree
 
 
 def run() -> int:

@@ -55,6 +55,15 @@ KERNEL_TOOLS: Final = (
     HostTool("xz", "xz-utils", "unpack the kernel's source"),
     HostTool("depmod", "kmod", "list the dependencies of the kernel's modules"),
 )
+# Programs for compressed archives of users. Python's own library reads bzip2 and gzip.
+UNPACKERS: Final = {
+    "zstd": HostTool("zstd", "zstd", "unpack an archive"),
+    "lz4": HostTool("lz4", "lz4", "unpack an archive"),
+    "lzip": HostTool("lzip", "lzip", "unpack an archive"),
+    "lzop": HostTool("lzop", "lzop", "unpack an archive"),
+    "xz": HostTool("xz", "xz-utils", "unpack an archive"),
+    "compress": HostTool("gzip", "gzip", "unpack an archive"),
+}
 OLD_KERNEL_TOOLS: Final = (HostTool("patch", "patch", "apply the kernel's patches"),)
 SANDBOX_TOOLS: Final = (
     HostTool("bwrap", "bubblewrap", "run the compiler of 2002"),
@@ -71,6 +80,7 @@ TEST_TOOLS: Final = (
     HostTool("qemu-i386-static", "qemu-user-static", "run 32-bit programs in the appliance"),
     HostTool("file", "file", "recognise images"),
     HostTool("pvs", "lvm2", "recognise pool labels"),
+    *UNPACKERS.values(),
     HostTool("bzip2", "bzip2", "unpack the archives of tests"),
     HostTool("lbzip2", "lbzip2", "compress releases"),
     HostTool("zstd", "zstd", "compress releases"),

@@ -1,5 +1,6 @@
 """Make a GFS1 or GFS2 file system with a tree in it on a file, a device or a pool (HOWTO 5.2: mkfs_gfs)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ssiuml.errors import UsageError
@@ -12,6 +13,7 @@ from ssiuml.formats.gfs1.writer import Settings as Gfs1Settings
 from ssiuml.formats.gfs2 import geometry as gfs2_geometry
 from ssiuml.formats.gfs2 import writer as gfs2_writer
 from ssiuml.formats.gfs2.system_files import Choices as Gfs2SystemChoices
+from ssiuml.host.progress import say
 from ssiuml.images.target import StagingFile, Target, replacing_contents
 from ssiuml.tree.tree import Tree
 from ssiuml.units import MIB
@@ -104,10 +106,15 @@ class Gfs2Options:
         return gfs2_writer.write_filesystem(staging.path, tree, settings, start_bytes=staging.start_bytes)
 
 
-def make_filesystem(target: Target, options: Gfs1Options | Gfs2Options, tree: Tree) -> Written:
+def make_filesystem(
+    target: Target,
+    options: Gfs1Options | Gfs2Options,
+    tree: Tree,
+    notice: Callable[[str], None] = say,
+) -> Written:
     """Make the file system on *target*, which exists and has the size of the file system.
 
-    *target* stays unchanged on an error. Raise what target.replacing_contents and the writers raise.
+    *target* and *notice* are as in target.replacing_contents. Raise what that and the writers raise.
     """
-    with replacing_contents(target) as staging:
+    with replacing_contents(target, notice) as staging:
         return options.write(staging, tree)

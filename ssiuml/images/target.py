@@ -3,15 +3,19 @@
 Its new contents are written into a staging file, which is sparse, and put in place when they are whole. A
 target that is one file is replaced by the staging file. To devices, and to the files of a larger pool, the
 contents are copied, the block with the superblock last, so that half-written contents are no file system.
+
+A file is written in place, like a device, where this user may write to it but cannot put a new file into its
+place that has its owner, group, mode and attributes.
 """
 
 import errno
 import fcntl
 import os
+import re
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +27,23 @@ from ssiuml.formats.pool.assembly import POOL_FOLDER, Pool
 from ssiuml.formats.pool.label import RESERVED_BYTES, read_label
 from ssiuml.formats.pool.mapping import SECTOR_BYTES, Piece
 from ssiuml.host.devices import Device, DeviceError, open_device
-from ssiuml.host.files import data_ranges, replacing
+from ssiuml.host.files import data_ranges, part_of, replacing
+from ssiuml.host.progress import say
 
 Target = Path | Pool
 
 BLKZEROOUT: Final = 0x127F  # linux/fs.h
+# Errors at an attempt to put a new file beside another and to give it that one's owner and attributes.
+_MAY_NOT: Final = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EINVAL,  # an owner that this user namespace does not know
+    errno.ENAMETOOLONG,
+    errno.EOPNOTSUPP,
+)
+_UNCHANGED: Final = "the target is unchanged"
+_MOUNTS: Final = Path("/proc/self/mountinfo")
 _SUPERBLOCK_SECTORS: Final = BLOCK_SIZES[-1] // SECTOR_BYTES
 
 
@@ -60,18 +76,19 @@ def name_of(target: Target) -> str:
 
 
 @contextmanager
-def replacing_contents(target: Target) -> Iterator[StagingFile]:
+def replacing_contents(target: Target, notice: Callable[[str], None] = say) -> Iterator[StagingFile]:
     """Yield a staging file for *target* and put it in place, unless the block raises.
 
-    *target* is locked meanwhile, and stays unchanged on an error. Block devices are the exception: they are
-    overwritten once the staging file is whole, and an error then leaves them without a file system.
+    *target* is locked meanwhile, and stays unchanged on an error. Block devices, and files that cannot be
+    replaced, are the exception: they are overwritten once the staging file is whole, and an error then leaves
+    them without a file system. *notice* is called with a line for each such file.
 
     Raise UsageError if a file or device of the target does not exist, DeviceError if it cannot be written or
     is in use.
     """
     paths = target.paths if isinstance(target, Pool) else [target]
     names = ", ".join(str(path) for path in paths)
-    place, way_out = names, "make room, or choose another place; the target is unchanged"
+    place, changed = names, False
     try:
         with ExitStack() as stack:
             devices = [stack.enter_context(open_device(path, write=True)) for path in paths]
@@ -79,24 +96,97 @@ def replacing_contents(target: Target) -> Iterator[StagingFile]:
                 _check_labels(target, devices)
             size = target.size_bytes if isinstance(target, Pool) else devices[0].size_bytes
             start = RESERVED_BYTES if isinstance(target, Pool) else 0
-            if len(devices) == 1 and not devices[0].is_block:
+            in_place = [device for device in devices if device.is_block or _must_stay(device, notice)]
+            if len(devices) == 1 and not in_place:
                 with _replaced(devices[0], start) as part:
                     yield StagingFile(part, start, size)
                 return
-            has_block = any(device.is_block for device in devices)
-            folder = tempfile.gettempdir() if has_block else str(paths[0].parent)
+            folder = _staging_folder(devices)
             place = f"{names}, staged in {folder}"
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.truncate(size)
                 yield StagingFile(Path(f"/proc/self/fd/{file.fileno()}"), 0, size)
-                place = names
-                if has_block:
-                    way_out = "make the file system again: the old contents are lost"
+                place, changed = names, bool(in_place)
                 layout = target.map if isinstance(target, Pool) else _SingleDevice()
-                _put_in_place(file.fileno(), size, layout, devices, start)
+                _put_in_place(file.fileno(), size, layout, devices, in_place, start)
     except OSError as error:
         # An error of a file that goes into the file system is a TreeError (ssiuml.formats.gfs.contents).
-        raise DeviceError(f"{place}: cannot be written: {error.strerror}", hint=way_out) from error
+        raise DeviceError(
+            f"{place}: cannot be written: {error.strerror}", hint=_way_out(error, changed)
+        ) from error
+
+
+def _way_out(error: OSError, changed: bool) -> str:
+    if changed:
+        return "make the file system again: the old contents are lost"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"make room, or choose another place; {_UNCHANGED}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"choose a place that you may write to; {_UNCHANGED}"
+    if error.errno == errno.EFBIG:
+        return f"raise the limit (ulimit -f), or use a file system for larger files; {_UNCHANGED}"
+    return f"run dmesg to see whether the disk fails; {_UNCHANGED}"
+
+
+def _staging_folder(devices: Sequence[Device]) -> str:
+    """Return the folder of the first file, or that of temporary files if no file can be made there."""
+    folder = devices[0].path.resolve().parent
+    if any(device.is_block for device in devices) or not os.access(folder, os.W_OK | os.X_OK):
+        return tempfile.gettempdir()
+    return str(folder)
+
+
+def _must_stay(device: Device, notice: Callable[[str], None]) -> bool:
+    """Return whether no new file can take the place of the file *device*; call *notice* with the reason."""
+    real = device.path.resolve()
+    reason = None
+    if _is_mount_point(real):
+        reason = "it is a mount point"
+    else:
+        part = part_of(real)
+        try:
+            part.unlink(missing_ok=True)
+            part.touch(0o600, exist_ok=False)
+            try:
+                _take_over(part, device.fd)
+            finally:
+                part.unlink()
+        except OSError as error:
+            if error.errno not in _MAY_NOT:
+                raise
+            reason = f"no new file can take its place ({error.strerror})"
+    if reason is not None:
+        notice(
+            f"{device.path}: is written in place, because {reason}; if that is interrupted, "
+            "the old contents are lost and the file holds no file system"
+        )
+    return reason is not None
+
+
+def _is_mount_point(path: Path) -> bool:
+    # mountinfo writes blanks and the like as \\040.
+    name = re.sub(r"[\s\\]", lambda match: f"\\{ord(match[0]):03o}", str(path))
+    lines = _MOUNTS.read_text(errors="surrogateescape").splitlines() if _MOUNTS.exists() else []
+    return any(line.split(" ")[4] == name for line in lines)
+
+
+def _take_over(part: Path, original: int) -> None:
+    """Give the file *part* the owner, mode and attributes of the open file *original*. Raise OSError."""
+    state = os.fstat(original)
+    if (state.st_uid, state.st_gid) != (os.geteuid(), part.stat().st_gid):
+        shutil.chown(part, state.st_uid, state.st_gid)
+    part.chmod(state.st_mode & 0o7777)
+    for name in _attribute_names(original):
+        os.setxattr(part, name, os.getxattr(original, name))
+
+
+def _attribute_names(fd: int) -> list[str]:
+    try:
+        return os.listxattr(fd)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:  # the file system has none
+            return []
+        raise
 
 
 def _check_labels(pool: Pool, devices: Sequence[Device]) -> None:
@@ -112,27 +202,34 @@ def _check_labels(pool: Pool, devices: Sequence[Device]) -> None:
 def _replaced(device: Device, start_bytes: int) -> Iterator[Path]:
     """Yield a file that takes the place of the file *device*.
 
-    It has the length, name, mode and owner of *device*, and its first *start_bytes* bytes.
+    It has the length, name, mode, owner and attributes of *device*, and its first *start_bytes* bytes.
     """
-    real = device.path.resolve()
-    state = os.fstat(device.fd)
-    with replacing(real) as part:
-        part.touch(0o600)  # a user who may not read the target must not read its new contents either
+    with replacing(device.path.resolve()) as part:
+        # A user who may not read the target must not read its new contents either.
+        part.touch(0o600, exist_ok=False)
         with part.open("r+b") as stream:
             stream.write(device.read(0, start_bytes))
             stream.truncate(device.size_bytes)
         yield part
-        part.chmod(state.st_mode & 0o7777)
-        if (state.st_uid, state.st_gid) != (os.geteuid(), os.getegid()):
-            shutil.chown(part, state.st_uid, state.st_gid)
+        _take_over(part, device.fd)
 
 
-def _put_in_place(staged: int, size_bytes: int, layout: _Map, devices: Sequence[Device], start: int) -> None:
-    """Copy the staging file to *devices*; their first *start* bytes stay. Files are replaced by new ones."""
+def _put_in_place(
+    staged: int,
+    size_bytes: int,
+    layout: _Map,
+    devices: Sequence[Device],
+    in_place: Sequence[Device],
+    start: int,
+) -> None:
+    """Copy the staging file to *devices*; their first *start* bytes stay.
+
+    Those that are not in *in_place* are files, and replaced by new ones.
+    """
     with ExitStack() as stack:
         targets = []
         for device in devices:
-            if device.is_block:
+            if device in in_place:
                 _zero_out(device, start)
                 targets.append(device.fd)
             else:
@@ -162,6 +259,10 @@ def _copy(source: int, offset: int, target: int, position: int, size_bytes: int)
 
 
 def _zero_out(device: Device, start_bytes: int) -> None:
-    """Make a block device read as zeros from *start_bytes* on: the staging file's holes are not copied."""
+    """Make a device or file read as zeros from *start_bytes* on: the staging file's holes are not copied."""
+    if not device.is_block:
+        os.ftruncate(device.fd, start_bytes)
+        os.ftruncate(device.fd, device.size_bytes)
+        return
     length = (device.size_bytes - start_bytes) // SECTOR_BYTES * SECTOR_BYTES
     fcntl.ioctl(device.fd, BLKZEROOUT, struct.pack("=QQ", start_bytes, length))

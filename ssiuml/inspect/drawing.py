@@ -261,12 +261,18 @@ def _plural(count: int, word: str) -> str:
 def write_picture(target: Path, drawing: Drawing) -> None:
     """Write *drawing* in the format that the suffix of *target* names, one of SUFFIXES.
 
+    A file that can be written but not replaced, such as one in a folder of another user, is written in place.
     Raise SsiumlError if the file cannot be written, or if Pillow is missing for a PNG.
     """
     data = svg(drawing) if target.suffix.lower() == ".svg" else png(drawing)
     try:
-        with replacing(target) as part:
-            part.write_bytes(data)
+        try:
+            with replacing(target) as part:
+                part.write_bytes(data)
+        except PermissionError:
+            if not target.exists():
+                raise
+            target.write_bytes(data)
     except OSError as error:
         raise SsiumlError(f"{target}: cannot be written: {error.strerror}") from error
 

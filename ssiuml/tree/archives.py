@@ -16,6 +16,7 @@ from typing import IO, Final, Self
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import CHUNK_BYTES, part_of
 from ssiuml.tree.compressed import open_compressed, write_sparsely
+from ssiuml.tree.members import VOLUME_LABEL, name_of
 from ssiuml.tree.tarheader import Header
 from ssiuml.units import format_size
 
@@ -85,7 +86,9 @@ class _Unpacker:
                 tarinfo=_StrictHeader,
             ) as members:
                 for info in members:
-                    self._unpack_member(members, info)
+                    if info.type != VOLUME_LABEL:
+                        info.name = name_of(info)
+                        self._unpack_member(members, info)
                     members.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
         except (tarfile.TarError, ValueError, OverflowError) as error:
             raise SsiumlError(

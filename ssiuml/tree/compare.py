@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ssiuml.tree.tree import Kind, Node, Tree, sha256_of
+from ssiuml.tree.sparse import data_units
+from ssiuml.tree.tree import Content, Kind, Node, Tree
 
 # Further differences are only counted: one cause often shows in every file.
 MAX_DIFFERENCES_SHOWN = 20
@@ -25,7 +26,7 @@ class Facts:
     gid: int
     mtime_ns: int
     size_bytes: int
-    sha256: str
+    sha256: str  # of the contents, see digest_of
     target: str
     device: tuple[int, int] | None
     first_name: str  # first path of the same inode; makes groups of hard links comparable
@@ -62,18 +63,35 @@ class Census:
 
 
 def take_census(tree: Tree) -> Census:
-    """Return the facts of every path of *tree*. Read every file once, in pieces."""
+    """Return the facts of every path of *tree*. Read every file once, in pieces and without its holes."""
     facts: dict[str, Facts] = {}
     seen: dict[int, tuple[str, str]] = {}
     content_bytes = 0
     for path, node in tree.walk():
         first = seen.get(id(node))
         if first is None:
-            sha256 = sha256_of(node.content) if node.content is not None else ""
+            sha256 = digest_of(node.content) if node.content is not None else ""
             first = seen[id(node)] = (path, sha256)
             content_bytes += node.size_bytes
         facts[path] = _facts(node, *first)
     return Census(facts, len(seen), content_bytes)
+
+
+def digest_of(content: Content) -> str:
+    """Return a digest of contents, in hexadecimal. Holes and zeros give the same one, and holes take no time.
+
+    It is the SHA-256 if no unit of 64 KiB is all zeros. Otherwise it is the SHA-256 of two others: of the
+    other units, and of the numbers of those of them that follow zeros. Zeros at the end do not count.
+    """
+    held, places = hashlib.sha256(), hashlib.sha256()
+    wanted, gaps = 0, False
+    for number, unit in data_units(content):
+        if number != wanted:
+            gaps = True
+            places.update(number.to_bytes(8, "big"))
+        held.update(unit)
+        wanted = number + 1
+    return hashlib.sha256(held.digest() + places.digest()).hexdigest() if gaps else held.hexdigest()
 
 
 def _facts(node: Node, first_name: str, sha256: str) -> Facts:

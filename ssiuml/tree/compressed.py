@@ -23,7 +23,9 @@ _OPENERS: Final[Mapping[bytes, Callable[[Path], Any]]] = {
     b"BZh": bz2.open,
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ\0": lzma.open,
+    b"]\0\0": lzma.open,  # xz --format=lzma
 }
+_FETCH_AGAIN: Final = "remove it, and its entry in recipes/NAME.lock if it is pinned there, to fetch it again"
 _DAMAGE: Final = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
@@ -58,10 +60,11 @@ def decompress(source: Path, target: Path, limit_bytes: int, step: str) -> None:
 
 
 @contextmanager
-def open_compressed(path: Path) -> Iterator[IO[bytes]]:
+def open_compressed(path: Path, *, name: str | None = None, hint: str = _FETCH_AGAIN) -> Iterator[IO[bytes]]:
     """Open *path* for reading its decompressed bytes, or its own bytes if it is not compressed.
 
-    Raise SsiumlError if the file turns out to be damaged or cut off while the caller reads it.
+    Raise SsiumlError, with *hint* and with *name* instead of the path, if the file turns out to be damaged or
+    cut off while the caller reads it.
     """
     opener = _opener(path)
     try:
@@ -70,10 +73,7 @@ def open_compressed(path: Path) -> Iterator[IO[bytes]]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the host's, from any file in the caller's block
-        raise SsiumlError(
-            f"{path}: is damaged or not complete: {error}",
-            hint="remove it, and its entry in recipes/NAME.lock if it is pinned there, to fetch it again",
-        ) from error
+        raise SsiumlError(f"{name or path}: is damaged or not complete: {error}", hint=hint) from error
 
 
 def write_sparsely(stream: IO[bytes], chunk: bytes) -> None:

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -40,15 +41,24 @@ class Extents:
                 hint="write it to a file system that keeps holes, or leave it out",
             )
         done = 0
+        for offset, data in chain(self.spans(), [(self.size_bytes, b"")]):
+            while done < offset:
+                step = min(offset - done, len(_ZEROS))
+                yield _ZEROS[:step]
+                done += step
+            if data:
+                yield data
+            done += len(data)
+
+    def spans(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (offset, bytes) in order, without holes. Raise TreeError if the file has become shorter."""
         with open(self.path, "rb", buffering=0) as stream:  # noqa: PTH123 - as in Extent
-            for offset, source, length in (*self.pieces, (self.size_bytes, 0, 0)):
-                while done < offset:
-                    step = min(offset - done, len(_ZEROS))
-                    yield _ZEROS[:step]
-                    done += step
+            for offset, source, length in self.pieces:
                 stream.seek(source)
-                yield from read_exactly(stream, length, str(self.path))
-                done += length
+                done = offset
+                for chunk in read_exactly(stream, length, str(self.path)):
+                    yield done, chunk
+                    done += len(chunk)
 
 
 def pieces_between(content: Extent | Extents, start: int, end: int) -> list[Piece]:

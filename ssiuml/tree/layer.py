@@ -8,32 +8,21 @@ entries give the same bytes.
 
 import posixpath
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import CHUNK_BYTES, replacing
+from ssiuml.tree.members import TYPE_OF_KIND, VOLUME_LABEL, MemberError, end_of_data, name_of, read_node
+from ssiuml.tree.pax import NS, RecordError, pax_keyword
+from ssiuml.tree.sparse import sparse_data
 from ssiuml.tree.tarheader import Header
-from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Node, Tree, directory, parts_of
+from ssiuml.tree.tree import Kind, Node, Tree, TreeError, directory, parts_of
 
 WHITEOUT: Final = ".wh."
-XATTR: Final = "SCHILY.xattr."
-NS: Final = 1_000_000_000
-
-_TYPE_OF_KIND: Final = {
-    Kind.FILE: tarfile.REGTYPE,
-    Kind.DIRECTORY: tarfile.DIRTYPE,
-    Kind.SYMLINK: tarfile.SYMTYPE,
-    Kind.CHARACTER: tarfile.CHRTYPE,
-    Kind.BLOCK: tarfile.BLKTYPE,
-    Kind.FIFO: tarfile.FIFOTYPE,
-}
-_KIND_OF_TYPE: Final = {value: kind for kind, value in _TYPE_OF_KIND.items()} | {
-    tarfile.AREGTYPE: Kind.FILE,
-    tarfile.CONTTYPE: Kind.FILE,
-}
+SPARSE_BYTES: Final = 1 << 20  # a smaller file is never stored as a sparse one
 
 
 class LayerError(SsiumlError):
@@ -88,16 +77,17 @@ def _whiteout(path: str) -> str:
     return "/".join([*names[:-1], WHITEOUT + names[-1]])
 
 
-def write_tree(path: Path, tree: Tree) -> None:
+def write_tree(path: Path, tree: Tree, *, sparse: bool = False) -> None:
     """Write all of *tree* as an archive, which appears at *path* when it is whole.
 
-    It is for programs that unpack archives: names that look like whiteouts are names like others. Raise
-    LayerError for what a tar archive cannot hold.
+    It is for programs that unpack archives: names that look like whiteouts are names like others. With
+    *sparse*, files are stored without their zeros, as GNU tar and bsdtar do. Raise LayerError for what a tar
+    archive cannot hold.
     """
-    _write_tar(path, tree.walk())
+    _write_tar(path, tree.walk(), sparse=sparse)
 
 
-def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
+def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]], *, sparse: bool = False) -> None:
     first_name: dict[int, str] = {}
     by_name: dict[str, Node] = {}
     nodes: list[Node] = []  # keeps every node alive, so that an id stays unique
@@ -126,7 +116,8 @@ def _write_tar(path: Path, entries: Iterable[tuple[str, Node | None]]) -> None:
             if first != name and node.kind is not Kind.DIRECTORY:
                 info.type, info.linkname, info.size = tarfile.LNKTYPE, f"./{first}", 0
             if info.size and node.content is not None:
-                archive.addfile(info, _ChunkReader(node.content.chunks()))  # type: ignore[arg-type]
+                data = sparse_data(info, node.content) if sparse and info.size > SPARSE_BYTES else None
+                archive.addfile(info, _ChunkReader(data or node.content.chunks()))  # type: ignore[arg-type]
             else:
                 archive.addfile(info)
 
@@ -152,9 +143,9 @@ class _ChunkReader:
 
 def _member(name: str, node: Node) -> tarfile.TarInfo:
     info = tarfile.TarInfo(f"./{name}" if name else ".")
-    if node.kind not in _TYPE_OF_KIND:
+    if node.kind not in TYPE_OF_KIND:
         raise LayerError(f"/{name}: is of kind '{node.kind.value}', which a tar archive cannot hold")
-    info.type = _TYPE_OF_KIND[node.kind]
+    info.type = TYPE_OF_KIND[node.kind]
     info.mode, info.uid, info.gid = node.meta.mode, node.meta.uid, node.meta.gid
     seconds, fraction = divmod(abs(node.meta.mtime_ns), NS)
     sign = "-" if node.meta.mtime_ns < 0 else ""
@@ -168,128 +159,101 @@ def _member(name: str, node: Node) -> tarfile.TarInfo:
     if node.device is not None:
         info.devmajor, info.devminor = node.device
     for key, value in sorted(node.meta.xattrs.items()):
-        headers[XATTR + _pax_keyword(key)] = value.decode("utf-8", "surrogateescape")
+        headers[pax_keyword(key)] = value.decode("utf-8", "surrogateescape")
         if any("\udc80" <= letter <= "\udcff" for letter in key):  # tarfile cannot write those
             raise LayerError(f"/{name}: the name of its attribute {key!r} is no UTF-8")
     info.pax_headers = headers
     return info
 
 
-def read_tree_archive(path: Path) -> Tree:
-    """Read the archive of a whole tree, as write_tree makes it. Raise LayerError as read_layer does.
+def read_tree_archive(path: Path, name: str | None = None) -> Tree:
+    """Read the archive of a whole tree, as GNU tar, bsdtar and write_tree make it; *name* is for messages.
 
-    Names that look like whiteouts are names like others.
+    Names that look like whiteouts are names like others. Names and hard links follow symbolic links in the
+    tree, as in unpacking. Raise LayerError as read_layer does, and if members contradict each other.
     """
-    return merge([read_layer(path, whiteouts=False)])
+    tree = Tree()
+
+    def take(info: tarfile.TarInfo, names: list[str]) -> None:
+        if info.type == tarfile.LNKTYPE:
+            found = None if ".." in parts_of(info.linkname) else tree.find(info.linkname, follow=False)
+            tree.add("/".join(names), _linked(info, found))
+        else:
+            tree.add("/".join(names), read_node(path, info))
+
+    _read_archive(path, name or str(path), take)
+    return tree
 
 
-def read_layer(path: Path, *, whiteouts: bool = True) -> Layer:
+def read_layer(path: Path) -> Layer:
     """Read the headers of an archive as a layer. File contents stay in the archive, as extents of *path*.
 
     Raise LayerError, with archive and member, if the file is no tar archive, compressed or cut off, or if a
-    member leads out of the tree (``..``), is a hard link to nothing or of a type that no layer can hold.
+    member leads out of the tree (``..``), is a hard link to nothing or has something that no layer can hold.
     """
     layer = Layer()
     by_name: dict[str, Node] = {}
-    try:
-        with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape", tarinfo=Header) as archive:
-            for info in archive:
-                _take_member(path, info, layer, by_name, whiteouts)
-                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
-        _check_end(path, archive.offset)
-    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-        # tarfile raises the last two where a number or a text of a header is damaged.
-        raise LayerError(f"{path}: cannot be read as a tar archive: {error}") from error
+
+    def take(info: tarfile.TarInfo, names: list[str]) -> None:
+        if names and names[-1].startswith(WHITEOUT):
+            layer.removed.append(_removed(names))
+            return
+        name = "/".join(names)
+        if info.type == tarfile.LNKTYPE:
+            node = _linked(info, by_name.get("/".join(parts_of(info.linkname))))
+        else:
+            node = read_node(path, info)
+        by_name[name] = node
+        layer.entries.append((name, node))
+
+    _read_archive(path, str(path), take)
     return layer
 
 
-def _check_end(path: Path, end_bytes: int) -> None:
+def _read_archive(path: Path, archive_name: str, take: Callable[[tarfile.TarInfo, list[str]], None]) -> None:
+    """Call *take* with each member and the names in its path. Its errors get archive and member."""
+    try:
+        with tarfile.TarFile(path, encoding="utf-8", errors="surrogateescape", tarinfo=Header) as archive:
+            for info in archive:
+                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
+                if info.type == VOLUME_LABEL:
+                    continue
+                try:
+                    names = parts_of(name_of(info))
+                    if ".." in names:
+                        raise MemberError("leads out of the tree")
+                    take(info, names)
+                    archive.offset = end_of_data(info, archive.offset)
+                except (MemberError, RecordError) as error:
+                    message = f"{archive_name}: member '{name_of(info)}' {error.message}"
+                    raise LayerError(message, hint=error.hint) from error
+                except TreeError as error:
+                    message = f"{archive_name}: member '{name_of(info)}' cannot be added: {error.message}"
+                    raise LayerError(message, hint=error.hint) from error
+        _check_end(path, archive_name, archive.offset)
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+        # tarfile raises the last two where a number or a text of a header is damaged.
+        raise LayerError(f"{archive_name}: cannot be read as a tar archive: {error}") from error
+
+
+def _check_end(path: Path, archive_name: str, end_bytes: int) -> None:
     # tarfile takes the end of the file for the end of the archive and would not notice a cut-off copy.
     with path.open("rb") as stream:
         stream.seek(end_bytes)
         tail = stream.read(tarfile.BLOCKSIZE)
     if len(tail) < tarfile.BLOCKSIZE or any(tail):
-        raise LayerError(f"{path}: is cut off: the archive does not end with a block of zeros")
+        raise LayerError(f"{archive_name}: is cut off: the archive does not end with a block of zeros")
 
 
-def _take_member(
-    path: Path, info: tarfile.TarInfo, layer: Layer, by_name: dict[str, Node], whiteouts: bool
-) -> None:
-    names = parts_of(info.name)
-    if ".." in names:
-        raise LayerError(f"{path}: member '{info.name}' leads out of the tree")
-    if any(key.startswith("SCHILY.acl.") for key in info.pax_headers):
-        raise LayerError(
-            f"{path}: member '{info.name}' has an access control list, which a layer cannot hold"
-        )
-    name = "/".join(names)
-    if whiteouts and names and names[-1].startswith(WHITEOUT):
-        removed = names[-1].removeprefix(WHITEOUT)
-        if removed in ("", ".", "..") or removed.startswith(WHITEOUT):
-            raise LayerError(
-                f"{path}: member '{info.name}' is a whiteout without a name; opaque ones are not supported"
-            )
-        layer.removed.append("/".join([*names[:-1], removed]))
-        return
-    if info.type == tarfile.LNKTYPE:
-        node = by_name.get("/".join(parts_of(info.linkname)))
-        if node is None or node.kind is Kind.DIRECTORY:
-            problem = "which is not before it" if node is None else "a directory"
-            raise LayerError(f"{path}: member '{info.name}' is a hard link to '{info.linkname}', {problem}")
-    else:
-        node = _node(path, info)
-    by_name[name] = node
-    layer.entries.append((name, node))
+def _removed(names: list[str]) -> str:
+    removed = names[-1].removeprefix(WHITEOUT)
+    if removed in ("", ".", "..") or removed.startswith(WHITEOUT):
+        raise MemberError("is a whiteout without a name; opaque ones are not supported")
+    return "/".join([*names[:-1], removed])
 
 
-def _node(path: Path, info: tarfile.TarInfo) -> Node:
-    kind = _KIND_OF_TYPE.get(info.type)
-    if kind is None or info.sparse is not None:
-        raise LayerError(f"{path}: member '{info.name}' has type {info.type!r}, which a layer cannot hold")
-    if info.size < 0:
-        raise LayerError(f"{path}: member '{info.name}' has the size {info.size}")
-    node = Node(kind, _meta(info))
-    if kind is Kind.FILE:
-        node.content = Extent(path, info.offset_data, info.size) if info.size else Literal(b"")
-    elif kind is Kind.SYMLINK:
-        node.target = info.linkname
-    elif kind in (Kind.CHARACTER, Kind.BLOCK):
-        node.device = (info.devmajor, info.devminor)
-    return node
-
-
-def _meta(info: tarfile.TarInfo) -> Meta:
-    return Meta(
-        mode=info.mode & 0o7777,
-        uid=info.uid,
-        gid=info.gid,
-        mtime_ns=_mtime_ns(info),
-        xattrs=_xattrs(info.pax_headers),
-    )
-
-
-def _mtime_ns(info: tarfile.TarInfo) -> int:
-    # tarfile turns a pax time into a float, which loses nanoseconds, but keeps the text of the record.
-    text = info.pax_headers.get("mtime")
-    if text is None:
-        return int(info.mtime) * NS
-    whole, _, fraction = text.partition(".")
-    part = int(fraction.ljust(9, "0")[:9] or "0")
-    return int(whole) * NS + (-part if whole.startswith("-") else part)
-
-
-def _xattrs(records: Mapping[str, str]) -> dict[str, bytes]:
-    return {
-        _xattr_name(key.removeprefix(XATTR)): value.encode("utf-8", "surrogateescape")
-        for key, value in records.items()
-        if key.startswith(XATTR)
-    }
-
-
-def _pax_keyword(xattr: str) -> str:
-    # A pax keyword ends at its first '='. GNU tar encodes it so too (xattr_encode_keyword in xheader.c).
-    return xattr.replace("%", "%25").replace("=", "%3D")
-
-
-def _xattr_name(keyword: str) -> str:
-    return keyword.replace("%3D", "=").replace("%25", "%")
+def _linked(info: tarfile.TarInfo, found: Node | None) -> Node:
+    if found is None or found.kind is Kind.DIRECTORY:
+        problem = "which is not before it" if found is None else "a directory"
+        raise MemberError(f"is a hard link to '{info.linkname}', {problem}")
+    return found

@@ -1,7 +1,8 @@
 """A faster reader of tar headers, for ``TarFile(tarinfo=Header)``.
 
 Source: POSIX.1-2017, pax, "ustar Interchange Format". Header reads plain headers of that format and leaves
-all others to tarfile, which knows old and foreign archives. Results and errors are those of tarfile.
+all others to tarfile, which knows old and foreign archives. Results and errors are those of tarfile, but
+for names in incremental archives of GNU tar.
 
 read_layer spends most of its time on headers. With Header it takes 0.16 s instead of 0.26 s for the 10,368
 names of bookworm's base (1.6 times as fast), and 0.34 s instead of 0.53 s for 20,000 names of /usr/share and
@@ -13,6 +14,7 @@ import tarfile
 from typing import Final, Self
 
 _MAGIC: Final = b"ustar\x0000"
+_GNU_MAGIC: Final = b"ustar  \0"
 # Files, links, devices, directories, FIFOs, extended headers; tarfile knows more.
 _PLAIN: Final = frozenset(b"0123456xg")
 _CHECKSUM: Final = slice(148, 156)
@@ -26,7 +28,12 @@ class Header(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Return the header in a block of 512 bytes. Raise tarfile.HeaderError as tarfile does."""
         if len(buf) != tarfile.BLOCKSIZE or buf[257:265] != _MAGIC or buf[156] not in _PLAIN:
-            return super().frombuf(buf, encoding, errors)
+            one = super().frombuf(buf, encoding, errors)
+            if buf[257:265] == _GNU_MAGIC and buf[345]:
+                # Of incremental archives: GNU's format has times there, which tarfile puts before the name.
+                one.name = buf[:100].partition(b"\0")[0].decode(encoding, errors)
+                one.name = one.name.rstrip("/") if one.isdir() else one.name
+            return one
         try:
             checksum = _number(buf[_CHECKSUM])
             if checksum != sum(buf) - sum(buf[_CHECKSUM]) + _SPACES:
@@ -53,3 +60,14 @@ def _number(field: bytes | bytearray) -> int:
     """Return the octal number that fills *field* or ends with a NUL. Raise ValueError for anything else."""
     digits = field.partition(b"\0")[0].strip()
     return int(digits, 8) if digits else 0
+
+
+def is_header(block: bytes) -> bool:
+    """Return whether *block* begins a tar archive: with a header, or with the zeros of an empty archive."""
+    try:
+        Header.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+        return True
+    except tarfile.HeaderError:
+        return False
+    return True

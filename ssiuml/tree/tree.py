@@ -11,14 +11,15 @@ symbolic links as a process chrooted into the tree would: an absolute target sta
 
 import enum
 import hashlib
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from ssiuml.errors import SsiumlError
-from ssiuml.host.files import CHUNK_BYTES
+from ssiuml.host.files import CHUNK_BYTES, data_ranges
 
 # Linux's limit (MAXSYMLINKS) on links followed in one lookup.
 MAX_SYMLINKS = 40
@@ -77,6 +78,15 @@ class Content(Protocol):
         ...
 
 
+@runtime_checkable
+class SparseContent(Protocol):
+    """Contents that may have holes, which are zeros."""
+
+    def spans(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (offset, bytes) of the contents in order, without the holes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """Bytes held in memory: generated files, a few kilobytes at most."""
@@ -107,6 +117,19 @@ class Extent:
         with open(self.path, "rb", buffering=0) as stream:  # noqa: PTH123 - see path
             stream.seek(self.offset_bytes)
             yield from read_exactly(stream, self.size_bytes, str(self.path))
+
+    def spans(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (offset, bytes) of the contents in order, without holes of the file. Raise as chunks does."""
+        with open(self.path, "rb", buffering=0) as stream:  # noqa: PTH123 - see path
+            end = self.offset_bytes + self.size_bytes
+            missing = end - stream.seek(0, os.SEEK_END)
+            if missing > 0:  # a missing end must not be taken for a hole
+                raise TreeError(f"{self.path}: ends {missing} bytes before it should")
+            for start, stop in data_ranges(stream.fileno(), self.offset_bytes, end):
+                stream.seek(start)
+                for chunk in read_exactly(stream, stop - start, str(self.path)):
+                    yield start - self.offset_bytes, chunk
+                    start += len(chunk)
 
 
 def whole_file(path: Path) -> Extent:

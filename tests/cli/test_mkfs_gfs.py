@@ -5,7 +5,9 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from command_calls import Outcome, call_command
 from gfs_judges import assert_clean, assert_clean_after_conversion, blkid
 from project import GOLDEN
 
+from ssiuml.cli import image as image_command
 from ssiuml.cli import mkfs_gfs, passemble, ptool
 from ssiuml.formats.gfs1 import structures as gfs1
 from ssiuml.formats.gfs_reader.contents import BlockRole, ImageContent, walk_blocks
@@ -131,6 +134,74 @@ def test_an_archive_fills_a_file_system(tmp_path: Path) -> None:
     image = blank(tmp_path / "image")
     assert "3 inodes" in mkfs(*ONE_JOURNAL, "-d", tmp_path / "tree.tar", image).out
     assert_clean_after_conversion(image)
+
+
+@pytest.mark.parametrize("compress", ["", "--gzip", "--zstd"])
+def test_an_archive_comes_through_a_pipe(tmp_path: Path, folder: Path, compress: str) -> None:
+    folder.joinpath("socket").unlink()  # no archive holds one
+    image = blank(tmp_path / "image")
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "ssiuml.cli.mkfs_gfs",
+        *ONE_JOURNAL,
+        "--format",
+        "gfs2",
+        "-d",
+        "-",
+        image,
+    ]
+    pack: list[str | Path] = [
+        "tar",
+        "--sparse",
+        "--format=pax",
+        "-c",
+        *filter(None, [compress]),
+        "-C",
+        folder,
+        ".",
+    ]
+    with subprocess.Popen(pack, stdout=subprocess.PIPE) as packer:
+        subprocess.run(words, stdin=packer.stdout, check=True)
+    ended = call_command(image_command.main, "verify", image, "--compare", folder)
+    assert (ended.status, ended.err) == (0, "")
+    assert_clean(image)
+
+
+@pytest.mark.parametrize("format_", ["gfs1", "gfs2"])
+@pytest.mark.parametrize("words", [["tar", "--sparse"], ["bsdtar"]], ids=["tar", "bsdtar"])
+def test_a_tebibyte_of_holes_takes_seconds_to_write_and_to_compare(
+    tmp_path: Path, words: list[str], format_: str
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, size in (("tera", 1 << 40), ("three", 3 * GIB)):
+        with (source / name).open("wb") as stream:
+            stream.truncate(size)
+            stream.seek(size // 3)
+            stream.write(b"x" * 5000)
+    for path in (source / "tera", source / "three", source):  # neither program writes fractions by default
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    subprocess.run([*words, "-cf", tmp_path / "tree.tar", "-C", source, "."], check=True)
+    image = blank(tmp_path / "image")
+    started = time.process_time()
+    assert mkfs(*ONE_JOURNAL, "--format", format_, "-q", "-d", tmp_path / "tree.tar", image) == Outcome(
+        0, "", ""
+    )
+    for expected in (tmp_path / "tree.tar", source):
+        ended = call_command(image_command.main, "verify", image, "--compare", expected)
+        assert (ended.status, ended.err) == (0, "")
+    assert call_command(image_command.main, "extract", image, tmp_path / "out.tar") == Outcome(0, "", "")
+    assert time.process_time() - started < 30
+    assert (tmp_path / "out.tar").stat().st_size < MIB
+    listed = subprocess.run(["tar", "-tvf", tmp_path / "out.tar"], capture_output=True, text=True, check=True)
+    sizes = {line.split()[-1]: int(line.split()[2]) for line in listed.stdout.splitlines()}
+    assert sizes == {"./": 0, "./tera": 1 << 40, "./three": 3 * GIB}
+    assert image.stat().st_blocks * 512 < 8 * MIB
+    if format_ == "gfs2":
+        assert_clean(image)
+    else:
+        assert_clean_after_conversion(image)
 
 
 @pytest.mark.parametrize("block_size", [1024, 4096])

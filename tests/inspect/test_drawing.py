@@ -3,8 +3,10 @@
 import io
 import itertools
 import math
+import os
 import re
 import subprocess
+import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -222,3 +224,26 @@ def test_picture_in_a_folder_that_cannot_be_made_is_an_error(drawn: Drawing, tmp
     write_gfs1_image(tmp_path / "image", Tree(Meta(mode=0o755)), size_mib=16)
     with pytest.raises(SsiumlError, match="cannot be written"):
         write_picture(tmp_path / "image" / "a.svg", drawn)
+
+
+def test_picture_that_cannot_be_replaced_is_written_in_place(drawn: Drawing) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    with tempfile.TemporaryDirectory() as folder:  # root's; the other user may not make a file in it
+        Path(folder).chmod(0o755)
+        picture = Path(folder, "a.svg")
+        picture.write_text("old")
+        picture.chmod(0o666)
+        number = picture.stat().st_ino
+        child = os.fork()
+        if child == 0:
+            os.setgroups([])
+            os.setgid(54_321)
+            os.setuid(54_321)
+            try:
+                write_picture(picture, drawn)
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert (picture.stat().st_ino, picture.read_bytes()) == (number, svg(drawn))

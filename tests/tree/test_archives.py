@@ -99,3 +99,22 @@ def test_sparse_files_of_gnu_tar_keep_their_holes(tmp_path: Path, form: str) -> 
     unpack(tmp_path / "a", tmp_path / "out", 100 * MIB)
     assert subprocess.run(["cmp", source, tmp_path / "out" / "root_fs"], check=False).returncode == 0
     assert files.allocated_bytes(tmp_path / "out" / "root_fs") < MIB
+
+
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0"])
+def test_sparse_file_keeps_a_name_that_has_no_room_in_the_header(tmp_path: Path, version: str) -> None:
+    (tmp_path / "ü").write_bytes(bytes(MIB) + b"x")
+    os.truncate(tmp_path / "ü", 2 * MIB)
+    words = ["tar", "--sparse", "--hole-detection=raw", "--format=posix", f"--sparse-version={version}"]
+    (tmp_path / "a.tar").write_bytes(output_of(b"", *words, "-cf", "-", "-C", str(tmp_path), "ü"))
+    unpack(tmp_path / "a.tar", tmp_path / "out", 3 * MIB)
+    assert (tmp_path / "out" / "ü").read_bytes() == (tmp_path / "ü").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+def test_volume_label_is_not_unpacked(tmp_path: Path, form: str) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    words = ["tar", f"--format={form}", "--label=label", "-cf", "-", "-C", str(tmp_path), "x"]
+    (tmp_path / "a.tar").write_bytes(output_of(b"", *words))
+    unpack(tmp_path / "a.tar", tmp_path / "out", MIB)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]

@@ -3,13 +3,29 @@
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ssiuml.tree.compare import MAX_DIFFERENCES_SHOWN, Census, differences, take_census
+from ssiuml.tree.compare import MAX_DIFFERENCES_SHOWN, Census, differences, digest_of, take_census
+from ssiuml.tree.extents import Extents
 from ssiuml.tree.layer import merge, read_layer
-from ssiuml.tree.tree import Extent, Kind, Literal, Meta, Node, Tree, directory, file, symlink
+from ssiuml.tree.tree import (
+    Content,
+    Extent,
+    Kind,
+    Literal,
+    Meta,
+    Node,
+    Tree,
+    TreeError,
+    directory,
+    file,
+    symlink,
+)
 
 
 def _tree(*entries: tuple[str, Node]) -> Tree:
@@ -137,3 +153,62 @@ def test_contents_are_compared_by_their_bytes_and_not_by_their_places() -> None:
         stream.flush()
         elsewhere = file(Extent(Path(stream.name), 2, 5), Meta(mode=0o644))
         assert differences(*_censuses(_file(b"hello"), elsewhere)) == []
+
+
+def _holes(path: Path, size_bytes: int, pieces: dict[int, bytes]) -> Extent:
+    with path.open("wb") as stream:
+        stream.truncate(size_bytes)
+        for offset, data in pieces.items():
+            stream.seek(offset)
+            stream.write(data)
+    return Extent(path, 0, size_bytes)
+
+
+def test_digest_of_contents_without_zeros_is_their_sha256(tmp_path: Path) -> None:
+    data = b"any text" * 50_000
+    (tmp_path / "f").write_bytes(data)
+    output = subprocess.run(["sha256sum", tmp_path / "f"], capture_output=True, text=True, check=True).stdout
+    for content in (Literal(data), Extent(tmp_path / "f", 0, len(data))):
+        assert digest_of(content) == output.split()[0]
+
+
+@given(
+    st.dictionaries(st.integers(0, 300_000), st.binary(min_size=1, max_size=9), max_size=4),
+    st.integers(0, 300_009),
+    st.integers(4096, 100_000),
+)
+def test_holes_and_zeros_have_the_same_digest(pieces: dict[int, bytes], size_bytes: int, step: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        sparse = _holes(Path(folder, "sparse"), 300_009, pieces)
+        data = Path(folder, "sparse").read_bytes()[:size_bytes]
+        places = range(0, size_bytes, step)
+        extents = Extents(
+            Path(folder, "sparse"),
+            size_bytes,
+            [(at, at, len(data[at : at + step])) for at in places if any(data[at : at + step])],
+        )
+        contents: list[Content] = [Literal(data), Extent(sparse.path, 0, size_bytes), extents]
+        assert len({digest_of(content) for content in contents}) == 1
+
+
+def test_data_at_another_place_has_another_digest(tmp_path: Path) -> None:
+    digests = {
+        digest_of(_holes(tmp_path / "f", 64 << 20, {offset: b"x"}))
+        for offset in (0, 1, 4096, 65_535, 65_536, 1 << 20, (64 << 20) - 1)
+    }
+    assert len(digests) == 7
+
+
+def test_file_that_became_shorter_does_not_end_in_a_hole(tmp_path: Path) -> None:
+    content = _holes(tmp_path / "f", 1 << 20, {0: b"x"})
+    os.truncate(tmp_path / "f", 1 << 19)
+    with pytest.raises(TreeError, match="f: ends 524288 bytes before it should"):
+        digest_of(content)
+
+
+def test_tebibyte_of_holes_takes_no_time(tmp_path: Path) -> None:
+    sparse = _holes(tmp_path / "f", 1 << 40, {5 << 30: b"x"})
+    started = time.process_time()
+    census = take_census(_tree(("f", file(sparse, Meta(mode=0o644)))))
+    assert census.content_bytes == 1 << 40
+    assert time.process_time() - started < 5

@@ -237,24 +237,9 @@ def test_hard_link_to_a_directory_is_refused(tmp_path: Path) -> None:
     assert _refused(bad) == "member 'b' is a hard link to 'a', a directory"
 
 
-@pytest.mark.parametrize(
-    "words", [["--format=gnu"], *(["--format=pax", f"--sparse-version={v}"] for v in ("0.0", "0.1", "1.0"))]
-)
-def test_sparse_member_is_refused_because_its_bytes_are_not_in_one_piece(
-    tmp_path: Path, words: list[str]
-) -> None:
-    with (tmp_path / "holes").open("wb") as stream:
-        stream.seek(1 << 20)
-        stream.write(b"x")
-    _tar("--sparse", *words, "-C", tmp_path, "-cf", tmp_path / "a.tar", "holes")
-    message = _refused(tmp_path / "a.tar")
-    assert message.startswith("member 'holes' has type ")
-    assert message.endswith(", which a layer cannot hold")
-
-
 def test_member_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    bad = _archive(tmp_path / "a.tar", _info("x", b"D"))
-    assert _refused(bad) == "member 'x' has type b'D', which a layer cannot hold"
+    bad = _archive(tmp_path / "a.tar", _info("x", b"A"))
+    assert _refused(bad) == "member 'x' has type b'A', which a layer cannot hold"
 
 
 @pytest.mark.parametrize(
@@ -336,7 +321,8 @@ def test_damaged_archive_is_read_or_refused_but_never_crashes(data: st.DataObjec
 def test_time_that_is_no_number_is_refused(tmp_path: Path, time: str) -> None:
     info = _info("x")
     info.pax_headers = {"mtime": time}
-    assert _refused(_archive(tmp_path / "a.tar", info)).startswith("cannot be read as a tar archive: ")
+    message = _refused(_archive(tmp_path / "a.tar", info))
+    assert message == f"member 'x' has the time '{time}', which is no number of seconds"
 
 
 def test_member_of_negative_size_is_refused_and_not_read_forever(tmp_path: Path) -> None:

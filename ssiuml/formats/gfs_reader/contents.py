@@ -101,7 +101,7 @@ class ImageContent:
     address: int
     size_bytes: int
 
-    def pieces(self) -> Iterator[tuple[int, bytes]]:
+    def spans(self) -> Iterator[tuple[int, bytes]]:
         """Yield (offset, bytes) without holes, ascending. Raise Damaged if a pointer is wrong."""
         inode = read_inode(self.filesystem, self.address, self.address, "dinode")
         yield from data_pieces(self.filesystem, inode)
@@ -109,8 +109,7 @@ class ImageContent:
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes in order. Raise Damaged if a pointer is wrong or holes have more than 64 GiB."""
         done = holes = 0
-        pieces = self.pieces()
-        for offset, data in chain(pieces, [(self.size_bytes, b"")]):
+        for offset, data in chain(self.spans(), [(self.size_bytes, b"")]):
             holes += offset - done
             if holes > _MAX_HOLES_BYTES:
                 raise Damaged(self.address, "dinode", f"nearly all of its {self.size_bytes} bytes are holes")

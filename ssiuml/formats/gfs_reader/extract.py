@@ -100,7 +100,7 @@ class _Extraction:
         number = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             if isinstance(node.content, ImageContent):
-                for offset, data in node.content.pieces():
+                for offset, data in node.content.spans():
                     _write_all(number, data, offset)
             elif node.content is not None:
                 for data in node.content.chunks():
