@@ -3,11 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host import streams
-from ssiuml.host.places import place_hint
+from ssiuml.host.places import make_absolute, place_hint
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -24,6 +26,8 @@ def run_command(main: Callable[[Sequence[str]], int]) -> int:
     streams.name_stdout()
     try:
         try:
+            with suppress(FileNotFoundError):  # the folder where the user is may be deleted
+                make_absolute(os.environ, Path.cwd())  # nodes and ssh run in other folders
             status = main(sys.argv[1:])
         except SystemExit as end:  # argparse has printed its help, or what is wrong
             if not isinstance(end.code, int):

@@ -20,7 +20,7 @@ from ssiuml.formats.gfs_reader.summary import summary
 from ssiuml.formats.gfs_reader.tree_reader import read_tree
 from ssiuml.formats.gfs_reader.verify import verify
 from ssiuml.formats.pool.assembly import Pool
-from ssiuml.images.tree_archive import STANDARD_INPUT, tree_of_archive
+from ssiuml.images.tree_archive import STANDARD_INPUT, archive_source, tree_of_archive
 from ssiuml.inspect.drawing import SUFFIXES, draw_filesystem, write_picture
 from ssiuml.inspect.occupancy import survey_occupancy
 from ssiuml.tree.compare import differences, take_census
@@ -85,7 +85,7 @@ ssi-image verify root_fs --compare tree.tar  check the image and compare its fil
     command("verify", "check all structures of the file system against each other").add_argument(
         "--compare",
         metavar="DIR|TAR",
-        type=Path,
+        type=archive_source,
         help="compare the files with this folder or tar archive too",
     )
     return parser

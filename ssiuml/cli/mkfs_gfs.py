@@ -24,7 +24,7 @@ from ssiuml.formats.pool.assembly import Pool
 from ssiuml.host.epoch import source_date_epoch
 from ssiuml.host.progress import say, stages
 from ssiuml.images.mkfs import CommonOptions, Gfs1Options, Gfs2Options, make_filesystem
-from ssiuml.images.tree_archive import STANDARD_INPUT, tree_of_archive
+from ssiuml.images.tree_archive import STANDARD_INPUT, archive_source, tree_of_archive
 from ssiuml.tree.folders import read_folder_tree
 from ssiuml.tree.tree import Meta, Tree
 from ssiuml.units import format_size
@@ -106,7 +106,7 @@ tar -c --acls --xattrs -C /srv/root . | mkfs_gfs -p lock_nolock -t none -d - roo
         "-d",
         dest="source",
         metavar="DIR|TAR",
-        type=Path,
+        type=archive_source,
         help="fill it from this folder or tar archive, which may be compressed; - is an archive from "
         "standard input",
     )

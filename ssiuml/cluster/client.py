@@ -20,7 +20,7 @@ def connect(folder: ClusterFolder) -> socket.socket:
     If the cluster does not run, clear up what a dead supervisor left behind and raise UsageError.
     """
     try:
-        stream = unix_sockets.connect(folder.socket)
+        return unix_sockets.connect(folder.socket, CONNECT_LIMIT_S)
     except OSError:
         from ssiuml.cluster.state import clear_stale
 
@@ -28,8 +28,6 @@ def connect(folder: ClusterFolder) -> socket.socket:
         raise UsageError(
             "\n".join([*remarks, f"cluster '{folder.name}' does not run"]), hint="run ssi-start to start it"
         ) from None
-    stream.settimeout(CONNECT_LIMIT_S)
-    return stream
 
 
 def ask(

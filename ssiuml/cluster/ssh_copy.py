@@ -141,7 +141,7 @@ def _is_folder(folder: ClusterFolder, place: Place) -> bool:
 def _stored_bytes(path: Path) -> int:
     """Return about how many bytes the files below *path* have, without holes."""
     states = [path.lstat()]
-    for parent, _, names in os.walk(path):
+    for parent, _, names in () if path.is_symlink() else os.walk(path):  # tar packs the link alone
         states += [os.lstat(os.path.join(parent, name)) for name in names]  # noqa: PTH118 - many strings
     return sum(min(state.st_size, state.st_blocks * files.SECTOR_BYTES) for state in states)
 

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def connect(path: Path) -> socket.socket:
-    """Return a connection to the socket *path*. Raise OSError if nobody listens there."""
-    return _opened(path, socket.socket.connect)
+def connect(path: Path, limit_s: float | None = None) -> socket.socket:
+    """Return a connection to the socket *path*, with *limit_s* as its time limit, which holds here, too.
+
+    Raise OSError if nobody listens there.
+    """
+    return _opened(path, socket.socket.connect, limit_s)
 
 
 def listen(path: Path) -> socket.socket:
@@ -21,9 +24,12 @@ def listen(path: Path) -> socket.socket:
     return _opened(path, socket.socket.bind)
 
 
-def _opened(path: Path, use: Callable[[socket.socket, str], None]) -> socket.socket:
+def _opened(
+    path: Path, use: Callable[[socket.socket, str], None], limit_s: float | None = None
+) -> socket.socket:
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.settimeout(limit_s)
     try:
         use(stream, f"/proc/self/fd/{folder}/{path.name}")
     except BaseException:

@@ -5,6 +5,7 @@ entry without it does not count. A lock for each entry keeps two builds from mak
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -180,7 +181,7 @@ def _remove_left_parts(folder: Path) -> None:
     for part in folder.glob(".*.part"):
         if not is_left(part):
             continue
-        target = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
+        target = part.with_name(re.sub(r"^\.|(\.json\.[0-9]+)?\.part$", "", part.name))
         with suppress(Timeout), FileLock(_lock_of(target), timeout=0):  # else another build writes it
             remove_part(part)
 

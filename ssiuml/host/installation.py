@@ -20,7 +20,8 @@ def module_command(module: str) -> list[str]:
     A command of a release finds the package by sys.path, which a process that it starts does not inherit. It
     cannot be in PYTHONPATH if its folder's name has a colon.
     """
-    return [sys.executable, "-c", _RUN_MODULE, str(HOME), module]
+    # -P: no module of the folder where it runs takes the place of one of Python's.
+    return [sys.executable, "-P", "-c", _RUN_MODULE, str(HOME), module]
 
 
 def programs_hint() -> str:

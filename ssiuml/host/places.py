@@ -3,7 +3,7 @@
 import errno
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,9 +12,20 @@ from ssiuml.errors import UsageError
 from ssiuml.host.installation import HOME as PROJECT
 from ssiuml.host.installation import IN_CHECKOUT
 
+_FOLDER_SETTINGS: Final = ("SSIUML_CACHE", "TMPDIR")
 # Errors of a folder that is no place for files of this user.
 _NOT_OURS: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_PLACE: Final = (*_NOT_OURS, errno.ENOENT, errno.ENOTDIR)
+
+
+def make_absolute(environ: MutableMapping[str, str], folder: Path) -> None:
+    """Make what *environ* names relative to the user's *folder* absolute, for programs that run elsewhere."""
+    for name in _FOLDER_SETTINGS:
+        if environ.get(name, "~")[:1] not in ("~", ""):
+            environ[name] = str(folder / environ[name])
+    key = environ.get("SSIUML_SIGNING_KEY", "")
+    if key and (folder / key).is_file():  # otherwise it names a key of gpg
+        environ["SSIUML_SIGNING_KEY"] = str(folder / key)
 
 
 def user_home(environ: Mapping[str, str]) -> Path | None:

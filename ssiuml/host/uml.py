@@ -1,4 +1,4 @@
-"""The command line and the console of User-Mode Linux, as far as build appliance and nodes share them."""
+"""User-Mode Linux, as build appliance and nodes share it: command line, parameters, memory, console."""
 
 import os
 import re

@@ -12,14 +12,13 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import IO, Final, Protocol
 
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs.structures import BLOCK_SIZES, SUPERBLOCK_BYTES
@@ -146,11 +145,11 @@ def _must_stay(device: Device, notice: Callable[[str], None]) -> bool:
         part = part_of(real)
         try:
             part.unlink(missing_ok=True)
-            part.touch(0o600, exist_ok=False)
             try:
-                _take_over(part, device.fd)
+                with _new_file(part) as stream:
+                    _take_over(stream.fileno(), device.fd)
             finally:
-                part.unlink()
+                part.unlink(missing_ok=True)
         except OSError as error:
             if error.errno not in _MAY_NOT:
                 raise
@@ -170,14 +169,22 @@ def _is_mount_point(path: Path) -> bool:
     return any(line.split(" ")[4] == name for line in lines)
 
 
-def _take_over(part: Path, original: int) -> None:
-    """Give the file *part* the owner, mode and attributes of the open file *original*. Raise OSError."""
-    state = os.fstat(original)
-    if (state.st_uid, state.st_gid) != (os.geteuid(), part.stat().st_gid):
-        shutil.chown(part, state.st_uid, state.st_gid)
-    part.chmod(state.st_mode & 0o7777)
+def _new_file(part: Path) -> IO[bytes]:
+    """Create the file *part*, for this user alone: who may not read the target must not read what becomes it.
+
+    It is used by its descriptor only. Who can write to the folder could put a link in its place.
+    """
+    return os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "r+b")
+
+
+def _take_over(new: int, original: int) -> None:
+    """Give the open file *new* the owner, mode and attributes of the open file *original*. Raise OSError."""
+    state, own = os.fstat(original), os.fstat(new)
+    if (state.st_uid, state.st_gid) != (own.st_uid, own.st_gid):
+        os.fchown(new, state.st_uid, state.st_gid)
+    os.fchmod(new, state.st_mode & 0o7777)
     for name in _attribute_names(original):
-        os.setxattr(part, name, os.getxattr(original, name))
+        os.setxattr(new, name, os.getxattr(original, name))
 
 
 def _attribute_names(fd: int) -> list[str]:
@@ -204,14 +211,12 @@ def _replaced(device: Device, start_bytes: int) -> Iterator[Path]:
 
     It has the length, name, mode, owner and attributes of *device*, and its first *start_bytes* bytes.
     """
-    with replacing(device.path.resolve()) as part:
-        # A user who may not read the target must not read its new contents either.
-        part.touch(0o600, exist_ok=False)
-        with part.open("r+b") as stream:
-            stream.write(device.read(0, start_bytes))
-            stream.truncate(device.size_bytes)
-        yield part
-        _take_over(part, device.fd)
+    with replacing(device.path.resolve()) as part, _new_file(part) as stream:
+        stream.write(device.read(0, start_bytes))
+        stream.truncate(device.size_bytes)
+        stream.flush()
+        yield Path(f"/proc/self/fd/{stream.fileno()}")
+        _take_over(stream.fileno(), device.fd)
 
 
 def _put_in_place(

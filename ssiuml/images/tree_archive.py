@@ -18,7 +18,7 @@ from typing import IO, Final
 
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host.files import CHUNK_BYTES, is_full
-from ssiuml.host.run import CommandError, run
+from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
 from ssiuml.host.tools import UNPACKERS
 from ssiuml.tree.compressed import is_compressed, open_compressed, write_sparsely
 from ssiuml.tree.layer import read_tree_archive
@@ -41,6 +41,11 @@ _FORMATS: Final = {
     b"\x1f\x9d": "compress",
     b"\xfd7zXZ\0": "xz",
 }
+
+
+def archive_source(text: str) -> Path:
+    """Return what a user names: ``-`` is STANDARD_INPUT, ``./-`` the file of that name."""
+    return Path(text).absolute() if text != "-" and Path(text) == STANDARD_INPUT else Path(text)
 
 
 @contextmanager
@@ -126,7 +131,7 @@ def _run_unpacker(form: str, path: Path, name: str, target: IO[bytes]) -> None:
     for size_bytes in _possible_sizes(form, path):
         words = ["sh", "-c", script, str(path), str(size_bytes), tool.name]
         try:
-            run(words, timeout_s=_UNPACK_TIMEOUT_S, stdout=_path_of(target))
+            run(words, timeout_s=_UNPACK_TIMEOUT_S, stdout=_path_of(target), env=PLAIN_LANGUAGE)
         except CommandError as error:
             failures.append(error)
         else:

@@ -16,6 +16,7 @@ from ssiuml.host.code import own_digest
 from ssiuml.host.digests import Values, digest_of, file_sha256
 from ssiuml.host.files import scratch_folder
 from ssiuml.host.neutral_names import is_neutral, temporary_folder
+from ssiuml.host.progress import say
 from ssiuml.host.run import find_tool, run
 from ssiuml.kernel.compiling import compiling
 from ssiuml.kernel.config import read_fragments, require_config, require_options
@@ -108,6 +109,10 @@ def _with_neutral_tree(build: SourceBuild) -> Iterator[SourceBuild]:
         yield build
         return
     with scratch_folder(temporary_folder(), "ssiuml-kernel") as folder:
+        say(
+            f"{build.tree.folder}: the kernel's Makefiles would take this name apart; it is built in {folder}, "
+            "from the beginning each time\n  set SSIUML_CACHE to a folder with a plain name to avoid that"
+        )
         yield replace(build, tree=SourceTree(folder / "tree"))
 
 

@@ -5,13 +5,14 @@ The tasks themselves are in dodo.py; this module knows none of them.
 
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host import streams
 from ssiuml.host.installation import HOME
+from ssiuml.host.places import make_absolute
 
 # What ./run takes as NAME=VALUE, with the values that it takes, or () for any.
 VARIABLES: Final[dict[str, tuple[str, ...]]] = {
@@ -24,7 +25,6 @@ VARIABLES: Final[dict[str, tuple[str, ...]]] = {
 OPTIONS: Final = {"--offline": "offline=yes", "--frozen": "frozen=yes"}
 # doit works in the checkout; what a user types is relative to the folder where the user is.
 FILE_VARIABLES: Final = ("signers",)
-FOLDER_SETTINGS: Final = ("SSIUML_CACHE", "TMPDIR")
 FAILED: Final = 1
 WRONG_CALL: Final = 3  # doit's status for what is wrong before a task runs
 INTERRUPTED: Final = 130
@@ -51,13 +51,6 @@ def doits_words(words: Sequence[str], folder: Path) -> list[str]:
         raise UsageError("'' is not a task", hint="run ./run list to see the tasks")
     words = [OPTIONS.get(word, word) for word in words]
     return [variable(word, folder) if "=" in word and word[0] != "-" else word for word in words]
-
-
-def make_absolute(environ: MutableMapping[str, str], folder: Path) -> None:
-    """Make the folders that *environ* names absolute, by the user's *folder*."""
-    for name in FOLDER_SETTINGS:
-        if environ.get(name, "~")[:1] not in ("~", ""):
-            environ[name] = str(folder / environ[name])
 
 
 def main(words: Sequence[str]) -> int:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ssiuml.pipeline.doit_main import doits_words, make_absolute
+from ssiuml.host.places import make_absolute
+from ssiuml.pipeline.doit_main import doits_words
 
 HERE = Path("/where/i am")
 
@@ -34,3 +35,11 @@ def test_folders_that_the_environment_names_are_relative_to_the_users_folder() -
         environ = {"SSIUML_CACHE": value}
         make_absolute(environ, HERE)
         assert environ == {"SSIUML_CACHE": value}
+
+
+def test_a_signing_key_in_a_file_is_relative_to_the_users_folder(tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    for given, expected in (("key", str(tmp_path / "key")), ("gpg:me", "gpg:me"), ("other", "other")):
+        environ = {"SSIUML_SIGNING_KEY": given}
+        make_absolute(environ, tmp_path)
+        assert environ == {"SSIUML_SIGNING_KEY": expected}
