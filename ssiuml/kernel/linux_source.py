@@ -111,7 +111,8 @@ def _with_neutral_tree(build: SourceBuild) -> Iterator[SourceBuild]:
     with scratch_folder(temporary_folder(), "ssiuml-kernel") as folder:
         say(
             f"{build.tree.folder}: the kernel's Makefiles would take this name apart; it is built in "
-            f"{folder}, from the beginning each time\n  set SSIUML_CACHE to a folder with a plain name to avoid that"
+            f"{folder}, from the beginning each time\n"
+            "  set SSIUML_CACHE to a folder with a plain name to avoid that"
         )
         yield replace(build, tree=SourceTree(folder / "tree"))
 
