@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 
 import pytest
 
@@ -32,11 +33,12 @@ def test_a_long_transfer_says_how_far_it_is(
 def test_there_is_a_line_after_a_while_and_then_not_for_longer(
     log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    now_s = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     said = []
     with progress.transferred("data", None) as advance:
-        for now in (1.0, 2.5, 4.0, 12.0, 13.0, 14.0):
+        for seconds in (1.0, 2.5, 4.0, 12.0, 13.0, 14.0):
+            now_s = seconds
             advance(MIB)
             said.append(len(log.getvalue().splitlines()))
     assert said == [0, 1, 1, 1, 2, 2]
