@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from checkouts import Checkout, kernel_and_base_of, private_cache, steps_of
+from odd_names import PRINTABLE
 from processes import processes_of, wait_until
+from programs import unshare
 
 from ssiuml.host.run import find_tool
 from ssiuml.tree.layer import merge, read_layer
@@ -262,7 +264,7 @@ def test_build_interrupted_while_copying_goes_on_where_it_was(
 def test_a_base_is_the_same_whatever_the_names_of_cache_and_temporary_folder_are(
     built: Checkout, tmp_path: Path
 ) -> None:
-    odd = tmp_path / "".join(chr(code) for code in range(ord(" "), 0x7F) if chr(code) != "/")
+    odd = tmp_path / "".join(PRINTABLE)
     (odd / "tmp").mkdir(parents=True)
     cache = private_cache(built, odd / "cache")
     before = {path.name: path.read_bytes() for path in (cache / "base").glob("*.tar")}
@@ -371,17 +373,16 @@ def test_root_fs_too_small_says_how_much_is_needed_and_that_much_is_enough(varia
 
 
 def test_full_disk_is_an_error_with_need_and_place(built: Checkout, tmp_path: Path) -> None:
-    if subprocess.run(["unshare", "--map-root-user", "--mount", "true"], check=False).returncode != 0:
-        pytest.skip("this machine allows no user namespace, in which a small disk could be mounted")
+    in_namespace = unshare("--map-root-user", "--mount")
     small = tmp_path / "small"
     small.mkdir()
     name = built.write_recipe("full-disk", EXTENDS).recipe
     other = Checkout(built.folder, small / "cache", name)
     # In a mount namespace of its own the cache gets a disk that holds the downloads and little more.
     script = 'mount -t tmpfs -o size=400m tmpfs "$1" && mkdir "$1/cache" && cp -a "$2" "$1/cache"'
-    unshare = ("unshare", "--map-root-user", "--mount", "sh", "-c", f'{script}; shift 2; "$@"', "sh")
+    in_shell = (*in_namespace, "sh", "-c", f'{script}; shift 2; "$@"', "sh")
     outcome = other.doit(
-        "base", prefix=(*unshare, str(small), str(private_cache(built, tmp_path / "cache") / "downloads"))
+        "base", prefix=(*in_shell, str(small), str(private_cache(built, tmp_path / "cache") / "downloads"))
     )
     assert outcome.status == 1
     assert f"{small}/cache/base: installing the base needs about 1024 MiB" in outcome.output

@@ -5,14 +5,13 @@ They are typed in a copy of the checkout, to the real ``./run``; the tests' cach
 
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from checkouts import BUILD_LIMIT_S, copy_sources
+from checkouts import BUILD_LIMIT_S, copy_sources, share_environment
 from document_blocks import SAVED, SESSION, SHOWN, TYPED, Block, Shell, blocks_of, lines_missing
 from project import PROJECT
 
@@ -63,17 +62,6 @@ def checkout(kept_cache: Path) -> Iterator[Shell]:
     finally:
         shell.type("./run ssi-stop --limit 5 || true")  # what a session that failed has left running
         shutil.rmtree(home)
-
-
-def share_environment(folder: Path) -> None:
-    """Have ``./run`` in *folder* find this checkout's Python environment made, and never change it."""
-    (folder / ".venv").mkdir()
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        (folder / ".venv" / name).symlink_to(PROJECT / ".venv" / name)
-    with (folder / "pyproject.toml").open("rb") as packages:
-        sums = subprocess.run(["cksum"], stdin=packages, capture_output=True, check=True).stdout
-    place = f"{folder.resolve()}\n{(PROJECT / '.venv/bin/python').resolve()}\n"
-    (folder / ".venv" / "installed").write_bytes(sums + place.encode())
 
 
 def test_every_block_says_what_it_is() -> None:

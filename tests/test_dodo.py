@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from processes import is_alive, wait_until
-from programs import AS_UNKNOWN, tool
+from programs import as_user, tool
 from project import PROJECT
 
 from ssiuml.host.run import find_tool
@@ -310,7 +310,7 @@ NO_HOME = (
 
 @pytest.mark.parametrize("words", [["list"], ["show"], ["explain"], ["cluster-config"], ["info", "recipes"]])
 def test_what_needs_no_home_works_for_a_user_without_one(checkout: Checkout, words: list[str]) -> None:
-    checkout.prefix = AS_UNKNOWN
+    checkout.prefix = as_user()
     checkout.doit(
         MIN, *words, status=1 if words[0] == "info" else 0
     )  # doit's info: 1 if it is not up to date
@@ -318,9 +318,9 @@ def test_what_needs_no_home_works_for_a_user_without_one(checkout: Checkout, wor
 
 def test_a_user_without_a_home_is_told_what_to_set(checkout: Checkout) -> None:
     for home in ((), ("HOME=",), ("HOME=relative",)):
-        checkout.prefix = (*AS_UNKNOWN, *home)
+        checkout.prefix = (*as_user(), *home)
         assert f"\n{NO_HOME}\n" in checkout.doit(MIN, "fetch", status=1)
-    checkout.prefix = (*AS_UNKNOWN, "SSIUML_CACHE=~/cache")
+    checkout.prefix = (*as_user(), "SSIUML_CACHE=~/cache")
     said = "SSIUML_CACHE=~/cache: this home is not known\n  give it as an absolute path\n"
     assert said in checkout.doit(MIN, "fetch", status=1)
 
@@ -332,7 +332,7 @@ def test_a_home_that_cannot_be_used_is_named_with_its_variable(
     (tmp_path / "home").mkdir(mode=0o555)
     (tmp_path / "file").touch()
     home = tmp_path / name
-    checkout.prefix = (*AS_UNKNOWN, f"HOME={home}")
+    checkout.prefix = (*as_user(), f"HOME={home}")
     first, why = {
         "home": ("home/.cache", "Permission denied"),
         "home/of/one": ("home/of", "Permission denied"),
@@ -344,23 +344,25 @@ def test_a_home_that_cannot_be_used_is_named_with_its_variable(
 
 def test_a_cache_of_another_user_is_named_with_its_variable(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir(mode=0o555)
-    checkout.prefix = (*AS_UNKNOWN, f"SSIUML_CACHE={tmp_path}/cache")
+    checkout.prefix = (*as_user(), f"SSIUML_CACHE={tmp_path}/cache")
     output = checkout.doit(MIN, "fetch", status=1)
     assert f"{tmp_path}/cache/downloads: Permission denied\n  set SSIUML_CACHE to a folder where" in output
 
 
 def test_in_a_checkout_of_another_user_one_can_look_and_is_told_where_to_build(checkout: Checkout) -> None:
     checkout.doit(MIN, "sparse", "cluster-config")
+    checkout.prefix = as_user()
     tool("chmod", "-R", "a-w", checkout.path)
-    checkout.prefix = AS_UNKNOWN
-    for words in (["list"], ["show"], ["explain"], ["recipes"], ["sparse"]):
-        checkout.doit(MIN, *words)
-    hint = "make a checkout of your own, or call ./run as the owner of this one"
-    output = checkout.doit("sparse", status=1)
-    assert f"{checkout.path}/images/bookworm: Permission denied\n  {hint}\n" in output
-    output = checkout.doit(MIN, "mkfs", status=1)
-    assert f": Permission denied\n  {hint}\n" in output
-    tool("chmod", "-R", "u+w", checkout.path)
+    try:
+        for words in (["list"], ["show"], ["explain"], ["recipes"], ["sparse"]):
+            checkout.doit(MIN, *words)
+        hint = "make a checkout of your own, or call ./run as the owner of this one"
+        output = checkout.doit("sparse", status=1)
+        assert f"{checkout.path}/images/bookworm: Permission denied\n  {hint}\n" in output
+        output = checkout.doit(MIN, "mkfs", status=1)
+        assert f": Permission denied\n  {hint}\n" in output
+    finally:
+        tool("chmod", "-R", "u+w", checkout.path)
 
 
 def test_an_output_file_lies_where_the_user_is(checkout: Checkout) -> None:

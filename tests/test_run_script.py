@@ -6,10 +6,12 @@ A stand-in for Python says how it was called, and makes environments that hold n
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from checkouts import copy_sources, share_environment
 from programs import AS_NOBODY, tool
 from project import PROJECT
 
@@ -59,13 +61,17 @@ class Script:
 
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
-    folder = tmp_path / "a 'check out'"
+    return make_script(tmp_path)
+
+
+def make_script(place: Path) -> Script:
+    folder = place / "a 'check out'"
     folder.mkdir()
     for name in ("run", "pyproject.toml"):
         shutil.copy2(PROJECT / name, folder / name)
-    (tmp_path / "python3").write_text(PYTHON)
-    (tmp_path / "python3").chmod(0o755)
-    return Script(folder, tmp_path / "python3", tmp_path / "calls")
+    (place / "python3").write_text(PYTHON)
+    (place / "python3").chmod(0o755)
+    return Script(folder, place / "python3", place / "calls")
 
 
 def test_the_environment_is_made_once_and_without_a_word_of_pip(script: Script) -> None:
@@ -127,17 +133,17 @@ def test_an_environment_whose_python_was_replaced_is_made_again(script: Script) 
     assert script.makes_environment
 
 
-def test_an_environment_that_cannot_be_made_is_refused_with_a_way_out(script: Script) -> None:
+def test_an_environment_that_cannot_be_made_is_refused_with_a_way_out() -> None:
     """As for the user of a checkout that belongs to another user, or is on a file system without writing."""
-    script.folder.chmod(0o555)
-    prefix: tuple[str, ...] = ()
-    if os.geteuid() == 0:
-        for folder in (script.folder, *list(script.folder.parents)[:-2]):
-            folder.chmod(folder.stat().st_mode | 0o055)
+    # A folder of its own: root becomes a user who may not enter pytest's.
+    with tempfile.TemporaryDirectory(prefix="ssi.") as place:
+        Path(place).chmod(0o755)
+        script = make_script(Path(place))
         script.calls_file.touch()
         script.calls_file.chmod(0o666)
-        prefix = AS_NOBODY
-    refused = script.run("recipes", prefix=prefix)
+        script.folder.chmod(0o555)
+        refused = script.run("recipes", prefix=AS_NOBODY if os.geteuid() == 0 else ())
+        script.folder.chmod(0o755)
     assert refused.returncode == 1
     assert refused.stderr == (
         f"run: the Python environment {script.folder}/.venv has to be made, but you may not write to "
@@ -159,11 +165,12 @@ def test_a_link_to_the_script_finds_the_checkout(tmp_path: Path, script: Script)
     assert f"by {script.folder}/.venv/bin/python" in other.run("recipes").stdout
 
 
-def run_in(folder: Path, *words: str | Path) -> str:
-    """Type a command of this project's own ./run in *folder*. Return what it prints."""
+def run_in(folder: Path, checkout: Path, *words: str | Path) -> str:
+    """Type a command of ./run of *checkout* in *folder*. Return what it prints."""
     done = subprocess.run(
-        [PROJECT / "run", *words],
+        [checkout / "run", *words],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(checkout)},  # the environment's programs take its package
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -175,6 +182,11 @@ def run_in(folder: Path, *words: str | Path) -> str:
 
 def test_names_are_relative_to_the_users_folder(tmp_path: Path) -> None:
     """The shell and tar say what those names mean."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    copy_sources(checkout)
+    shutil.copy2(PROJECT / "run", checkout / "run")
+    share_environment(checkout)
     folder = tmp_path / "where I am"
     (folder / "tree").mkdir(parents=True)
     # A module of the same name as one that the commands import, which lies where the user is.
@@ -185,11 +197,11 @@ def test_names_are_relative_to_the_users_folder(tmp_path: Path) -> None:
     with (folder / "image").open("wb") as stream:
         stream.truncate(256 << 20)
     words = ("-p", "lock_nolock", "-t", "a:b", "-j", "1", "-J", "32", "-O")
-    run_in(folder, "mkfs_gfs", *words, "-d", "tree.tar", "image")
-    assert run_in(folder, "ssi-image", "cat", "image", "/file") == "contents\n"
-    run_in(folder, "ssi-image", "extract", "image", "out")
+    run_in(folder, checkout, "mkfs_gfs", *words, "-d", "tree.tar", "image")
+    assert run_in(folder, checkout, "ssi-image", "cat", "image", "/file") == "contents\n"
+    run_in(folder, checkout, "ssi-image", "extract", "image", "out")
     assert tool("diff", "-r", folder / "tree", folder / "out") == ""
-    run_in(folder, "ssi-image", "map", "image", "-o", "map.svg")
+    run_in(folder, checkout, "ssi-image", "map", "image", "-o", "map.svg")
     assert "<svg" in (folder / "map.svg").read_text()
-    run_in(folder, "-o", "recipes.txt", "recipes")
+    run_in(folder, checkout, "-o", "recipes.txt", "recipes")
     assert ".  recipes\n" in (folder / "recipes.txt").read_text()

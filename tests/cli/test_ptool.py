@@ -188,6 +188,7 @@ def test_an_image_that_another_process_has_locked_is_in_use(workspace: Workspace
     ready, done = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(done[1])  # so that the end of the test, in whatever way, is the end of the input
         fd = os.open(workspace.a, os.O_RDWR)
         fcntl.lockf(fd, fcntl.LOCK_EX)
         os.write(ready[1], b"x")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from clusters import LIMIT_S, Cluster
+from programs import unshare
 
 pytestmark = [pytest.mark.boot, pytest.mark.long]
 
@@ -44,7 +45,7 @@ def small_disk(folder: Path, size: str) -> Iterator[tuple[str, ...]]:
     """Mount a small disk on *folder* in a mount namespace. Yield the words that start a program in it."""
     script = f'mount -t tmpfs -o size={size} tmpfs "$1" && echo mounted && exec cat'
     with subprocess.Popen(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", folder],
+        [*unshare("--map-root-user", "--mount"), "sh", "-c", script, "sh", folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as keeper:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from programs import AS_UNKNOWN, NOBODY, UNKNOWN_ID
+from programs import NOBODY, UNKNOWN_ID, as_user
 
 LIMIT_S = 60.0
 NO_HOME = (
@@ -15,21 +15,18 @@ NO_HOME = (
 )
 
 
-AS_KNOWN = tuple(word.replace(str(UNKNOWN_ID), str(NOBODY)) for word in AS_UNKNOWN)
-
-
 def call(
     *words: str | Path,
     environ: tuple[str, ...] = (),
     redirected: str = "",
-    user: tuple[str, ...] = AS_UNKNOWN,
+    user: int = UNKNOWN_ID,
 ) -> tuple[int, str]:
     """Call a command as a user without a home. Return its exit status and what it prints."""
     command, *rest = words
     shell = ("bash", "-o", "pipefail", "-c", f'"$@" {redirected}', "-")
     program = (sys.executable, "-P", "-m", f"ssiuml.cli.{command}")
     done = subprocess.run(
-        [*user, *environ, *shell, *program, *rest],
+        [*as_user(user), *environ, *shell, *program, *rest],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -77,7 +74,7 @@ def test_a_clusters_folder_that_cannot_be_made_is_named_with_its_variable(
     home.mkdir(mode=0o555)
 
     def refused(variable: str) -> tuple[int, str]:
-        return call("start", "--image", image, environ=(f"{variable}={home}",), user=AS_KNOWN)
+        return call("start", "--image", image, environ=(f"{variable}={home}",), user=NOBODY)
 
     hint = "to a folder where you may write\n"
     said = f"error: {home}/ssiuml: Permission denied\n  set XDG_STATE_HOME {hint}"

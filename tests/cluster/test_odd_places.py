@@ -1,6 +1,5 @@
 """Clusters in folders whose names have letters that kernels, ssh and sockets take apart, and in deep ones."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -9,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checkouts import Checkout
+from checkouts import Checkout, link_or_copy
 from clusters import Cluster
 from fake_clusters import TOGETHER, FakeCluster
+from odd_names import PRINTABLE
 
 from ssiuml.cluster import command_lines, ssh
 from ssiuml.cluster.paths import ClusterFolder
 
-PRINTABLE = [chr(code) for code in range(ord(" "), 0x7F) if chr(code) != "/"]
 DEEP = "/".join(["deep" * 30] * 8)  # longer than the address of any socket
 
 
@@ -64,7 +63,7 @@ def test_nodes_run_in_deep_folders_with_every_letter(
     temporary.mkdir(parents=True)
     monkeypatch.setenv("TMPDIR", str(temporary))
     shutil.copytree(
-        built.images, images, ignore=shutil.ignore_patterns("layers", "work"), copy_function=os.link
+        built.images, images, ignore=shutil.ignore_patterns("layers", "work"), copy_function=link_or_copy
     )
     cluster = Cluster(images, odd_home)
     try:

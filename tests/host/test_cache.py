@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from processes import ended_pid
 
 from ssiuml.host import cache as cache_module
 from ssiuml.host.cache import Cache, CacheError, Entry, Key, entry_of
@@ -191,9 +192,11 @@ def test_what_a_killed_build_has_left_goes_with_the_next_entry_unless_another_bu
 ) -> None:
     folder = cache.path(KEY).parent
     (folder / ".unpacked.part" / "below").mkdir(parents=True)
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    left = [folder / ".0123.tar.part", folder / f".0123.tar.json.{ended.pid}.part", folder / ".unpacked.part"]
+    left = [
+        folder / ".0123.tar.part",
+        folder / f".0123.tar.json.{ended_pid()}.part",
+        folder / ".unpacked.part",
+    ]
     kept = [folder / ".4567.tar.part", folder / f".4567.tar.json.{os.getppid()}.part"]
     for path in (*left[:2], *kept):
         path.write_text("half")

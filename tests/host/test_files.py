@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from files_on_disk import write_sparse
+from processes import ended_pid
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host import files
@@ -281,12 +282,6 @@ def test_a_file_that_is_too_large_for_its_file_system_is_an_error_with_the_size(
     assert _names(tmp_path) == []
 
 
-def _ended_pid() -> int:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
-
-
 def test_write_text_removes_what_killed_writers_have_left_and_nothing_else(tmp_path: Path) -> None:
     killed = "import os, sys, pathlib\nfrom ssiuml.host import files\n"
     killed += "os.fsync = lambda _: os.kill(os.getpid(), 9)\n"
@@ -297,7 +292,7 @@ def test_write_text_removes_what_killed_writers_have_left_and_nothing_else(tmp_p
         assert ended.returncode == -signal.SIGKILL
     assert len(_names(tmp_path)) == 2
     living = tmp_path / f".base.json.{os.getppid()}.part"
-    other = tmp_path / f".base.json.x.{_ended_pid()}.part"
+    other = tmp_path / f".base.json.x.{ended_pid()}.part"
     for path in (living, other):
         path.touch()
     write_text(target, "whole")

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from odd_names import PRINTABLE
 from project import PROJECT
 
 from ssiuml.errors import SsiumlError
@@ -11,8 +12,6 @@ from ssiuml.host import neutral_names
 from ssiuml.host.neutral_names import is_neutral, neutral_name, temporary_folder
 from ssiuml.layers import cluster_tools
 from ssiuml.tree.tree import Tree
-
-PRINTABLE = [chr(code) for code in range(ord(" "), 0x7F) if chr(code) != "/"]
 
 
 @pytest.mark.parametrize("letter", PRINTABLE)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import ended_pid
 
 LIMIT_S = 20.0
 
@@ -135,11 +136,9 @@ def test_a_signal_that_does_not_wake_the_main_thread_is_sent_again() -> None:
 
 
 def test_temporary_files_of_killed_builds_go_with_the_next_build(tmp_path: Path) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
     (tmp_path / "steps").mkdir()
     (tmp_path / "layers" / ".tree.part" / "below").mkdir(parents=True)
-    left = [tmp_path / "steps" / f".base.json.{ended.pid}.part", tmp_path / "layers" / ".base.tar.part"]
+    left = [tmp_path / "steps" / f".base.json.{ended_pid()}.part", tmp_path / "layers" / ".base.tar.part"]
     kept = [tmp_path / "steps" / f".fetch.json.{os.getpid()}.part", tmp_path / ".mine.part"]
     for path in (*left, *kept):
         path.write_text("half")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import Checkout
+from programs import unshare
 
 from ssiuml import manifest
 from ssiuml.host.uml import memory_folder, parameter_problem
@@ -120,7 +121,7 @@ def _said(folder: Path, options: str, **environ: str) -> str:
     script = f'mount -t tmpfs -o {options} none "$1" && exec "$2" -c "$3"'
     clean = {name: text for name, text in os.environ.items() if name not in ("TMPDIR", "TMP", "TEMP")}
     done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", folder, sys.executable, REQUIRE],
+        [*unshare("--map-root-user", "--mount"), "sh", "-c", script, "sh", folder, sys.executable, REQUIRE],
         capture_output=True,
         text=True,
         check=True,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from checkouts import Checkout
 from linux_source_package import make_package
+from odd_names import PRINTABLE
 from processes import wait_until
 from project import PROJECT
 
@@ -213,7 +214,7 @@ def test_variables_of_the_callers_shell_do_not_reach_make(
 
 def test_any_name_of_cache_and_recipes_gives_the_same_kernel(build: SourceBuild, tmp_path: Path) -> None:
     first = _built(build)
-    odd = tmp_path / "".join(chr(code) for code in range(ord(" "), 0x7F) if chr(code) != "/")
+    odd = tmp_path / "".join(PRINTABLE)
     odd.mkdir()
     config = build.config[0].rename(odd / "config um")
     assert build.patches is not None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 from project import PROJECT
 
@@ -128,6 +129,22 @@ def copy_sources(folder: Path) -> None:
         else:
             shutil.copy2(source, folder / name)
     (folder / "images").mkdir()
+
+
+def share_environment(folder: Path) -> None:
+    """Have ``./run`` in *folder* find this checkout's Python environment made, and never change it.
+
+    Skip the test if this checkout has none: the tests may run with another one.
+    """
+    if not (PROJECT / ".venv/bin/python").exists():
+        pytest.skip(f"{PROJECT}/.venv is not there; ./run makes it")
+    (folder / ".venv").mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / name).symlink_to(PROJECT / ".venv" / name)
+    with (folder / "pyproject.toml").open("rb") as packages:
+        sums = subprocess.run(["cksum"], stdin=packages, capture_output=True, check=True).stdout
+    place = f"{folder.resolve()}\n{(PROJECT / '.venv/bin/python').resolve()}\n"
+    (folder / ".venv" / "installed").write_bytes(sums + place.encode())
 
 
 @dataclass(frozen=True)

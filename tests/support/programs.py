@@ -2,8 +2,11 @@
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from ssiuml.host.run import find_tool
 
@@ -11,12 +14,39 @@ LIMIT_S: Final = 60.0
 NOBODY: Final = 65534
 AS_NOBODY: Final = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
 
-# A user with the rights of an owner and no more, whom the password database does not know, without a home.
-UNKNOWN_ID: Final = 12345
-AS_UNKNOWN: Final = (
-    *("unshare", "--user", f"--map-user={UNKNOWN_ID}", f"--map-group={UNKNOWN_ID}", "--", "env"),
-    *("-u", "HOME", "-u", "SSIUML_CACHE", "-u", "XDG_CACHE_HOME", "-u", "XDG_STATE_HOME"),
-)
+UNKNOWN_ID: Final = 12345  # the password database does not know this user
+
+
+def unshare(*options: str) -> tuple[str, ...]:
+    """Return the words that start a program in namespaces of its own.
+
+    Skip the test where these are forbidden, as in some containers and distributions.
+    """
+    words = ("unshare", *options, "--")
+    if said := _refusal(words):
+        pytest.skip(f"no namespaces for the user of this test: {said}")
+    return words
+
+
+@cache
+def _refusal(words: tuple[str, ...]) -> str:
+    """Return what is said if these words cannot start a program, or nothing."""
+    try:
+        tried = subprocess.run([*words, "true"], capture_output=True, text=True, timeout=LIMIT_S)
+    except OSError as error:
+        return str(error)
+    return (tried.stderr.strip() or f"status {tried.returncode}") if tried.returncode else ""
+
+
+def as_user(number: int = UNKNOWN_ID) -> tuple[str, ...]:
+    """Return the words that start a program as a user with an owner's rights and no more, without a home.
+
+    Skip the test where no program can be started so.
+    """
+    return (
+        *unshare("--user", f"--map-user={number}", f"--map-group={number}"),
+        *("env", "-u", "HOME", "-u", "SSIUML_CACHE", "-u", "XDG_CACHE_HOME", "-u", "XDG_STATE_HOME"),
+    )
 
 
 def tool(name: str, *words: str | Path, ok: tuple[int, ...] = (0,)) -> str:
