@@ -93,7 +93,7 @@ def test_a_thousand_damaged_images_neither_crash_the_reader_nor_hang_it(images: 
     assert fuzz(images, 1000, seed=1) > 300
 
 
-# In parts, each in a group of its own: one worker would need half an hour, with other tests waiting behind it.
+# In parts, each in a group of its own: one worker would need half an hour, and other tests wait behind it.
 @pytest.mark.long
 @pytest.mark.parametrize(
     "seed",
