@@ -20,6 +20,7 @@ from ssiuml.kernel.packed import modules_layer
 from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.pipeline.step import Step
+from ssiuml.pipeline.steps.fetch import selection_of
 from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Tree
 
@@ -178,10 +179,10 @@ def private_cache(built: Checkout, cache: Path) -> Path:
             shutil.copy2(source, cache / path.parent.name)
     packages = Path("downloads") / "packages"
     (cache / packages).mkdir(parents=True)
-    for path in (built.cache / packages).iterdir():
-        # Not those that are being fetched, nor those of other recipes, which are large.
-        if not path.name.startswith((".", "linux-source-")):
-            link_or_copy(path, cache / packages / path.name)
+    fetched = steps_of(built)["fetch"].results()
+    names = [deb.file_name for deb in selection_of(fetched).packages.values()]
+    for name in (*names, Path(fetched["kernel_package"]).name):  # the tests' cache has those of other recipes
+        link_or_copy(built.cache / packages / name, cache / packages / name)
     return cache
 
 
