@@ -4,10 +4,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 # tqdm is imported only if there is a terminal: that takes longer than many commands.
 
+_BYTES: Final[dict[str, Any]] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
 _STEPS_A_LINE: Final = 250  # in a log
 _SHORT_S: Final = 2.0  # shorter transfers show nothing
 _LINE_S: Final = 10.0  # between lines in a log
@@ -54,6 +55,18 @@ def stages(title: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
+def _bar(title: str, total: int | None, **options: Any) -> Iterator[Callable[[int], None]]:
+    from tqdm import tqdm
+
+    with tqdm(desc=title, total=total, file=_stream(), leave=False, **options) as bar:
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        yield advance
+
+
+@contextmanager
 def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
     """Show work on *total_bytes* bytes. Call the yielded function with the number of bytes just done."""
     stream = _stream()
@@ -61,15 +74,7 @@ def measured(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
         print(f"{title}: {total_bytes / (1 << 20):.0f} MiB", file=stream, flush=True)
         yield lambda count: None
         return
-    from tqdm import tqdm
-
-    with tqdm(
-        desc=title, total=total_bytes, unit="B", unit_scale=True, unit_divisor=1024, file=stream, leave=False
-    ) as bar:
-
-        def advance(count: int) -> None:
-            bar.update(count)
-
+    with _bar(title, total_bytes, **_BYTES) as advance:
         yield advance
 
 
@@ -93,22 +98,7 @@ def transferred(title: str, total_bytes: int | None) -> Iterator[Callable[[int],
 
         yield tell
         return
-    from tqdm import tqdm
-
-    with tqdm(
-        desc=title,
-        total=total_bytes,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        delay=_SHORT_S,
-        file=stream,
-        leave=False,
-    ) as bar:
-
-        def advance(count: int) -> None:
-            bar.update(count)
-
+    with _bar(title, total_bytes, delay=_SHORT_S, **_BYTES) as advance:
         yield advance
 
 
@@ -130,11 +120,5 @@ def counted(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
         yield tell
         return
-    from tqdm import tqdm
-
-    with tqdm(desc=title, total=total, unit="step", file=stream, leave=False) as bar:
-
-        def advance(count: int) -> None:
-            bar.update(count)
-
+    with _bar(title, total, unit="step") as advance:
         yield advance
