@@ -401,7 +401,7 @@ PLAIN: Final = {
 }
 # What is run by a shell or a prefix, and the words behind ssi- of commands of this project.
 NO_PROGRAMS: Final = {"sh", "true", "exec", "stop"}
-RUNNERS: Final = {"run", "_run", "Popen", "find_program"}
+RUNNERS: Final = {"run", "_run", "run_to_status", "Popen", "find_program"}
 
 
 def test_the_table_has_every_program_that_is_run() -> None:

@@ -38,7 +38,7 @@ def prepare_root(folder: ClusterFolder, image: Image, *, fresh: bool, keep: bool
     with replacing(folder.root_origin) as record:
         record.write_text(json.dumps(origin, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         with replacing(folder.root_fs) as part:
-            files.copy(image.root_fs, part)
+            files.copy_to_part(image.root_fs, part)
             part.chmod(0o600)
             # Only now, when two renames are left to do: if the copy fails, the old root and its record stay.
             # If this process is killed between the renames, the root has no record and is refused.

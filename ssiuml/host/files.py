@@ -135,7 +135,13 @@ def create(path: Path, size_bytes: int) -> None:
 
 def copy(source: Path, target: Path) -> None:
     """Copy *source* to *target*: share its blocks (reflink) if the file system can, else keep its holes."""
-    with replacing(target) as part, source.open("rb") as reader, part.open("wb") as writer:
+    with replacing(target) as part:
+        copy_to_part(source, part)
+
+
+def copy_to_part(source: Path, part: Path) -> None:
+    """Copy *source* as ``copy`` does, to a *part* that the caller puts in its place (see ``replacing``)."""
+    with source.open("rb") as reader, part.open("wb") as writer:
         try:
             fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
         except OSError as error:

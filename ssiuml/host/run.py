@@ -22,7 +22,7 @@ import subprocess
 import textwrap
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -204,6 +204,27 @@ def run(
     if failure is not None:
         raise CommandError(f"{shlex.join(words)}: {failure}", output="\n".join(tail), status=status)
     return "".join(output)
+
+
+def run_to_status(
+    argv: Sequence[str | Path],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    ok_exit: Container[int] = range(256),
+) -> tuple[int, list[str]]:
+    """Run a program whose exit status its words explain. Return status and lines of output.
+
+    Raise CommandError, as run does, if it has no exit status, or one that is not in *ok_exit*.
+    """
+    lines: list[str] = []
+    try:
+        run(argv, timeout_s=timeout_s, env=env, on_line=lines.append)
+    except CommandError as error:
+        if error.status is None or error.status not in ok_exit:
+            raise
+        return error.status, lines
+    return 0, lines
 
 
 def _passed_on(patterns: Sequence[str]) -> dict[str, str]:

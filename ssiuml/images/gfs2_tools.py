@@ -11,7 +11,7 @@ from ssiuml.formats.gfs.directories import LEAF_HEADER_BYTES, dirent_bytes
 from ssiuml.formats.gfs.structures import DINODE_BYTES
 from ssiuml.host import files
 from ssiuml.host.files import replacing
-from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
+from ssiuml.host.run import PLAIN_LANGUAGE, run, run_to_status
 from ssiuml.tree.tree import Kind, Tree
 
 if TYPE_CHECKING:  # the commands of a cluster repair its root, and have no recipes
@@ -77,7 +77,7 @@ class DamagedError(SsiumlError):
 def make_image(blank: Path, target: Path, settings: "Gfs2Filesystem") -> None:
     """Make *target* an empty GFS2 file system as large as the file *blank* (HOWTO 5.2: mkfs_gfs)."""
     with replacing(target) as part:
-        files.copy(blank, part)
+        files.copy_to_part(blank, part)
         _mkfs(part, settings)
 
 
@@ -130,15 +130,8 @@ def repair(image: Path) -> list[str]:
 
 def _examine(image: Path) -> list[str]:
     """Return the names of what the crash of a node has left in *image*. Raise the errors of repair."""
-    lines: list[str] = []
-    status = OK
-    try:
-        run(["fsck.gfs2", "-n", image], timeout_s=FSCK_TIMEOUT_S, env=PLAIN_LANGUAGE, on_line=lines.append)
-    except CommandError as error:
-        if error.status is None:
-            raise
-        status = error.status
-    return judge(image, status, lines)
+    words: list[str | Path] = ["fsck.gfs2", "-n", image]
+    return judge(image, *run_to_status(words, timeout_s=FSCK_TIMEOUT_S, env=PLAIN_LANGUAGE))
 
 
 def judge(image: Path, status: int, lines: Sequence[str]) -> list[str]:

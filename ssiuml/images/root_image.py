@@ -168,7 +168,7 @@ def write_by_filling(
     # For the image, the tree as an archive, and the archive that the appliance writes.
     files.require_space(target.parent, 3 * needed, "the root image")
     with replacing(target) as part:
-        files.copy(formatted, part)
+        files.copy_to_part(formatted, part)
         contents = fill(part, tree)
         gfs2_tools.check_image(part)
     return contents

@@ -7,7 +7,7 @@ from typing import Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.digests import Values, file_sha256
-from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run
+from ssiuml.host.run import PLAIN_LANGUAGE, CommandError, run_to_status
 
 SERIES: Final = "series"
 _TIMEOUT_S: Final = 600.0
@@ -59,19 +59,15 @@ def apply_patch(patch: Path, tree: Path, may_fail: Container[str] = (), *, fuzz:
         "--no-backup-if-mismatch",
         f"--directory={tree}",
     ]
-    lines: list[str] = []
-    status = 0
     try:
-        run(
+        status, lines = run_to_status(
             ["patch", *words, f"--input={patch.resolve()}"],
             timeout_s=_TIMEOUT_S,
             env=PLAIN_LANGUAGE,
-            on_line=lines.append,
+            ok_exit=(0, _SOME_FAILED),
         )
     except CommandError as error:
-        if error.status != _SOME_FAILED:
-            raise SsiumlError(f"{patch}: cannot be applied to {tree}: {error}") from error
-        status = error.status
+        raise SsiumlError(f"{patch}: cannot be applied to {tree}: {error}") from error
     printed = "".join(f"{line}\n" for line in lines)
     rejected = _REJECTS.findall(printed)
     # For files that it does not find, or does not delete because they differ, patch writes no rejects.

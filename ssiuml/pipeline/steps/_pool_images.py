@@ -14,7 +14,7 @@ from ssiuml.formats.pool.config import load_config
 from ssiuml.formats.pool.label import RESERVED_BYTES
 from ssiuml.historic.opengfs_commands import OpenGfsCommands, run_checked
 from ssiuml.host.digests import Values, file_sha256
-from ssiuml.host.files import copy, replacing, scratch_folder
+from ssiuml.host.files import copy_to_part, replacing, scratch_folder
 from ssiuml.images import root_image
 from ssiuml.images.lock_server_table import load_lock_server_table, write_lock_server_table
 from ssiuml.images.pools import edit_state, label_devices, state_lock
@@ -50,8 +50,8 @@ class PoolImages:
         """Write the pools' labels on copies of the blank images. Return a digest of each label."""
         plan = self.plan
         with replacing(plan.labelled_cidev) as cidev, replacing(plan.labelled_root) as root:
-            copy(plan.blank_cidev, cidev)
-            copy(plan.blank, root)
+            copy_to_part(plan.blank_cidev, cidev)
+            copy_to_part(plan.blank, root)
             files = self.devices(root, cidev)
             configs = [plan.config / name for name in (CIDEV_CONFIG, ROOT_CONFIG)]
             if "ptool" in self.host.programs:
@@ -88,7 +88,7 @@ class PoolImages:
         config = plan.config / LOCK_SERVER_TABLE
         table = load_lock_server_table(config)
         with replacing(plan.root_cidev) as part:
-            copy(plan.labelled_cidev, part)
+            copy_to_part(plan.labelled_cidev, part)
             if "gfsconf" not in self.host.programs:
                 write_lock_server_table(self.pool(self.chosen.pools.cidev.name, part), table)
             elif "passemble" in self.host.programs:
@@ -122,7 +122,7 @@ class PoolImages:
         """Write the root image *target*: the labelled pool, a file system on it and *contents* in that."""
         plan = self.plan
         with replacing(target) as part:
-            copy(plan.labelled_root, part)
+            copy_to_part(plan.labelled_root, part)
             if "mkfs_gfs" in self.host.programs:
                 self._fill_by_opengfs(contents, part)
             else:
