@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ssiuml.errors import SsiumlError
 from ssiuml.host.files import write_text
-from ssiuml.host.uml import parameter_problem
+from ssiuml.host.uml import USERSPACES, Userspace, parameter_problem
 
 if TYPE_CHECKING:  # who runs images needs nothing of recipes
     from ssiuml.recipe.load import LoadedRecipe
@@ -74,6 +74,11 @@ class Manifest:
     @property
     def kernel_parameters(self) -> tuple[str, ...]:
         return tuple(map(str, self.values["kernel"].get("parameters", ())))
+
+    @property
+    def userspace(self) -> Userspace:
+        """How guest processes run, unless who starts nodes says otherwise."""
+        return "seccomp" if self.values["kernel"].get("userspace") == "seccomp" else "ptrace"
 
     @property
     def initrd(self) -> Path:
@@ -166,6 +171,11 @@ def _check(path: Path, values: Mapping[str, Any]) -> None:
         problem = parameter_problem(text)
         if problem is not None:
             raise ManifestError(f"{path}: kernel.parameters[{index}]: {problem[0]}", hint=_FOREIGN)
+    userspace = values["kernel"].get("userspace", USERSPACES[0])
+    if userspace not in USERSPACES:
+        raise ManifestError(
+            f"{path}: kernel.userspace: {userspace!r} is not one of {', '.join(USERSPACES)}", hint=_FOREIGN
+        )
     numbers = {
         "cluster.node_limit": values["cluster"]["node_limit"],
         "cluster.timings.token_ms": values["cluster"].get("timings", {}).get("token_ms", 0),

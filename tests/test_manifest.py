@@ -109,6 +109,10 @@ def _changed(folder: Path, **sections: dict[str, object]) -> None:
             "kernel.parameters[0]: 'quiet ubd1=/etc/shadow' is not a kernel parameter",
         ),
         (
+            {"kernel": {"userspace": "on ubd1=x"}},
+            "kernel.userspace: 'on ubd1=x' is not one of ptrace, seccomp",
+        ),
+        (
             {"initrd": {"ramdisk_kib": "9 ubd1=/etc/shadow"}},
             "initrd.ramdisk_kib: '9 ubd1=/etc/shadow' is not a number",
         ),

@@ -25,15 +25,15 @@ from ssiuml.cluster.launch import (
     require_memory,
     supervisor_command,
 )
-from ssiuml.cluster.launch_plan import LaunchPlan, write_launch_plan
+from ssiuml.cluster.launch_plan import LaunchPlan, processors_to_pin_to, write_launch_plan
 from ssiuml.cluster.paths import DEFAULT_CLUSTER, ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
 from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys, require_user
 from ssiuml.cluster.state import clear_stale, read_state
 from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.host import uml
 from ssiuml.host.places import user_home
-from ssiuml.host.uml import NODE_MEMORY_MIB
 from ssiuml.units import parse_size
 
 DEFAULT_NODES: Final = 3
@@ -68,7 +68,9 @@ ssi-start 15 --no-xterm
         help="boot the image of this recipe: images/NAME in a checkout, else PREFIX/lib/ssiuml/NAME",
     )
     parser.add_argument("--image", metavar="DIR", type=Path, help="boot the image in this folder")
-    parser.add_argument("--memory", metavar="SIZE", help=f"memory of each node; default: {NODE_MEMORY_MIB}M")
+    parser.add_argument(
+        "--memory", metavar="SIZE", help=f"memory of each node; default: {uml.NODE_MEMORY_MIB}M"
+    )
     parser.add_argument(
         "--plan-for",
         metavar="N",
@@ -97,6 +99,17 @@ ssi-start 15 --no-xterm
         metavar="WORDS",
         default="",
         help="add kernel parameters, such as 'debug' or 'ssi.shell'",
+    )
+    parser.add_argument(
+        "--userspace",
+        choices=uml.USERSPACES,
+        help="how guest processes run; with seccomp they are faster, but can reach all memory of their node. "
+        "Default: as the recipe says, ptrace",
+    )
+    parser.add_argument(
+        "--no-pin",
+        action="store_true",
+        help="let each node run on all processors of this machine, instead of on one of them",
     )
     add_terminal_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the command lines and start nothing")
@@ -261,10 +274,22 @@ def _launch_plan(
         token_ms=launch_plan.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
         ready_limit_s=arguments.limit,
-        parameters=(*_ramdisk(image), *image.described.kernel_parameters, *arguments.append.split()),
+        parameters=(
+            *_ramdisk(image),
+            *image.described.kernel_parameters,
+            *_userspace(arguments, image),
+            *arguments.append.split(),
+        ),
+        processors=() if arguments.no_pin else processors_to_pin_to(os.sched_getaffinity(0)),
         root_cidev=None if image.root_cidev is None else image.root_cidev.absolute(),
         initrd_memexp=None if image.initrd_memexp is None else image.initrd_memexp.absolute(),
     )
+
+
+def _userspace(arguments: argparse.Namespace, image: Image) -> tuple[str, ...]:
+    userspace = arguments.userspace or image.described.userspace
+    uml.require_userspace(image.kernel, userspace)
+    return uml.userspace_parameters(userspace)
 
 
 def _ramdisk(image: Image) -> tuple[str, ...]:
@@ -278,7 +303,7 @@ def _ramdisk(image: Image) -> tuple[str, ...]:
 
 def _memory_mib(text: str | None) -> int:
     if text is None:
-        return NODE_MEMORY_MIB
+        return uml.NODE_MEMORY_MIB
     try:
         mib = parse_size(text) >> 20
     except SsiumlError as error:

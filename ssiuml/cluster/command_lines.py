@@ -81,6 +81,7 @@ def node_machine(
             f"ssi.token_ms={plan.token_ms}",
             *plan.parameters,
         ],
+        processor=plan.processor_of(node),
     )
 
 

@@ -4,6 +4,7 @@ ssi-start writes the file before it launches the supervisor. It does not change 
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,7 @@ class LaunchPlan:
     planned_nodes: int  # token_ms is enough for so many nodes
     ready_limit_s: float
     parameters: tuple[str, ...] = ()  # more kernel parameters, from the image and from the user
+    processors: tuple[int, ...] = ()  # each node runs on one of these; (): on any
     root_cidev: Path | None = None  # the device with the lock server table of a GFS1 root
     initrd_memexp: Path | None = None  # the RAM disk of the lock server of a GFS1 root
 
@@ -40,6 +42,10 @@ class LaunchPlan:
     def has_lock_server(self) -> bool:
         """Whether the root is GFS1 with memexp. Its nodes run Linux 2.4 and have no control line."""
         return self.initrd_memexp is not None
+
+    def processor_of(self, number: int) -> int | None:
+        """Return the processor that node *number* runs on: each of ``processors`` in turn, None if any."""
+        return self.processors[(number - 1) % len(self.processors)] if self.processors else None
 
 
 def write_launch_plan(path: Path, plan: LaunchPlan) -> None:
@@ -59,7 +65,7 @@ def read_launch_plan(path: Path) -> LaunchPlan:
         if set(values) != known:
             raise ValueError("it is of another version of this program")
         paths = {key: Path(values[key]) for key in _PATHS if values[key] is not None}
-        values.update(paths, parameters=tuple(values["parameters"]))
+        values.update(paths, **{key: tuple(values[key]) for key in ("parameters", "processors")})
         return LaunchPlan(**values)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise SsiumlError(
@@ -75,3 +81,12 @@ def token_ms(image_token_ms: int, nodes: int, cores: int) -> int:
     """
     token = image_token_ms + PER_NODE_MS * max(0, nodes - QUIET_NODES)
     return 2 * token if cores * NODES_PER_CORE < nodes else token
+
+
+def processors_to_pin_to(allowed: Collection[int]) -> tuple[int, ...]:
+    """Return the processors for the nodes of a cluster, of those *allowed*; () if there is only one.
+
+    User-Mode Linux moves a system call of its guest between two processes. An idle host spreads them over two
+    processors, and each wake-up across them takes longer than most system calls.
+    """
+    return tuple(sorted(allowed)) if len(allowed) > 1 else ()

@@ -41,6 +41,7 @@ HOST_TOOLS: Final = (
     HostTool("debugfs", "e2fsprogs", "make the RAM disk of Linux 2.4"),
     HostTool("make", "make", "install the cluster tools"),
     HostTool("uml_switch", "uml-utilities", "connect the nodes of a cluster"),
+    HostTool("taskset", "util-linux", "run each node on one processor"),
     HostTool("ssh", "openssh-client", "enter a node"),
     HostTool("ssh-keygen", "openssh-client", "make a cluster's keys"),
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ssiuml.host.uml import parameter_problem
+from ssiuml.host.uml import Userspace, parameter_problem
 from ssiuml.recipe import values as v
 from ssiuml.recipe.choice import ByForm, ByKey
 from ssiuml.recipe.inputs import FromFolder, FromSource, FromSourceOrFolder
@@ -45,7 +45,13 @@ class _AnyKernel(Section):
     )
 
 
-class PackageKernel(_AnyKernel):
+class _KernelOfToday(_AnyKernel):
+    userspace: Userspace = Field(
+        "ptrace", description="how guest processes run: ptrace, or seccomp, which is faster and trusts them"
+    )
+
+
+class PackageKernel(_KernelOfToday):
     """A kernel with its modules, ready in a Debian package."""
 
     source: Literal["package"] = Field(description=_SOURCE)
@@ -53,7 +59,7 @@ class PackageKernel(_AnyKernel):
     modules: ModuleChoice = Field(description="all, or a list of modules")
 
 
-class SourceKernel(_AnyKernel):
+class SourceKernel(_KernelOfToday):
     """A kernel of today, built here from the source that Debian packages."""
 
     source: Literal["linux-source"] = Field(description=_SOURCE)

@@ -120,3 +120,37 @@ def test_a_dry_run_prints_every_command_line_and_makes_nothing(call: Caller) -> 
     assert sum("uml_switch" in line for line in lines) == 1
     assert [line.split()[-1] for line in lines if "ssi.node=" in line] == ["debug", "debug"]
     assert not (call.home / "s").exists()
+
+
+def test_nodes_are_pinned_to_the_processors_that_the_caller_may_use_in_turn(call: Caller) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    output = call.start("3", "--dry-run")[1]
+    pinned = [line.split() for line in output.splitlines() if "ssi.node=" in line]
+    if len(allowed) == 1:
+        assert not any("taskset" in words[0] for words in pinned)
+    else:
+        assert [words[1:3] for words in pinned] == [
+            ["--cpu-list", str(allowed[index % len(allowed)])] for index in range(3)
+        ]
+        assert all(words[0].endswith("taskset") for words in pinned)
+
+
+def test_no_pin_lets_nodes_run_on_all_processors(call: Caller) -> None:
+    assert "taskset" not in call.start("2", "--dry-run", "--no-pin")[1]
+
+
+@pytest.mark.parametrize(("help_text", "can"), [("umid=<name>", False), ("seccomp=<on/auto/off>", True)])
+def test_seccomp_is_refused_for_a_kernel_whose_help_does_not_list_it(
+    call: Caller, help_text: str, can: bool
+) -> None:
+    kernel = call.image / "k"
+    kernel.write_text(f"#!/bin/sh\necho '{help_text}'\n")
+    kernel.chmod(0o755)
+    status, output = call.start("2", "--dry-run", "--userspace", "seccomp")
+    if can:
+        assert status == 0
+        assert sum("seccomp=on" in line.split() for line in output.splitlines()) == 2
+    else:
+        assert status == 2
+        assert f"userspace seccomp: the kernel {kernel} can run guest processes under ptrace only\n" in output
+        assert "use ptrace, or a kernel of Linux 6.16 or later" in output

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssiuml.cluster.launch_plan import token_ms
+from ssiuml.cluster.launch_plan import processors_to_pin_to, token_ms
 
 
 @pytest.mark.parametrize(
@@ -11,3 +11,12 @@ from ssiuml.cluster.launch_plan import token_ms
 )
 def test_the_token_timeout_grows_with_nodes_and_load(nodes: int, cores: int, expected_ms: int) -> None:
     assert token_ms(2000, nodes, cores) == expected_ms
+
+
+@pytest.mark.parametrize(
+    ("allowed", "chosen"), [({0}, ()), ({5}, ()), ({1, 0}, (0, 1)), ({7, 3, 9}, (3, 7, 9))]
+)
+def test_nodes_are_pinned_only_if_there_is_more_than_one_processor(
+    allowed: set[int], chosen: tuple[int, ...]
+) -> None:
+    assert processors_to_pin_to(allowed) == chosen

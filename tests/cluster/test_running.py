@@ -15,6 +15,7 @@ from clusters import Cluster
 from processes import wait_until
 
 from ssiuml.cluster.launch import network_namespace_prefix
+from ssiuml.cluster.process import group_members
 from ssiuml.release.completion import write_completions
 
 pytestmark = pytest.mark.boot
@@ -223,6 +224,19 @@ def test_no_process_of_the_cluster_has_a_port(three: Cluster) -> None:
                 for line in (process / "net" / table).read_text().splitlines()[1:]
             }
             assert not sockets_of(process) & ports, (process / "cmdline").read_bytes()
+
+
+def test_every_process_of_a_node_runs_on_the_same_processor_and_nodes_on_all_in_turn(three: Cluster) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) == 1:
+        pytest.skip("this machine has one processor")
+    for number in (1, 2, 3):
+        chosen = {allowed[(number - 1) % len(allowed)]}
+        members = [one.pid for one in group_members(three.pid(number))]
+        assert members
+        for pid in members:
+            with suppress(ProcessLookupError):  # a process of the guest that ends at this moment
+                assert os.sched_getaffinity(pid) == chosen
 
 
 @pytest.mark.skipif(not network_namespace_prefix(), reason="this machine does not allow network namespaces")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssiuml.host.digests import digest_of, file_sha256
 from ssiuml.pipeline.inputs import images, kernel_version
+from ssiuml.recipe.kernel import ModernKernel
 
 if TYPE_CHECKING:
     from ssiuml.host.digests import Values
@@ -45,6 +46,8 @@ def add(graph: "Graph") -> None:
 
 def _kernel(graph: "Graph") -> dict[str, Any]:
     kernel = {"version": kernel_version(graph), "parameters": list(graph.recipe.kernel.parameters)}
+    if isinstance(graph.recipe.kernel, ModernKernel):
+        kernel["userspace"] = graph.recipe.kernel.userspace
     if "kernel" not in graph:
         return kernel
     facts = graph.results("kernel")
