@@ -132,8 +132,12 @@ def test_the_error_of_a_bad_series_names_the_line(tmp_path: Path, text: str | No
     assert said in str(error.value)
 
 
-def test_our_series_lists_all_patches_and_each_has_a_description() -> None:
-    folder = PROJECT / "kernel" / "6.1" / "patches"
+@pytest.mark.parametrize("version", ["6.1", "7.3"])
+def test_our_series_lists_all_patches_and_each_has_a_description(version: str) -> None:
+    folder = PROJECT / "kernel" / version / "patches"
     patches = read_series(folder)
     assert {path.name for path in folder.glob("*.patch")} == {path.name for path in patches}
-    assert all(path.read_text().startswith("From: ") for path in patches)
+    for path in patches:
+        author, subject, empty, *_ = path.read_text().splitlines()
+        assert (author, subject[:17], empty) == ("From: ssiuml <ssiuml@example.org>", "Subject: [PATCH] ", "")
+        assert f"\nSigned-off-by: {author.removeprefix('From: ')}\n---\n" in path.read_text()
