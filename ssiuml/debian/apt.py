@@ -60,11 +60,16 @@ def archives(distribution: PackagesDistribution) -> list[str]:
     return [f"{SNAPSHOT_URL}/{name}/{snapshot}" for name in names]
 
 
-def sources_list(distribution: PackagesDistribution) -> str:
-    """Return the sources.list of a distribution: release, updates and security, or a snapshot of them."""
+def sources_list(distribution: PackagesDistribution, only_suite: str | None = None) -> str:
+    """Return the sources.list of a distribution: release, updates and security, or a snapshot of them.
+
+    With *only_suite* the list has only that suite of the mirror, such as backports.
+    """
     keyring, suite = f"[signed-by={KEYRING}]", distribution.suite
     components = " ".join(distribution.components)
     mirror, *security = archives(distribution)
+    if only_suite is not None:
+        return f"deb {keyring} {mirror} {only_suite} {components}\n"
     lines = [f"deb {keyring} {mirror} {name} {components}" for name in (suite, f"{suite}-updates")]
     lines += [f"deb {keyring} {each} {suite}-security {components}" for each in security]
     return "\n".join(lines) + "\n"
@@ -72,11 +77,15 @@ def sources_list(distribution: PackagesDistribution) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Apt:
-    """An apt of its own in *folder*, for the packages of *distribution* and one architecture."""
+    """An apt of its own in *folder*, for the packages of *distribution* and one architecture.
+
+    With *only_suite* it has the packages of that suite of the mirror, and no others.
+    """
 
     folder: Path
     distribution: PackagesDistribution
     architecture: str = "amd64"
+    only_suite: str | None = None
 
     def update(self) -> None:
         """Fetch the package lists. Raise SsiumlError if a mirror does not answer or cannot be trusted."""
@@ -85,9 +94,10 @@ class Apt:
             self._run("apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any")
         except CommandError as error:
             cause, mirror = _cause(error), self.distribution.mirror
+            suite = self.only_suite or self.distribution.suite
             variable = f"{mirror.partition(':')[0]}_proxy"
             raise SsiumlError(
-                f"the package lists of {self.distribution.suite} cannot be fetched: {cause}",
+                f"the package lists of {suite} cannot be fetched: {cause}",
                 hint=f"set {variable} to http://USER:PASSWORD@HOST:PORT, if the proxy there wants a password"
                 if _PROXY.search(cause)
                 else f"check the network, and whether {mirror} is the right mirror",
@@ -96,16 +106,14 @@ class Apt:
     def resolve(self, packages: Iterable[str]) -> Selection:
         """Return what must be installed into an empty system for *packages*, as the lists are now.
 
-        apt chooses in two steps, as in mmdebstrap: it takes essential packages as installed when it chooses
-        the others. Raise NoPackageError if there is no such package, SsiumlError if apt cannot choose.
+        apt chooses once, what Debian requires together with *packages*. If it chose essential packages first,
+        it would take usrmerge for their `usrmerge | usr-is-merged`, and perl with it, whatever *packages*
+        have. Raise NoPackageError if there is no such package, SsiumlError if apt cannot choose.
         """
         suite = self.distribution.suite
         ours = f"?or(?archive(^{suite}$),?codename(^{suite}$)),?architecture({self.architecture})"
-        first = self._choose(_STATUS, f"?narrow({ours},?essential)")
-        there = "status-essential"
-        write_text(self.folder / there, "".join(map(_installed, first)))
-        rest = "?and(?priority(required),?not(?essential))"
-        records = [*first, *self._choose(there, *packages, f"?narrow({ours},{rest})")]
+        required = [f"?narrow({ours},{each})" for each in ("?essential", "?priority(required)")]
+        records = self._choose(*packages, *required)
         return Selection(
             required=sorted(record["Package"] for record in records if _is_required(record)),
             packages=dict(sorted((record["Package"], _deb(record)) for record in records)),
@@ -126,10 +134,10 @@ class Apt:
             raise NoVersionError(package, version, ", ".join(dict.fromkeys(versions)))
         return _deb(next(paragraphs(self._run("apt-cache", "show", f"{package}={version}"))))
 
-    def _choose(self, status: str, *wanted: str) -> list[dict[str, str]]:
-        """Return the records of what apt would install for *wanted*, besides what the file *status* has."""
+    def _choose(self, *wanted: str) -> list[dict[str, str]]:
+        """Return the records of what apt would install for *wanted* into an empty system."""
         try:
-            printed = self._run("apt-get", "-q", "install", "--simulate", "-y", *wanted, status=status)
+            printed = self._run("apt-get", "-q", "install", "--simulate", "-y", *wanted)
         except CommandError as error:
             unknown = [next(filter(None, groups)) for groups in _UNKNOWN.findall(error.output)]
             if unknown:
@@ -138,15 +146,15 @@ class Apt:
         versions = dict(_CHOSEN.findall(printed))
         if not versions:
             return []
-        shown = self._run("apt-cache", "show", *map("=".join, versions.items()), status=status)
+        shown = self._run("apt-cache", "show", *map("=".join, versions.items()))
         records = {record["Package"]: record for record in paragraphs(shown)}
         return [records[name] for name in versions]
 
-    def _run(self, *words: str, status: str = _STATUS) -> str:
-        """Run a program of apt. Return its output. *status* is a file in the folder: what is installed."""
+    def _run(self, *words: str) -> str:
+        """Run a program of apt. Return its output."""
         # apt fails at once when another apt uses its folders, and builds of other recipes may do so.
         with FileLock(self.folder / ".lock", timeout=TIMEOUT_S), neutral_name(self.folder) as folder:
-            write_text(self.folder / "apt.conf", self._configuration(folder, status))
+            write_text(self.folder / "apt.conf", self._configuration(folder))
             # LANGUAGE takes precedence over LC_ALL=C.UTF-8 in glibc before 2.41, and errors are read here.
             environment = {"APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C.UTF-8", "LANGUAGE": "C"}
             return run(words, timeout_s=TIMEOUT_S, env=environment)
@@ -154,15 +162,15 @@ class Apt:
     def _prepare(self) -> None:
         for name in ("state/lists/partial", "etc/apt.conf.d", "etc/preferences.d"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "sources.list", sources_list(self.distribution))
+        write_text(self.folder / "sources.list", sources_list(self.distribution, self.only_suite))
         write_text(self.folder / _STATUS, "")
 
-    def _configuration(self, folder: Path, status: str) -> str:
+    def _configuration(self, folder: Path) -> str:
         options = {
             "Dir::Etc": f"{folder}/etc",
             "Dir::Etc::sourcelist": f"{folder}/sources.list",
             "Dir::State": f"{folder}/state",
-            "Dir::State::status": f"{folder}/{status}",
+            "Dir::State::status": f"{folder}/{_STATUS}",
             "Dir::Cache": str(folder),
             "APT::Architecture": self.architecture,
             "APT::Architectures": self.architecture,
@@ -182,12 +190,6 @@ def _cause(error: CommandError) -> str:
     # A list that no server gave "is not signed", too, and apt sorts these lines by chance.
     first = next((line for line in lines if line.startswith("Failed to fetch ")), None)
     return first or (lines[0] if lines else str(error))
-
-
-def _installed(record: dict[str, str]) -> str:
-    """Return the record as it would be in dpkg's status file if the package were installed."""
-    lines = {"Package": record["Package"], "Status": "install ok installed", **record}
-    return "".join(f"{key}: {value}\n" for key, value in lines.items()) + "\n"
 
 
 def _is_required(record: dict[str, str]) -> bool:

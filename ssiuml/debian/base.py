@@ -42,6 +42,12 @@ DPKG_OPTIONS: Final = (
     "path-exclude=/usr/share/lintian/*",
     "path-exclude=/usr/share/bug/*",
 )
+# sh runs this before packages are unpacked; $1 is the folder of the root. usr-is-merged only checks for these
+# links, and before Debian 13 no other package but usrmerge makes them. mmdebstrap has such a hook, too, which
+# makes other links if the host has debootstrap.
+_MERGED_USR: Final = (
+    'cd "$1" && for name in bin sbin lib lib64; do mkdir -p "usr/$name" && ln -s "usr/$name" "$name"; done'
+)
 # sh runs these when all packages are installed; $1 is the folder of the root.
 _CUSTOMIZE: Final = (
     # Package scripts make these secrets. Each cluster or node makes its own at its first start.
@@ -189,6 +195,7 @@ def _command(values: Values, archive: Path, target: Path) -> list[str]:
         "--format=tar",
         f"--include={','.join(values['include'])}",
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+        *([f"--setup-hook={_MERGED_USR}"] if "usr-is-merged" in values["packages"] else []),
         *(f"--customize-hook={script}" for script in (*_CUSTOMIZE, sources)),
         "",  # no suite: the archive has only one
         str(target),

@@ -5,7 +5,7 @@ the same packages counts. Any mirror may give the packages, because their digest
 """
 
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -42,15 +42,27 @@ class BaseLock(Selection, Request, Dated):
         return Selection(required=self.required, packages=self.packages)
 
 
-class KernelLock(Dated):
-    """The package with the kernel or its source."""
+class KernelPackage(NamedTuple):
+    """The package that a recipe takes its kernel or the kernel's source from.
 
+    *version* None stands for the newest, *suite* None for the suites of the distribution.
+    """
+
+    name: str
+    version: str | None = None
+    suite: str | None = None
+
+
+class KernelLock(Dated):
+    """The package with the kernel or its source. *suite* is that of the recipe's key ``kernel.suite``."""
+
+    suite: str | None = None
     packages: dict[PackageName, Deb] = Field(min_length=1, max_length=1)
 
-    def fits(self, package: str, version: str | None) -> bool:
-        """Return whether it locks *package*, in *version* if that is given."""
-        deb = self.packages.get(package)
-        return deb is not None and version in (None, deb.version)
+    def fits(self, wanted: KernelPackage) -> bool:
+        """Return whether it locks *wanted*."""
+        deb = self.packages.get(wanted.name)
+        return deb is not None and wanted.version in (None, deb.version) and wanted.suite == self.suite
 
 
 def request_of(recipe: Recipe) -> Request:
@@ -63,12 +75,14 @@ def request_of(recipe: Recipe) -> Request:
     )
 
 
-def kernel_package(recipe: Recipe) -> tuple[str, str | None] | None:
-    """Return name, and version or None, of the package with the kernel. Return None if no package has it."""
+def kernel_package(recipe: Recipe) -> KernelPackage | None:
+    """Return the package with the kernel or its source. Return None if no package has it."""
     kernel = recipe.kernel
     if isinstance(kernel, PackageKernel):
-        return kernel.package, None
-    return (kernel.package, kernel.version) if isinstance(kernel, SourceKernel) else None
+        return KernelPackage(kernel.package, None, kernel.suite)
+    if isinstance(kernel, SourceKernel):
+        return KernelPackage(kernel.package, kernel.version, kernel.suite)
+    return None
 
 
 def base_lock_for(lock: LockFile | None, request: Request) -> BaseLock | None:
@@ -76,9 +90,9 @@ def base_lock_for(lock: LockFile | None, request: Request) -> BaseLock | None:
     return next((each for each in base_locks(lock) if each.fits(request)), None)
 
 
-def kernel_lock_for(lock: LockFile | None, wanted: tuple[str, str | None] | None) -> KernelLock | None:
+def kernel_lock_for(lock: LockFile | None, wanted: KernelPackage | None) -> KernelLock | None:
     """Return the section that counts for the package *wanted* (see kernel_package). Raise as above."""
-    return next((each for each in kernel_locks(lock) if wanted and each.fits(*wanted)), None)
+    return next((each for each in kernel_locks(lock) if wanted and each.fits(wanted)), None)
 
 
 def base_locks(lock: LockFile | None) -> list[BaseLock]:
@@ -126,14 +140,21 @@ def base_differences(lock: LockFile, request: Request) -> str:
     return f"{lock.shown} is stale, the recipe asks for other packages: {', '.join(differences)}"
 
 
-def kernel_differences(lock: LockFile, package: str, version: str | None) -> str:
+def kernel_differences(lock: LockFile, package: KernelPackage) -> str:
     """Return a sentence that says why no lock counts for the kernel's package."""
-    wanted = package if version is None else f"{package} {version}"
+    wanted = _shown(package)
     own = kernel_locks(lock.own)
     if not own:
         return f"{lock.shown} does not lock {wanted}"
-    locked = ", ".join(f"{name} {deb.version}" for name, deb in own[0].packages.items())
+    locked = ", ".join(
+        _shown(KernelPackage(name, deb.version, own[0].suite)) for name, deb in own[0].packages.items()
+    )
     return f"{lock.shown} is stale, the recipe takes the kernel from {wanted}, but {locked} is locked"
+
+
+def _shown(package: KernelPackage) -> str:
+    name, version, suite = package
+    return " ".join(filter(None, (name, version, suite and f"of {suite}")))
 
 
 def changes(before: Debs, after: Debs) -> list[str]:

@@ -91,7 +91,7 @@ def kernel_components(graph: "Graph") -> list[Component]:
         linux,
         debian_component(
             distribution.name,
-            distribution.suite,
+            chosen.suite or distribution.suite,
             package,
             package_version,
             architecture,

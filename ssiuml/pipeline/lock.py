@@ -34,7 +34,7 @@ def renew(plan: Plan) -> list[str]:
     debs = {**kernel, **selection.packages}
     packages.fetch(debs)
     base_lock = BaseLock(date=date, **dict(request_of(plan.recipe)), **dict(selection))
-    kernel_lock = KernelLock(date=date, packages=dict(kernel)) if kernel else None
+    kernel_lock = _kernel_lock(plan, date, kernel)
     lines = changes(_before(packages, plan), debs)
     parent = plan.lock.parent
     sections = {
@@ -60,6 +60,11 @@ def _require_lockable(plan: Plan) -> None:
         raise UsageError(f"{word}, but lock renews it from the mirrors", hint="run lock without that option")
 
 
+def _kernel_lock(plan: Plan, date: str, debs: Debs) -> KernelLock | None:
+    wanted = kernel_package(plan.recipe)
+    return KernelLock(date=date, suite=wanted.suite, packages=dict(debs)) if wanted and debs else None
+
+
 def _before(packages: Packages, plan: Plan) -> Debs:
     """Return what was locked for the recipe, or else what a stale lock has."""
     base = packages.base_lock or next(iter(base_locks(plan.lock)), None)
@@ -78,7 +83,8 @@ def _own(
     """
     if wanted is None or _same(inherited, wanted):
         return None
-    return (counts if counts is not None and _same(counts, wanted) else wanted).model_dump()
+    own = counts if counts is not None and _same(counts, wanted) else wanted
+    return own.model_dump(exclude_none=True)
 
 
 def _same(one: BaseLock | KernelLock | None, other: BaseLock | KernelLock) -> bool:

@@ -32,7 +32,7 @@ class Packages:
 
     def __init__(self, plan: "Plan") -> None:
         self._plan = plan
-        self._is_updated = False
+        self._updated_apts: list[Apt] = []
 
     @functools.cached_property
     def base_lock(self) -> BaseLock | None:
@@ -51,21 +51,22 @@ class Packages:
             problems.append(base_differences(plan.lock, request_of(plan.recipe)))
         wanted = kernel_package(plan.recipe)
         if wanted is not None and self.kernel_lock is None:
-            problems.append(kernel_differences(plan.lock, *wanted))
+            problems.append(kernel_differences(plan.lock, wanted))
         return problems
 
     def newest_base(self) -> Selection:
         """Return what apt chooses for the base. Raise RecipeError, with the line, for an unknown package."""
         with self._choosing("packages"):
-            return self._updated_apt().resolve(self._plan.recipe.all_packages)
+            return self._updated(self.apt).resolve(self._plan.recipe.all_packages)
 
     def newest_kernel(self) -> Debs:
         """Return the kernel's package as the mirrors have it. Raise RecipeError as above."""
         wanted = kernel_package(self._plan.recipe)
         if wanted is None:
             return {}
-        with self._choosing(wanted[0]):
-            return {wanted[0]: self._updated_apt().find(*wanted)}
+        apt = self.apt if wanted.suite is None else self._apt_of(wanted.suite)
+        with self._choosing(wanted.name, wanted.suite):
+            return {wanted.name: self._updated(apt).find(wanted.name, wanted.version)}
 
     def fetch(self, debs: Debs) -> None:
         """Fetch the files of *debs* into the cache. Raise GoneError or SsiumlError if that fails."""
@@ -75,44 +76,54 @@ class Packages:
 
     @functools.cached_property
     def apt(self) -> Apt:
-        distribution = self._plan.recipe.packaged
-        key = digest_of(distribution.model_dump(mode="json"))[:16]
-        return Apt(self._plan.downloads / f"apt-{key}", distribution)
+        """An apt with the suites of the distribution."""
+        return self._apt_of(None)
 
-    def _updated_apt(self) -> Apt:
+    def _apt_of(self, suite: str | None) -> Apt:
+        distribution = self._plan.recipe.packaged
+        values = distribution.model_dump(mode="json")
+        key = digest_of(values if suite is None else {**values, "only": suite})[:16]
+        return Apt(self._plan.downloads / f"apt-{key}", distribution, only_suite=suite)
+
+    def apts(self) -> list[Apt]:
+        """Return every apt whose package lists the recipe needs."""
+        wanted = kernel_package(self._plan.recipe)
+        return [self.apt, *([self._apt_of(wanted.suite)] if wanted and wanted.suite else [])]
+
+    def _updated(self, apt: Apt) -> Apt:
         if self._plan.offline:
             raise StepError(
                 "packages are missing in the cache, and --offline fetches none",
                 hint="run `./run fetch` once without --offline",
             )
-        if not self._is_updated:
-            self.apt.update()
-            self._is_updated = True
-        return self.apt
+        if apt not in self._updated_apts:
+            apt.update()
+            self._updated_apts.append(apt)
+        return apt
 
     @contextmanager
-    def _choosing(self, what: str) -> Iterator[None]:
+    def _choosing(self, what: str, suite: str | None = None) -> Iterator[None]:
         loaded = self._plan.loaded
+        suite = suite or self._plan.recipe.packaged.suite
         try:
             with stages("fetch") as show:
-                show(f"choosing {what} of {self._plan.recipe.packaged.suite}")
+                show(f"choosing {what} of {suite}")
                 yield
         except NoPackageError as error:
-            raise self._no_package(error.names) from error
+            raise self._no_package(error.names, suite) from error
         except NoVersionError as error:
             hint = f"set distribution.snapshot to a time when it existed, or take one of {error.there}"
             raise loaded.error(("kernel", "version"), str(error), hint) from error
 
-    def _no_package(self, names: list[str]) -> RecipeError:
+    def _no_package(self, names: list[str], suite: str) -> RecipeError:
         loaded, recipe = self._plan.loaded, self._plan.recipe
         places: dict[str, tuple[str | int, ...]] = {}
         wanted = kernel_package(recipe)
         if wanted is not None:
-            places[wanted[0]] = ("kernel", "package")
+            places[wanted.name] = ("kernel", "package")
         places |= {name: ("packages", number) for number, name in enumerate(recipe.packages)}
         places |= {name: ("extra_packages", number) for number, name in enumerate(recipe.extra_packages)}
         hint = "compare the name with `apt-cache search`, and its component with distribution.components"
-        suite = recipe.packaged.suite
         problems = [loaded.error(places.get(name, ()), f"'{name}' is not in {suite}", hint) for name in names]
         return RecipeError("\n".join(str(problem) for problem in problems))
 

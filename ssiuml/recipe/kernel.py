@@ -34,6 +34,10 @@ KernelVersion = Annotated[
 ]
 KernelParameter = Annotated[str, AfterValidator(_parameter)]
 ModuleChoice = Annotated[Literal["all"] | v.DistinctListOf[v.ModuleName], ByForm(), BeforeValidator(_modules)]
+_SUITE: Final = (
+    "the suite of distribution.mirror that has the package, such as trixie-backports; "
+    "null: the suites of the distribution"
+)
 _SOURCE: Final = "where the kernel comes from: package, linux-source, release, cvs or none"
 
 
@@ -56,6 +60,7 @@ class PackageKernel(_KernelOfToday):
 
     source: Literal["package"] = Field(description=_SOURCE)
     package: v.PackageName = Field(description="the Debian package with the kernel and its modules")
+    suite: v.Suite | None = Field(None, description=_SUITE)
     modules: ModuleChoice = Field(description="all, or a list of modules")
 
 
@@ -64,6 +69,7 @@ class SourceKernel(_KernelOfToday):
 
     source: Literal["linux-source"] = Field(description=_SOURCE)
     package: v.PackageName = Field(description="the Debian package with the source, such as linux-source-6.1")
+    suite: v.Suite | None = Field(None, description=_SUITE)
     version: v.PackageVersion | None = Field(
         None, description="that package's version, or null for the newest"
     )

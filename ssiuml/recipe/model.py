@@ -4,7 +4,7 @@ The names of the fields are the keys of the YAML file. Sizes are the exception: 
 `root_fs_bytes`, a number of bytes.
 
 To add a key, write a field with its description, here or in the module of its section; the code that uses
-it; and a comment in recipes/bookworm.yaml (in recipes/rh72.yaml if the key is for images of 2002 only).
+it; and a comment in recipes/trixie.yaml (in recipes/rh72.yaml if the key is for images of 2002 only).
 """
 
 from typing import Annotated, Literal, TypeVar

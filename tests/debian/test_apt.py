@@ -77,6 +77,14 @@ def test_a_snapshot_without_a_security_mirror_has_no_security() -> None:
     assert len(lines_of(sources_list(distribution(snapshot="20260101T000000Z")))) == 2
 
 
+def test_a_single_suite_is_of_the_mirror_or_its_snapshot() -> None:
+    backports = "trixie-backports"
+    mirror = "http://deb.debian.org/debian"
+    assert lines_of(sources_list(distribution(), backports)) == [[mirror, backports, "main"]]
+    (words,) = lines_of(sources_list(distribution(snapshot="20260101T000000Z"), backports))
+    assert words[0] == "http://snapshot.debian.org/archive/debian/20260101T000000Z"
+
+
 def test_mirror_without_a_release_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     # A recipe cannot name this URL, but the error is that of a server without a Release file. Without a
@@ -172,6 +180,14 @@ def test_chosen_packages_have_their_dependencies_and_what_debian_requires(apt: A
     assert "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded" in planned.stdout
 
 
+def test_second_of_two_alternatives_is_chosen_for_an_essential_package_if_it_was_asked_for(apt: Apt) -> None:
+    """init-system-helpers of bookworm, which is essential, needs usrmerge or usr-is-merged."""
+    chosen = apt.resolve(["usr-is-merged"]).packages
+    assert {"init-system-helpers", "usr-is-merged", "perl-base"} <= chosen.keys()
+    assert not {"usrmerge", "perl", "libperl5.36"} & chosen.keys()
+    assert {"usrmerge", "perl"} <= apt.resolve(["netbase"]).packages.keys()
+
+
 def test_unknown_packages_are_all_named_at_once(apt: Apt) -> None:
     with pytest.raises(NoPackageError) as caught:
         apt.resolve(["netbase", "no-such-package-1", "no-such-package-2"])
@@ -225,4 +241,4 @@ def test_apt_keeps_everything_in_its_folder(apt: Apt) -> None:
 @pytest.mark.parametrize(("snapshot", "check"), [(None, "true"), ("20260101T000000Z", "false")])
 def test_only_lists_of_a_snapshot_may_have_expired(tmp_path: Path, snapshot: str | None, check: str) -> None:
     apt = Apt(tmp_path, distribution(snapshot=snapshot))
-    assert f'Acquire::Check-Valid-Until "{check}";' in apt._configuration(tmp_path, "status")
+    assert f'Acquire::Check-Valid-Until "{check}";' in apt._configuration(tmp_path)

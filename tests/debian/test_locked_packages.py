@@ -347,6 +347,35 @@ def test_own_lock_has_only_what_is_not_inherited_and_counts_first(bench: Bench) 
     assert bench.lock("child") == ["recipes/child.lock is no longer needed"]
 
 
+def test_kernel_of_another_suite_is_fetched_and_locked_with_that_suite(bench: Bench) -> None:
+    backport = bench.mirror.make_backport("kernel", "7.3~bpo12+1")
+    bench.mirror.publish()
+    bench.recipe("new", extends="mine", text="kernel: {suite: bookworm-backports}\n")
+    for _ in range(2):  # without a lock and with one
+        assert sha256_of(Path(bench.fetch("new")["kernel_package"])) == sha256_of(backport)
+        bench.lock("new")
+    assert bench.locked("new")["kernel"]["suite"] == "bookworm-backports"
+    assert list(bench.locked("new")) == ["kernel"]
+    assert bench.elsewhere().fetch("new", frozen=True)["kernel_locked"]
+    # The packages of the base stay those of the distribution.
+    assert "suite" not in bench.locked()["kernel"]
+    assert bench.fetch()["kernel_package"].endswith("/kernel_6.1um4_amd64.deb")
+
+
+def test_lock_of_another_suite_is_stale(bench: Bench) -> None:
+    bench.recipe("new", extends="mine", text="kernel: {suite: bookworm-backports}\n")
+    (bench.folder / "recipes" / "mine.lock").rename(bench.folder / "recipes" / "new.lock")
+    expected = "kernel from kernel of bookworm-backports, but kernel 6.1um4 is locked"
+    with pytest.raises(SsiumlError, match=expected):
+        bench.fetch("new", frozen=True)
+
+
+def test_kernel_that_its_suite_does_not_have_is_an_error_with_line_and_suite(bench: Bench) -> None:
+    bench.recipe("new", extends="mine", text="kernel: {package: other, suite: bookworm-backports}\n")
+    with pytest.raises(SsiumlError, match=r"^recipes/new\.yaml:3: .*'other' is not in bookworm-backports"):
+        bench.fetch("new")
+
+
 def test_renewed_lock_makes_fetch_and_base_stale(bench: Bench) -> None:
     bench.fetch()
     before = base_key(bench.plan())

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from http_server import Web
 
-SUITES = ("bookworm", "bookworm-updates")
+SUITES = ("bookworm", "bookworm-updates", "bookworm-backports")
+# The folder with the packages of each suite. Debian has all of them in one, and lists them by suite.
+POOLS = {"bookworm": "pool", "bookworm-backports": "backports"}
 
 
 @dataclass
@@ -18,7 +20,7 @@ class LocalMirror:
 
     folder: Path
     web: Web
-    packages: dict[str, Path] = field(default_factory=dict)  # the newest file of each package, by name
+    packages: dict[str, Path] = field(default_factory=dict)  # the newest file of each package of bookworm
 
     @property
     def url(self) -> str:
@@ -41,6 +43,17 @@ class LocalMirror:
 
         Its control file has *fields*, and the other fields of the earlier version. Return its path.
         """
+        path = self._build(name, version, "bookworm", {**self._fields_before(name), **fields})
+        if name in self.packages:
+            self.packages[name].unlink()
+        self.packages[name] = path
+        return path
+
+    def make_backport(self, name: str, version: str) -> Path:
+        """Make a package of bookworm-backports, beside that of bookworm. Return its path."""
+        return self._build(name, version, "bookworm-backports", {})
+
+    def _build(self, name: str, version: str, suite: str, fields: dict[str, str]) -> Path:
         root = self.folder / "roots" / f"{name}_{version}"
         (root / "DEBIAN").mkdir(parents=True)
         values = {
@@ -49,20 +62,16 @@ class LocalMirror:
             "Architecture": "amd64",
             "Maintainer": "Nobody <nobody@localhost>",
             "Description": "for a test",
-            **self._fields_before(name),
             **fields,
         }
         text = "".join(f"{key}: {value}\n" for key, value in values.items())
         (root / "DEBIAN" / "control").write_text(text)
-        pool = self.folder / "pool" / "main" / name[0] / name
+        pool = self.folder / POOLS[suite] / "main" / name[0] / name
         pool.mkdir(parents=True, exist_ok=True)
         path = pool / f"{name}_{version.rpartition(':')[2]}_amd64.deb"
         subprocess.run(
             ["dpkg-deb", "--build", "--root-owner-group", root, path], check=True, stdout=subprocess.DEVNULL
         )
-        if name in self.packages:
-            self.packages[name].unlink()
-        self.packages[name] = path
         return path
 
     def _fields_before(self, name: str) -> dict[str, str]:
@@ -82,7 +91,8 @@ class LocalMirror:
 
     def serve(self) -> None:
         """Serve the packages and indices that are in the folder."""
-        for path in (*self.folder.glob("pool/**/*.deb"), *self.folder.glob("dists/**/*")):
+        pools = (path for pool in POOLS.values() for path in self.folder.glob(f"{pool}/**/*.deb"))
+        for path in (*pools, *self.folder.glob("dists/**/*")):
             if path.is_file():
                 self.web.serve(f"/debian/{path.relative_to(self.folder)}", path.read_bytes())
 
@@ -90,7 +100,9 @@ class LocalMirror:
         binary = self.folder / "dists" / suite / "main" / "binary-amd64"
         shutil.rmtree(self.folder / "dists" / suite, ignore_errors=True)
         binary.mkdir(parents=True)
-        index = b"" if suite != SUITES[0] else self._run("apt-ftparchive", "packages", "pool")
+        pool = POOLS.get(suite)
+        there = pool is not None and (self.folder / pool).is_dir()
+        index = self._run("apt-ftparchive", "packages", str(pool)) if there else b""
         (binary / "Packages").write_bytes(index)
         values = {"Codename": suite, "Suite": suite, "Components": "main", "Architectures": "amd64"}
         options = [f"-oAPT::FTPArchive::Release::{key}={value}" for key, value in values.items()]

@@ -87,7 +87,8 @@ def _add_with_packages(graph: "Graph") -> None:
         step = graph.steps["fetch"]
         for path in (step.stamp, step.duration_file):
             path.unlink(missing_ok=True)
-        shutil.rmtree(packages.apt.folder, ignore_errors=True)
+        for apt in packages.apts():
+            shutil.rmtree(apt.folder, ignore_errors=True)
 
     graph.add(
         "fetch",
