@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:  # who runs images needs nothing of recipes
 
 NAME: Final = "manifest.json"
 # Goes up when readers of the previous version would misunderstand the file.
-SCHEMA: Final = 2  # 2: ssh to a node has its keys in etc/ssi/ssh-line of the RAM disk
+# 2: ssh to a node has its keys in etc/ssi/ssh-line of the RAM disk.
+# 3: the RAM disk takes the interconnect from the vector driver; the network has an address for the host.
+SCHEMA: Final = 3
 _BUILD: Final = "run ./run build-root"
 # A node gets files of the image's folder only. A release has its kernel in a folder beside that one.
 _OPTIONAL_FILES: Final = ("root_cidev", "initrd_memexp")
@@ -87,6 +90,10 @@ class Manifest:
     @property
     def node_limit(self) -> int:
         return int(self.values["cluster"]["node_limit"])
+
+    @property
+    def network(self) -> IPv4Network:
+        return IPv4Network(self.values["cluster"]["network"])
 
 
 def describe(
@@ -185,6 +192,11 @@ def _check(path: Path, values: Mapping[str, Any]) -> None:
     for key, number in numbers.items():
         if not isinstance(number, int):
             raise ManifestError(f"{path}: {key}: {number!r} is not a number", hint=_FOREIGN)
+    network = values["cluster"]["network"]
+    try:
+        IPv4Network(network if isinstance(network, str) else "")
+    except ValueError:
+        raise ManifestError(f"{path}: cluster.network: {network!r} is not a network", hint=_FOREIGN) from None
 
 
 def _check_name(path: Path, key: str, name: object, rule: "re.Pattern[str]") -> None:

@@ -19,13 +19,9 @@ from ssiuml.cli.terminals import Terminals, add_terminal_option, terminals_for
 from ssiuml.cluster import command_lines, launch_plan
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.image_choice import Image, choose_image
-from ssiuml.cluster.launch import (
-    launch_supervisor,
-    network_namespace_prefix,
-    require_memory,
-    supervisor_command,
-)
+from ssiuml.cluster.launch import launch_supervisor, require_memory, supervisor_command
 from ssiuml.cluster.launch_plan import LaunchPlan, processors_to_pin_to, write_launch_plan
+from ssiuml.cluster.namespace import bridge_prefix, require_bridge, switch_prefix
 from ssiuml.cluster.paths import DEFAULT_CLUSTER, ClusterFolder
 from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
@@ -151,11 +147,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     if not plan.has_lock_server:  # its nodes have no serial line for ssh
         require_user()
     folder.make()
-    namespace = network_namespace_prefix()
-    if not namespace:
-        progress.say(
-            "warning: no network namespaces here: other users of this machine can reach the interconnect"
-        )
+    namespace = _namespace(plan, progress)
     try:
         with FileLock(folder.lock, timeout=0):
             _prepare(folder, arguments, image, plan, count, progress)
@@ -168,6 +160,20 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     started = time.monotonic()
     status = _boot(folder, count, keep_going=arguments.keep_going, progress=progress)
     return status, time.monotonic() - started
+
+
+def _namespace(plan: LaunchPlan, progress: NodeProgress) -> tuple[str, ...]:
+    """Return the words that start the supervisor in its namespace. Raise SsiumlError if there is none."""
+    if plan.has_lock_server:
+        prefix = switch_prefix()
+        if not prefix:
+            progress.say(
+                "warning: no network namespaces here: other users of this machine can reach the interconnect"
+            )
+        return prefix
+    prefix = bridge_prefix(plan.supervisor_address)
+    require_bridge(prefix)
+    return prefix
 
 
 def _prepare(
@@ -270,6 +276,7 @@ def _launch_plan(
         initrd=folder.initrd if image.initrd_memexp is None else image.initrd.absolute(),
         root_fs=image.root_fs.absolute() if arguments.in_place else folder.root_fs,
         node_limit=limit,
+        network=str(image.described.network),
         memory_mib=_memory_mib(arguments.memory),
         token_ms=launch_plan.token_ms(image_token_ms, planned, os.cpu_count() or 1),
         planned_nodes=planned,
@@ -333,11 +340,12 @@ def _print_command_lines(
                     folder, plan, node, expect=count, ssh_fd="SSH", control_fd="CONTROL"
                 )
             )
+    prefix = switch_prefix() if plan.has_lock_server else bridge_prefix(plan.supervisor_address)
+    switch = command_lines.killed_with_parent(command_lines.switch_command(folder))
     lines = [
         *keys,
-        [*network_namespace_prefix(), *supervisor_command(folder.path, "READY")],
-        ["cd", str(folder.path)],
-        command_lines.killed_with_parent(command_lines.switch_command(folder)),
+        [*prefix, *supervisor_command(folder.path, "READY")],
+        *([["cd", str(folder.path)], switch] if plan.has_lock_server else []),
         ["cd", str(folder.uml)],
         *(["ln", "-s", str(target), name] for one in machines for name, target in one.links.items()),
         *(one.argv for one in machines),

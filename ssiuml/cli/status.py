@@ -57,7 +57,7 @@ def table(status: Values) -> list[str]:
     ]
     if status["token_ms"]:  # a GFS1 root has no corosync
         lines.append(f"token timeout {status['token_ms']} ms, for {status['planned_nodes']} nodes")
-    if not status["switch"]:
+    if status["switch"] is False:
         lines.append("the switch has ended: the nodes do not see each other")
     if status.get("lock_server") is False:
         lines.append("the lock server has ended: no node gets a lock any more")

@@ -9,7 +9,8 @@ On the side of the commands:
 paths          the files of a cluster                 image_choice   the image that a cluster runs on
 client         sends requests                         root_copy      the cluster's copy of the root
 protocol       requests, events and answers           ssh_keys       keys, and the initrd with them
-launch_plan    plan.json: how nodes are started       launch         starts the supervisor in its namespace
+launch_plan    plan.json: how nodes are started       launch         starts the supervisor
+namespace      its network namespace, the bridge
 ssh            command lines of ssh into a node       ssh_copy       copies files in and out of nodes
 state          state.json: what runs; clears up       process        processes by pid and start time
 
@@ -20,7 +21,8 @@ supervisor     puts the parts together                running        nodes that 
 starting       starts nodes                           stopping       ends nodes, checks the root
 node           one running node                       memexp         nodes of Linux 2.4, their lock server
 membership     joins, mounts and fencing              arbiter        decides about these (pure)
-command_lines  of the switch and the nodes            unix_sockets   in folders with long names
+network        ports of the bridge                    command_lines  of the nodes, the switch of 2.4
+unix_sockets   in folders with long names
 
 The lines into a node:
 

@@ -1,6 +1,7 @@
 """Starts the supervisor of a cluster, in a network namespace and a session of its own.
 
 All other processes of the cluster descend from the supervisor, and so run in the same namespaces.
+``ssiuml.cluster.namespace`` makes the words that start a command in such namespaces.
 """
 
 import os
@@ -14,43 +15,9 @@ from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.errors import SsiumlError
 from ssiuml.host import uml
 from ssiuml.host.installation import module_command
-from ssiuml.host.run import find_tool
 
 START_LIMIT_S: Final = 30.0
-TRY_LIMIT_S: Final = 10.0
-# How many frames may wait for a node that is not running at the moment. With the kernel's limit of 10 frames
-# get lost when nodes outnumber processors, and a lost token of corosync costs seconds.
-QUEUED_FRAMES: Final = 1000
-# Only the first line needs the capabilities over the new namespaces; they are dropped after it. If the kernel
-# refuses the write, the queue stays short.
-_INSIDE: Final = """
-echo "$1" 2>/dev/null >/proc/sys/net/unix/max_dgram_qlen
-shift
-exec setpriv --ambient-caps -all --inh-caps -all -- "$@"
-"""
-_FOR_A_USER: Final = ("--user", "--map-current-user", "--keep-caps")
 MEMINFO: Final = Path("/proc/meminfo")
-
-
-def network_namespace_prefix() -> tuple[str, ...]:
-    """Return the words that start a command in a network namespace; () if this host does not allow that.
-
-    uml_switch and the nodes exchange frames over sockets of the abstract namespace (unix(7)). These have no
-    owner and no permissions: every user of the machine could send to them. A network namespace has its own.
-    An ordinary user also needs a user namespace; the user's id stays the same in it.
-    """
-    program = find_tool("unshare")
-    if program is None:
-        return ()
-    namespaces = (program, "--net", *(() if os.geteuid() == 0 else _FOR_A_USER))
-    prefix = (*namespaces, "--", "sh", "-c", _INSIDE, "sh", str(QUEUED_FRAMES))
-    try:
-        tried = subprocess.run(  # noqa: S603 - an argument list of ours
-            [*prefix, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TRY_LIMIT_S
-        )
-    except subprocess.TimeoutExpired:
-        return ()
-    return prefix if tried.returncode == 0 else ()
 
 
 def supervisor_command(folder: Path, ready: int | str) -> list[str]:

@@ -6,6 +6,7 @@ ssi-start writes the file before it launches the supervisor. It does not change 
 import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ class LaunchPlan:
     initrd: Path
     root_fs: Path
     node_limit: int
+    network: str  # node N has the Nth address of it
     memory_mib: int
     token_ms: int
     planned_nodes: int  # token_ms is enough for so many nodes
@@ -37,6 +39,26 @@ class LaunchPlan:
     processors: tuple[int, ...] = ()  # each node runs on one of these; (): on any
     root_cidev: Path | None = None  # the device with the lock server table of a GFS1 root
     initrd_memexp: Path | None = None  # the RAM disk of the lock server of a GFS1 root
+
+    def address_of(self, node: int) -> IPv4Interface:
+        """Return the address of a node, with the length of the network's prefix."""
+        network = IPv4Network(self.network)
+        return IPv4Interface((network.network_address + node, network.prefixlen))
+
+    @property
+    def supervisor_address(self) -> IPv4Interface:
+        """The address of the bridge, by which the supervisor reaches the nodes: the network's last one.
+
+        Raise SsiumlError if the nodes have taken all addresses.
+        """
+        network = IPv4Network(self.network)
+        last = network.num_addresses - 2  # the last one of all is the broadcast
+        if last <= self.node_limit:
+            raise SsiumlError(
+                f"the network {network} has no address besides those of its {self.node_limit} nodes",
+                hint="build an image with a larger cluster.network, such as 192.168.50.0/24",
+            )
+        return self.address_of(last)
 
     @property
     def has_lock_server(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ssiuml.cluster import control_line, process
 from ssiuml.cluster.arbiter import NodeView
+from ssiuml.cluster.command_lines import without_network_administration
 from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.process import ProcessId
@@ -125,7 +126,7 @@ class Node:
             launcher = self._held.enter_context(die_with_parent(grace_s=0))
             self.process = await asyncio.create_subprocess_exec(
                 *launcher.prefix,
-                *machine.argv,
+                *without_network_administration(machine.argv),
                 cwd=machine.folder,
                 stdin=theirs[0].fileno(),
                 stdout=theirs[0].fileno(),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ssiuml.cluster import arbiter, process, state
 from ssiuml.cluster.launch_plan import LaunchPlan
+from ssiuml.cluster.network import Network
 from ssiuml.cluster.node import Node, Phase
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
@@ -31,7 +32,8 @@ class RunningCluster:
         self.nodes: dict[int, Node] = {}
         self.past: dict[int, str] = {}  # how each node that does not run any more has ended
         self.root = -1  # descriptor of the locked root, -1 if not open; every node inherits it
-        self.switch: asyncio.subprocess.Process | None = None
+        self.switch: asyncio.subprocess.Process | None = None  # of nodes of Linux 2.4
+        self.network: Network | None = None if plan.has_lock_server else Network()
         self.lock_server: Node | None = None  # of a GFS1 root
         self._listeners: set[Emit] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -59,8 +61,9 @@ class RunningCluster:
         return {number: node.view for number, node in self.nodes.items()}
 
     @property
-    def switch_runs(self) -> bool:
-        return self.switch is not None and self.switch.returncode is None
+    def switch_runs(self) -> bool | None:
+        """Whether the switch of a cluster of Linux 2.4 runs; None: nodes of today have a bridge."""
+        return None if self.network else self.switch is not None and self.switch.returncode is None
 
     def set_phase(self, node: Node, phase: Phase) -> None:
         """Record how far a node has come. Tell the state file and the commands if that is new."""

@@ -35,7 +35,7 @@ class NodeStarter:
         one of the nodes.
         """
         running = self._running
-        if not running.switch_runs:
+        if running.switch_runs is False:
             raise SsiumlError("the switch of this cluster has ended", hint="run ssi-stop, then ssi-start")
         for number in numbers:
             running.check_number(number)
@@ -69,6 +69,8 @@ class NodeStarter:
             try:
                 if node.is_killed:
                     raise SsiumlError(node.failure or "killed")
+                if running.network is not None:
+                    await running.network.add_port(node.number)
                 await node.start(machine, self._membership.on_message, (running.root,))
             except (OSError, SsiumlError) as error:
                 running.nodes.pop(node.number, None)
@@ -105,6 +107,8 @@ class NodeStarter:
         """Wait for the end of a node's process and record it."""
         running = self._running
         status = await node.wait_for_end()
+        if running.network is not None:
+            await running.network.remove_port(node.number)
         left = node.phase is Phase.LEFT
         how = "left in order" if left else (node.failure or f"its process ended with status {status}")
         if not left and not node.is_killed and files.is_full(running.plan.root_fs):

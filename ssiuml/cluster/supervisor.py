@@ -1,4 +1,4 @@
-"""The supervisor of a cluster: owns the switch and the nodes, and carries out the requests of the commands.
+"""The supervisor of a cluster: owns the network and the nodes, and carries out the requests of the commands.
 
 It runs in one thread and never blocks on a node: if one node hangs, the others are still served.
 """
@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import shutil
+import socket
 import time
 from typing import Final
 
@@ -14,6 +15,7 @@ from ssiuml.cluster import command_lines, ssh
 from ssiuml.cluster.launch_plan import LaunchPlan
 from ssiuml.cluster.membership import Membership
 from ssiuml.cluster.memexp import stop_historic_cluster
+from ssiuml.cluster.namespace import BRIDGE
 from ssiuml.cluster.node import Node, kill_all
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
@@ -35,7 +37,7 @@ _RETRY_S: Final = 0.5
 
 
 class Supervisor:
-    """One cluster, from the start of its switch to its end."""
+    """One cluster, from the start of its supervisor to its end."""
 
     def __init__(self, folder: ClusterFolder, plan: LaunchPlan) -> None:
         self.running = RunningCluster(folder, plan)
@@ -44,13 +46,23 @@ class Supervisor:
         self._stopping: asyncio.Task[Values] | None = None
 
     async def begin(self) -> None:
-        """Lock the root and start the switch.
+        """Lock the root. Find the bridge, or start the switch of nodes of Linux 2.4.
 
-        Raise SsiumlError if the root is in use or the switch does not start.
+        Raise SsiumlError if the root is in use, or there is no bridge, or the switch does not start.
         """
         running = self.running
         running.root = lock_root(running.plan.root_fs)
         running.write_state()
+        if running.plan.has_lock_server:
+            await self._start_switch()
+        elif BRIDGE not in {name for _, name in socket.if_nameindex()}:
+            raise SsiumlError(
+                f"there is no bridge {BRIDGE} in the supervisor's network namespace",
+                hint="run ssi-start, which makes it",
+            )
+
+    async def _start_switch(self) -> None:
+        running = self.running
         argv = command_lines.killed_with_parent(command_lines.switch_command(running.folder))
         running.switch = await asyncio.create_subprocess_exec(
             *argv,
@@ -63,7 +75,7 @@ class Supervisor:
         )
         running.write_state()
         await wait_until(
-            lambda: running.folder.switch.exists() or not running.switch_runs,
+            lambda: running.folder.switch.exists() or running.switch_runs is False,
             time.monotonic() + SWITCH_LIMIT_S,
         )
         if not running.folder.switch.exists():

@@ -7,7 +7,7 @@ from typing import Final
 HOME: Final = Path(__file__).parents[2]
 IN_CHECKOUT: Final = (HOME / "dodo.py").is_file()
 # Debian packages with the programs that a running cluster needs.
-PACKAGES: Final = ("gfs2-utils", "openssh-client", "uml-utilities", "util-linux")
+PACKAGES: Final = ("gfs2-utils", "iproute2", "nftables", "openssh-client", "util-linux")
 _RUN_MODULE: Final = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"

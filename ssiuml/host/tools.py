@@ -40,7 +40,8 @@ HOST_TOOLS: Final = (
     HostTool("mkfs.gfs2", "gfs2-utils", "format and check the root image"),
     HostTool("debugfs", "e2fsprogs", "make the RAM disk of Linux 2.4"),
     HostTool("make", "make", "install the cluster tools"),
-    HostTool("uml_switch", "uml-utilities", "connect the nodes of a cluster"),
+    HostTool("ip", "iproute2", "connect the nodes of a cluster"),
+    HostTool("nft", "nftables", "cut the network of a cluster"),
     HostTool("taskset", "util-linux", "run each node on one processor"),
     HostTool("ssh", "openssh-client", "enter a node"),
     HostTool("ssh-keygen", "openssh-client", "make a cluster's keys"),
@@ -66,6 +67,7 @@ UNPACKERS: Final = {
     "compress": HostTool("gzip", "gzip", "unpack an archive"),
 }
 OLD_KERNEL_TOOLS: Final = (HostTool("patch", "patch", "apply the kernel's patches"),)
+SWITCH: Final = HostTool("uml_switch", "uml-utilities", "connect nodes of Linux 2.4")
 SANDBOX_TOOLS: Final = (
     HostTool("bwrap", "bubblewrap", "run the compiler of 2002"),
     HostTool("setarch", "util-linux", "run the compiler of 2002"),
@@ -77,6 +79,7 @@ LINT_TOOLS: Final = (HostTool("shellcheck", "shellcheck", "check shell scripts")
 TEST_TOOLS: Final = (
     *KERNEL_TOOLS,
     *SANDBOX_TOOLS,
+    SWITCH,
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
     HostTool("qemu-i386-static", "qemu-user-static", "run 32-bit programs in the appliance"),
     HostTool("file", "file", "recognise images"),

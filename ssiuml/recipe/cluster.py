@@ -56,8 +56,8 @@ class Cluster(Section):
 
     def problems(self) -> Iterator[Problem]:
         """Yield what does not fit together within the cluster; the paths are those of the recipe."""
-        # The first address names the network and the last one is the broadcast.
-        usable = max(self.network.num_addresses - 2, 0)
+        # The first address names the network, the last one is the broadcast, the one before it is the host's.
+        usable = max(self.network.num_addresses - 3, 0)
         if usable < self.node_limit:
             yield Problem(
                 ("cluster", "network"),

@@ -22,11 +22,11 @@ from ssiuml.cluster.paths import ClusterFolder
 def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
     folder.mkdir(parents=True)
     values = {
-        "schema": 2,
+        "schema": 3,
         "recipe": recipe,
         **{key: {"file": name} for key, name in (("root_fs", "root_fs"), ("kernel", "k"), ("initrd", "i"))},
         "filesystem": {"type": "gfs2"},
-        "cluster": {"node_limit": 3, "timings": {"token_ms": 2000}},
+        "cluster": {"node_limit": 3, "network": "192.168.50.0/24", "timings": {"token_ms": 2000}},
     }
     (folder / "manifest.json").write_text(json.dumps(values))
     for name in ("root_fs", "k", "i"):

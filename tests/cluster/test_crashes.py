@@ -6,7 +6,6 @@ cluster, and when all tests of the shared one are done.
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from clusters import LIMIT_S, RECOVERY_LIMIT_S, TOKEN_S, Cluster
@@ -15,8 +14,6 @@ from processes import wait_until
 from ssiuml.cluster import process
 
 pytestmark = pytest.mark.boot
-
-CUT_SWITCH = Path(__file__).with_name("cut_switch.py")
 
 
 def test_after_a_crash_the_others_go_on_and_no_acknowledged_line_is_lost(crashing: Cluster) -> None:
@@ -87,33 +84,6 @@ def test_a_node_whose_process_is_killed_is_reported_and_can_be_started_again(cra
     for load in loads:
         load.end()
     crashing.check_load(loads, reader=3)
-
-
-def test_of_a_cut_cluster_one_side_goes_on_and_the_other_is_dead(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "uml_switch").symlink_to(CUT_SWITCH)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    cluster.start(3)
-    loads = cluster.load(1, 2, 3)
-    for load in loads:
-        load.wait_for(10)
-    (cluster.folder / "cut").write_text("1\n")
-    for load in loads[1:]:
-        load.wait_for(10, RECOVERY_LIMIT_S)
-    assert cluster.up() == {2, 3}
-    assert "cut off from node 2, 3" in cluster.past(1)
-    # A node that starts on the other side of the cut does not mount.
-    adding = cluster.popen("add", "1")
-    wait_until(lambda: cluster.phase(1) == "waiting", "node 1 waits", LIMIT_S)
-    (cluster.folder / "cut").unlink()
-    said, _ = adding.communicate(timeout=LIMIT_S)
-    assert adding.returncode == 0, said
-    for load in loads:
-        load.end()
-    cluster.check_load(loads, reader=1)
-    cluster.do("stop")
-    cluster.fsck()
 
 
 def test_a_node_that_powers_off_leaves_and_the_others_stay(cluster: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +157,18 @@ def test_a_cluster_starts_the_lock_server_first_then_nodes_and_ends_all(bench: B
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert "journals are replayed at the next start" in stopped.stdout + stopped.stderr
     assert processes_of(str(bench.folder)) == []
+
+
+def test_a_switch_that_has_ended_is_shown_and_no_node_is_added(bench: Bench) -> None:
+    bench.kernel()
+    assert bench.start("1").returncode == 0
+    state = json.loads((bench.folder / "s" / "ssiuml" / "default" / "state.json").read_text())
+    os.kill(state["helpers"][0][0], signal.SIGKILL)
+    wait_until(lambda: "the switch has ended" in bench.call("status").stdout, "the switch's end")
+    added = bench.call("add", "2")
+    assert added.returncode == 1, "the call is right"
+    assert "the switch of this cluster has ended" in added.stderr
+    bench.call("stop")
 
 
 def test_a_lock_server_that_does_not_start_is_reported_and_everything_ends(bench: Bench) -> None:

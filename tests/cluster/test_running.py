@@ -14,7 +14,6 @@ import pytest
 from clusters import Cluster
 from processes import wait_until
 
-from ssiuml.cluster.launch import network_namespace_prefix
 from ssiuml.cluster.process import group_members
 from ssiuml.release.completion import write_completions
 
@@ -239,14 +238,20 @@ def test_every_process_of_a_node_runs_on_the_same_processor_and_nodes_on_all_in_
                 assert os.sched_getaffinity(pid) == chosen
 
 
-@pytest.mark.skipif(not network_namespace_prefix(), reason="this machine does not allow network namespaces")
-def test_other_users_cannot_reach_a_socket_of_the_interconnect(three: Cluster) -> None:
-    # The names of uml_switch's sockets are no text.
-    unix = [line.split() for line in Path("/proc/self/net/unix").read_bytes().split(b"\n")[1:]]
-    reachable = {fields[6].decode() for fields in unix if len(fields) > 7 and fields[7].startswith(b"@")}
+def test_no_process_of_the_cluster_has_a_socket_that_other_users_reach(three: Cluster) -> None:
+    """Sockets of the abstract namespace have no owner; packet sockets are on interfaces of one namespace."""
     held = set().union(*map(sockets_of, processes_of(three)))
-    assert held
-    assert not held & reachable
+    supervisor = Path(f"/proc/{three.status()['supervisor']}")
+    seen = (supervisor / "net" / "unix").read_bytes() + Path("/proc/net/unix").read_bytes()
+    lines = [line.split() for line in seen.split(b"\n")]
+    abstract = {line[6].decode() for line in lines if len(line) > 7 and line[7].startswith(b"@")}
+    assert not held & abstract
+    inside, outside = (
+        {line.split()[-1] for line in path.read_text().splitlines()[1:]}
+        for path in (supervisor / "net" / "packet", Path("/proc/net/packet"))
+    )
+    assert len(held & inside) >= 3, "each node has its own"
+    assert not held & outside
 
 
 def test_only_the_owner_can_read_the_clusters_folder(three: Cluster) -> None:

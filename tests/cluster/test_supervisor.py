@@ -1,17 +1,13 @@
-"""A supervisor with its root, its switch and its folder. fake_node.py stands in for the nodes."""
+"""A supervisor with its root, its network and its folder. fake_node.py stands in for the nodes."""
 
-import os
-import signal
 from dataclasses import replace
 
 import pytest
 from fake_clusters import FakeCluster
-from processes import wait_until
 
-from ssiuml.cluster import state
 from ssiuml.cluster.launch_plan import write_launch_plan
 from ssiuml.cluster.root_copy import lock_root
-from ssiuml.errors import SsiumlError, UsageError
+from ssiuml.errors import SsiumlError
 
 
 def test_a_supervisor_that_cannot_start_reports_why(fake: FakeCluster) -> None:
@@ -27,16 +23,6 @@ def test_no_second_cluster_gets_a_root_that_is_in_use(three_fakes: FakeCluster) 
     write_launch_plan(other.folder.plan, replace(other.plan, root_fs=three_fakes.folder.root_fs))
     with pytest.raises(SsiumlError, match="is in use"):
         other.launch()
-
-
-def test_status_reports_that_the_switch_has_ended_and_no_node_is_added(three_fakes: FakeCluster) -> None:
-    current = state.read_state(three_fakes.folder)
-    assert current is not None
-    os.killpg(current.helpers[0].pid, signal.SIGKILL)
-    wait_until(lambda: three_fakes.status()["switch"] is False, "the switch's end")
-    with pytest.raises(SsiumlError, match="switch of this cluster has ended") as refused:
-        three_fakes.start(4)
-    assert not isinstance(refused.value, UsageError), "the call is right"
 
 
 def test_only_the_owner_can_read_the_folder(three_fakes: FakeCluster) -> None:

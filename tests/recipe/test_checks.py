@@ -57,7 +57,7 @@ WRONG_TOGETHER = [
     (
         "cluster: {network: 192.168.50.0/30}",
         "recipes/mine.yaml:2: cluster.network: "
-        "192.168.50.0/30 has 2 addresses for nodes, too few for cluster.node_limit: 3\n"
+        "192.168.50.0/30 has 1 addresses for nodes, too few for cluster.node_limit: 3\n"
         "  take a larger network, such as 192.168.50.0/24",
     ),
     (

@@ -11,6 +11,7 @@ from project import PROJECT
 from ssiuml.cluster.client import ask, connect
 from ssiuml.cluster.launch import launch_supervisor
 from ssiuml.cluster.launch_plan import LaunchPlan, write_launch_plan
+from ssiuml.cluster.namespace import bridge_prefix
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values, encode
 
@@ -38,6 +39,7 @@ class FakeCluster:
             initrd=self.folder.initrd,
             root_fs=self.folder.root_fs,
             node_limit=4,
+            network="192.168.50.0/24",
             memory_mib=64,
             token_ms=100,
             planned_nodes=3,
@@ -49,7 +51,7 @@ class FakeCluster:
         (self.path / (f"boot-{node}" if node else "boot")).write_text(text)
 
     def launch(self) -> None:
-        launch_supervisor(self.folder)
+        launch_supervisor(self.folder, bridge_prefix(self.plan.supervisor_address))
 
     def ask(self, do: str, **more: object) -> tuple[Values, list[Values]]:
         events: list[Values] = []
