@@ -51,7 +51,7 @@ SHELL_SCRIPTS = (
 
 session.stop_on_signals()
 PLAN = load(
-    lambda: make_plan(get_var("recipe", "bookworm"), PROJECT, os.environ, offline=OFFLINE, frozen=FROZEN)
+    lambda: make_plan(get_var("recipe", "trixie"), PROJECT, os.environ, offline=OFFLINE, frozen=FROZEN)
 )
 GRAPH = load(lambda: commands.graph_of(PLAN, IMAGES))
 OUT = PLAN.places.out

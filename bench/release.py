@@ -72,4 +72,4 @@ def main(recipe: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "bookworm")
+    main(sys.argv[1] if len(sys.argv) > 1 else "trixie")

@@ -24,17 +24,9 @@ from ssiuml.host.places import cache_root
 from ssiuml.images.appliance import Appliance
 from ssiuml.layers.initrd import modules_tree, tools_tree
 
-SSI = """\
-description: bookworm-ssi, small, for tests
-extends: bookworm-ssi
-sizes: {root_fs: 1 GiB}
-filesystem: {journals: 3, journal_size: 8 MiB}
-cluster: {node_limit: 3}
-kernel: {modules: [fuse, loop]}
-"""
 # The fixtures that bring a test into the tier of a marker. A test that needs none of them marks itself.
 TIERS: Final = {
-    "build": {"built", "ssi", "released", "historic"},
+    "build": {"built", "stock", "released", "historic"},
     "boot": {"shared_three", "cluster", "ssi_three", "appliance"},
     "historic": {"redhat_sources", "redhat_web", "historic"},
     "release": {"released"},
@@ -44,12 +36,12 @@ TIERS: Final = {
 GROUPS: Final = {
     "historic": "historic",
     "ssi_three": "ssi",
-    "ssi": "ssi",
+    "stock": "stock",
     "cluster": "cluster",
     "shared_three": "cluster",
     "released": "built",
 }
-LONG_GROUPS: Final = ("cluster", "ssi", "built", "historic")  # the longest first
+LONG_GROUPS: Final = ("cluster", "ssi", "built", "historic", "stock")  # the longest first
 STAMPS_KEPT_S: Final = 24 * 3600.0
 KEPT_ENTRIES: Final = 6  # so many bases and so many kernels stay in the tests' cache
 
@@ -166,12 +158,12 @@ def released(shared: Path, built: Checkout) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ssi(shared: Path, built: Checkout) -> Checkout:
-    """A checkout with the small image and our own kernel."""
-    checkout = Checkout(built.folder, built.cache, "ssi")
-    with made_once(shared / "ssi") as is_new:
+def stock(shared: Path, built: Checkout) -> Checkout:
+    """A checkout with the small image of Debian 12, whose kernel is Debian's."""
+    checkout = Checkout(built.folder, built.cache, "bookworm-min")
+    with made_once(shared / "stock") as is_new:
         if is_new:
-            checkout.write_recipe("ssi", SSI).build()
+            checkout.build()
     return checkout
 
 

@@ -19,7 +19,7 @@ from ssiuml.tree.layer import merge, read_layer
 
 pytestmark = [pytest.mark.build, pytest.mark.xdist_group("built")]
 
-EXTENDS = "description: for a test\nextends: bookworm-min\n"
+EXTENDS = "description: for a test\nextends: trixie-min\n"
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_base_is_exactly_what_was_fetched_and_has_no_trace_of_how(built: Checkou
     assert manifest["packages"] == {name: deb["version"] for name, deb in packages.items()}
     assert manifest["base"] == {"locked": fetched["locked"]}
     sources = (tmp_path / "etc" / "apt" / "sources.list").read_text()
-    assert sources.count("http://deb.debian.org/debian bookworm") == 2
+    assert sources.count("http://deb.debian.org/debian trixie") == 2
     found = subprocess.run(["grep", "-c", "-a", "-e", "ssiuml-base", "-e", "copy:/tmp", base], check=False)
     assert found.returncode == 1
 
@@ -349,7 +349,7 @@ def test_package_that_does_not_exist_is_named_with_its_line(variant: Checkout) -
     outcome = variant.doit("fetch")
     assert outcome.status == 1
     assert f"recipes/{variant.recipe}.yaml:5: extra_packages" in outcome.output
-    assert "'no-such-thing' is not in bookworm" in outcome.output
+    assert "'no-such-thing' is not in trixie" in outcome.output
 
 
 def test_without_network_the_mirror_is_named(variant: Checkout) -> None:
@@ -357,7 +357,7 @@ def test_without_network_the_mirror_is_named(variant: Checkout) -> None:
     changed(variant, f"{nowhere}extra_packages: [gdb]\n")  # what is not locked
     outcome = variant.doit("fetch")
     assert outcome.status == 1
-    assert "the package lists of bookworm cannot be fetched" in outcome.output
+    assert "the package lists of trixie cannot be fetched" in outcome.output
     assert "whether http://127.0.0.1:9/debian is the right mirror" in outcome.output
     assert "Traceback" not in outcome.output
 

@@ -93,7 +93,7 @@ def test_the_lines_that_a_session_shows_are_told_apart() -> None:
 )
 def test_what_a_reader_types_works(checkout: Shell, block: Block) -> None:
     if block.name == QUICK_START:
-        assert (checkout.folder / "images" / "bookworm" / "manifest.json").exists()
+        assert (checkout.folder / "images" / "trixie" / "manifest.json").exists()
     elif block.language == SESSION:
         checkout.play(block.text)
     else:

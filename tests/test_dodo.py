@@ -65,8 +65,8 @@ class Checkout:
 
     @property
     def out(self) -> Path:
-        """Where the images of bookworm-min lie."""
-        return self.path / "images" / "bookworm-min"
+        """Where the images of trixie-min lie."""
+        return self.path / "images" / "trixie-min"
 
     def files(self) -> set[str]:
         return {str(path.relative_to(self.path)) for path in self.path.rglob("*")}
@@ -93,9 +93,9 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(path, environ)
 
 
-MIN = "recipe=bookworm-min"
+MIN = "recipe=trixie-min"
 # A kernel fills an image that mkfs has made.
-FILLED = "description: mine\nextends: bookworm-min\nfilesystem: {writer: appliance}\n"
+FILLED = "description: mine\nextends: trixie-min\nfilesystem: {writer: appliance}\n"
 
 
 def check_with_fsck(image: Path) -> None:
@@ -170,11 +170,11 @@ def test_looking_writes_nothing(checkout: Checkout, words: list[str]) -> None:
 
 
 def test_recipes_lists_every_recipe_also_a_broken_one(checkout: Checkout) -> None:
-    checkout.recipe("mine", "description: my very own\nextends: bookworm\n")
+    checkout.recipe("mine", "description: my very own\nextends: trixie\n")
     checkout.recipe("broken", "description: [\n")
     lines = checkout.doit("-s", "recipes").splitlines()
     rows = dict(line.split(maxsplit=1) for line in lines if not line.startswith((".", "--")))
-    assert {"bookworm", "bookworm-min", "broken", "mine"} <= rows.keys()
+    assert {"trixie", "trixie-min", "broken", "mine"} <= rows.keys()
     assert rows["mine"] == "my very own"
     assert "broken.yaml" in rows["broken"]
 
@@ -184,7 +184,7 @@ def test_what_show_prints_is_a_recipe_that_shows_the_same(checkout: Checkout) ->
         text = checkout.doit("-s", f"recipe={name}", "show")
         return "".join(line for line in text.splitlines(keepends=True) if not line.startswith((".  ", "-- ")))
 
-    first = shown("bookworm-min")
+    first = shown("trixie-min")
     assert yaml.safe_load(first)["cluster"]["node_limit"] == 3
     assert "extends" not in yaml.safe_load(first)
     checkout.recipe("copy", first)
@@ -194,10 +194,10 @@ def test_what_show_prints_is_a_recipe_that_shows_the_same(checkout: Checkout) ->
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("description: mine\nextends: bookworm\nfilesytem: {}\n", r"recipes/mine\.yaml:3: .*filesytem"),
+        ("description: mine\nextends: trixie\nfilesytem: {}\n", r"recipes/mine\.yaml:3: .*filesytem"),
         ("description: mine\nextends: [\n", r"recipes/mine\.yaml:\d"),
         (
-            "description: mine\nextends: bookworm\ncluster: {node_limit: 16}\n",
+            "description: mine\nextends: trixie\ncluster: {node_limit: 16}\n",
             r"recipes/mine\.yaml:3: .*node_limit",
         ),
         ("description: mine\nextends: bokworm\n", r"recipes/mine\.yaml:2: .*bokworm"),
@@ -216,7 +216,7 @@ def test_a_wrong_recipe_ends_with_file_line_and_status_3(
 def test_an_unknown_recipe_ends_with_those_there_are_and_status_3(checkout: Checkout) -> None:
     output = checkout.doit("recipe=bookwurm", "sparse", status=3)
     assert "bookwurm" in output
-    assert "bookworm-min" in output
+    assert "trixie-min" in output
 
 
 def test_a_bad_source_date_epoch_ends_with_status_3(checkout: Checkout) -> None:
@@ -234,8 +234,8 @@ def test_an_unknown_task_is_named(checkout: Checkout, words: list[str]) -> None:
     ("words", "said"),
     [
         (
-            ["recip=bookworm-min", "show"],
-            "recip=bookworm-min: there is no variable 'recip'\n"
+            ["recip=trixie-min", "show"],
+            "recip=trixie-min: there is no variable 'recip'\n"
             "  use one of recipe=, offline=, frozen=, signers=, tier=",
         ),
         (["show", "=x"], "=x: there is no variable ''\n  use one of recipe=, offline=, "),
@@ -358,7 +358,7 @@ def test_in_a_checkout_of_another_user_one_can_look_and_is_told_where_to_build(c
             checkout.doit(MIN, *words)
         hint = "make a checkout of your own, or call ./run as the owner of this one"
         output = checkout.doit("sparse", status=1)
-        assert f"{checkout.path}/images/bookworm: Permission denied\n  {hint}\n" in output
+        assert f"{checkout.path}/images/trixie: Permission denied\n  {hint}\n" in output
         output = checkout.doit(MIN, "mkfs", status=1)
         assert f": Permission denied\n  {hint}\n" in output
     finally:
@@ -602,17 +602,17 @@ def test_a_failing_program_is_told_with_its_command_and_last_lines(
 def test_no_network_fails_fetch_with_status_1_and_the_mirror(checkout: Checkout) -> None:
     mirror = "http://127.0.0.1:9/debian"
     chosen = f"distribution: {{mirror: '{mirror}', security_mirror: null}}"
-    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\n")
+    checkout.recipe("mine", f"description: mine\nextends: trixie\n{chosen}\n")
     output = checkout.doit("recipe=mine", "fetch", status=1)
     assert f"whether {mirror} is the right mirror" in output
     assert re.search(rf"package user-mode-linux .*\n.*{mirror}/pool/main/.*: .*refused", output)
     assert "stale" not in output
 
-    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\nextra_packages: [gdb]\n")
-    (checkout.path / "recipes" / "bookworm.lock").unlink()
+    checkout.recipe("mine", f"description: mine\nextends: trixie\n{chosen}\nextra_packages: [gdb]\n")
+    (checkout.path / "recipes" / "trixie.lock").unlink()
     output = checkout.doit("recipe=mine", "fetch", status=1)
     assert "recipes/mine.lock does not lock the packages" in output
-    assert re.search(r"package lists of bookworm cannot be fetched: .*127\.0\.0\.1", output)
+    assert re.search(r"package lists of trixie cannot be fetched: .*127\.0\.0\.1", output)
 
 
 @pytest.mark.parametrize(
@@ -627,7 +627,7 @@ def test_no_network_fails_fetch_with_status_1_and_the_mirror(checkout: Checkout)
 def test_frozen_refuses_what_is_not_locked_before_anything_is_made(
     checkout: Checkout, name: str, text: str, said: str, task: str
 ) -> None:
-    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{text}\n")
+    checkout.recipe("mine", f"description: mine\nextends: trixie\n{text}\n")
     before = checkout.files()
     output = checkout.doit("frozen=yes", f"recipe={name}", task, status=3)
     assert said in output
@@ -635,7 +635,7 @@ def test_frozen_refuses_what_is_not_locked_before_anything_is_made(
     assert not Path(checkout.environ["SSIUML_CACHE"]).exists()
 
 
-@pytest.mark.parametrize("name", ["bookworm", "bookworm-min", "bookworm-ssi"])
+@pytest.mark.parametrize("name", ["trixie", "trixie-min", "bookworm", "bookworm-ssi"])
 def test_our_recipes_are_locked(checkout: Checkout, name: str) -> None:
     """Renewed together with the recipe: ./run recipe=NAME lock."""
     assert ".  sparse" in checkout.doit("frozen=yes", f"recipe={name}", "sparse")
@@ -643,15 +643,15 @@ def test_our_recipes_are_locked(checkout: Checkout, name: str) -> None:
 
 def test_lock_without_network_fails_and_leaves_the_lock(checkout: Checkout) -> None:
     chosen = "distribution: {mirror: 'http://127.0.0.1:9/debian', security_mirror: null}"
-    checkout.recipe("mine", f"description: mine\nextends: bookworm\n{chosen}\n")
-    before = (checkout.path / "recipes" / "bookworm.lock").read_bytes()
+    checkout.recipe("mine", f"description: mine\nextends: trixie\n{chosen}\n")
+    before = (checkout.path / "recipes" / "trixie.lock").read_bytes()
     output = checkout.doit("recipe=mine", "lock", status=1)
-    assert "package lists of bookworm cannot be fetched" in output
-    assert (checkout.path / "recipes" / "bookworm.lock").read_bytes() == before
+    assert "package lists of trixie cannot be fetched" in output
+    assert (checkout.path / "recipes" / "trixie.lock").read_bytes() == before
     assert not (checkout.path / "recipes" / "mine.lock").exists()
 
 
 def test_damaged_lock_ends_with_file_and_key_and_status_3(checkout: Checkout) -> None:
-    (checkout.path / "recipes" / "bookworm.lock").write_text("base: {suite: 5}\n")
+    (checkout.path / "recipes" / "trixie.lock").write_text("base: {suite: 5}\n")
     output = checkout.doit("list", status=3)
-    assert "recipes/bookworm.lock: base." in output
+    assert "recipes/trixie.lock: base." in output

@@ -14,7 +14,7 @@ from ssiuml.recipe.load import load_recipe
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     values = manifest.describe(
-        load_recipe("bookworm-min", PROJECT / "recipes"),
+        load_recipe("trixie-min", PROJECT / "recipes"),
         images={
             "root_fs": {"file": "root_fs", "size_bytes": 1 << 30},
             "initrd": {"file": "initrd-ssi.img"},
@@ -42,7 +42,7 @@ def test_paths_stay_right_when_the_folder_is_moved(written: Path) -> None:
 def test_manifest_has_the_values_that_a_cluster_needs(written: Path) -> None:
     values = json.loads((written / "manifest.json").read_text())
     assert values["schema"] == manifest.SCHEMA
-    assert values["recipe"] == "bookworm-min"
+    assert values["recipe"] == "trixie-min"
     assert values["cluster"]["name"] == "ssi"
     assert values["cluster"]["network"] == "192.168.50.0/24"
     assert values["cluster"]["timings"]["token_ms"] == 2000

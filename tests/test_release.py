@@ -24,7 +24,7 @@ from ssiuml.host.digests import file_sha256
 
 pytestmark = pytest.mark.release
 
-ROOT = "ssiuml-root-bookworm-min"
+ROOT = "ssiuml-root-trixie-min"
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_a_stranger_installs_the_tarballs_and_nothing_else_and_runs_a_cluster(
         return stranger.run(prefix / "bin" / f"ssi-{command}", *words)
 
     try:
-        assert "2 nodes ready" in ssi("start", "2", "--recipe", "bookworm-min", "--no-xterm")
+        assert "2 nodes ready" in ssi("start", "2", "--recipe", "trixie-min", "--no-xterm")
         ssi("exec", "1", "--", "echo seen from both >/root/file")
         assert ssi("exec", "2", "--", "cat /root/file") == "seen from both\n"
         assert json.loads(ssi("status", "--json"))["nodes"].keys() == {"1", "2"}
     finally:
         said = ssi("stop")
     assert "the root is clean" in said
-    image = prefix / "lib" / "ssiuml" / "bookworm-min" / "root_fs"
+    image = prefix / "lib" / "ssiuml" / "trixie-min" / "root_fs"
     assert "etc" in ssi("image", "ls", str(image), "/")
     for name in names:
         stranger.run("make", "-s", "-C", name, "uninstall", f"PREFIX={prefix}")
@@ -130,8 +130,8 @@ def as_another_user(stranger: Stranger, checkout: Path) -> Run:
 def test_another_user_elsewhere_builds_the_same_images_bit_for_bit(
     built: Checkout, stranger: Stranger, elsewhere: Path
 ) -> None:
-    as_another_user(stranger, elsewhere)("recipe=bookworm-min", "build-root")
-    theirs = elsewhere / "images" / "bookworm-min"
+    as_another_user(stranger, elsewhere)("recipe=trixie-min", "build-root")
+    theirs = elsewhere / "images" / "trixie-min"
     for image in ("root_fs", "linux-ssi", "initrd-ssi.img"):
         assert compare(theirs / image, built.images / image) == ""
 
@@ -142,12 +142,12 @@ def test_another_user_elsewhere_makes_the_same_release_bit_for_bit_and_runs_a_cl
     released: Path, historic: Checkout, stranger: Stranger, elsewhere: Path
 ) -> None:
     run = as_another_user(stranger, elsewhere)
-    run("recipe=bookworm-min", "check", "release")
+    run("recipe=trixie-min", "check", "release")
     theirs = tarballs_in(elsewhere / "images" / "release")
     assert [path.name for path in theirs] == [path.name for path in tarballs_in(released, ROOT)]
     for path in theirs:
         assert compare(path, released / path.name) == ""
-    run("ssi-start", "2", "--recipe", "bookworm-min", "--no-xterm")
+    run("ssi-start", "2", "--recipe", "trixie-min", "--no-xterm")
     assert sorted(run("ssi-exec", "all", "--", "id -u").splitlines()) == ["node1: 0", "node2: 0"]
     assert "the root is clean" in run("ssi-stop")
     run("recipe=small", "build-root")
@@ -171,7 +171,7 @@ def test_two_builds_of_the_default_recipe_release_the_same(built: Checkout, tmp_
         )
         environ = {"TZ": zone, "HOME": str(folder)}
         prefix = ("sh", "-c", f'umask {umask:04o} && exec "$@"', "sh")
-        outcome = Checkout(folder / "checkout", folder / "cache", "bookworm", environ).doit(
+        outcome = Checkout(folder / "checkout", folder / "cache", "trixie", environ).doit(
             "release", prefix=prefix
         )
         assert outcome.status == 0, outcome.output
@@ -203,7 +203,7 @@ def test_bsdtar_and_python_read_what_gnu_tar_has_written(
         assert members[f"{name}/root_fs"].size == 1 << 30
         manifest = archive.extractfile(members[f"{name}/manifest.json"])
         assert manifest is not None
-        assert json.load(manifest)["recipe"] == "bookworm-min"
+        assert json.load(manifest)["recipe"] == "trixie-min"
     assert {(one.uid, one.gid, one.uname, one.gname) for one in members.values()} == {(0, 0, "", "")}
     assert {one.mtime for one in members.values()} == {1700000000}
 
@@ -255,7 +255,7 @@ def test_a_second_release_packs_nothing_and_verifies(built: Checkout, released: 
 def test_a_root_with_a_secret_in_it_is_not_released(built: Checkout) -> None:
     checkout = built.write_recipe(
         "secret",
-        "description: secret\nextends: bookworm-min\n"
+        "description: secret\nextends: trixie-min\n"
         "files: [{path: /etc/ssh/ssh_host_rsa_key, content: key, mode: '0600'},"
         " {path: /usr/bin/root, content: sh, mode: '4755'}]\n",
     )
@@ -273,7 +273,7 @@ def test_a_root_that_a_cluster_does_not_run_on_is_not_released_and_the_nodes_log
 ) -> None:
     # Every node says that its root is something else.
     findmnt = "{path: /usr/local/bin/findmnt, content: 'echo ext4', mode: '0755'}"
-    text = f"description: broken\nextends: bookworm-min\nfiles: [{findmnt}]\n"
+    text = f"description: broken\nextends: trixie-min\nfiles: [{findmnt}]\n"
     checkout = built.write_recipe("broken", text)
     outcome = checkout.doit("release")
     assert outcome.status == 1

@@ -45,9 +45,9 @@ def make_parser() -> argparse.ArgumentParser:
         "ready: it is in the cluster and has reached its login prompt. The nodes run on the cluster's own "
         "copy of the image's root; ssi-stop keeps that copy.",
         """
-ssi-start                        three nodes of images/bookworm
+ssi-start                        three nodes of images/trixie
 ssi-start 1 --memory 256M        one node with more memory
-ssi-start 2 --cluster test --recipe bookworm-min
+ssi-start 2 --cluster test --recipe trixie-min
 ssi-start 15 --no-xterm
 """,
     )

@@ -13,7 +13,7 @@ from ssiuml.errors import UsageError
 from ssiuml.host.installation import HOME, IN_CHECKOUT
 from ssiuml.manifest import Manifest, ManifestError
 
-DEFAULT_RECIPE: Final = "bookworm"
+DEFAULT_RECIPE: Final = "trixie"
 # Folders that hold images, each in a folder named as its recipe. In a checkout: its own, and no other. Else
 # PREFIX/lib/ssiuml, where a release installed this package, then the folders of other installations.
 IMAGES: Final = (

@@ -32,7 +32,7 @@ def read_recipe_files(name: str, recipes_dir: Path) -> list[RecipeFile]:
         base = last.data["extends"]
         prefix = f"{last.places[('extends',)]}: extends: "
         if not isinstance(base, str):
-            hint = "write one name, such as extends: bookworm"
+            hint = "write one name, such as extends: trixie"
             raise RecipeError(f"{prefix}this is not the name of a recipe", hint=hint)
         names = [file.name for file in files]
         if base in names:

@@ -42,7 +42,7 @@ class HistoricInitrd(_AnyInitrd):
 
     form: Literal["cluster_mkinitrd"] = Field(description="cpio; linuxrc or cluster_mkinitrd for Linux 2.4")
     appliance: v.RecipeName = Field(
-        "bookworm", description="the recipe whose kernel and base the program runs on, in the build appliance"
+        "trixie", description="the recipe whose kernel and base the program runs on, in the build appliance"
     )
 
 

@@ -247,7 +247,7 @@ DistributionName = Annotated[
     str, matching(r"[a-z][a-z0-9]*", "the name of a distribution", "write a word such as redhat")
 ]
 Suite = Annotated[
-    str, matching(r"[a-z][a-z0-9-]*", "the name of a suite", "write a code name such as bookworm")
+    str, matching(r"[a-z][a-z0-9-]*", "the name of a suite", "write a code name such as trixie")
 ]
 Component = Annotated[
     str, matching(r"[a-z][a-z0-9-]*", "the name of a component", "write main, contrib, non-free or the like")
@@ -267,5 +267,5 @@ SourceName = Annotated[
 ]
 RecipeName = Annotated[
     str,
-    matching(r"[a-z0-9][a-z0-9._-]*", "the name of a recipe", "write it without .yaml, such as bookworm"),
+    matching(r"[a-z0-9][a-z0-9._-]*", "the name of a recipe", "write it without .yaml, such as trixie"),
 ]

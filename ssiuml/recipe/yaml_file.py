@@ -57,7 +57,7 @@ def read_recipe_file(path: Path, shown: str) -> RecipeFile:
     node = _compose(_read_text(path, shown), shown)
     if node is None:
         raise RecipeError(
-            f"{shown}:1: the file is empty", hint="write a recipe, or begin with extends: bookworm"
+            f"{shown}:1: the file is empty", hint="write a recipe, or begin with extends: trixie"
         )
     if not isinstance(node, yaml.MappingNode):
         place = Place(shown, node.start_mark.line + 1)

@@ -19,7 +19,7 @@ from ssiuml.cluster.image_choice import Image, choose_image
 from ssiuml.cluster.paths import ClusterFolder
 
 
-def _make_image(folder: Path, recipe: str = "bookworm") -> Path:
+def _make_image(folder: Path, recipe: str = "trixie") -> Path:
     folder.mkdir(parents=True)
     values = {
         "schema": 3,

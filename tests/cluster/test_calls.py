@@ -62,7 +62,7 @@ def test_help_has_examples(call: Caller, command: str) -> None:
         (["--limit", "0"], "--limit 0: is not 1 to 86400 seconds"),
         (["--fresh", "--keep"], "exclude each other"),
         (["--plan-for", "9"], "--plan-for: 9 is more than the 3 nodes of this image"),
-        (["--recipe", "bookworm"], "--recipe and --image are both given"),
+        (["--recipe", "trixie"], "--recipe and --image are both given"),
         (["--cluster", "a/b"], "--cluster 'a/b': is not a valid name of a cluster"),
     ],
 )

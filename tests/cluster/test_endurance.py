@@ -13,7 +13,7 @@ ROUNDS = 30
 NODES = 15
 FIFTEEN = f"""\
 description: {NODES} nodes with small journals
-extends: bookworm-min
+extends: trixie-min
 sizes: {{root_fs: 2 GiB}}
 filesystem: {{journals: {NODES}}}
 cluster: {{node_limit: {NODES}}}

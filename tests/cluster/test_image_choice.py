@@ -18,7 +18,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def checkout(tmp_path: Path, make_image: Callable[..., Path]) -> Path:
-    make_image(tmp_path / "checkout" / "images" / "bookworm")
+    make_image(tmp_path / "checkout" / "images" / "trixie")
     return tmp_path / "checkout"
 
 
@@ -63,14 +63,14 @@ def test_a_wrong_line_is_refused_with_its_number_and_value(home: Path, text: str
 
 def test_the_default_image_is_that_of_the_checkout(home: Path, checkout: Path) -> None:
     image = choose_image(None, None, home, [checkout / "images"])
-    assert image.root_fs == checkout / "images/bookworm/root_fs"
+    assert image.root_fs == checkout / "images/trixie/root_fs"
 
 
 def test_configured_files_replace_those_of_the_default_image(home: Path, checkout: Path) -> None:
     (home / "k").touch()
     configure(home, "KERNEL=~/k\nCIDEV=~/k\n")
     image = choose_image(None, None, home, [checkout / "images"])
-    assert (image.kernel, image.initrd) == (home / "k", checkout / "images/bookworm/i")
+    assert (image.kernel, image.initrd) == (home / "k", checkout / "images/trixie/i")
     assert any("CIDEV is not used" in remark for remark in image.remarks)
 
 
@@ -85,19 +85,19 @@ def test_a_configured_root_brings_the_limits_of_its_image(
 def test_the_command_line_takes_precedence_and_a_remark_says_so(home: Path, checkout: Path) -> None:
     (home / "k").touch()
     configure(home, "KERNEL=~/k\n")
-    image = choose_image("bookworm", None, home, [checkout / "images"])
-    assert image.kernel == checkout / "images/bookworm/k"
+    image = choose_image("trixie", None, home, [checkout / "images"])
+    assert image.kernel == checkout / "images/trixie/k"
     assert "KERNEL is not used, --recipe takes precedence" in image.remarks[0]
 
 
 def test_recipe_and_image_together_are_refused(home: Path, checkout: Path) -> None:
     with pytest.raises(UsageError, match="both given"):
-        choose_image("bookworm", checkout, home, [checkout / "images"])
+        choose_image("trixie", checkout, home, [checkout / "images"])
 
 
 def test_a_missing_image_is_reported_with_the_command_that_builds_it(home: Path, checkout: Path) -> None:
     with pytest.raises(UsageError, match=r"images/mine: no image(.|\n)*recipe=mine build-root"):
         choose_image("mine", None, home, [checkout / "images"])
-    (checkout / "images/bookworm/k").unlink()
-    with pytest.raises(UsageError, match=r"bookworm/k: is missing"):
+    (checkout / "images/trixie/k").unlink()
+    with pytest.raises(UsageError, match=r"trixie/k: is missing"):
         choose_image(None, None, home, [checkout / "images"])

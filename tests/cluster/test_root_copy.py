@@ -40,7 +40,7 @@ def test_a_copy_of_another_recipe_or_of_an_unknown_image_is_refused(
     root_copy.prepare_root(folder, image, fresh=False, keep=False)
     make_image(tmp_path / "other", "mine")
     other = choose_image(None, tmp_path / "other", tmp_path)
-    with pytest.raises(UsageError, match="of recipe bookworm, not of recipe mine"):
+    with pytest.raises(UsageError, match="of recipe trixie, not of recipe mine"):
         root_copy.prepare_root(folder, other, fresh=False, keep=False)
     folder.root_origin.write_text("{")
     with pytest.raises(UsageError, match="copied from is not known"):

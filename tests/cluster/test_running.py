@@ -316,9 +316,3 @@ def test_the_shell_completes_nodes_that_are_up_and_those_that_are_down(
             timeout=60,
         )
         assert seen.stdout == f"{expected}\n", seen.stderr
-
-
-def test_where_pid_reports_an_unpatched_kernel(three: Cluster) -> None:
-    status, said = three.run("exec", "1", "--", "where_pid $$")
-    assert status == 1
-    assert re.search(r"where_pid: this kernel, 6\.1\.\d+, gives the same process ids on every node", said)

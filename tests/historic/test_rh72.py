@@ -473,15 +473,15 @@ sources: {{opengfs: {{urls: ['{web.url(f"/{opengfs.NAME}")}']}}}}
 def test_cluster_mkinitrd_of_the_root_makes_the_initrd_in_the_appliance(
     variant: Checkout, built: Checkout, tmp_path: Path
 ) -> None:
-    add_to(variant, "initrd: {form: cluster_mkinitrd, appliance: bookworm-min, limit: 4 MiB}\n")
+    add_to(variant, "initrd: {form: cluster_mkinitrd, appliance: trixie-min, limit: 4 MiB}\n")
     outcome = variant.doit("initrd")
     assert outcome.status != 0
-    assert "recipe bookworm-min: its kernel and base" in outcome.output
-    assert "./run recipe=bookworm-min base kernel" in outcome.output
+    assert "recipe trixie-min: its kernel and base" in outcome.output
+    assert "./run recipe=trixie-min base kernel" in outcome.output
     # Without the folders in which other tests are working.
     unfinished = shutil.ignore_patterns("work", ".*")
     shutil.copytree(
-        built.images, variant.folder / "images" / "bookworm-min", symlinks=True, ignore=unfinished
+        built.images, variant.folder / "images" / "trixie-min", symlinks=True, ignore=unfinished
     )
     variant.build("initrd")
     image = tmp_path / "image"

@@ -25,7 +25,7 @@ PROJECT = PACKAGE.parent
 BROUGHT_ALONG = {"tqdm", "filelock"}
 SCRIPTS: Mapping[str, str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
 # Together they have every step.
-RECIPES = ("bookworm-min", "bookworm-ssi", "rh72", "rh72-cvs", "rh72-old-root")
+RECIPES = ("trixie-min", "bookworm-ssi", "rh72", "rh72-cvs", "rh72-old-root")
 # The modules whose results are kept in the cache.
 CACHING = (
     "ssiuml.debian.base",
@@ -126,7 +126,7 @@ def test_layers_depend_on_the_code_that_writes_layers(tmp_path: Path) -> None:
     """They did not when two inputs had the same key, and the second value replaced the first."""
     steps = {name: code_of(*modules) for name, modules in roots(tmp_path)}
     for name in ("cluster-tools", "modules", "config", "prune"):
-        assert {"ssiuml/tree/layer.py", "ssiuml/tree/tree.py"} <= steps[f"bookworm-min: {name}"].keys()
+        assert {"ssiuml/tree/layer.py", "ssiuml/tree/tree.py"} <= steps[f"trixie-min: {name}"].keys()
 
 
 def test_the_base_of_an_image_depends_on_the_code_that_decompresses_it() -> None:

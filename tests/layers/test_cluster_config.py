@@ -26,12 +26,12 @@ def load(tmp_path: Path, text: str) -> Recipe:
     return load_recipe("mine", tmp_path).recipe
 
 
-@pytest.fixture(params=["bookworm", "bookworm-min", "odd"])
+@pytest.fixture(params=["trixie", "trixie-min", "odd"])
 def recipe(request: pytest.FixtureRequest, tmp_path: Path) -> Recipe:
     """Two shipped recipes, and one whose network does not begin at .0."""
     if request.param == "odd":
         network = "cluster: {node_limit: 5, network: 10.1.2.248/29}\nfilesystem: {lock_table: 'other:disk'}\n"
-        return load(tmp_path, f"extends: bookworm\n{network}")
+        return load(tmp_path, f"extends: trixie\n{network}")
     return load_recipe(request.param, PROJECT / "recipes").recipe
 
 
@@ -173,7 +173,7 @@ def test_written_files_are_read_back(recipe: Recipe, files: dict[str, str], tmp_
 
 
 def test_a_change_of_the_lock_table_reaches_the_files(tmp_path: Path) -> None:
-    changed = load(tmp_path, "extends: bookworm-min\nfilesystem: {lock_table: 'fish:pond'}\n")
+    changed = load(tmp_path, "extends: trixie-min\nfilesystem: {lock_table: 'fish:pond'}\n")
     files = cluster_config.render_files(TEMPLATES, changed)
     assert parse_corosync(files["etc/corosync/corosync.conf"])["totem"][0]["cluster_name"] == "fish"
     assert read_by_sh(files["etc/ssi/ssi.conf"], tmp_path)["SSI_LOCK_TABLE"] == "fish:pond"

@@ -26,7 +26,7 @@ def load(folder: Path, text: str = "") -> LoadedRecipe:
     for path in (PROJECT / "recipes").glob("*.yaml"):
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "mine.yaml").write_text(
-        f'description: mine\nextends: bookworm\nroot_password_hash: "{HASH}"\n{text}'
+        f'description: mine\nextends: trixie\nroot_password_hash: "{HASH}"\n{text}'
     )
     return load_recipe("mine", folder)
 
@@ -148,7 +148,7 @@ def load_prune(folder: Path, *names: str) -> LoadedRecipe:
     for path in (PROJECT / "recipes").glob("*.yaml"):
         (folder / path.name).write_bytes(path.read_bytes())
     lines = "".join(f"  - {name}\n" for name in names) or "  []\n"
-    (folder / "mine.yaml").write_text(f"description: mine\nextends: bookworm\nprune:\n{lines}")
+    (folder / "mine.yaml").write_text(f"description: mine\nextends: trixie\nprune:\n{lines}")
     return load_recipe("mine", folder)
 
 

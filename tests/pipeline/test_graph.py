@@ -13,7 +13,7 @@ from ssiuml.pipeline.doit_tasks import tasks_of
 from ssiuml.pipeline.graph import Graph, layer_order, step_modules
 from ssiuml.pipeline.plan import Plan, make_plan
 
-# Those of bookworm, as section 5 of the HOWTO has them.
+# Those of trixie, as section 5 of the HOWTO has them.
 LAYERS = ["base", "cluster-tools", "modules", "config", "prune"]
 
 MODULE = '''
@@ -30,7 +30,7 @@ def add(graph):
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return make_plan("bookworm-min", PROJECT, {"SSIUML_CACHE": str(tmp_path)})
+    return make_plan("trixie-min", PROJECT, {"SSIUML_CACHE": str(tmp_path)})
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def plan(project: Path, name: str = "bookworm", **environ: str) -> Plan:
+def plan(project: Path, name: str = "trixie", **environ: str) -> Plan:
     return make_plan(name, project, {"SSIUML_CACHE": str(project / "cache"), **environ})
 
 
@@ -64,8 +64,8 @@ def test_an_unknown_recipe_is_an_error(project: Path) -> None:
 
 
 def test_images_lie_below_the_checkout_and_the_rest_in_the_cache(project: Path) -> None:
-    made = plan(project, "bookworm-min")
-    out = project / "images" / "bookworm-min"
+    made = plan(project, "trixie-min")
+    out = project / "images" / "trixie-min"
     ours = [made.blank, made.formatted, made.root_fs, made.kernel, made.initrd, made.manifest, made.config]
     assert all(path.is_relative_to(out) for path in ours)
     assert len(set(ours)) == len(ours)
@@ -100,7 +100,7 @@ def base_key(made: Plan) -> Key:
 
 
 def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(project: Path) -> None:
-    one, other = plan(project, "bookworm"), plan(project, "bookworm-min")
+    one, other = plan(project, "trixie"), plan(project, "trixie-min")
     assert base_key(one) == base_key(other)
     assert fetch_stamp(one) == fetch_stamp(other)
     assert Packages(one).apt == Packages(other).apt
@@ -118,7 +118,7 @@ def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(projec
     ],
 )
 def test_other_packages_or_sources_are_another_base(project: Path, change: str) -> None:
-    (project / "recipes" / "mine.yaml").write_text(f"description: mine\nextends: bookworm\n{change}\n")
-    one, other = plan(project, "bookworm"), plan(project, "mine")
+    (project / "recipes" / "mine.yaml").write_text(f"description: mine\nextends: trixie\n{change}\n")
+    one, other = plan(project, "trixie"), plan(project, "mine")
     assert base_key(one) != base_key(other)
     assert fetch_stamp(one) != fetch_stamp(other)

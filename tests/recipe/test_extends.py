@@ -81,7 +81,7 @@ def test_unknown_recipe_is_an_error_that_names_the_recipes(
         (
             "extends: [base]\n",
             "recipes/mine.yaml:1: extends: this is not the name of a recipe\n"
-            "  write one name, such as extends: bookworm",
+            "  write one name, such as extends: trixie",
         ),
     ],
 )

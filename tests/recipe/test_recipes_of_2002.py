@@ -67,7 +67,7 @@ def test_section_of_another_kind_replaces_that_of_the_recipe_it_extends(
     mine = load_recipe("mine", recipes).recipe
     assert mine.initrd.model_dump() == {
         "form": "cluster_mkinitrd",
-        "appliance": "bookworm",
+        "appliance": "trixie",
         "limit_bytes": 8 << 20,
     }
     assert (mine.kernel.model_dump()["version"], mine.kernel.model_dump()["modules"]) == (

@@ -20,11 +20,11 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         (
             "",
-            "recipes/mine.yaml:1: the file is empty\n  write a recipe, or begin with extends: bookworm",
+            "recipes/mine.yaml:1: the file is empty\n  write a recipe, or begin with extends: trixie",
         ),
         (
             "# nothing\n",
-            "recipes/mine.yaml:1: the file is empty\n  write a recipe, or begin with extends: bookworm",
+            "recipes/mine.yaml:1: the file is empty\n  write a recipe, or begin with extends: trixie",
         ),
         (
             "# list\n- a\n",

@@ -173,15 +173,15 @@ def test_a_repository_of_another_user_is_an_error_unless_git_config_calls_it_saf
 # other_snapshots
 
 RELEASE = "0.1.0-12.g0123456789ab"
-MADE = f"ssiuml-root-bookworm-{RELEASE}.tar.bz2"
+MADE = f"ssiuml-root-trixie-{RELEASE}.tar.bz2"
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2",
-        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.dirty.tar.xz",
-        "ssiuml-root-bookworm-0.0.9-3.gfedcba987654.tar.zst",
+        "ssiuml-root-trixie-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-root-trixie-0.1.0-11.gfedcba987654.dirty.tar.xz",
+        "ssiuml-root-trixie-0.0.9-3.gfedcba987654.tar.zst",
     ],
 )
 def test_an_untagged_tarball_of_the_same_root_is_superseded(tmp_path: Path, name: str) -> None:
@@ -194,12 +194,12 @@ def test_an_untagged_tarball_of_the_same_root_is_superseded(tmp_path: Path, name
     "name",
     [
         MADE,
-        "ssiuml-root-bookworm-0.1.0-1.tar.bz2",
-        "ssiuml-root-bookworm-0.1.0-0.tar.bz2",
-        "ssiuml-root-bookworm-min-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-root-trixie-0.1.0-1.tar.bz2",
+        "ssiuml-root-trixie-0.1.0-0.tar.bz2",
+        "ssiuml-root-trixie-min-0.1.0-11.gfedcba987654.tar.bz2",
         "ssiuml-utils-0.1.0-11.gfedcba987654.tar.bz2",
-        "my-ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2",
-        "ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.bz2.part",
+        "my-ssiuml-root-trixie-0.1.0-11.gfedcba987654.tar.bz2",
+        "ssiuml-root-trixie-0.1.0-11.gfedcba987654.tar.bz2.part",
         "SHA256SUMS",
     ],
 )
@@ -210,7 +210,7 @@ def test_tagged_releases_and_other_tarballs_stay(tmp_path: Path, name: str) -> N
 
 
 def test_what_killed_builds_have_left_of_a_tarball_is_found_for_each_commit(tmp_path: Path) -> None:
-    left = [f".{MADE}.part", ".ssiuml-root-bookworm-0.1.0-11.gfedcba987654.tar.xz.part"]
+    left = [f".{MADE}.part", ".ssiuml-root-trixie-0.1.0-11.gfedcba987654.tar.xz.part"]
     for name in (*left, MADE, ".ssiuml-utils-0.1.0-11.gfedcba987654.tar.bz2.part", ".SHA256SUMS.part"):
         (tmp_path / name).touch()
     assert [path.name for path in left_parts(tmp_path / MADE, RELEASE)] == sorted(left)

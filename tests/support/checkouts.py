@@ -57,7 +57,7 @@ class Checkout:
 
     folder: Path
     cache: Path
-    recipe: str = "bookworm-min"
+    recipe: str = "trixie-min"
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
