@@ -46,7 +46,7 @@ TIERS = ("docs", "release", "historic", "boot", "build", "unit")
 SHELL_SCRIPTS = (
     *("run", ".ci/run", "templates/release/setup", "cluster-tools/initrd/*"),
     *("ssiuml/images/appliance/init", "ssiuml/images/appliance/run-in-tree"),
-    *(f"cluster-tools/debian/{name}" for name in ("rc*", "host-keys", "where_pid", "ssh")),
+    *(f"cluster-tools/debian/{name}" for name in ("rc*", "host-keys", "where_pid", "ssh", "ssh-server")),
 )
 
 session.stop_on_signals()

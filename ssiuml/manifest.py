@@ -20,8 +20,7 @@ if TYPE_CHECKING:  # who runs images needs nothing of recipes
 
 NAME: Final = "manifest.json"
 # Goes up when readers of the previous version would misunderstand the file.
-# 2: ssh to a node has its keys in etc/ssi/ssh-line of the RAM disk.
-# 3: the RAM disk takes the interconnect from the vector driver; the network has an address for the host.
+# 3: nodes have a vector device on a bridge, where the host has an address, and serve ssh there.
 SCHEMA: Final = 3
 _BUILD: Final = "run ./run build-root"
 # A node gets files of the image's folder only. A release has its kernel in a folder beside that one.
@@ -153,6 +152,11 @@ def read(folder: Path) -> Manifest:
         raise ManifestError(f"{folder}: no image has been built here", hint=_BUILD) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{path}: is damaged: {error}", hint=_BUILD) from error
+    if isinstance(schema, int) and schema < SCHEMA:
+        raise ManifestError(
+            f"{path}: was built by an earlier version of this program (schema {schema}, not {SCHEMA})",
+            hint=f"{_BUILD}, which builds it again",
+        )
     if schema != SCHEMA:
         raise ManifestError(f"{path}: has schema {schema}, this program reads {SCHEMA}", hint=_BUILD)
     try:

@@ -1,6 +1,7 @@
 """manifest.json is read as it was written; a missing, damaged or unknown one is an error."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_unknown_schema_is_an_error_with_both_numbers(tmp_path: Path, schema: ob
     with pytest.raises(ManifestError) as caught:
         manifest.read(tmp_path)
     assert f"schema {schema}" in str(caught.value)
-    assert f"reads {manifest.SCHEMA}" in str(caught.value)
+    assert re.search(rf"(reads|not) {manifest.SCHEMA}\b", str(caught.value))
 
 
 def test_manifest_that_cannot_be_read_is_an_error_with_its_path(tmp_path: Path) -> None:

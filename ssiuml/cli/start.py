@@ -144,7 +144,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     if arguments.dry_run:
         _print_command_lines(folder, plan, count, terminals)
         return DONE, 0.0
-    if not plan.has_lock_server:  # its nodes have no serial line for ssh
+    if not plan.has_lock_server:  # its nodes have no server for ssh
         require_user()
     folder.make()
     namespace = _namespace(plan, progress)
@@ -199,7 +199,7 @@ def _prepare(
         copied = prepare_root(folder, image, fresh=arguments.fresh, keep=arguments.keep)
         if copied:
             progress.say(copied)
-    if not plan.has_lock_server:  # nodes of Linux 2.4 have no serial line for ssh
+    if not plan.has_lock_server:  # nodes of Linux 2.4 have no server for ssh
         make_keys(folder)
         make_initrd(folder, image.initrd)
     write_launch_plan(folder.plan, plan)
@@ -336,9 +336,7 @@ def _print_command_lines(
             machines.append(command_lines.historic_node_machine(folder, plan, node))
         else:
             machines.append(
-                command_lines.node_machine(
-                    folder, plan, node, expect=count, ssh_fd="SSH", control_fd="CONTROL"
-                )
+                command_lines.node_machine(folder, plan, node, expect=count, control_fd="CONTROL")
             )
     prefix = switch_prefix() if plan.has_lock_server else bridge_prefix(plan.supervisor_address)
     switch = command_lines.killed_with_parent(command_lines.switch_command(folder))

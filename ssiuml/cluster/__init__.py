@@ -27,7 +27,6 @@ unix_sockets   in folders with long names
 The lines into a node:
 
 serial_lines   console and control line               control_line   messages on the control line (pure)
-ssh_mux        many ssh connections on one line
 
 smoke boots one node by itself, to test images; no supervisor takes part. The modules that ssi-exec imports
 (client, paths, protocol, ssh, unix_sockets) import nothing heavy: a user waits for them.

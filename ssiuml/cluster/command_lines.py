@@ -69,13 +69,11 @@ def node_machine(
     node: int,
     *,
     expect: int,
-    ssh_fd: int | str,
     control_fd: int | str,
 ) -> Machine:
     """Return a node. Its console is its standard input and output.
 
-    It inherits *ssh_fd* and *control_fd*, the ends of its serial lines. It waits until *expect* nodes are
-    members.
+    It inherits *control_fd*, the end of its control line. It waits until *expect* nodes are members.
     """
     return Machine(
         name=f"node{node}",
@@ -86,7 +84,6 @@ def node_machine(
         disks={"ubd0c": plan.root_fs},
         parameters=[
             "con0=fd:0,fd:1",
-            f"ssl0=fd:{ssh_fd}",
             f"ssl1=fd:{control_fd}",
             _port(node),
             f"ssi.node={node}",

@@ -50,7 +50,7 @@ async def ensure_lock_server(running: RunningCluster) -> None:
     server = running.lock_server = Node(LOCK_SERVER_NUMBER, running.folder)
     machine = command_lines.lock_server_machine(running.folder, running.plan)
     try:
-        await server.start(lambda ssh_fd, control_fd: machine, lambda node, message: None, (running.root,))
+        await server.start(lambda control_fd: machine, lambda node, message: None, (running.root,))
     except OSError as error:
         raise SsiumlError(f"the lock server does not start: {error}") from error
 

@@ -17,7 +17,6 @@ from ssiuml.cluster.control_line import Message
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.process import ProcessId
 from ssiuml.cluster.serial_lines import ConsoleLine, ControlLine
-from ssiuml.cluster.ssh_mux import SshClient, SshLine
 from ssiuml.host import uml
 from ssiuml.host.run import die_with_parent, kill_group
 from ssiuml.host.uml import Machine
@@ -70,21 +69,20 @@ class Node:
         self.ssh_lock = asyncio.Lock()  # held while ssh_master is started
         self.console: ConsoleLine
         self.control: ControlLine
-        self.ssh_line: SshLine
-        self._lines: list[ConsoleLine | ControlLine | SshLine] = []
+        self._lines: list[ConsoleLine | ControlLine] = []
         self._held = contextlib.ExitStack()
         self._is_starting = False
 
     async def start(
         self,
-        make_machine: Callable[[int, int], Machine],
+        make_machine: Callable[[int], Machine],
         on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
         """Start the process and open its lines.
 
-        *make_machine* gets the descriptors of the line for ssh and of the control line. The process also
-        inherits the descriptors *inherited*. Raise what *make_machine* and Machine.prepare raise, and
+        *make_machine* gets the descriptor of the control line. The process also inherits the descriptors
+        *inherited*. Raise what *make_machine* and Machine.prepare raise, and
         OSError if the program cannot be run; the node has ended then.
         """
         self._is_starting = True
@@ -101,22 +99,21 @@ class Node:
 
     async def _start(
         self,
-        make_machine: Callable[[int, int], Machine],
+        make_machine: Callable[[int], Machine],
         on_message: "Callable[[Node, Message], None]",
         inherited: tuple[int, ...],
     ) -> None:
         loop = asyncio.get_running_loop()
         name = f"node {self.number}"
-        pairs = [socket.socketpair() for _ in range(3)]
+        pairs = [socket.socketpair() for _ in range(2)]
         theirs = [pair[1] for pair in pairs]
         without_transport = [pair[0] for pair in pairs]
         try:
-            machine = make_machine(theirs[1].fileno(), theirs[2].fileno())
+            machine = make_machine(theirs[1].fileno())
             machine.prepare()
             self.console = ConsoleLine(f"{name}: console", self.folder.console_log(self.number))
             self.control = ControlLine(f"{name}: control line", lambda message: on_message(self, message))
-            self.ssh_line = SshLine(f"{name}: line for ssh")
-            self._lines = [self.console, self.ssh_line, self.control]
+            self._lines = [self.console, self.control]
             for line in self._lines:
                 ours = without_transport.pop(0)
                 ours.setblocking(False)
@@ -131,21 +128,13 @@ class Node:
                 stdin=theirs[0].fileno(),
                 stdout=theirs[0].fileno(),
                 stderr=theirs[0].fileno(),
-                pass_fds=(launcher.fd, theirs[1].fileno(), theirs[2].fileno(), *inherited),
+                pass_fds=(launcher.fd, theirs[1].fileno(), *inherited),
                 start_new_session=True,
             )
             self.process_id = process.identify(self.process.pid)
         finally:
             for end in (*theirs, *without_transport):
                 end.close()
-
-    async def connect_ssh(self) -> socket.socket:
-        """Return a socket that is connected to an sshd of the node."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: SshClient(self.ssh_line), sock=ours)
-        return theirs
 
     @property
     def view(self) -> NodeView:
@@ -174,14 +163,17 @@ class Node:
         self.has_joined = True
 
     def reset(self) -> None:
-        """Forget what the node reported: its kernel has been restarted in the same process."""
+        """Forget what the node reported: its kernel has been restarted in the same process.
+
+        ssh would notice only after a minute that its connection leads nowhere.
+        """
         self.phase = Phase.STARTED
         self.members = ()
         self.has_joined = self.has_left = False
         self.holds_root = False
         self.waiting_since = None
         self.ping = None
-        self.ssh_line.restart()
+        self._end_ssh()
 
     def set_became_ready(self, is_ready: bool) -> None:
         """Record that the node is ready, or never will be. Only the first call counts."""
@@ -235,14 +227,18 @@ class Node:
             await asyncio.sleep(_POLL_S)
         return status
 
+    def _end_ssh(self) -> None:
+        if self.ssh_master is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.ssh_master.terminate()
+
     async def close(self) -> None:
         """Close the lines and end ssh. Call this only when the node has no processes."""
         self._held.close()
         for line in self._lines:
             line.close()
+        self._end_ssh()
         if self.ssh_master is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.ssh_master.terminate()
             await self.ssh_master.wait()
         self.folder.ssh_control_path(self.number).unlink(missing_ok=True)
 

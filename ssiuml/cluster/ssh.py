@@ -1,6 +1,6 @@
 """Command lines of ssh into a node. One master connection per node carries all its sessions (ControlMaster).
 
-The supervisor runs the master: two commands cannot open the line at the same time, and the master ends with
+The supervisor runs the master, since only its network namespace has the interconnect. The master ends with
 its node. The commands only use its ControlPath. All run in the cluster's folder and name files in it: ssh
 takes names apart at blanks and quotes, and expands %, ~ and ${NAME} in them. ssi-exec imports this module
 before its session begins: keep heavy imports out.
@@ -14,6 +14,8 @@ from ssiuml.cluster import unix_sockets
 from ssiuml.cluster.paths import ClusterFolder
 
 HOST_ALIAS: Final = "ssiuml-node"
+SSH_PORT: Final = 922  # of cluster-tools/debian/ssh-server
+_CONNECT_LIMIT_S: Final = 5
 # ssh ends the sessions of a node that has not answered for a minute. Only the cluster decides whether it
 # is dead: a paused node may come back.
 _ALIVE_INTERVAL_S: Final = 10
@@ -21,7 +23,7 @@ _ALIVE_COUNT: Final = 6
 # Runs a command in the node's login shell. ssh reports a command that a signal has ended as it reports a
 # broken connection; the status 128 + n comes through. Without a terminal sshd gives it pipes. select reports
 # the standard output as readable when nobody can read it any more, since the client has gone. The command
-# then gets SIGHUP, as from a terminal. Every node has Perl: its ssh-line is a Perl script.
+# then gets SIGHUP, as from a terminal. Every Debian has Perl (perl-base).
 _WATCHED: Final = """\
 pipe R, W; $SIG{CHLD} = sub { syswrite W, "x" };
 defined($pid = fork) or die "fork: $!\\n";
@@ -42,15 +44,19 @@ def _options(folder: ClusterFolder, node: int) -> list[str]:
     return ["-F", "none", "-o", f"ControlPath={folder.ssh_control_path(node).name}", "-o", "LogLevel=ERROR"]
 
 
-def master_command(folder: ClusterFolder, node: int) -> list[str]:
+def master_command(folder: ClusterFolder, node: int, address: str) -> list[str]:
     """Return the command line of the master connection. It runs in the foreground until the node ends.
 
-    Its standard input and output are the line to the node's sshd.
+    *address* is the node's on the interconnect.
     """
     settings = {
+        "HostName": address,
+        "Port": str(SSH_PORT),
+        "ConnectTimeout": str(_CONNECT_LIMIT_S),
         "ControlMaster": "yes",
         "ControlPersist": "no",
-        "ProxyCommand": "-",  # standard input and output; source: ssh_connect in OpenSSH's sshconnect.c
+        # The quickest of those that ssh has; a node has one processor, and its host has others to serve.
+        "Ciphers": "aes128-gcm@openssh.com",
         "BatchMode": "yes",
         "HostKeyAlias": HOST_ALIAS,
         "UserKnownHostsFile": f"{folder.keys.name}/known_hosts",

@@ -15,7 +15,7 @@ from ssiuml.tree.cpio import write_segment
 from ssiuml.tree.tree import Literal, Meta, Tree, directory, file
 
 KEYGEN_LIMIT_S: Final = 60.0
-GUEST_FOLDER: Final = "etc/ssi/ssh-line"
+GUEST_FOLDER: Final = "etc/ssi/ssh"
 _CPIO_ALIGN: Final = 4
 
 

@@ -58,11 +58,11 @@ class NodeStarter:
         """Start a node when one of *slots* is free, and follow it. Return whether it is ready."""
         running = self._running
 
-        def machine(ssh_fd: int, control_fd: int) -> Machine:
+        def machine(control_fd: int) -> Machine:
             if running.plan.has_lock_server:
                 return command_lines.historic_node_machine(running.folder, running.plan, node.number)
             return command_lines.node_machine(
-                running.folder, running.plan, node.number, expect=expect, ssh_fd=ssh_fd, control_fd=control_fd
+                running.folder, running.plan, node.number, expect=expect, control_fd=control_fd
             )
 
         async with slots:

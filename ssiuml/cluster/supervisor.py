@@ -30,10 +30,9 @@ log = logging.getLogger(__name__)
 
 SWITCH_LIMIT_S: Final = 10.0
 OPEN_LIMIT_S: Final = 30.0
-# An attempt fails if the guest's sshd gives up on an earlier client just when this one connects.
 _ATTEMPT_LIMIT_S: Final = 20.0
 _POLL_S: Final = 0.01
-_RETRY_S: Final = 0.5
+_RETRY_S: Final = 0.1  # a node that has just become ready does not listen yet
 
 
 class Supervisor:
@@ -156,13 +155,13 @@ class Supervisor:
         """Open the ssh connection to a node, unless it is open."""
         node = self.running.node(number)
         try:
-            await _open_ssh(node)
+            await _open_ssh(node, str(self.running.plan.address_of(number).ip))
         finally:
             self.running.write_state()
         return {"ok": True}
 
 
-async def _open_ssh(node: Node) -> None:
+async def _open_ssh(node: Node, address: str) -> None:
     """Open ssh's master connection to a node, unless it is open.
 
     Raise SsiumlError, with what ssh said, if it is not open within OPEN_LIMIT_S.
@@ -178,10 +177,10 @@ async def _open_ssh(node: Node) -> None:
                     f"ssh said: {said}",
                     hint=f"run ssi-console {node.number} to see what it does",
                 )
-            said = await _attempt(node, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
+            said = await _attempt(node, address, min(deadline, time.monotonic() + _ATTEMPT_LIMIT_S)) or said
 
 
-async def _attempt(node: Node, deadline: float) -> str:
+async def _attempt(node: Node, address: str, deadline: float) -> str:
     """Start ssh and wait until it is connected, has ended, or *deadline* (time.monotonic) is over.
 
     Return what ssh said if it is not connected, else "".
@@ -192,12 +191,12 @@ async def _attempt(node: Node, deadline: float) -> str:
         node.ssh_master.kill()
         await node.ssh_master.wait()
     log_path = node.folder.ssh_log(node.number)
-    with await node.connect_ssh() as line, log_path.open("wb") as errors:
+    with log_path.open("wb") as errors:
         node.ssh_master = await asyncio.create_subprocess_exec(
-            *command_lines.killed_with_parent(ssh.master_command(node.folder, node.number)),
+            *command_lines.killed_with_parent(ssh.master_command(node.folder, node.number, address)),
             cwd=node.folder.path,
-            stdin=line.fileno(),
-            stdout=line.fileno(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
         )

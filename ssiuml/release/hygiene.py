@@ -21,7 +21,7 @@ _KEY_TEXT: Final = re.compile(
 _KEY_BYTES: Final = 4096  # of the BEGIN line, its headers and the start of the key
 _LEAST_PATH_BYTES: Final = 8  # many files contain shorter paths by chance
 _UNIQUE: Final = {
-    re.compile(r"etc/ssh/ssh_host_.*key(\.pub)?|etc/ssi/ssh-line/.*|etc/dropbear/.*key"): "a host key",
+    re.compile(r"etc/ssh/ssh_host_.*key(\.pub)?|etc/ssi/ssh/.*|etc/dropbear/.*key"): "a host key",
     re.compile(r"etc/machine-id|var/lib/dbus/machine-id"): "the id of one machine",
     re.compile(r"var/lib/(systemd|urandom)/random-seed|etc/corosync/authkey"): "a secret of one machine",
     re.compile(

@@ -79,12 +79,19 @@ def test_a_missing_image_is_reported_with_the_command_that_builds_it(call: Calle
     assert "no image has been built here\n  run ./run recipe=absent build-root" in output
 
 
-def test_images_of_another_version_are_refused(call: Caller) -> None:
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (2, "was built by an earlier version of this program (schema 2, not 3)\n  run ./run build-root"),
+        (99, "has schema 99, this program reads 3"),
+    ],
+)
+def test_images_of_another_version_are_refused(call: Caller, schema: int, said: str) -> None:
     manifest = call.image / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema": 3', '"schema": 99'))
+    manifest.write_text(manifest.read_text().replace('"schema": 3', f'"schema": {schema}'))
     status, output = call.start()
     assert status == 2
-    assert "has schema 99, this program reads 3" in output
+    assert said in output
 
 
 def test_a_configuration_with_an_unknown_key_is_refused_with_its_line(call: Caller) -> None:

@@ -81,10 +81,10 @@ def open_descriptors() -> int:
 def test_a_start_that_fails_leaves_no_lines_open(tmp_path: Path) -> None:
     folder = ClusterFolder(tmp_path)
 
-    def fail(ssh_fd: int, control_fd: int) -> Machine:
+    def fail(control_fd: int) -> Machine:
         raise SsiumlError("no kernel")
 
-    async def start(make_machine: Callable[[int, int], Machine], reason: str) -> None:
+    async def start(make_machine: Callable[[int], Machine], reason: str) -> None:
         node = Node(1, folder)
         before = open_descriptors()
         with pytest.raises((SsiumlError, OSError), match=reason):
@@ -95,7 +95,7 @@ def test_a_start_that_fails_leaves_no_lines_open(tmp_path: Path) -> None:
 
     folder.make()
     asyncio.run(start(fail, "no kernel"))
-    # A command line that is too long is refused when the console and the line for ssh are open already.
+    # A command line that is too long is refused when the console and the control line are open already.
     machine = Machine(
         name="node1",
         kernel=Path("/bin/true"),
@@ -105,7 +105,7 @@ def test_a_start_that_fails_leaves_no_lines_open(tmp_path: Path) -> None:
         disks={},
         parameters=["x" * (1 << 20)],
     )
-    asyncio.run(start(lambda ssh_fd, control_fd: machine, "too long"))
+    asyncio.run(start(lambda control_fd: machine, "too long"))
 
 
 def test_nodes_that_wait_for_their_start_can_be_killed_and_the_supervisor_lives_on(fake: FakeCluster) -> None:

@@ -24,12 +24,12 @@ def test_no_name_of_a_folder_reaches_a_command_line_that_is_taken_apart(tmp_path
     odd = f"x{letter}y"
     fake = FakeCluster(tmp_path / odd)
     plan = replace(fake.plan, kernel=Path("/linux"))
-    machine = command_lines.node_machine(fake.folder, plan, 1, expect=1, ssh_fd=3, control_fd=4)
+    machine = command_lines.node_machine(fake.folder, plan, 1, expect=1, control_fd=3)
     machine.prepare()
     lines = [
         machine.argv,
         command_lines.switch_command(fake.folder),
-        ssh.master_command(fake.folder, 1),
+        ssh.master_command(fake.folder, 1, "192.168.50.1"),
         ssh.session_command(fake.folder, 1, ["true"], terminal=False),
     ]
     assert [word for line in lines for word in line if odd in word or str(tmp_path) in word] == []
@@ -83,7 +83,7 @@ def test_ssh_reads_the_names_of_files_as_they_are_meant(tmp_path: Path) -> None:
     """ssh itself says what it has read: -G prints the settings and connects to nothing."""
     folder = ClusterFolder(tmp_path / "".join(PRINTABLE))
     folder.make()
-    words = ssh.master_command(folder, 1)
+    words = ssh.master_command(folder, 1, "192.168.50.1")
     done = subprocess.run(
         [words[0], "-G", *words[1:]], cwd=folder.path, capture_output=True, text=True, check=True, timeout=60
     )
@@ -91,4 +91,4 @@ def test_ssh_reads_the_names_of_files_as_they_are_meant(tmp_path: Path) -> None:
     assert read["controlpath"] == "ssh-1"
     assert read["identityfile"] == "keys/user_key"
     assert read["userknownhostsfile"] == "keys/known_hosts"
-    assert read["proxycommand"] == "-"
+    assert (read["hostname"], read["port"]) == ("192.168.50.1", "922")

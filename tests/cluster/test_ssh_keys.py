@@ -30,8 +30,8 @@ def test_the_initrd_has_the_segments_of_the_image_and_the_keys(folder: ClusterFo
     assert modes == {
         "etc": "drwxr-xr-x",
         "etc/ssi": "drwxr-xr-x",
-        "etc/ssi/ssh-line": "drwx------",
-        "etc/ssi/ssh-line/authorized_keys": "-rw-------",
-        "etc/ssi/ssh-line/host_key": "-rw-------",
-        "etc/ssi/ssh-line/host_key.pub": "-rw-------",
+        "etc/ssi/ssh": "drwx------",
+        "etc/ssi/ssh/authorized_keys": "-rw-------",
+        "etc/ssi/ssh/host_key": "-rw-------",
+        "etc/ssi/ssh/host_key.pub": "-rw-------",
     }

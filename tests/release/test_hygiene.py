@@ -63,7 +63,7 @@ def test_a_root_with_everything_that_is_allowed_passes() -> None:
     [
         ("etc/ssh/ssh_host_ed25519_key", "a host key"),
         ("etc/ssh/ssh_host_ecdsa_key.pub", "a host key"),
-        ("etc/ssi/ssh-line/key", "a host key"),
+        ("etc/ssi/ssh/key", "a host key"),
         ("etc/dropbear/dropbear_rsa_host_key", "a host key"),
         ("etc/machine-id", "the id of one machine"),
         ("var/lib/dbus/machine-id", "the id of one machine"),
