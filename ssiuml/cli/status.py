@@ -8,6 +8,7 @@ from typing import Final
 
 from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser
 from ssiuml.cli.exit_status import DONE, run_command
+from ssiuml.cli.forward import describe as describe_forward
 from ssiuml.cluster.client import ask
 from ssiuml.cluster.protocol import Values
 
@@ -68,6 +69,7 @@ def table(status: Values) -> list[str]:
         lines.append(f"{number:>4}  {node['phase']:10} {members:20} {memory:>9} {node['uptime_s']:>7.0f} s")
     for number, how in sorted(status["past"].items(), key=lambda item: int(item[0])):
         lines.append(f"{number:>4}  down       {how}")
+    lines += [describe_forward(forwarded) for forwarded in status["forwards"]]
     return lines
 
 

@@ -28,6 +28,7 @@ async def supervise(folder: ClusterFolder, ready: int) -> int:
         await supervisor.begin()
         server = CommandServer(supervisor)
         await server.open()
+        supervisor.forwards.open()
     except (SsiumlError, OSError) as error:
         # Another supervisor holds the root, and the files in the folder are that one's: leave them alone.
         if supervisor is not None and supervisor.running.root >= 0:

@@ -21,6 +21,7 @@ class ClusterFolder:
         self.plan = path / "plan.json"
         self.lock = path / "start.lock"
         self.socket = path / "supervisor.sock"
+        self.forward_socket = path / "forward.sock"
         self.log = path / "supervisor.log"
         self.switch = path / "switch.ctl"
         self.root_fs = path / "root_fs"

@@ -81,6 +81,9 @@ class CommandServer:
                 return await supervisor.kill(_numbers(request["nodes"]), emit)
             case "stop":
                 return await supervisor.stop(float(request["limit_s"]), emit)
+            case "unforward":
+                await supervisor.forwards.remove(int(request["port"]))
+                return {"ok": True}
             case "connect":
                 return await supervisor.open_ssh(int(request["node"]))
         raise ValueError(f"do: {request['do']!r}")

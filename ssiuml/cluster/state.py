@@ -104,6 +104,7 @@ def clear_stale(folder: ClusterFolder) -> list[str]:
             done.append(f"ended {len(left)} processes that it had left behind")
     stale = [
         folder.socket,
+        folder.forward_socket,
         folder.switch,
         folder.state,
         *folder.path.glob("ssh-*"),

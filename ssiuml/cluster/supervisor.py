@@ -12,11 +12,12 @@ import time
 from typing import Final
 
 from ssiuml.cluster import command_lines, ssh
+from ssiuml.cluster.forwarding import Forwards
 from ssiuml.cluster.launch_plan import LaunchPlan
 from ssiuml.cluster.membership import Membership
 from ssiuml.cluster.memexp import stop_historic_cluster
 from ssiuml.cluster.namespace import BRIDGE
-from ssiuml.cluster.node import Node, kill_all
+from ssiuml.cluster.node import Node, Phase, kill_all
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.root_copy import lock_root
@@ -42,6 +43,7 @@ class Supervisor:
         self.running = RunningCluster(folder, plan)
         self.ended = asyncio.Event()
         self._starter = NodeStarter(self.running, Membership(self.running))
+        self.forwards = Forwards(folder.forward_socket, self._addresses)
         self._stopping: asyncio.Task[Values] | None = None
 
     async def begin(self) -> None:
@@ -86,6 +88,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """End what still runs and remove its files. The root, the keys and the logs stay."""
+        await self.forwards.close()
         running = self.running
         rest = [*running.nodes.values(), *([running.lock_server] if running.lock_server else [])]
         await kill_all([one for one in rest if not one.ended.is_set()], "killed: its supervisor ended")
@@ -149,7 +152,19 @@ class Supervisor:
             "planned_nodes": running.plan.planned_nodes,
             "nodes": nodes,
             "past": {str(number): how for number, how in running.past.items()},
+            "forwards": self.forwards.describe(),
         }
+
+    def _addresses(self, node: int | None) -> list[str]:
+        """Return the address of *node*, or for None those of all that are ready.
+
+        Raise UsageError if the image does not have the node.
+        """
+        running = self.running
+        if node is not None:
+            running.check_number(node)
+        ready = [number for number, one in sorted(running.nodes.items()) if one.phase is Phase.READY]
+        return [str(running.plan.address_of(number).ip) for number in (ready if node is None else [node])]
 
     async def open_ssh(self, number: int) -> Values:
         """Open the ssh connection to a node, unless it is open."""

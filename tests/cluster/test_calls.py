@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("add", "console", "cp", "exec", "rm", "start", "status", "stop")
+COMMANDS = ("add", "console", "cp", "exec", "forward", "rm", "start", "status", "stop")
 LIMIT_S = 60.0
 
 
