@@ -35,6 +35,13 @@ _MACHINE_NAMES: Final = frozenset(
         *("seccomp", "noreboot", "nosysemu", "skas0", "noprocmm"),
     )
 )
+# User-Mode Linux before 6.13 prints this, then panics, if the host's processor has registers beyond AVX-512
+# its room for them is fixed (HOST_FP_SIZE in arch/x86/um/user-offsets.c).
+_TOO_OLD: Final = "ptrace set fp regs failed"
+_TOO_OLD_REASON: Final = (
+    "This kernel is older than Linux 6.13 and has no room for this machine's registers (AMX). "
+    "Use an image with a later kernel, such as that of the recipe trixie."
+)
 # Source: arch/um/drivers/cow_user.c, COW_MAGIC; in the byte order of the machine or the other one.
 _COPY_ON_WRITE: Final = b"MOOO"
 
@@ -180,7 +187,11 @@ class Machine:
 def console_tail(lines: Iterable[str]) -> str:
     """Return the last lines of a console for an error message, without the stack frames of a panic.
 
-    These would push out the reason of the panic, which comes before them.
+    These would push out the reason of the panic, which comes before them. A last line explains a reason that
+    does not explain itself.
     """
     kept = [line.rstrip() for line in lines if line.strip() and not _STACK_FRAME.match(line)]
-    return "\n".join(f"    {line}" for line in kept[-TAIL_LINES:])
+    shown = kept[-TAIL_LINES:]
+    if any(_TOO_OLD in line for line in kept):
+        shown.append(_TOO_OLD_REASON)
+    return "\n".join(f"    {line}" for line in shown)

@@ -11,7 +11,7 @@ from checkouts import Checkout
 from programs import unshare
 
 from ssiuml import manifest
-from ssiuml.host.uml import memory_folder, parameter_problem
+from ssiuml.host.uml import console_tail, memory_folder, parameter_problem
 
 REQUIRE = """
 import os
@@ -142,3 +142,10 @@ def test_a_folder_that_is_mounted_noexec_is_named_with_the_variable_that_chooses
         )
         assert _said(folder, "nosuid", **environ) == ""
     assert _said(shm, "noexec", TMPDIR=str(tmp_path)) == ""
+
+
+def test_the_end_of_a_console_explains_why_an_old_kernel_panics_on_a_new_processor() -> None:
+    lines = ["Run /init as init process", "userspace - ptrace set fp regs failed, errno = 14", *["more"] * 40]
+    tail = console_tail(lines)
+    assert tail.splitlines()[-1].strip().startswith("This kernel is older than Linux 6.13")
+    assert "older" not in console_tail(lines[2:])
