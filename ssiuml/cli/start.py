@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
 from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys, require_user
 from ssiuml.cluster.state import clear_stale, read_state
+from ssiuml.cluster.uplink import Uplink, plan_uplink, require_uplink, start_uplink
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host import uml
 from ssiuml.host.places import user_home
@@ -36,6 +38,7 @@ DEFAULT_NODES: Final = 3
 MIN_MEMORY_MIB: Final = 96
 READY_LIMIT_S: Final = 300.0
 MAX_LIMIT_S: Final = 86_400  # a day
+ANSWER_LIMIT_S: Final = 30.0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -103,6 +106,11 @@ ssi-start 15 --no-xterm
         "Default: as the recipe says, ptrace",
     )
     parser.add_argument(
+        "--internet",
+        action="store_true",
+        help="give the nodes a way out to the networks of this machine, with DNS. Needs slirp4netns",
+    )
+    parser.add_argument(
         "--no-pin",
         action="store_true",
         help="let each node run on all processors of this machine, instead of on one of them",
@@ -137,6 +145,10 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     image = choose_image(arguments.recipe, arguments.image, user_home(os.environ))
     count = _node_count("N", arguments.nodes, image.described.node_limit)
     plan = _launch_plan(arguments, folder, image, count)
+    way_out = None
+    if arguments.internet:
+        way_out = plan_uplink(plan.network, plan.node_limit)
+        plan = replace(plan, parameters=(*plan.parameters, *way_out.parameters))
     terminals = terminals_for(folder, arguments)
     progress = NodeProgress(terminals)
     for remark in image.remarks:
@@ -146,12 +158,14 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
         return DONE, 0.0
     if not plan.has_lock_server:  # its nodes have no server for ssh
         require_user()
+    if way_out is not None:
+        require_uplink()
     folder.make()
     namespace = _namespace(plan, progress)
     try:
         with FileLock(folder.lock, timeout=0):
             _prepare(folder, arguments, image, plan, count, progress)
-            launch_supervisor(folder, (*namespace, *supervisor_prefix))
+            _launch(folder, (*namespace, *supervisor_prefix), way_out)
     except Timeout:
         raise UsageError(
             f"cluster '{folder.name}' is being started by another ssi-start",
@@ -174,6 +188,28 @@ def _namespace(plan: LaunchPlan, progress: NodeProgress) -> tuple[str, ...]:
     prefix = bridge_prefix(plan.supervisor_address)
     require_bridge(prefix)
     return prefix
+
+
+def _launch(folder: ClusterFolder, prefix: Sequence[str], way_out: Uplink | None) -> None:
+    """Start the supervisor, and slirp4netns beside it if the nodes get a *way_out*."""
+    if way_out is None:
+        launch_supervisor(folder, prefix)
+        return
+    # slirp4netns ends when the supervisor, which holds the other end, has ended.
+    end, held = os.pipe()
+    try:
+        supervisor = launch_supervisor(folder, prefix, [held])
+    finally:
+        os.close(held)
+    try:
+        start_uplink(way_out, supervisor, end, folder.uplink_log)
+        ask(folder, {"do": "uplink"}, limit_s=ANSWER_LIMIT_S)
+    except SsiumlError:
+        with suppress(SsiumlError):  # the first error is the one to report
+            ask(folder, {"do": "stop", "limit_s": STOP_LIMIT_S})
+        raise
+    finally:
+        os.close(end)
 
 
 def _prepare(

@@ -25,10 +25,13 @@ def supervisor_command(folder: Path, ready: int | str) -> list[str]:
     return [*module_command("ssiuml.cluster"), str(folder), str(ready)]
 
 
-def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None:
-    """Start the supervisor, with *prefix* before its command. Return when it serves requests.
+def launch_supervisor(
+    folder: ClusterFolder, prefix: Sequence[str] = (), inherited: Sequence[int] = ()
+) -> int:
+    """Start the supervisor, with *prefix* before its command. Return its pid when it serves requests.
 
-    Raise SsiumlError, with what the supervisor said, if it does not start.
+    It holds the descriptors *inherited* open as long as it lives. Raise SsiumlError, with what the supervisor
+    said, if it does not start.
     """
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8") as answer:  # noqa: PTH123 - a descriptor
@@ -40,7 +43,7 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
                     stdout=log,
                     stderr=log,
                     cwd=folder.path,
-                    pass_fds=(writing,),
+                    pass_fds=(writing, *inherited),
                     start_new_session=True,
                 )
         finally:
@@ -58,6 +61,7 @@ def launch_supervisor(folder: ClusterFolder, prefix: Sequence[str] = ()) -> None
             f"the supervisor of cluster '{folder.name}' did not start: {message}",
             hint=hint.strip() or f"look into {folder.log}",
         )
+    return process.pid
 
 
 def require_memory(nodes: int, each_mib: int) -> None:

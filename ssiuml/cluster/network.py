@@ -45,6 +45,11 @@ class Network:
             await self._remove(inside)
             await self._ip(lines)
 
+    async def attach(self, interface: str) -> None:
+        """Make an interface of the namespace a port of the bridge. Raise SsiumlError if there is none."""
+        async with self._lock:
+            await self._ip([f"link set {interface} master {BRIDGE} up"])
+
     async def remove_port(self, node: int) -> None:
         """Remove a node's port, if there is one. The bridge forgets the node's address."""
         async with self._lock:

@@ -24,6 +24,7 @@ class ClusterFolder:
         self.forward_socket = path / "forward.sock"
         self.log = path / "supervisor.log"
         self.switch = path / "switch.ctl"
+        self.uplink_log = path / "uplink.log"
         self.root_fs = path / "root_fs"
         self.root_origin = path / "root.json"
         self.crashed = path / "root.crashed"  # exists if a node crashed after the last fsck.gfs2

@@ -13,6 +13,7 @@ kill        ``nodes``                       events; ok when they are dead
 stop        ``limit_s``                     events; ok when all left in order and the root is clean, else
                                             ``failed``, ``root``; the supervisor ends
 console     ``node``                        then bytes
+uplink                                      ok when the interface of slirp4netns is in the bridge
 unforward   ``port``                        ok when the forwarded port is closed
 connect     ``node``                        ok when ssh to the node is connected (its ControlPath exists)
 ==========  ==============================  =====================================================

@@ -83,10 +83,13 @@ class CommandServer:
                 return await supervisor.stop(float(request["limit_s"]), emit)
             case "unforward":
                 await supervisor.forwards.remove(int(request["port"]))
-                return {"ok": True}
+            case "uplink":
+                await supervisor.attach_uplink()
             case "connect":
-                return await supervisor.open_ssh(int(request["node"]))
-        raise ValueError(f"do: {request['do']!r}")
+                await supervisor.open_ssh(int(request["node"]))
+            case _:
+                raise ValueError(f"do: {request['do']!r}")
+        return {"ok": True}
 
     async def _console(
         self, request: Values, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

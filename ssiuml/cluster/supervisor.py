@@ -11,7 +11,7 @@ import socket
 import time
 from typing import Final
 
-from ssiuml.cluster import command_lines, ssh
+from ssiuml.cluster import command_lines, ssh, uplink
 from ssiuml.cluster.forwarding import Forwards
 from ssiuml.cluster.launch_plan import LaunchPlan
 from ssiuml.cluster.membership import Membership
@@ -24,7 +24,7 @@ from ssiuml.cluster.root_copy import lock_root
 from ssiuml.cluster.running import Emit, RunningCluster, wait_until
 from ssiuml.cluster.starting import NodeStarter
 from ssiuml.cluster.stopping import kill_nodes, stop_cluster
-from ssiuml.errors import SsiumlError
+from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host.run import kill_group
 
 log = logging.getLogger(__name__)
@@ -155,6 +155,12 @@ class Supervisor:
             "forwards": self.forwards.describe(),
         }
 
+    async def attach_uplink(self) -> None:
+        """Take the way out, which ssi-start has made, into the network of the nodes."""
+        if self.running.network is None:
+            raise UsageError("nodes of Linux 2.4 have no bridge, so no way out", hint="leave --internet out")
+        await self.running.network.attach(uplink.INTERFACE)
+
     def _addresses(self, node: int | None) -> list[str]:
         """Return the address of *node*, or for None those of all that are ready.
 
@@ -166,14 +172,13 @@ class Supervisor:
         ready = [number for number, one in sorted(running.nodes.items()) if one.phase is Phase.READY]
         return [str(running.plan.address_of(number).ip) for number in (ready if node is None else [node])]
 
-    async def open_ssh(self, number: int) -> Values:
+    async def open_ssh(self, number: int) -> None:
         """Open the ssh connection to a node, unless it is open."""
         node = self.running.node(number)
         try:
             await _open_ssh(node, str(self.running.plan.address_of(number).ip))
         finally:
             self.running.write_state()
-        return {"ok": True}
 
 
 async def _open_ssh(node: Node, address: str) -> None:

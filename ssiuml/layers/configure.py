@@ -21,7 +21,6 @@ SHADOW: Final = "etc/shadow"
 _OWN_FILES: Final[Mapping[str, str]] = {
     "etc/fstab": "# The initrd mounts the shared root; there is nothing to mount besides.\n",
     "etc/hostname": "localhost\n",
-    "etc/resolv.conf": "# The interconnect has no name server; see /etc/hosts.\n",
 }
 DEMO_MAX_BYTES: Final = GIB
 RUNLEVELS: Final = ("etc/rc3.d", "etc/rc.d/rc3.d")  # Caldera has only the latter

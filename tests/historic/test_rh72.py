@@ -480,9 +480,7 @@ def test_cluster_mkinitrd_of_the_root_makes_the_initrd_in_the_appliance(
     assert "./run recipe=trixie-min base kernel" in outcome.output
     # Without the folders in which other tests are working.
     unfinished = shutil.ignore_patterns("work", ".*")
-    shutil.copytree(
-        built.images, variant.folder / "images" / "trixie-min", symlinks=True, ignore=unfinished
-    )
+    shutil.copytree(built.images, variant.folder / "images" / "trixie-min", symlinks=True, ignore=unfinished)
     variant.build("initrd")
     image = tmp_path / "image"
     image.write_bytes(gzip.decompress((variant.images / "initrd-ssi.img").read_bytes()))

@@ -35,15 +35,17 @@ def log_header(header: LogHeader, block_size: int) -> bytes:
 class Journal(PlacedContent):
     """The contents of a journal; all blocks are allocated, but in the image most of them may be holes.
 
-    Two log headers, at the beginning and in the middle, are enough for fsck.gfs2 and the kernel, which look
-    for the highest sequence number. With *full*, every block has one, as mkfs.gfs2 writes them. mkfs.gfs2
-    begins with a random *first_sequence*.
+    fsck.gfs2 and the kernel look for the highest sequence number. The kernel reads the journal from its
+    beginning and stops where the number falls. So it is in the first block, and the second block has the
+    lowest one: the kernel reads a few MiB of each journal instead of all. fsck.gfs2 needs one more in the
+    middle. With *full*, every block has one, as mkfs.gfs2 writes them; *first_sequence* is that of the first
+    block, for which mkfs.gfs2 takes a random number.
     """
 
     blocks: int
     block_size: int
     full: bool = False
-    first_sequence: int = 0
+    first_sequence: int = -1  # modulo the number of blocks
 
     @property
     def size_bytes(self) -> int:
@@ -54,7 +56,7 @@ class Journal(PlacedContent):
 
     def blocks_at(self, inode_address: int, mapped: Sequence[MappedRun]) -> Iterator[tuple[int, bytes]]:
         """Yield (address, log header) of every block that has a log header."""
-        wanted = range(self.blocks) if self.full else sorted({0, self.blocks // 2})
+        wanted = range(self.blocks) if self.full else sorted({0, 1, self.blocks // 2})
         for index, first, count in mapped:
             for number in range(index, index + count) if self.full else wanted:
                 if index <= number < index + count:
