@@ -1,6 +1,6 @@
 """The task graph: from a recipe to a root image, a kernel and a RAM disk that boot as a cluster.
 
-``doit [recipe=NAME] [offline=yes] [frozen=yes] [TASK]`` runs TASK, by default build-root. Each task of a
+``doit [recipe=NAME] [offline|frozen|newest=yes] [TASK]`` runs TASK, by default build-root. Each task of a
 build has a module of its name in ssiuml/pipeline/steps, with the inputs, work and results of its steps.
 """
 
@@ -17,8 +17,7 @@ from ssiuml.pipeline.doit_tasks import Task, load, needs, prints, program, pytho
 from ssiuml.pipeline.plan import make_plan
 
 PROJECT = Path(__file__).parent
-OFFLINE = get_var("offline", "no") == "yes"
-FROZEN = get_var("frozen", "no") == "yes"
+SWITCHES = {name: get_var(name, "no") == "yes" for name in ("offline", "frozen", "newest")}
 
 # The steps that make the images, in the order of the HOWTO. A step that is not named here comes after them.
 IMAGES = (
@@ -50,9 +49,7 @@ SHELL_SCRIPTS = (
 )
 
 session.stop_on_signals()
-PLAN = load(
-    lambda: make_plan(get_var("recipe", "trixie"), PROJECT, os.environ, offline=OFFLINE, frozen=FROZEN)
-)
+PLAN = load(lambda: make_plan(get_var("recipe", "trixie"), PROJECT, os.environ, **SWITCHES))
 GRAPH = load(lambda: commands.graph_of(PLAN, IMAGES))
 OUT = PLAN.places.out
 

@@ -236,7 +236,7 @@ def test_an_unknown_task_is_named(checkout: Checkout, words: list[str]) -> None:
         (
             ["recip=trixie-min", "show"],
             "recip=trixie-min: there is no variable 'recip'\n"
-            "  use one of recipe=, offline=, frozen=, signers=, tier=",
+            "  use one of recipe=, offline=, frozen=, newest=, signers=, tier=",
         ),
         (["show", "=x"], "=x: there is no variable ''\n  use one of recipe=, offline=, "),
         (

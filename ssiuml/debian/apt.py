@@ -53,11 +53,15 @@ class NoVersionError(SsiumlError):
 
 def archives(distribution: PackagesDistribution) -> list[str]:
     """Return the URLs of a distribution's archives: mirror and security mirror, or their snapshots."""
-    snapshot, security = distribution.snapshot, distribution.security_mirror
-    if snapshot is None:
-        return [each for each in (distribution.mirror, security) if each is not None]
-    names = ["debian"] if security is None else ["debian", "debian-security"]
-    return [f"{SNAPSHOT_URL}/{name}/{snapshot}" for name in names]
+    if distribution.snapshot is not None:
+        return snapshots(distribution, distribution.snapshot)
+    return [each for each in (distribution.mirror, distribution.security_mirror) if each is not None]
+
+
+def snapshots(distribution: PackagesDistribution, time: str) -> list[str]:
+    """Return the URLs of the archives as they were at *time* (20260101T000000Z), for ever."""
+    names = ["debian"] if distribution.security_mirror is None else ["debian", "debian-security"]
+    return [f"{SNAPSHOT_URL}/{name}/{time}" for name in names]
 
 
 def sources_list(distribution: PackagesDistribution, only_suite: str | None = None) -> str:
@@ -133,6 +137,10 @@ class Apt:
         if version not in versions:
             raise NoVersionError(package, version, ", ".join(dict.fromkeys(versions)))
         return _deb(next(paragraphs(self._run("apt-cache", "show", f"{package}={version}"))))
+
+    def names(self, beginning: str) -> list[str]:
+        """Return the names of the packages with this *beginning*, sorted."""
+        return sorted(self._run("apt-cache", "pkgnames", beginning).split())
 
     def _choose(self, *wanted: str) -> list[dict[str, str]]:
         """Return the records of what apt would install for *wanted* into an empty system."""

@@ -19,10 +19,11 @@ VARIABLES: Final[dict[str, tuple[str, ...]]] = {
     "recipe": (),
     "offline": ("yes", "no"),
     "frozen": ("yes", "no"),
+    "newest": ("yes", "no"),
     "signers": (),
     "tier": (),
 }
-OPTIONS: Final = {"--offline": "offline=yes", "--frozen": "frozen=yes"}
+OPTIONS: Final = {f"--{name}": f"{name}=yes" for name in ("offline", "frozen", "newest")}
 # doit works in the checkout; what a user types is relative to the folder where the user is.
 FILE_VARIABLES: Final = ("signers",)
 FAILED: Final = 1

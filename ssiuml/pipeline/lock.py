@@ -55,6 +55,11 @@ def _require_lockable(plan: Plan) -> None:
             f"{plan.loaded.name} has no packages to lock; its sources are pinned when they are first fetched",
             hint=f"run `./run recipe={plan.loaded.name} fetch`",
         )
+    if plan.newest:
+        raise UsageError(
+            "--newest takes another kernel than the recipe names, but lock locks what the recipe names",
+            hint="set kernel.version to the version that you want, then run lock without --newest",
+        )
     if plan.offline or plan.frozen:
         word = "--frozen keeps the lock file" if plan.frozen else "--offline fetches nothing"
         raise UsageError(f"{word}, but lock renews it from the mirrors", hint="run lock without that option")

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ssiuml.debian.apt import Apt, NoPackageError, NoVersionError, archives
+from ssiuml.debian.apt import Apt, NoPackageError, NoVersionError, archives, snapshots
 from ssiuml.debian.deb import Debs, Selection
-from ssiuml.debian.fetch import fetch_debs
+from ssiuml.debian.fetch import fetch_debs, path_of
 from ssiuml.debian.locked_packages import (
     BaseLock,
     KernelLock,
+    KernelPackage,
     base_differences,
     base_lock_for,
     kernel_differences,
@@ -40,8 +41,22 @@ class Packages:
         return base_lock_for(self._plan.lock, request_of(self._plan.recipe))
 
     @functools.cached_property
+    def kernel(self) -> KernelPackage | None:
+        """The kernel's package that the build takes; None if the kernel comes in none.
+
+        It is the recipe's, with the option --newest in no particular version.
+        """
+        wanted = kernel_package(self._plan.recipe)
+        return wanted._replace(version=None) if wanted and self._plan.newest else wanted
+
+    @functools.cached_property
     def kernel_lock(self) -> KernelLock | None:
-        """The lock for the kernel's package, None if there is none."""
+        """The lock for the kernel's package, None if there is none, or with the option --newest."""
+        return None if self._plan.newest else self.pinned_kernel
+
+    @functools.cached_property
+    def pinned_kernel(self) -> KernelLock | None:
+        """The lock for the recipe's own package of the kernel, None if there is none."""
         return kernel_lock_for(self._plan.lock, kernel_package(self._plan.recipe))
 
     def not_locked(self) -> list[str]:
@@ -49,9 +64,8 @@ class Packages:
         plan, problems = self._plan, []
         if self.base_lock is None:
             problems.append(base_differences(plan.lock, request_of(plan.recipe)))
-        wanted = kernel_package(plan.recipe)
-        if wanted is not None and self.kernel_lock is None:
-            problems.append(kernel_differences(plan.lock, wanted))
+        if self.kernel is not None and self.kernel_lock is None and not plan.newest:
+            problems.append(kernel_differences(plan.lock, self.kernel))
         return problems
 
     def newest_base(self) -> Selection:
@@ -61,12 +75,33 @@ class Packages:
 
     def newest_kernel(self) -> Debs:
         """Return the kernel's package as the mirrors have it. Raise RecipeError as above."""
-        wanted = kernel_package(self._plan.recipe)
+        wanted = self.kernel
         if wanted is None:
             return {}
-        apt = self.apt if wanted.suite is None else self._apt_of(wanted.suite)
         with self._choosing(wanted.name, wanted.suite):
-            return {wanted.name: self._updated(apt).find(wanted.name, wanted.version)}
+            apt = self._updated(self._apt_of(wanted.suite))
+            return {wanted.name: apt.find(wanted.name, wanted.version)}
+
+    def gone(self, lock: KernelLock, answers: str) -> RecipeError:
+        """Return the error that nobody gives the kernel's package any more, with what there is now.
+
+        *lock* has the package in the version that the recipe wants. *answers* says who does not give it.
+        """
+        ((name, deb),) = lock.packages.items()
+        place = f"put {deb.file_name} into {path_of(self._plan.debs, deb).parent}"
+        apt = self._updated(self._apt_of(lock.suite))
+        try:
+            now = apt.find(name).version
+            hint = f"run `{newest_command(self._plan)}` to build {now}, if the patches fit; or {place}"
+        except NoPackageError:
+            others = apt.names(name.rstrip("0123456789.")) or ["no such package"]
+            hint = f"{place}; the mirrors have {', '.join(others)} now"
+        return self._plan.loaded.error(("kernel", "version"), answers, hint)
+
+    def fetch_snapshot(self, debs: Debs, time: str) -> None:
+        """Fetch the files of *debs* from the archives as they were at *time*. Raise as ``fetch``."""
+        plan = self._plan
+        fetch_debs(debs, folder=plan.debs, archives=snapshots(plan.recipe.packaged, time))
 
     def fetch(self, debs: Debs) -> None:
         """Fetch the files of *debs* into the cache. Raise GoneError or SsiumlError if that fails."""
@@ -87,8 +122,7 @@ class Packages:
 
     def apts(self) -> list[Apt]:
         """Return every apt whose package lists the recipe needs."""
-        wanted = kernel_package(self._plan.recipe)
-        return [self.apt, *([self._apt_of(wanted.suite)] if wanted and wanted.suite else [])]
+        return [self.apt, *([self._apt_of(self.kernel.suite)] if self.kernel and self.kernel.suite else [])]
 
     def _updated(self, apt: Apt) -> Apt:
         if self._plan.offline:
@@ -112,7 +146,10 @@ class Packages:
         except NoPackageError as error:
             raise self._no_package(error.names, suite) from error
         except NoVersionError as error:
-            hint = f"set distribution.snapshot to a time when it existed, or take one of {error.there}"
+            hint = (
+                f"run `{newest_command(self._plan)}` to build the newest, if the patches fit; or set "
+                f"distribution.snapshot to a time when it existed, or take one of {error.there}"
+            )
             raise loaded.error(("kernel", "version"), str(error), hint) from error
 
     def _no_package(self, names: list[str], suite: str) -> RecipeError:
@@ -126,6 +163,11 @@ class Packages:
         hint = "compare the name with `apt-cache search`, and its component with distribution.components"
         problems = [loaded.error(places.get(name, ()), f"'{name}' is not in {suite}", hint) for name in names]
         return RecipeError("\n".join(str(problem) for problem in problems))
+
+
+def newest_command(plan: "Plan") -> str:
+    """Return the command that builds the newest version of the kernel's package."""
+    return f"./run --newest recipe={plan.loaded.name} build-root"
 
 
 def lock_command(plan: "Plan") -> str:

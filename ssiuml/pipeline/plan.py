@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ssiuml.errors import UsageError
 from ssiuml.host.cache import Cache
 from ssiuml.host.epoch import source_date_epoch
 from ssiuml.host.places import Places, find_cache
 from ssiuml.kernel.source_tree import SourceTree
 from ssiuml.manifest import NAME as MANIFEST
+from ssiuml.recipe.kernel import ModernKernel
 from ssiuml.recipe.load import LoadedRecipe, load_recipe
 from ssiuml.recipe.model import Recipe
 from ssiuml.sources.lock_file import LockFile
@@ -30,6 +32,7 @@ class Plan:
     epoch: int
     offline: bool = False  # fetch nothing; use what the cache has
     frozen: bool = False  # refuse everything that differs from the lock file
+    newest: bool = False  # take the kernel from the newest version of its package, whatever is pinned
     distcc: bool = False  # compile the kernel on other machines, too
     epoch_given: bool = False  # by SOURCE_DATE_EPOCH, not by the recipe
     signing_key: str | None = None  # what releases are signed with, see ssiuml.release.signing
@@ -135,15 +138,24 @@ class Plan:
 
 
 def make_plan(
-    name: str, project: Path, environ: Mapping[str, str], *, offline: bool = False, frozen: bool = False
+    name: str,
+    project: Path,
+    environ: Mapping[str, str],
+    *,
+    offline: bool = False,
+    frozen: bool = False,
+    newest: bool = False,
 ) -> Plan:
     """Return the plan of the recipe *name* in the checkout *project*.
 
     The plan takes its settings from *environ*; other code of a build reads no settings from there.
     SOURCE_DATE_EPOCH overrides the recipe's source_date_epoch (reproducible-builds.org). Raise RecipeError if
-    the recipe is wrong, UsageError if SOURCE_DATE_EPOCH is not a number of seconds since 1970.
+    the recipe is wrong, UsageError if SOURCE_DATE_EPOCH is not a number of seconds since 1970, or if *newest*
+    contradicts *frozen* or the recipe.
     """
     loaded = load_recipe(name, project / "recipes")
+    if newest:
+        _require_kernel_package(loaded, frozen=frozen)
     epoch = source_date_epoch(environ)
     places = Places(project, find_cache(environ), project / "images" / name)
     return Plan(
@@ -152,13 +164,33 @@ def make_plan(
         loaded.recipe.source_date_epoch if epoch is None else epoch,
         offline,
         frozen,
+        newest,
         distcc=bool(environ.get("DISTCC_HOSTS")),
         epoch_given=epoch is not None,
         signing_key=environ.get("SSIUML_SIGNING_KEY") or None,
     )
 
 
+def _require_kernel_package(loaded: LoadedRecipe, *, frozen: bool) -> None:
+    if frozen:
+        raise UsageError(
+            "--newest takes another kernel than the lock file names, which --frozen refuses",
+            hint="give one of the two options",
+        )
+    if not isinstance(loaded.recipe.kernel, ModernKernel):
+        source = loaded.recipe.kernel.source
+        raise UsageError(
+            f"--newest takes the newest package of the kernel, and {loaded.name} has kernel.source: {source}",
+            hint="leave --newest out",
+        )
+
+
 def plan_beside(plan: Plan, name: str) -> Plan:
     """The plan of another recipe in the same checkout, with the same cache and moment."""
     places = Places(plan.places.project, plan.places.found_cache, plan.places.project / "images" / name)
-    return replace(plan, loaded=load_recipe(name, plan.places.project / "recipes"), places=places)
+    return replace(
+        plan,
+        loaded=load_recipe(name, plan.places.project / "recipes"),
+        places=places,
+        newest=False,
+    )

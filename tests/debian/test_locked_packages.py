@@ -1,127 +1,25 @@
 """Locked packages from end to end, with a signed mirror of the tests' own whose packages change."""
 
 import hashlib
-import json
-import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from http_server import web_server
-from local_mirror import LocalMirror, sha256_of
-from project import PROJECT
+from local_mirror import sha256_of
+from mirrored_project import Bench, move_on
 
-from ssiuml.debian import apt, base
+from ssiuml.debian import base
 from ssiuml.errors import SsiumlError, UsageError
-from ssiuml.host.digests import Values
 from ssiuml.pipeline import lock
 from ssiuml.pipeline.commands import graph_of
 from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.packages import Packages
-from ssiuml.pipeline.plan import Plan, make_plan
+from ssiuml.pipeline.plan import Plan
 from ssiuml.pipeline.step import StepError
 
 BASE = ["basics", "library", "needed", "tool"]
 DATE = "20260101T000000Z"
 NOWHERE = "http://127.0.0.1:9/debian"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A project with the recipe ``mine`` and a cache."""
-
-    folder: Path
-    mirror: LocalMirror
-    cache: str = "cache"
-
-    def recipe(self, name: str = "mine", extends: str = "bookworm", text: str = "") -> None:
-        whole = f"description: for a test\nextends: {extends}\n{text}"
-        (self.folder / "recipes" / f"{name}.yaml").write_text(whole)
-
-    def mine(self, *, packages: str = "tool", **distribution: str | None) -> None:
-        chosen = {"mirror": self.mirror.url, "security_mirror": None, **distribution}
-        text = f"distribution: {json.dumps(chosen)}\npackages: [{packages}]\nkernel: {{package: kernel}}\n"
-        self.recipe(text=text)
-
-    def plan(self, name: str = "mine", **words: bool) -> Plan:
-        return make_plan(name, self.folder, {"SSIUML_CACHE": str(self.folder / self.cache)}, **words)
-
-    def lock(self, name: str = "mine") -> list[str]:
-        return lock.renew(self.plan(name))
-
-    def unlock(self) -> None:
-        (self.folder / "recipes" / "mine.lock").unlink()
-        shutil.rmtree(self.folder / self.cache)
-
-    def fetch(self, name: str = "mine", **words: bool) -> Values:
-        step = Graph(self.plan(name, **words)).steps["fetch"]
-        step.run()
-        assert step.is_current()
-        return step.results()
-
-    def locked(self, name: str = "mine") -> Mapping[str, Any]:
-        values = yaml.safe_load((self.folder / "recipes" / f"{name}.lock").read_text())
-        assert isinstance(values, dict)
-        return values
-
-    def elsewhere(self) -> "Bench":
-        """The same project as on another machine, with an empty cache."""
-        return replace(self, cache="elsewhere")
-
-    def deb(self, name: str) -> Path:
-        (path,) = (self.folder / self.cache / "downloads" / "packages").glob(f"{name}_*.deb")
-        return path
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project and its mirror, locked and fetched. Each test gets a copy."""
-    folder = tmp_path_factory.mktemp("prepared")
-    (folder / "project" / "recipes").mkdir(parents=True)
-    for path in (PROJECT / "recipes").glob("*.yaml"):
-        (folder / "project" / "recipes" / path.name).write_bytes(path.read_bytes())
-    (folder / "mirror").mkdir()
-    with web_server() as web, pytest.MonkeyPatch.context() as monkeypatch:
-        mirror = LocalMirror(folder / "mirror", web)
-        monkeypatch.setattr(apt, "KEYRING", mirror.keyring)
-        mirror.make("basics", "1.0", Essential="yes", Priority="required")
-        mirror.make("needed", "2:1.0-1", Priority="required")
-        mirror.make("library", "1.0~rc1+b2")
-        mirror.make("tool", "1.0", Depends="library (>= 1.0~)")
-        mirror.make("other", "1.0")
-        mirror.make("kernel", "6.1um4")
-        mirror.publish()
-        bench = Bench(folder / "project", mirror)
-        bench.mine()
-        bench.lock()
-        mirror.close()
-    shutil.rmtree(Packages(bench.plan()).apt.folder)
-    return folder
-
-
-@pytest.fixture
-def bench(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """A project whose recipe ``mine`` is locked, with the locked packages in the cache."""
-    folder = tmp_path / "copy"
-    shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("S.*"))
-    with web_server() as web:
-        mirror = LocalMirror(folder / "mirror", web)
-        monkeypatch.setattr(apt, "KEYRING", mirror.keyring)
-        mirror.serve()
-        bench = Bench(folder / "project", mirror)
-        bench.mine()
-        yield bench
-        mirror.close()
-
-
-def move_on(mirror: LocalMirror, *names: str) -> None:
-    """Put newer versions of packages into the mirror in place of the older ones."""
-    for name in names or ("library",):
-        mirror.make(name, "2.0")
-    mirror.publish()
 
 
 def test_lock_has_exactly_the_packages_that_are_needed_as_the_mirror_has_them(bench: Bench) -> None:
@@ -226,7 +124,7 @@ def test_packages_in_the_cache_need_neither_mirror_nor_network(bench: Bench) -> 
     assert bench.mirror.web.requests == []
 
 
-def test_dropped_packages_are_fetched_from_a_snapshot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropped_packages_are_fetched_from_a_snapshot(bench: Bench) -> None:
     web = bench.mirror.web
     old = bench.mirror.packages["library"]
     web.serve(f"/archive/debian/{DATE}/{old.relative_to(bench.mirror.folder)}", old.read_bytes())
@@ -234,7 +132,6 @@ def test_dropped_packages_are_fetched_from_a_snapshot(bench: Bench, monkeypatch:
         path = bench.mirror.packages[name]
         web.serve(f"/archive/debian/{DATE}/{path.relative_to(bench.mirror.folder)}", path.read_bytes())
     move_on(bench.mirror)
-    monkeypatch.setattr(apt, "SNAPSHOT_URL", web.url("/archive"))
     bench.mine(snapshot=DATE)
     results = bench.elsewhere().fetch(frozen=True)
     assert results["base"]["selection"]["packages"]["library"]["version"] == "1.0~rc1+b2"

@@ -19,6 +19,7 @@ HERE = Path("/where/i am")
         ("offline=yes", "offline=yes"),
         ("--offline", "offline=yes"),
         ("--frozen", "frozen=yes"),
+        ("--newest", "newest=yes"),
         ("--template={name}", "--template={name}"),
         ("build-root", "build-root"),
     ],

@@ -43,7 +43,7 @@ modules_install:
 """
 
 
-def make_package(folder: Path, files: dict[str, str] | None = None) -> Path:
+def make_package(folder: Path, files: dict[str, str] | None = None, version: str = "1") -> Path:
     """Make the .deb in the new *folder* with dpkg-deb. *files* replace or add sources. Return its path."""
     root, source = folder / "root", folder / "linux-source-6.1"
     for name, text in {"Makefile": _MAKEFILE, **GOOD, **(files or {})}.items():
@@ -55,7 +55,8 @@ def make_package(folder: Path, files: dict[str, str] | None = None) -> Path:
     subprocess.run(["tar", "-C", folder, "-cJf", archive, source.name], check=True, timeout=60)
     (root / "DEBIAN").mkdir(mode=0o755)
     (root / "DEBIAN/control").write_text(
-        "Package: linux-source-6.1\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: test\n"
+        f"Package: linux-source-6.1\nVersion: {version}\nArchitecture: all\n"
+        "Maintainer: a <a@b>\nDescription: test\n"
     )
     package = folder / "linux-source-6.1.deb"
     words = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(root), str(package)]

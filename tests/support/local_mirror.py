@@ -49,6 +49,17 @@ class LocalMirror:
         self.packages[name] = path
         return path
 
+    def take(self, package: Path, version: str) -> Path:
+        """Take a package that is made already, in place of its earlier version. Return its path here."""
+        name = package.stem.partition("_")[0]
+        path = self.folder / "pool" / "main" / name[0] / name / f"{name}_{version}_all.deb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        package.rename(path)
+        if name in self.packages:
+            self.packages[name].unlink()
+        self.packages[name] = path
+        return path
+
     def make_backport(self, name: str, version: str) -> Path:
         """Make a package of bookworm-backports, beside that of bookworm. Return its path."""
         return self._build(name, version, "bookworm-backports", {})

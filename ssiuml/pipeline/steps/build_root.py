@@ -25,7 +25,7 @@ def add(graph: "Graph") -> None:
             images={
                 key: {"file": path.name, **graph.results(name)} for key, (name, path) in images(graph).items()
             },
-            kernel=_kernel(graph),
+            kernel=describe_kernel(graph),
             base={"locked": fetched["base"]["locked"]} if "base" in fetched else {},
             packages=graph.results("base")["facts"].get("packages", {}),
             unverified=unverified(recipe),
@@ -44,7 +44,8 @@ def add(graph: "Graph") -> None:
     )
 
 
-def _kernel(graph: "Graph") -> dict[str, Any]:
+def describe_kernel(graph: "Graph") -> dict[str, Any]:
+    """Return what the manifest says about the kernel."""
     kernel = {"version": kernel_version(graph), "parameters": list(graph.recipe.kernel.parameters)}
     if isinstance(graph.recipe.kernel, ModernKernel):
         kernel["userspace"] = graph.recipe.kernel.userspace
@@ -53,5 +54,8 @@ def _kernel(graph: "Graph") -> dict[str, Any]:
     facts = graph.results("kernel")
     origin = {}
     if facts["package"]:
-        origin = {"package": facts["package"], "locked": graph.results("fetch")["kernel_locked"]}
+        fetched = graph.results("fetch")
+        origin = {"package": facts["package"], "locked": fetched["kernel_locked"]}
+        if "kernel_instead_of" in fetched:  # the version that the recipe pins; --newest took another
+            origin["instead_of"] = fetched["kernel_instead_of"]
     return {**kernel, "file": graph.plan.kernel.name, **origin, "sha256": facts["sha256"]}

@@ -7,7 +7,9 @@ from ssiuml.host.digests import Values, digest_of
 from ssiuml.recipe.distribution import PackagesDistribution
 
 if TYPE_CHECKING:
-    from ssiuml.debian.deb import Debs, Selection
+    from ssiuml.debian.deb import Deb, Debs, Selection
+    from ssiuml.debian.fetch import GoneError
+    from ssiuml.debian.locked_packages import KernelLock
     from ssiuml.pipeline.graph import Graph
     from ssiuml.pipeline.packages import Packages
     from ssiuml.pipeline.plan import Plan
@@ -104,13 +106,11 @@ def _add_with_packages(graph: "Graph") -> None:
 
 
 def _package_inputs(plan: "Plan", packages: "Packages") -> Values:
-    from ssiuml.debian.locked_packages import kernel_package
-
     locks = {"base": packages.base_lock, "kernel": packages.kernel_lock}
     return {
         "distribution": plan.recipe.packaged.model_dump(mode="json"),
         "packages": sorted(plan.recipe.all_packages),
-        "kernel": kernel_package(plan.recipe),
+        "kernel": packages.kernel,
         "locks": {name: lock and digest_of(lock.model_dump()) for name, lock in locks.items()},
         **_source_inputs(plan),
     }
@@ -118,13 +118,12 @@ def _package_inputs(plan: "Plan", packages: "Packages") -> Values:
 
 def _fetch(plan: "Plan", packages: "Packages") -> Values:
     """Fetch what the lock files name, else what the mirrors have. Raise SsiumlError instead of the latter."""
-    from ssiuml.debian.locked_packages import kernel_package
     from ssiuml.pipeline.packages import lock_command
 
     problems = packages.not_locked()
     if problems:
         _say_unlocked(plan, "; ".join(problems), f"{lock_command(plan)} locks what the mirrors have now")
-    kernel = {} if kernel_package(plan.recipe) is None else _fetch_kernel(plan, packages)
+    kernel = {} if packages.kernel is None else _fetch_kernel(plan, packages)
     return {**kernel, "base": _fetch_base(plan, packages), "sources": _fetch_sources(plan)}
 
 
@@ -144,7 +143,7 @@ def _fetch_kernel(plan: "Plan", packages: "Packages") -> Values:
     from ssiuml.debian.fetch import path_of
 
     lock = packages.kernel_lock
-    locked = lock is not None and _is_fetched(plan, packages, lock.packages, lock.date)
+    locked = lock is not None and _is_kernel_fetched(plan, packages, lock)
     debs = lock.packages if lock is not None and locked else packages.newest_kernel()
     if not locked:
         packages.fetch(debs)
@@ -153,23 +152,66 @@ def _fetch_kernel(plan: "Plan", packages: "Packages") -> Values:
         "kernel_package": str(path_of(plan.debs, deb)),
         "kernel_sha256": deb.sha256,
         "kernel_locked": locked,
+        **_instead_of(plan, packages, deb),
     }
+
+
+def _instead_of(plan: "Plan", packages: "Packages", deb: "Deb") -> Values:
+    """Say that the option --newest takes *deb* in place of another version. Return that version."""
+    from ssiuml.debian.locked_packages import kernel_package
+    from ssiuml.host.progress import say
+
+    lock, wanted = packages.pinned_kernel, kernel_package(plan.recipe)
+    locked = next(iter(lock.packages.values())).version if lock else None
+    pinned = (wanted and wanted.version) or locked
+    if not plan.newest or pinned in (None, deb.version):
+        return {}
+    say(f"the kernel is of {deb.file_name}, the newest, instead of {pinned}")
+    return {"kernel_instead_of": pinned}
+
+
+def _is_kernel_fetched(plan: "Plan", packages: "Packages", lock: "KernelLock") -> bool:
+    """Fetch the locked package of the kernel, from snapshot.debian.org if the mirrors have dropped it.
+
+    If that does not give it either: say so and return False if the recipe takes any version, raise
+    RecipeError if it takes this one alone.
+    """
+    from ssiuml.debian.fetch import GoneError
+    from ssiuml.errors import SsiumlError
+    from ssiuml.host.progress import say
+
+    try:
+        packages.fetch(lock.packages)
+    except GoneError as gone:
+        try:
+            packages.fetch_snapshot(lock.packages, lock.date)
+        except SsiumlError as error:
+            if packages.kernel is not None and packages.kernel.version is not None:
+                what = f"{gone.message}, nor does the snapshot of {lock.date} give it: {error.message}"
+                raise packages.gone(lock, what) from error
+            _say_stale(plan, gone, lock.date)
+            return False
+        say(f"{gone.message}; it comes from the snapshot of {lock.date}")
+    return True
 
 
 def _is_fetched(plan: "Plan", packages: "Packages", debs: "Debs", date: str) -> bool:
     """Fetch locked packages; say so and return False if the mirrors have dropped some of them."""
     from ssiuml.debian.fetch import GoneError
-    from ssiuml.pipeline.packages import lock_command
 
     try:
         packages.fetch(debs)
-    except GoneError as error:
-        hint = (
-            f'{lock_command(plan)} takes what they have now, distribution.snapshot: "{date}" what is locked'
-        )
-        _say_unlocked(plan, f"{error.message}: the lock is stale", hint)
+    except GoneError as gone:
+        _say_stale(plan, gone, date)
         return False
     return True
+
+
+def _say_stale(plan: "Plan", gone: "GoneError", date: str) -> None:
+    from ssiuml.pipeline.packages import lock_command
+
+    hint = f'{lock_command(plan)} takes what they have now, distribution.snapshot: "{date}" what is locked'
+    _say_unlocked(plan, f"{gone.message}: the lock is stale", hint)
 
 
 def _say_unlocked(plan: "Plan", message: str, hint: str) -> None:
