@@ -133,7 +133,7 @@ def run(
     timeout_s: float,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    stdin: bytes | None = None,
+    stdin: bytes | Callable[[IO[bytes]], None] | None = None,
     stdout: Path | None = None,
     on_line: Callable[[str], None] | None = None,
     ok_exit: Sequence[int] = (0,),
@@ -144,11 +144,12 @@ def run(
 
     It runs in a session of its own and ends with this process (see die_with_parent). From this process's
     environment it gets the variables whose names match one of the patterns *pass_on*, and it gets *env*.
-    *stdout* names a file for standard output, byte for byte; only standard error is returned then. Another
-    thread calls *on_line* with each line of both streams; if that raises, the program is ended.
+    *stdin* is its standard input, or a function that writes it, in another thread. *stdout* names a file for
+    standard output, byte for byte; only standard error is returned then. Another thread calls *on_line* with
+    each line of both streams. If *stdin* or *on_line* raises, the program is ended.
 
     Raise CommandError, with the last lines of the output, if the program is missing, if its exit status is
-    not in *ok_exit*, or if it runs longer than *timeout_s*. Raise what *on_line* raises.
+    not in *ok_exit*, or if it runs longer than *timeout_s*. Raise what *on_line* and *stdin* raise.
     """
     name = str(argv[0])
     program = find_tool(name)
@@ -186,7 +187,8 @@ def run(
             cwd=cwd,
         )
         if process.stdin is not None:
-            _start_thread(_write, process.stdin, stdin)
+            write = stdin if callable(stdin) else partial(_write_bytes, stdin or b"")
+            _start_thread(_write, process, process.stdin, write, errors)
         readers = [
             _start_thread(_read, process, stream, partial(take, is_returned), errors)
             for stream, is_returned in ((process.stdout, True), (process.stderr, merge_stderr))
@@ -239,9 +241,25 @@ def _start_thread(function: Callable[..., None], *arguments: object) -> threadin
     return thread
 
 
-def _write(stream: IO[bytes], data: bytes) -> None:
+def _write_bytes(data: bytes, stream: IO[bytes]) -> None:
+    stream.write(data)
+
+
+def _write(
+    process: "subprocess.Popen[bytes]",
+    stream: IO[bytes],
+    write: Callable[[IO[bytes]], None],
+    errors: list[Exception],
+) -> None:
     with suppress(BrokenPipeError), stream:
-        stream.write(data)
+        try:
+            write(stream)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            errors.append(error)
+            # Before the stream is closed: the program must not take that for the end of its input.
+            _end(process)
 
 
 def _read(

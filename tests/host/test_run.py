@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 from processes import is_alive, wait_until
@@ -19,6 +20,7 @@ LIMIT_S = 20.0
 BUILD = """
 import sys
 from pathlib import Path
+from typing import IO
 from ssiuml.host import session
 from ssiuml.host.run import run
 folder = sys.argv[1]
@@ -176,6 +178,39 @@ def test_standard_input_arrives_byte_for_byte(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stdin", [None, b""])
 def test_a_program_that_reads_its_input_finds_the_end(stdin: bytes | None) -> None:
     assert run(["cat"], timeout_s=LIMIT_S, stdin=stdin) == ""
+
+
+def test_a_function_writes_standard_input(tmp_path: Path) -> None:
+    data, copy = bytes(range(256)) * 4096, tmp_path / "copy"
+
+    def write(stream: IO[bytes]) -> None:
+        for at in range(0, len(data), 1000):
+            stream.write(data[at : at + 1000])
+
+    run(["cat"], timeout_s=LIMIT_S, stdin=write, stdout=copy)
+    assert copy.read_bytes() == data
+
+
+def test_an_error_while_standard_input_is_written_ends_the_program_and_is_raised(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+
+    def write(stream: IO[bytes]) -> None:
+        stream.write(bytes(1 << 20))
+        raise FileNotFoundError(2, "gone", "the source")
+
+    with pytest.raises(FileNotFoundError, match="the source"):
+        run(["sh", "-c", 'cat >/dev/null && touch "$0"', whole], timeout_s=LIMIT_S, stdin=write)
+    assert not whole.exists()
+
+
+def test_a_program_that_ends_before_a_function_has_written_all_is_judged_by_its_exit_status() -> None:
+    def write(stream: IO[bytes]) -> None:
+        for _ in range(64):
+            stream.write(bytes(1 << 16))
+
+    assert run(["true"], timeout_s=LIMIT_S, stdin=write) == ""
+    with pytest.raises(CommandError, match="exit status 1"):
+        run(["false"], timeout_s=LIMIT_S, stdin=write)
 
 
 def test_output_to_a_file_is_whole_every_time(tmp_path: Path) -> None:
