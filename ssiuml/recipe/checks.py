@@ -9,8 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from ssiuml.formats.gfs1 import geometry as gfs1_geometry
-from ssiuml.formats.gfs2 import geometry as gfs2_geometry
+from ssiuml.formats.limits import GFS1_BYTES_MAX, GFS2_BYTES_MAX
 from ssiuml.recipe.cluster import Cluster
 from ssiuml.recipe.distribution import Distribution
 from ssiuml.recipe.filesystem import Filesystem, Sizes, Tools
@@ -188,7 +187,7 @@ def journals_fit_into_the_root(sizes: Sizes, filesystem: Filesystem) -> Iterator
 @rule
 def root_is_not_too_large(sizes: Sizes, filesystem: Filesystem) -> Iterator[Problem]:
     """The writer of the image takes no larger file system."""
-    most_bytes = gfs2_geometry.SIZE_BYTES_MAX if filesystem.type == "gfs2" else gfs1_geometry.MAX_DEVICE_BYTES
+    most_bytes = GFS2_BYTES_MAX if filesystem.type == "gfs2" else GFS1_BYTES_MAX
     if sizes.root_fs_bytes > most_bytes:
         yield Problem(
             ("sizes", "root_fs"),

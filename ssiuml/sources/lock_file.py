@@ -5,6 +5,7 @@ checksums for these, so the first download is trusted and pinned, a message says
 refused from then on. Sections ``base`` and ``kernel`` have Debian's packages: ssiuml.debian.locked_packages.
 """
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class LockFile:
 
     def _sections(self) -> dict[str, Any]:
         try:
-            values = yaml.load(self.path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
+            values = _parsed(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -138,6 +139,12 @@ class LockFile:
         # Innermost mappings in one line, of any width: a line for each file.
         text = yaml.safe_dump(kept, sort_keys=False, width=1 << 16, default_flow_style=None)
         write_text(self.path, _HEADER + text)
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """Return the data in *text*, for all callers, who must not change them. One call asks several times."""
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
 
 
 def today() -> str:

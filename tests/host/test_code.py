@@ -1,6 +1,7 @@
 """Which code a step depends on: compared with what Python's modulefinder finds; and every file touched."""
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -159,6 +160,61 @@ def test_each_command_needs_only_the_packages_that_a_release_contains(command: s
 
 def test_a_foreign_package_comes_with_the_modules_that_import_it() -> None:
     assert foreign_packages("ssiuml.host.progress")["tqdm"] == {"ssiuml.host.progress"}
+
+
+# Prints whether grimp has read the sources of a copy of the package, and the files of a module.
+_FIND = """
+import sys
+from pathlib import Path
+from ssiuml.host import code
+code._folder = lambda: Path(sys.argv[1])
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+files = code.code_of('ssiuml.units')
+print('grimp' in sys.modules, *files)
+"""
+
+
+def _find_in(package: Path, *options: str) -> tuple[bool, str]:
+    """Return whether grimp has read the sources, and the files of ssiuml.units."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    words = [sys.executable, *options, "-c", _FIND, package]
+    output = subprocess.run(
+        words, capture_output=True, text=True, check=True, timeout=LIMIT_S, cwd=PROJECT, env=environ
+    ).stdout
+    read, _, files = output.strip().partition(" ")
+    return read == "True", files
+
+
+def test_imports_are_found_once_until_a_file_changes(tmp_path: Path) -> None:
+    package = tmp_path / "ssiuml"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    read, before = _find_in(package)
+    assert read
+    assert _find_in(package) == (False, before)
+    with (package / "units.py").open("a") as stream:
+        stream.write("\nfrom ssiuml import errors\n")
+    read, after = _find_in(package)
+    assert read
+    assert set(after.split()) == {*before.split(), "ssiuml/errors.py"}
+    assert _find_in(package) == (False, after)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": 3}'])
+def test_damaged_saved_imports_are_found_again(tmp_path: Path, damage: str) -> None:
+    package = tmp_path / "ssiuml"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    _, before = _find_in(package)
+    (saved,) = package.glob("__pycache__/*.json")
+    saved.write_text(damage)
+    assert _find_in(package) == (True, before)
+    assert _find_in(package) == (False, before)
+
+
+def test_nothing_is_saved_for_a_python_that_saves_no_modules(tmp_path: Path) -> None:
+    package = tmp_path / "ssiuml"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    _find_in(package, "-B")
+    assert not list(package.rglob("*.json"))
 
 
 # Prints the modules that Python has loaded in the end.

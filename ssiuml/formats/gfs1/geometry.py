@@ -12,6 +12,7 @@ from typing import Final
 from ssiuml.errors import UsageError
 from ssiuml.formats.gfs.resource_groups import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES, ResourceGroup
 from ssiuml.formats.gfs.structures import BLOCK_SIZES, META_HEADER_BYTES, SUPERBLOCK_BYTES
+from ssiuml.formats.limits import GFS1_BYTES_MAX
 from ssiuml.units import MIB, format_size
 
 SECTOR_BYTES: Final = 512
@@ -20,7 +21,6 @@ DEFAULT_JOURNAL_MIB: Final = 128
 DEFAULT_SEGMENT_BLOCKS: Final = 16
 DEFAULT_RGRP_MIB: Final = 256
 MAX_RGRP_MIB: Final = 2048
-MAX_DEVICE_BYTES: Final = 1 << 44  # the largest device on which GFS of 2004 was supported on 32-bit machines
 LEAST_AREA_BLOCKS: Final = 100  # in each data area
 MAX_SEGMENT_BYTES: Final = 4 * MIB
 MANY_RGRPS: Final = 10_000  # gfs_mkfs makes resource groups larger if a data area has more
@@ -166,9 +166,9 @@ def _check(options: GeometryOptions) -> None:
         f"give {least} to {MAX_RGRP_MIB} MiB",
     )
     require(
-        options.device_bytes <= MAX_DEVICE_BYTES,
+        options.device_bytes <= GFS1_BYTES_MAX,
         f"a device of {format_size(options.device_bytes)} is too large",
-        f"give at most {format_size(MAX_DEVICE_BYTES)}",
+        f"give at most {format_size(GFS1_BYTES_MAX)}",
     )
 
 

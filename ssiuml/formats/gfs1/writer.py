@@ -16,7 +16,7 @@ from ssiuml.formats.gfs.resource_groups import (
     least_size_bytes,
 )
 from ssiuml.formats.gfs.structures import Inum, MetaHeader, MetaType, lock_name, meta_header
-from ssiuml.formats.gfs1.geometry import MAX_DEVICE_BYTES, Geometry, plan_geometry
+from ssiuml.formats.gfs1.geometry import Geometry, plan_geometry
 from ssiuml.formats.gfs1.inode_format import Gfs1InodeFormat
 from ssiuml.formats.gfs1.journal import journal_blocks
 from ssiuml.formats.gfs1.structures import (
@@ -28,6 +28,7 @@ from ssiuml.formats.gfs1.structures import (
     Superblock,
 )
 from ssiuml.formats.gfs1.system_files import Block, SystemFiles, make_system_files
+from ssiuml.formats.limits import GFS1_BYTES_MAX
 from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size
 
@@ -128,7 +129,7 @@ def _least_bytes(needed_blocks: int, geometry: Geometry, settings: Settings) -> 
     """Return the size of the smallest device with room for *needed_blocks* besides the special inodes."""
 
     def fits(size_bytes: int) -> bool:
-        if size_bytes > MAX_DEVICE_BYTES:  # no size would fit: this ends the search
+        if size_bytes > GFS1_BYTES_MAX:  # no size would fit: this ends the search
             return True
         try:
             candidate = plan_geometry(replace(geometry.options, device_bytes=size_bytes))

@@ -12,6 +12,7 @@ from ssiuml.formats.gfs.pointer_tree import BlockLayout, full_tree
 from ssiuml.formats.gfs.resource_groups import BLOCKS_PER_BYTE, RGRP_HEADER_BYTES, ResourceGroup
 from ssiuml.formats.gfs.structures import META_HEADER_BYTES, SUPERBLOCK_BYTES
 from ssiuml.formats.gfs2.structures import Rgrp
+from ssiuml.formats.limits import GFS2_BYTES_MAX
 from ssiuml.units import GIB, MIB, format_size
 
 BLOCK_SIZES: Final = (512, 1024, 2048, 4096)  # Linux takes no block larger than a page
@@ -24,7 +25,6 @@ QUOTA_CHANGE_BYTES: Final = (
 RGRP_BYTES: Final = 256 * MIB  # mkfs.gfs2 -r
 RGRP_BYTES_MIN: Final = 32 * MIB
 RGRP_BYTES_MAX: Final = 2 * GIB
-SIZE_BYTES_MAX: Final = 1 << 47  # Red Hat supports 100 TB
 
 assert Rgrp.size_bytes() == RGRP_HEADER_BYTES  # noqa: S101 - checks the declaration, not an input
 
@@ -61,9 +61,9 @@ class Geometry:
                     f"{name} {format_size(value, exact=True)}: must be whole MiB, "
                     f"from {format_size(least)} to {format_size(most)}"
                 )
-        if self.size_bytes > SIZE_BYTES_MAX:
+        if self.size_bytes > GFS2_BYTES_MAX:
             raise GeometryError(
-                f"{format_size(self.size_bytes)} is too large: at most {format_size(SIZE_BYTES_MAX)}"
+                f"{format_size(self.size_bytes)} is too large: at most {format_size(GFS2_BYTES_MAX)}"
             )
         if self.end <= self.first_free:
             least_bytes = (self.first_free + self.journals) * self.block_size

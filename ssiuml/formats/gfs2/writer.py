@@ -14,7 +14,7 @@ from ssiuml.formats.gfs.inode_writer import InodeWriter, Written
 from ssiuml.formats.gfs.inodes import Inode, collect_inodes, plan_inode
 from ssiuml.formats.gfs.resource_groups import BlockAllocator, NoSpaceError, ResourceGroup, least_size_bytes
 from ssiuml.formats.gfs.structures import Inum, MetaType, lock_name, meta_header
-from ssiuml.formats.gfs2.geometry import SIZE_BYTES_MAX, Geometry, GeometryError
+from ssiuml.formats.gfs2.geometry import Geometry, GeometryError
 from ssiuml.formats.gfs2.inode_format import Gfs2InodeFormat
 from ssiuml.formats.gfs2.structures import FORMAT_1801, FORMAT_1802, Rgrp, Superblock
 from ssiuml.formats.gfs2.system_files import (
@@ -25,6 +25,7 @@ from ssiuml.formats.gfs2.system_files import (
     set_counters,
     usage_of,
 )
+from ssiuml.formats.limits import GFS2_BYTES_MAX
 from ssiuml.host.files import replacing
 from ssiuml.tree.tree import Tree
 from ssiuml.units import format_size
@@ -159,7 +160,7 @@ def _least_bytes(inodes: Sequence[Inode], settings: Settings) -> int:
     inode_format, usage = _inode_format(settings), usage_of(inodes)
 
     def fits(size_bytes: int) -> bool:
-        if size_bytes > SIZE_BYTES_MAX:  # no size would fit: this ends the search
+        if size_bytes > GFS2_BYTES_MAX:  # no size would fit: this ends the search
             return True
         try:
             candidate = replace(settings.geometry, size_bytes=size_bytes)
