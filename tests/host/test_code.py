@@ -177,7 +177,7 @@ print('grimp' in sys.modules, *files)
 def _find_in(package: Path, *options: str) -> tuple[bool, str]:
     """Return whether grimp has read the sources, and the files of ssiuml.units."""
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    words = [sys.executable, *options, "-c", _FIND, package]
+    words = [sys.executable, *options, "-c", _FIND, str(package)]
     output = subprocess.run(
         words, capture_output=True, text=True, check=True, timeout=LIMIT_S, cwd=PROJECT, env=environ
     ).stdout
