@@ -80,6 +80,8 @@ TEST_TOOLS: Final = (
     *KERNEL_TOOLS,
     *SANDBOX_TOOLS,
     SWITCH,
+    HostTool("slirp4netns", "slirp4netns", "give nodes a way out"),
+    HostTool("pgrep", "procps", "find processes"),
     HostTool("cpio", "cpio", "read the RAM disk in tests"),
     HostTool("qemu-i386-static", "qemu-user-static", "run 32-bit programs in the appliance"),
     HostTool("file", "file", "recognise images"),

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from clusters import Cluster
+from clusters import LIMIT_S, Cluster
 from processes import wait_until
 
 from ssiuml.cluster.process import group_members
@@ -223,6 +224,39 @@ def test_no_process_of_the_cluster_has_a_port(three: Cluster) -> None:
                 for line in (process / "net" / table).read_text().splitlines()[1:]
             }
             assert not sockets_of(process) & ports, (process / "cmdline").read_bytes()
+
+
+SERVER = """\
+use IO::Socket::INET; use Sys::Hostname;
+my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 5, ReuseAddr => 1) or die "$!\\n";
+fork and exit;
+close $_ for *STDIN, *STDOUT, *STDERR;
+while (my $client = $server->accept) { print $client hostname; close $client }
+"""
+
+
+def asked(port: int) -> str:
+    """Return what the server behind a port of this machine sends."""
+    with socket.create_connection(("127.0.0.1", port), LIMIT_S) as stream:
+        return stream.makefile().read()
+
+
+def test_ports_of_this_machine_lead_to_a_node_or_to_all_in_turn(three: Cluster) -> None:
+    for node in (1, 2, 3):
+        three.do("exec", str(node), "--", "perl", "-e", SERVER)
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        ports = [each.getsockname()[1] for each in (one, other)]
+    three.do("forward", f"{ports[0]}:2:8080", f"{ports[1]}:8080")
+    try:
+        assert [asked(ports[0]) for _ in range(3)] == ["node2"] * 3
+        assert sorted(asked(ports[1]) for _ in range(3)) == ["node1", "node2", "node3"]
+        forwards = three.status()["forwards"]
+        assert [(one["port"], one["node"], one["node_port"]) for one in forwards] == sorted(
+            [(ports[0], 2, 8080), (ports[1], None, 8080)]
+        )
+    finally:
+        three.do("forward", *(word for port in ports for word in ("--remove", str(port))))
+        three.do("exec", "all", "--", "killall perl || true")
 
 
 def test_every_process_of_a_node_runs_on_the_same_processor_and_nodes_on_all_in_turn(three: Cluster) -> None:
