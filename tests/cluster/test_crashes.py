@@ -40,6 +40,27 @@ def test_a_node_can_be_started_again_before_the_others_have_noticed_its_crash(
     assert crashing.run("exec", "2", "--", "true")[0] == 0
 
 
+def test_the_counts_of_free_blocks_are_right_when_a_crashed_node_was_the_last_to_change_them(
+    cluster: Cluster,
+) -> None:
+    """The node that replayed the journal leaves last. It keeps what the other one has counted."""
+    files = "mkdir /root/of-{0}; for i in $(seq {1}); do echo {0} >/root/of-{0}/$i; done; sync"
+    cluster.start(3)
+    cluster.on(3, files.format(3, 100))
+    cluster.do("rm", "3")
+    for node in (1, 2):
+        cluster.on(node, f"echo {node} >/root/after-{node}", RECOVERY_LIMIT_S)
+    replayed = "dmesg | grep -c 'Updated master statfs' || true"
+    (last,) = [node for node in (1, 2) if int(cluster.on(node, replayed))]
+    first = 3 - last
+    cluster.on(first, files.format(first, 100))
+    cluster.on(last, files.format(last, 10))
+    cluster.run("exec", str(first), "--", "poweroff")
+    wait_until(lambda: cluster.up() == {last}, f"node {first} leaves the cluster", LIMIT_S)
+    assert "the root is clean, checked after a crash\n" in cluster.do("stop")
+    cluster.fsck()
+
+
 @pytest.mark.parametrize("pause_s", [5, *(pytest.param(each, marks=pytest.mark.long) for each in (12, 30))])
 def test_a_paused_node_is_dead_when_its_pause_ends(cluster: Cluster, pause_s: int) -> None:
     cluster.start(3)

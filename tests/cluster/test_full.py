@@ -27,13 +27,10 @@ def test_a_full_root_is_an_error_for_the_writers_and_no_acknowledged_line_is_los
         load.end()
     assert cluster.up() == {1, 2}
     cluster.check_load(loads, reader=2)
-    # On a full root GFS2 of Linux 6.1 mostly loops in the kernel when a file is removed. Then the node hangs
-    # and is killed before the other one goes on.
-    cluster.run("exec", "1", "--", "rm /root/fill-1; sync")
+    # GFS2 of Linux 6.1 mostly looped in the kernel here, that of 7.3 does not.
+    cluster.on(1, "rm /root/fill-1; sync")
     cluster.on(2, "rm -f /root/fill-2; echo room >/root/room; sync")
-    if 1 not in cluster.up():
-        assert cluster.past(1) == "killed by the supervisor: it does not answer"
-        cluster.add(1)
+    assert cluster.up() == {1, 2}
     assert cluster.on(1, "cat /root/room") == "room\n"
     cluster.check_load(loads, reader=1)
     cluster.do("stop")

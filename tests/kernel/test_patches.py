@@ -1,5 +1,6 @@
 """Series of patches, and patches that diff makes."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 from project import PROJECT
 
 from ssiuml.errors import SsiumlError
+from ssiuml.host.places import cache_root
 from ssiuml.kernel.patches import apply_patch, read_series
+from ssiuml.kernel.unpacking import unpack_source
 
 OLD = "".join(f"line {number}\n" for number in range(1, 31))
 
@@ -141,3 +144,22 @@ def test_our_series_lists_all_patches_and_each_has_a_description(version: str) -
         author, subject, empty, *_ = path.read_text().splitlines()
         assert (author, subject[:17], empty) == ("From: ssiuml <ssiuml@example.org>", "Subject: [PATCH] ", "")
         assert f"\nSigned-off-by: {author.removeprefix('From: ')}\n---\n" in path.read_text()
+
+
+@pytest.mark.long
+def test_our_patches_for_linux_7_3_fit_its_source_and_its_checkpatch_finds_nothing(tmp_path: Path) -> None:
+    """Needs the package with the source in a cache, where building the recipe trixie puts it."""
+    cache = cache_root(os.environ)
+    found = [
+        package
+        for folder in (cache / "tests", cache)
+        for package in sorted((folder / "downloads" / "packages").glob("linux-source-7.3_*.deb"))
+    ]
+    if not found:
+        pytest.skip(f"no package linux-source-7.3 in {cache}: run ./run recipe=trixie fetch")
+    source = tmp_path / "source"
+    patches = read_series(PROJECT / "kernel" / "7.3" / "patches")
+    unpack_source(found[-1], patches, source)
+    checkpatch = ("perl", f"{source}/scripts/checkpatch.pl", "--strict", "--terse", f"--root={source}")
+    checked = subprocess.run([*checkpatch, *map(str, patches)], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout + checked.stderr
