@@ -35,12 +35,21 @@ _MACHINE_NAMES: Final = frozenset(
         *("seccomp", "noreboot", "nosysemu", "skas0", "noprocmm"),
     )
 )
-# User-Mode Linux before 6.13 prints this, then panics, if the host's processor has registers beyond AVX-512
-# its room for them is fixed (HOST_FP_SIZE in arch/x86/um/user-offsets.c).
-_TOO_OLD: Final = "ptrace set fp regs failed"
-_TOO_OLD_REASON: Final = (
-    "This kernel is older than Linux 6.13 and has no room for this machine's registers (AMX). "
-    "Use an image with a later kernel, such as that of the recipe trixie."
+# What the end of a console explains, by what the console has.
+_EXPLAINED: Final = (
+    # User-Mode Linux before 6.13 prints this, then panics, if the host's processor has registers beyond
+    # AVX-512: its room for them is fixed (HOST_FP_SIZE in arch/x86/um/user-offsets.c).
+    (
+        re.compile(r"ptrace set fp regs failed"),
+        "This kernel is older than Linux 6.13 and has no room for this machine's registers (AMX). "
+        "Use an image with a later kernel, such as that of the recipe trixie.",
+    ),
+    # ld.so prints this: a ready kernel of a distribution that is newer than the host.
+    (
+        re.compile(r"version `(GLIBC_[0-9.]+)' not found"),
+        r"This kernel needs \1, and this machine's C library is older. Use an image whose kernel is built "
+        "here, such as that of the recipe trixie, or a kernel of an older release (kernel.suite).",
+    ),
 )
 # Source: arch/um/drivers/cow_user.c, COW_MAGIC; in the byte order of the machine or the other one.
 _COPY_ON_WRITE: Final = b"MOOO"
@@ -192,6 +201,8 @@ def console_tail(lines: Iterable[str]) -> str:
     """
     kept = [line.rstrip() for line in lines if line.strip() and not _STACK_FRAME.match(line)]
     shown = kept[-TAIL_LINES:]
-    if any(_TOO_OLD in line for line in kept):
-        shown.append(_TOO_OLD_REASON)
+    for pattern, explanation in _EXPLAINED:
+        found = next(filter(None, map(pattern.search, kept)), None)
+        if found is not None:
+            shown.append(found.expand(explanation))
     return "\n".join(f"    {line}" for line in shown)

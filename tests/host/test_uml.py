@@ -149,3 +149,14 @@ def test_the_end_of_a_console_explains_why_an_old_kernel_panics_on_a_new_process
     tail = console_tail(lines)
     assert tail.splitlines()[-1].strip().startswith("This kernel is older than Linux 6.13")
     assert "older" not in console_tail(lines[2:])
+
+
+def test_the_end_of_a_console_explains_that_a_kernel_needs_a_newer_c_library(tmp_path: Path) -> None:
+    """ld.so is the judge."""
+    program = tmp_path / "linux-ssi"
+    words = ["gcc", "-x", "c", "-", "-o", str(program)]
+    subprocess.run(words, input="int main(void) { return 0; }", text=True, check=True, timeout=60)
+    program.write_bytes(program.read_bytes().replace(b"\0GLIBC_2.34\0", b"\0GLIBC_9.34\0"))
+    said = subprocess.run([program], capture_output=True, text=True, check=False, timeout=60).stderr
+    tail = console_tail(said.splitlines())
+    assert "This kernel needs GLIBC_9.34, and this machine's C library is older" in tail.splitlines()[-1]
