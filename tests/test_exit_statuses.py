@@ -394,7 +394,7 @@ def test_a_missing_program_is_no_verdict(act: Act, tmp_path: Path, monkeypatch: 
 # Programs of which every status but 0 is an error with their last lines.
 PLAIN: Final = {
     *("apt-cache", "apt-ftparchive", "bash", "cp", "debugfs", "distcc", "e2fsck", "fakeroot-sysv", "gcc"),
-    *("losetup", "mke2fs", "mkfs.gfs2", "mount", "pandoc", "rm", "umount", "unshare"),
+    *("ip", "losetup", "mke2fs", "mkfs.gfs2", "mount", "nft", "pandoc", "rm", "umount", "unshare"),
     # What mmdebstrap has installed is compared with what it was given. The supervisor waits for uml_switch.
     # setpriv becomes another program. faked-sysv and xterm stay until they are ended.
     *("mmdebstrap", "setpriv", "uml_switch", "faked-sysv", "xterm"),

@@ -3,8 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser
 from ssiuml.cli.exit_status import DONE, run_command
@@ -19,7 +19,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = cluster_command_parser(
         "ssi-status",
         "Show the nodes of a cluster: the state of each, the members that it sees, the memory that it takes "
-        "on this machine, its uptime.",
+        "on this machine, its uptime; and what ssi-net has done to the network.",
         """
 ssi-status
 ssi-status --json | jq '.nodes[].phase'
@@ -62,6 +62,7 @@ def table(status: Values) -> list[str]:
         lines.append("the switch has ended: the nodes do not see each other")
     if status.get("lock_server") is False:
         lines.append("the lock server has ended: no node gets a lock any more")
+    lines += [f"network: {line}" for line in fault_lines((status["network"] or {}).get("faults", []))]
     lines.append(f"{'node':>4}  {'state':10} {'sees':20} {'memory':>9} {'uptime':>9}")
     for number, node in sorted(status["nodes"].items(), key=lambda item: int(item[0])):
         members = node_ranges(node["members"]) or "-"
@@ -71,6 +72,37 @@ def table(status: Values) -> list[str]:
         lines.append(f"{number:>4}  down       {how}")
     lines += [describe_forward(forwarded) for forwarded in status["forwards"]]
     return lines
+
+
+def fault_lines(faults: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the *faults* of a network as text. Nodes for which the same holds share a line.
+
+    ssiuml.cluster.faults.described says what they consist of.
+    """
+    by_fault: dict[str, dict[int, list[int]]] = {}
+    for fault in faults:
+        one, other = fault["nodes"]
+        by_fault.setdefault(_words(fault), {}).setdefault(one, []).append(other)
+    lines = []
+    for words, others in by_fault.items():
+        sides: dict[tuple[int, ...], list[int]] = {}
+        for one, seen in others.items():
+            sides.setdefault(tuple(seen), []).append(one)
+        lines += [
+            f"between {node_ranges(ones)} and {node_ranges(seen)}: {words}" for seen, ones in sides.items()
+        ]
+    return lines
+
+
+def _words(fault: dict[str, Any]) -> str:
+    if fault["cut"]:
+        return "cut"
+    parts = []
+    if fault["delay_ms"]:
+        parts.append(f"{fault['delay_ms']:g} ms later")
+    if fault["loss_percent"]:
+        parts.append(f"{fault['loss_percent']:g} % lost")
+    return ", ".join(parts)
 
 
 def run() -> int:

@@ -21,8 +21,9 @@ supervisor     puts the parts together                running        nodes that 
 starting       starts nodes                           stopping       ends nodes, checks the root
 node           one running node                       memexp         nodes of Linux 2.4, their lock server
 membership     joins, mounts and fencing              arbiter        decides about these (pure)
-network        ports of the bridge                    command_lines  of the nodes, the switch of 2.4
-unix_sockets   in folders with long names
+network        ports of the bridge, faults in force   faults         cuts, delays, losses (pure)
+delay_line     the process that holds frames back     ports          their names and addresses
+command_lines  of the nodes, the switch of 2.4        unix_sockets   in folders with long names
 
 The lines into a node:
 

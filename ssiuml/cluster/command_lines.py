@@ -6,12 +6,11 @@ from typing import Final
 
 from ssiuml.cluster.launch_plan import LaunchPlan
 from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.cluster.ports import MAC, node_end
 from ssiuml.errors import SsiumlError
 from ssiuml.host.run import find_tool
 from ssiuml.host.uml import Machine
 
-# A locally administered address; the last byte is the node's number.
-MAC: Final = "fe:fd:00:00:00:{:02x}"
 LOCK_SERVER_MAC_BYTE: Final = 101  # the last byte of its IP address too, see recipes/rh72.yaml
 
 
@@ -48,11 +47,6 @@ def without_network_administration(argv: list[str]) -> list[str]:
     """
     dropped = ("--inh-caps", "-net_admin", "--ambient-caps", "-net_admin")
     return [find_program("setpriv", "util-linux"), *dropped, "--", *argv]
-
-
-def node_end(node: int) -> str:
-    """Return the name of the interface that a node opens, the other end of its port in the bridge."""
-    return f"node{node}"
 
 
 def switch_command(folder: ClusterFolder) -> list[str]:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from ssiuml.cluster.command_lines import find_program
+from ssiuml.cluster.ports import BRIDGE, BRIDGE_MAC
 from ssiuml.errors import SsiumlError
 from ssiuml.host.run import find_tool
 
-BRIDGE: Final = "ssi0"
-BRIDGE_MAC: Final = "fe:fd:00:00:00:fe"
 TRY_LIMIT_S: Final = 10.0
 # How many frames of uml_switch may wait for a node that is not running at the moment. With the kernel's limit
 # of 10 frames get lost when nodes outnumber processors, and a lost token of corosync costs seconds.

@@ -1,33 +1,37 @@
-"""The network of a running cluster: the ports of its bridge, one for each node that runs.
+"""The network of a running cluster: the ports of its bridge, one for each node that runs, and its faults.
 
 A port is a veth pair. One end belongs to the bridge; the node opens the other one by packet sockets
 (``transport=raw`` of User-Mode Linux's vector driver). That needs no /dev/net/tun, which some machines give
-to root only. ``ip`` runs in the supervisor's network namespace (see ssiuml.cluster.namespace).
+to root only. ``ip``, ``nft`` and the delay line run in the network namespace of the supervisor
+(ssiuml.cluster.namespace).
 """
 
 import asyncio
+import contextlib
+import json
 import logging
+from collections.abc import Sequence
 from typing import Final
 
-from ssiuml.cluster.command_lines import find_program, node_end
-from ssiuml.cluster.namespace import BRIDGE
+from ssiuml.cluster import faults
+from ssiuml.cluster.command_lines import find_program, killed_with_parent
+from ssiuml.cluster.ports import BRIDGE, bridge_end, node_end
 from ssiuml.errors import SsiumlError
+from ssiuml.host.installation import module_command
 
 log = logging.getLogger(__name__)
 
 PROGRAM_LIMIT_S: Final = 10.0
 
 
-def bridge_end(node: int) -> str:
-    """Return the name of a node's port in the bridge."""
-    return f"port{node}"
-
-
 class Network:
     """The bridge in the network namespace of this process."""
 
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()  # held while a program changes the network
+    def __init__(self, node_limit: int) -> None:
+        self.faults: dict[faults.Pair, faults.Fault] = {}
+        self._delay_line: DelayLine | None = None
+        self._node_limit = node_limit
+        self._lock = asyncio.Lock()  # held while the network changes
 
     async def add_port(self, node: int) -> None:
         """Make a node's port. One that is left of an earlier node with this number is made again.
@@ -44,6 +48,10 @@ class Network:
         async with self._lock:
             await self._remove(inside)
             await self._ip(lines)
+            if delays := faults.delays(self.faults):
+                await self._ensure_delay_line()
+                assert self._delay_line is not None  # noqa: S101 - just made
+                await self._delay_line.order(delays)
 
     async def attach(self, interface: str) -> None:
         """Make an interface of the namespace a port of the bridge. Raise SsiumlError if there is none."""
@@ -55,6 +63,42 @@ class Network:
         async with self._lock:
             await self._remove(bridge_end(node))
 
+    async def change(self, change: str, groups: Sequence[Sequence[int]], value: float) -> None:
+        """Cut, delay, lose or heal between the nodes of different groups (see ssiuml.cluster.faults).
+
+        Without groups ``heal`` removes all faults. Return when the change is in force. Raise UsageError for a
+        wrong node or value, SsiumlError if a program fails; then nothing has changed.
+        """
+        async with self._lock:
+            pairs = faults.pairs_between(groups, self._node_limit) if groups else list(self.faults)
+            new = faults.changed(self.faults, change, pairs, value)
+            delays = faults.delays(new)
+            if delays:
+                await self._ensure_delay_line()
+            ports = {node: bridge_end(node) for node in range(1, self._node_limit + 1)}
+            # What the bridge drops at once, the delay line begins to hold back a moment later.
+            await run_program([find_program("nft", "nftables"), "-f", "-"], faults.filter_rules(new, ports))
+            self.faults = new
+            if self._delay_line is not None:
+                await self._delay_line.order(delays)
+                if not delays:
+                    self._delay_line.end()
+                    self._delay_line = None
+
+    async def close(self) -> None:
+        """End the delay line. The rest ends with the namespace."""
+        if self._delay_line is not None:
+            await self._delay_line.kill()
+
+    @property
+    def helpers(self) -> list[asyncio.subprocess.Process]:
+        """The processes that serve the network."""
+        return [] if self._delay_line is None else [self._delay_line.process]
+
+    async def _ensure_delay_line(self) -> None:
+        if self._delay_line is None or self._delay_line.process.returncode is not None:
+            self._delay_line = await DelayLine.start()
+
     async def _remove(self, interface: str) -> None:
         try:
             await self._ip([f"link delete {interface}"])
@@ -64,6 +108,55 @@ class Network:
 
     async def _ip(self, lines: list[str]) -> None:
         await run_program([find_program("ip", "iproute2"), "-batch", "-"], "\n".join(lines) + "\n")
+
+
+class DelayLine:
+    """The process that holds frames back (see ssiuml.cluster.delay_line)."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    @classmethod
+    async def start(cls) -> "DelayLine":
+        """Start it, without delays. Raise SsiumlError if it does not start."""
+        process = await asyncio.create_subprocess_exec(
+            *killed_with_parent(module_command("ssiuml.cluster.delay_line")),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        line = cls(process)
+        await line._answer()
+        return line
+
+    async def order(self, delays: Sequence[faults.Delay]) -> None:
+        """Replace its delays. Return when they are in force. Raise SsiumlError if it does not obey."""
+        assert self.process.stdin is not None  # noqa: S101 - a pipe
+        self.process.stdin.write(json.dumps(delays).encode() + b"\n")
+        await self._answer()
+
+    def end(self) -> None:
+        """Have it end when it has sent what it still holds."""
+        assert self.process.stdin is not None  # noqa: S101 - a pipe
+        self.process.stdin.close()
+
+    async def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+    async def _answer(self) -> None:
+        assert self.process.stdout is not None  # noqa: S101 - a pipe
+        said = b""
+        with contextlib.suppress(TimeoutError):
+            said = await asyncio.wait_for(self.process.stdout.readline(), PROGRAM_LIMIT_S)
+        if said != b"ok\n":
+            await self.kill()
+            raise SsiumlError(
+                "the process that holds frames back has ended",
+                hint="look into supervisor.log, then set the delays again",
+            )
 
 
 async def run_program(argv: list[str], text: str) -> None:

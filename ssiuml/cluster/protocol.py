@@ -7,11 +7,13 @@ the answer to ``console`` the connection carries the console's bytes.
 ==========  ==============================  =====================================================
 request     fields                          answer
 ==========  ==============================  =====================================================
-status                                      ``nodes``, ``past``, ``switch``, ``supervisor``
+status                                      ``nodes``, ``past``, ``network``, ``switch``, ``supervisor``
 start       ``nodes``                       events; ok when all of them are ready
 kill        ``nodes``                       events; ok when they are dead
 stop        ``limit_s``                     events; ok when all left in order and the root is clean, else
                                             ``failed``, ``root``; the supervisor ends
+network     ``change``, ``groups``,         ``network``; ok when the change is in force, see
+            ``value``                       ssiuml.cluster.faults
 console     ``node``                        then bytes
 uplink                                      ok when the interface of slirp4netns is in the bridge
 unforward   ``port``                        ok when the forwarded port is closed

@@ -33,7 +33,7 @@ class RunningCluster:
         self.past: dict[int, str] = {}  # how each node that does not run any more has ended
         self.root = -1  # descriptor of the locked root, -1 if not open; every node inherits it
         self.switch: asyncio.subprocess.Process | None = None  # of nodes of Linux 2.4
-        self.network: Network | None = None if plan.has_lock_server else Network()
+        self.network: Network | None = None if plan.has_lock_server else Network(plan.node_limit)
         self.lock_server: Node | None = None  # of a GFS1 root
         self._listeners: set[Emit] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -105,7 +105,8 @@ class RunningCluster:
 
     def write_state(self) -> None:
         """Write the state file. An error is only logged."""
-        helpers = [self.switch, *(node.ssh_master for node in self.nodes.values())]
+        network = self.network.helpers if self.network else []
+        helpers = [self.switch, *network, *(node.ssh_master for node in self.nodes.values())]
         current = state.ClusterState(
             boot=process.boot_id(),
             supervisor=process.identify(os.getpid()),

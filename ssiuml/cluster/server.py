@@ -85,6 +85,10 @@ class CommandServer:
                 await supervisor.forwards.remove(int(request["port"]))
             case "uplink":
                 await supervisor.attach_uplink()
+            case "network":
+                groups = [_numbers(group) for group in request["groups"]]
+                value = float(request.get("value", 0))
+                return await supervisor.change_network(str(request["change"]), groups, value)
             case "connect":
                 await supervisor.open_ssh(int(request["node"]))
             case _:

@@ -11,14 +11,14 @@ import socket
 import time
 from typing import Final
 
-from ssiuml.cluster import command_lines, ssh, uplink
+from ssiuml.cluster import command_lines, faults, ssh, uplink
 from ssiuml.cluster.forwarding import Forwards
 from ssiuml.cluster.launch_plan import LaunchPlan
 from ssiuml.cluster.membership import Membership
 from ssiuml.cluster.memexp import stop_historic_cluster
-from ssiuml.cluster.namespace import BRIDGE
 from ssiuml.cluster.node import Node, Phase, kill_all
 from ssiuml.cluster.paths import ClusterFolder
+from ssiuml.cluster.ports import BRIDGE
 from ssiuml.cluster.protocol import Values
 from ssiuml.cluster.root_copy import lock_root
 from ssiuml.cluster.running import Emit, RunningCluster, wait_until
@@ -95,6 +95,8 @@ class Supervisor:
         if running.switch is not None and running.switch.returncode is None:
             kill_group(running.switch.pid)
             await running.switch.wait()
+        if running.network is not None:
+            await running.network.close()
         folder = running.folder
         for path in (folder.switch, folder.socket, folder.state):
             path.unlink(missing_ok=True)
@@ -144,6 +146,7 @@ class Supervisor:
             "cluster": running.folder.name,
             "supervisor": os.getpid(),
             "switch": running.switch_runs,
+            "network": self._describe_network(),
             "lock_server": None if running.lock_server is None else not running.lock_server.ended.is_set(),
             "image": str(running.plan.image),
             "root_fs": str(running.plan.root_fs),
@@ -153,6 +156,30 @@ class Supervisor:
             "nodes": nodes,
             "past": {str(number): how for number, how in running.past.items()},
             "forwards": self.forwards.describe(),
+        }
+
+    async def change_network(self, change: str, groups: list[list[int]], value: float) -> Values:
+        """Cut, delay, lose or heal between nodes (see ssiuml.cluster.faults). Return the network's state."""
+        network = self.running.network
+        if network is None:
+            raise UsageError(
+                "this network is that of a uml_switch, which has no faults to set",
+                hint="use an image with a Linux of today",
+            )
+        try:
+            await network.change(change, groups, value)
+        finally:
+            self.running.write_state()
+        log.info("network: %s %s %g", change, groups or "all", value)
+        return {"ok": True, "network": self._describe_network()}
+
+    def _describe_network(self) -> Values | None:
+        running = self.running
+        if running.network is None:
+            return None
+        return {
+            "address": str(running.plan.supervisor_address.ip),
+            "faults": faults.described(running.network.faults),
         }
 
     async def attach_uplink(self) -> None:

@@ -85,6 +85,7 @@ BY_DEST: Final[Mapping[tuple[str, str], Completion]] = {
     ("ssi-add", "nodes"): _looked_up("down"),
     ("ssi-console", "node"): _looked_up("up"),
     ("ssi-cp", "paths"): shtab.FILE,
+    ("ssi-net", "words"): _looked_up("up"),
     ("ssi-rm", "nodes"): _looked_up("up"),
     ("ssi-start", "nodes"): shtab.cmd(f"seq {MAX_NODES}"),
     ("ssi-start", "recipe"): _looked_up("recipes"),

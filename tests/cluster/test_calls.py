@@ -111,7 +111,17 @@ def test_more_memory_than_the_machine_has_is_refused_with_need_and_limit(call: C
 
 
 @pytest.mark.parametrize(
-    "words", [["add", "4"], ["rm", "1"], ["exec", "1", "--", "true"], ["console", "1"], ["status"], ["stop"]]
+    "words",
+    [
+        ["add", "4"],
+        ["rm", "1"],
+        ["exec", "1", "--", "true"],
+        ["console", "1"],
+        ["net"],
+        ["net", "cut", "1"],
+        ["status"],
+        ["stop"],
+    ],
 )
 def test_without_a_cluster_the_other_commands_say_how_to_start_one(call: Caller, words: list[str]) -> None:
     status, output = call(*words)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ssiuml.cluster import namespace
+from ssiuml.cluster.ports import BRIDGE
 from ssiuml.errors import SsiumlError
 
 ADDRESS = IPv4Interface("10.1.2.254/24")
@@ -38,7 +39,7 @@ def interfaces() -> set[str]:
 
 def test_the_bridge_has_the_address_and_passes_frames_at_once() -> None:
     links = {link["ifname"]: link for link in json.loads(inside("ip", "-json", "-details", "address"))}
-    bridge = links[namespace.BRIDGE]
+    bridge = links[BRIDGE]
     assert [(one["local"], one["prefixlen"]) for one in bridge["addr_info"]] == [("10.1.2.254", 24)]
     data = bridge["linkinfo"]["info_data"]
     assert (data["stp_state"], data["forward_delay"], data["mcast_snooping"]) == (0, 0, 0)
@@ -47,8 +48,8 @@ def test_the_bridge_has_the_address_and_passes_frames_at_once() -> None:
 
 def test_two_commands_have_bridges_of_their_own_and_the_host_has_none() -> None:
     before = interfaces()
-    inside("ip", "link", "show", namespace.BRIDGE)
-    inside("ip", "link", "show", namespace.BRIDGE)
+    inside("ip", "link", "show", BRIDGE)
+    inside("ip", "link", "show", BRIDGE)
     assert interfaces() == before
 
 
