@@ -4,6 +4,8 @@ The packages are chosen before. mmdebstrap gets exactly their files, as an archi
 """
 
 import os
+import pwd
+import re
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator
@@ -29,6 +31,9 @@ from ssiuml.tree.tree import Tree
 TIMEOUT_S: Final = 3600.0
 # The unpacked base, its tar and mmdebstrap's copies of the packages, for some 200 packages.
 SPACE_NEEDED_BYTES: Final = 1 << 30
+
+# The words of the host's dynamic linker for a symbol that only its own C library has.
+_FAKECHROOT_TOO_OLD: Final = re.compile(r"symbol lookup error: .*/libc\.so\.6: .*, version GLIBC_PRIVATE")
 
 # Nobody misses these on a cluster node, and they are half of the small files.
 DPKG_OPTIONS: Final = (
@@ -100,19 +105,40 @@ def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
 
         archive = scratch / "archive"
         _make_archive(archive, debs, folder)
-        run(
-            [*PLAIN_UMASK, *_command(values, archive, part)],
-            timeout_s=TIMEOUT_S,
-            env={
-                "TMPDIR": str(scratch),
-                "SOURCE_DATE_EPOCH": str(values["source_date_epoch"]),
-                "LC_ALL": "C.UTF-8",
-            },
-            on_line=on_line,
-        )
+        environment = {
+            "TMPDIR": str(scratch),
+            "SOURCE_DATE_EPOCH": str(values["source_date_epoch"]),
+            "LC_ALL": "C.UTF-8",
+        }
+        try:
+            run(
+                [*PLAIN_UMASK, *_command(values, archive, part)],
+                timeout_s=TIMEOUT_S,
+                env=environment,
+                on_line=on_line,
+            )
+        except CommandError as error:
+            if _FAKECHROOT_TOO_OLD.search(error.output):
+                raise _needs_subordinate_ids() from error
+            raise
         installed = installed_packages(merge([read_layer(part)]))
         _require_same(debs, installed)
     return {"packages": installed, "size_bytes": path.stat().st_size}
+
+
+def _needs_subordinate_ids() -> SsiumlError:
+    """Return the error that mmdebstrap fell back to fakechroot, which cannot run programs of this base.
+
+    fakechroot lets the dynamic linker of the host load the C library of the base. That works only if the two
+    are of one version.
+    """
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    return SsiumlError(
+        f"the user {user} has no subordinate ids in /etc/subuid and /etc/subgid; without them this machine "
+        "can install only a distribution that has the same C library",
+        hint=f"have root add 65,536 ids for {user} to both files (subuid(5)), or build the recipe of this "
+        "machine's release",
+    )
 
 
 def _make_archive(archive: Path, debs: Debs, folder: Path) -> None:
