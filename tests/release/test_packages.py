@@ -1,9 +1,13 @@
 """Debian packages as components, with their licences; SPDX's list judges the licences' names."""
 
+import io
+import logging
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cyclonedx.spdx import is_supported_id
+from debian.copyright import Copyright, License, NotMachineReadableError
 from hypothesis import given
 from hypothesis import strategies as st
 from packageurl import PackageURL
@@ -11,6 +15,8 @@ from packageurl import PackageURL
 from ssiuml.debian.deb import STATUS
 from ssiuml.release.packages import debian_component, debian_components, licences_of
 from ssiuml.tree.tree import Literal, Meta, Tree, TreeError, file, symlink
+
+logging.getLogger("debian.copyright").setLevel(logging.ERROR)  # it warns of fields that are not read here
 
 STATUS_FILE = """\
 Package: libstdc++6
@@ -182,6 +188,30 @@ _PIECES = st.one_of(
 @given(st.lists(_PIECES, max_size=12))
 def test_no_file_raises_an_error(pieces: list[bytes]) -> None:
     assert all(licences_of(b"".join(pieces)))
+
+
+def _names_by_python_debian(text: bytes) -> list[str] | None:
+    """Return the licences of the paragraphs of files; None if the text is not machine-readable."""
+    try:
+        parsed = Copyright(io.StringIO(text.decode()), strict=False)
+    except (NotMachineReadableError, ValueError):
+        return None
+    found = [cast("License | None", each.license) for each in parsed.all_files_paragraphs()]
+    return [licence.synopsis for licence in found if licence is not None]
+
+
+def test_the_copyright_files_of_this_machine_are_read_as_python_debian_reads_them() -> None:
+    paths = sorted(Path("/usr/share/doc").glob("*/copyright"))[::10]  # it takes 30 ms for each
+    if not paths:
+        pytest.skip("this machine has no packages of Debian")
+    for path in paths:
+        text = path.read_bytes()
+        names = _names_by_python_debian(text)
+        dep5 = None if names is None else _dep5(*filter(None, names))
+        if dep5 is None:
+            assert not any("-only" in name or "-or-later" in name for name in licences_of(text)), path
+        else:
+            assert licences_of(text) == licences_of(dep5), path
 
 
 @pytest.mark.parametrize("package", ["bash", "coreutils", "dpkg", "tar"])
