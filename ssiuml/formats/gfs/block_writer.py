@@ -1,6 +1,7 @@
 """Writes the blocks of an image file: gathers adjacent blocks and writes them in one call.
 
-The kernel copies large files, in a thread: meanwhile Python works on the next inodes.
+Another thread makes these calls, and has the kernel copy large files. Meanwhile Python works on the next
+inodes. Small files are read here: the other thread would wait for Python's lock after each of its calls.
 """
 
 import errno
@@ -18,6 +19,7 @@ from ssiuml.tree.tree import Content, Extent
 
 # Small enough for a processor's cache: gathered blocks are read again at once.
 _STAGE_BYTES: Final = 512 << 10
+_STAGES: Final = 4  # one is filled, the others wait to be written
 # From this size on, the kernel copies from file to file; below it, one call for many files is faster.
 _DIRECT_BYTES: Final = 256 << 10
 _NO_FILE_TO_FILE: Final = (errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
@@ -41,6 +43,9 @@ class BlockWriter:
         self._descriptor = descriptor
         self._copier = _Copier(descriptor)
         self._stage = bytearray(self._size)
+        self._free: SimpleQueue[bytearray] = SimpleQueue()
+        for _ in range(_STAGES - 1):
+            self._free.put(bytearray(self._size))
         self._start = self._used = 0
 
     def __enter__(self) -> "BlockWriter":
@@ -64,8 +69,8 @@ class BlockWriter:
 
     def _flush(self) -> None:
         if self._used:
-            with memoryview(self._stage) as view:
-                _write_at(self._descriptor, view[: self._used], self._start)
+            self._copier.write(self._stage, self._used, self._start, self._free)
+            self._stage = self._free.get()
             self._used = 0
 
     def reserve(self, address: int, blocks: int = 1) -> tuple[bytearray, int]:
@@ -159,8 +164,13 @@ class _Copier:
         self._raise_error()
         self._jobs.put(partial(self._copy, content, parts, position))
 
+    def write(self, stage: bytearray, size_bytes: int, position: int, free: "SimpleQueue[bytearray]") -> None:
+        """Write the first *size_bytes* of *stage* at byte *position* of the image, then add it to *free*."""
+        self._raise_error()
+        self._jobs.put(partial(self._write, stage, size_bytes, position, free))
+
     def wait(self) -> None:
-        """Wait until all copies are done."""
+        """Wait until all copies and writes are done."""
         done = Event()
         self._jobs.put(done.set)
         done.wait()
@@ -186,6 +196,16 @@ class _Copier:
                     job()
                 except BaseException as error:
                     self._error = error
+
+    def _write(
+        self, stage: bytearray, size_bytes: int, position: int, free: "SimpleQueue[bytearray]"
+    ) -> None:
+        try:
+            if self._error is None:
+                with memoryview(stage) as view:
+                    _write_at(self._descriptor, view[:size_bytes], position)
+        finally:
+            free.put(stage)  # in any case: the other thread may be waiting for it
 
     def _copy(self, content: Extent | Extents, parts: Sequence[Piece], position: int) -> None:
         host_file = self._host_files.descriptor(content.path)
