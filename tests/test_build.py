@@ -14,6 +14,7 @@ from odd_names import PRINTABLE
 from processes import processes_of, wait_until
 from programs import unshare
 
+from ssiuml.debian.base import DPKG_OPTIONS
 from ssiuml.host.run import find_tool
 from ssiuml.tree.layer import merge, read_layer
 
@@ -139,7 +140,7 @@ def test_base_is_exactly_what_was_fetched_and_has_no_trace_of_how(built: Checkou
     base = steps["base"].results()["path"]
     fetched = steps["fetch"].results()["base"]
     admin = "./var/lib/dpkg"
-    subprocess.run(["tar", "-x", "-C", tmp_path, "-f", base, admin, "./etc/apt"], check=True)
+    subprocess.run(["tar", "-x", "-C", tmp_path, "-f", base, admin, "./etc/apt", "./etc/dpkg"], check=True)
     words = [
         "dpkg-query",
         f"--admindir={tmp_path / admin}",
@@ -156,6 +157,8 @@ def test_base_is_exactly_what_was_fetched_and_has_no_trace_of_how(built: Checkou
     assert manifest["base"] == {"locked": fetched["locked"]}
     sources = (tmp_path / "etc" / "apt" / "sources.list").read_text()
     assert sources.count("http://deb.debian.org/debian trixie") == 2
+    options = (tmp_path / "etc" / "dpkg" / "dpkg.cfg.d" / "99mmdebstrap").read_text().splitlines()
+    assert sorted(options) == sorted(DPKG_OPTIONS)
     found = subprocess.run(["grep", "-c", "-a", "-e", "ssiuml-base", "-e", "copy:/tmp", base], check=False)
     assert found.returncode == 1
 

@@ -53,8 +53,12 @@ DPKG_OPTIONS: Final = (
 _MERGED_USR: Final = (
     'cd "$1" && for name in bin sbin lib lib64; do mkdir -p "usr/$name" && ln -s "usr/$name" "$name"; done'
 )
+# dpkg would flush each of ten thousand files to the disk. The tree becomes an archive and is removed.
+_UNFLUSHED: Final = "force-unsafe-io"
 # sh runs these when all packages are installed; $1 is the folder of the root.
 _CUSTOMIZE: Final = (
+    # For this installation only: mmdebstrap leaves its options of dpkg in the root.
+    f'sed -i "/^{_UNFLUSHED}$/d" "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap',
     # Package scripts make these secrets. Each cluster or node makes its own at its first start.
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/lib/systemd/random-seed "$1"/var/lib/urandom/random-seed',
     # Programs make these caches again, and they differ between root and an ordinary user. Whether man's cache
@@ -97,7 +101,8 @@ def _make(path: Path, values: Values, debs: Debs, folder: Path) -> Values:
     scratch = Path(temporary_folder(), f"ssiuml-base.{os.geteuid()}.{digest_of(str(path.resolve()))[:24]}")
     for place in {path.parent, scratch.parent}:
         require_space(place, SPACE_NEEDED_BYTES, "installing the base")
-    with replacing(path) as part, _scratch_folder(scratch), stages("base") as show:
+    # Not flushed: the cache compares its entries with their digests before it uses them.
+    with replacing(path, flush=False) as part, _scratch_folder(scratch), stages("base") as show:
 
         def on_line(line: str) -> None:
             if line.startswith("I: "):
@@ -220,7 +225,7 @@ def _command(values: Values, archive: Path, target: Path) -> list[str]:
         "--architectures=amd64",
         "--format=tar",
         f"--include={','.join(values['include'])}",
-        *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+        *(f"--dpkgopt={option}" for option in (*DPKG_OPTIONS, _UNFLUSHED)),
         *([f"--setup-hook={_MERGED_USR}"] if "usr-is-merged" in values["packages"] else []),
         *(f"--customize-hook={script}" for script in (*_CUSTOMIZE, sources)),
         "",  # no suite: the archive has only one

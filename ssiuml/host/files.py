@@ -30,8 +30,10 @@ def part_of(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside *path*; on success, flush that file and rename it to *path*.
+
+    Without *flush*, *path* may be damaged after a crash of this machine: only for what a digest protects.
 
     On an exception, remove the temporary file and leave *path* unchanged. If the process is killed, or ends
     while another thread is in the block, the temporary file stays; the next writer of *path* removes it.
@@ -42,8 +44,9 @@ def replacing(path: Path) -> Iterator[Path]:
     part.unlink(missing_ok=True)
     try:
         yield part
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
+        if flush:
+            with part.open("rb") as stream:
+                os.fsync(stream.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
