@@ -165,7 +165,12 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     try:
         with FileLock(folder.lock, timeout=0):
             _prepare(folder, arguments, image, plan, count, progress)
-            _launch(folder, (*namespace, *supervisor_prefix), way_out)
+            try:
+                _launch(folder, (*namespace, *supervisor_prefix), way_out)
+            except SsiumlError:
+                if not plan.has_lock_server:
+                    require_bridge(namespace)  # if that is the reason, it knows the way out
+                raise
     except Timeout:
         raise UsageError(
             f"cluster '{folder.name}' is being started by another ssi-start",
@@ -177,7 +182,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
 
 
 def _namespace(plan: LaunchPlan, progress: NodeProgress) -> tuple[str, ...]:
-    """Return the words that start the supervisor in its namespace. Raise SsiumlError if there is none."""
+    """Return the words that start the supervisor in its namespace."""
     if plan.has_lock_server:
         prefix = switch_prefix()
         if not prefix:
@@ -185,9 +190,7 @@ def _namespace(plan: LaunchPlan, progress: NodeProgress) -> tuple[str, ...]:
                 "warning: no network namespaces here: other users of this machine can reach the interconnect"
             )
         return prefix
-    prefix = bridge_prefix(plan.supervisor_address)
-    require_bridge(prefix)
-    return prefix
+    return bridge_prefix(plan.supervisor_address)
 
 
 def _launch(folder: ClusterFolder, prefix: Sequence[str], way_out: Uplink | None) -> None:
