@@ -41,12 +41,12 @@ def test_a_node_that_reports_why_it_failed_is_shown_with_that_reason(fake: FakeC
 
 
 def test_a_node_that_hangs_while_it_boots_is_killed_after_the_limit(fake: FakeCluster) -> None:
-    write_launch_plan(fake.folder.plan, replace(fake.plan, ready_limit_s=1.0))
+    write_launch_plan(fake.folder.plan, replace(fake.plan, ready_limit_s=5.0))
     fake.boot_script("members 1\nhang\n")
     fake.launch()
     answer, events = fake.ask("start", nodes=[1])
     assert answer["failed"] == [1]
-    assert "not ready within 1 s; the last phase it reached is 'member'" in events[-1]["reason"]
+    assert "not ready within 5 s; the last phase it reached is 'member'" in events[-1]["reason"]
     assert fake.nodes() == {}
 
 
