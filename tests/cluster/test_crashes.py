@@ -107,6 +107,78 @@ def test_a_node_whose_process_is_killed_is_reported_and_can_be_started_again(cra
     crashing.check_load(loads, reader=3)
 
 
+@pytest.mark.parametrize(
+    ("alone", "others"),
+    [(1, (2, 3)), *(pytest.param(*each, marks=pytest.mark.long) for each in ((2, (1, 3)), (3, (1, 2))))],
+)
+def test_of_a_cut_cluster_the_larger_side_goes_on_and_the_other_is_dead(
+    crashing: Cluster, alone: int, others: tuple[int, int]
+) -> None:
+    loads = crashing.load(1, 2, 3)
+    for load in loads:
+        load.wait_for(10)
+    crashing.do("net", "cut", str(alone), ",".join(map(str, others)))
+    for load in loads:
+        if load.node != alone:
+            load.wait_for(10, RECOVERY_LIMIT_S)
+    assert crashing.up() == set(others)
+    assert f"cut off from node {others[0]}, {others[1]}" in crashing.past(alone)
+    # A node that starts on the other side of the cut does not mount.
+    adding = crashing.popen("add", str(alone))
+    wait_until(lambda: crashing.phase(alone) == "waiting", "the node waits", LIMIT_S)
+    crashing.do("net", "heal")
+    said, _ = adding.communicate(timeout=LIMIT_S)
+    assert adding.returncode == 0, said
+    for load in loads:
+        load.end()
+    crashing.check_load(loads, reader=alone)
+
+
+def test_of_two_nodes_that_are_cut_off_from_each_other_the_lower_number_goes_on(cluster: Cluster) -> None:
+    cluster.start(2)
+    loads = cluster.load(1, 2)
+    for load in loads:
+        load.wait_for(10)
+    cluster.do("net", "cut", "1", "2")
+    loads[0].wait_for(10, RECOVERY_LIMIT_S)
+    assert cluster.up() == {1}
+    cluster.do("net", "heal")
+    cluster.add(2)
+    for load in loads:
+        load.end()
+    cluster.check_load(loads, reader=2)
+    assert "the root is clean" in cluster.do("stop")
+    cluster.fsck()
+
+
+def test_a_cut_shorter_than_the_token_timeout_has_no_effect(three: Cluster) -> None:
+    loads = three.load(1, 2, 3)
+    for load in loads:
+        load.wait_for(10)
+    three.do("net", "cut", "2")
+    three.do("net", "heal")
+    for load in loads:
+        load.wait_for(10)
+        load.end()
+    assert three.up() == {1, 2, 3}
+    three.check_load(loads, reader=3)
+
+
+def test_a_slow_and_lossy_network_loses_no_node_and_no_line(three: Cluster) -> None:
+    loads = three.load(1, 2, 3)
+    for load in loads:
+        load.wait_for(10)
+    three.do("net", "delay", "1", "2", "3", "20ms")
+    three.do("net", "loss", "1", "2", "3", "2%")
+    for load in loads:
+        load.wait_for(10, RECOVERY_LIMIT_S)
+    three.do("net", "heal")
+    for load in loads:
+        load.end()
+    assert three.up() == {1, 2, 3}
+    three.check_load(loads, reader=2)
+
+
 def test_a_node_that_powers_off_leaves_and_the_others_stay(cluster: Cluster) -> None:
     cluster.start(2)
     cluster.run("exec", "2", "--", "poweroff")

@@ -296,6 +296,49 @@ def test_only_the_owner_can_read_the_clusters_folder(three: Cluster) -> None:
     assert (three.folder / "initrd").stat().st_mode & 0o777 == 0o600
 
 
+def pinged(cluster: Cluster, sender: int, receiver: int, count: int) -> tuple[int, float]:
+    """Return how many answers ping got on a node, and the least of their milliseconds."""
+    line = f"ping -q -c {count} -i 0.02 -W 2 192.168.50.{receiver} || true"
+    output = cluster.on(sender, line)
+    received, least = re.search(r"(\d+) received", output), re.search(r"min/avg/max/mdev = ([\d.]+)/", output)
+    assert received, output
+    return int(received[1]), float(least[1]) if least else 0.0
+
+
+def test_a_delay_adds_its_time_to_each_way_and_is_shown(three: Cluster) -> None:
+    assert pinged(three, 1, 2, 10)[1] < 40
+    three.do("net", "delay", "1", "2", "40ms")
+    try:
+        count, least_ms = pinged(three, 1, 2, 20)
+        assert (count, 80 <= least_ms < 120) == (20, True)
+        assert pinged(three, 1, 3, 10)[1] < 40
+        assert "network: between 1 and 2: 40 ms later\n" in three.do("status")
+        assert three.do("net") == "between 1 and 2: 40 ms later\n"
+        faults = [{"nodes": [1, 2], "cut": False, "delay_ms": 40, "loss_percent": 0}]
+        assert three.status()["network"]["faults"] == faults
+    finally:
+        three.do("net", "heal")
+    assert pinged(three, 1, 2, 10)[1] < 40
+    assert three.do("net") == "all nodes reach each other\n"
+
+
+def test_of_a_lossy_network_each_way_loses_its_share(three: Cluster) -> None:
+    three.do("net", "loss", "2", "3", "20%")
+    try:
+        # 0.8 of the questions and 0.8 of their answers; the standard deviation of 400 is 10: five of them.
+        assert abs(pinged(three, 2, 3, 400)[0] - 256) < 50
+        assert pinged(three, 1, 3, 50)[0] == 50
+    finally:
+        three.do("net", "heal")
+
+
+def test_this_machine_has_no_interface_and_no_socket_of_the_cluster(three: Cluster) -> None:
+    assert not {name for _, name in socket.if_nameindex()} & {"ssi0", "port1", "node1"}
+    tables = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet")
+    seen = "\n".join(Path("/proc/net", table).read_text() for table in tables)
+    assert not set().union(*map(sockets_of, processes_of(three))) & set(seen.split())
+
+
 def test_a_second_start_is_refused_and_a_node_that_runs_is_skipped(three: Cluster) -> None:
     status, output = three.run("start", "3", "--image", str(three.images))
     assert status == 2
