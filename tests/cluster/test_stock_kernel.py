@@ -6,7 +6,9 @@ import pytest
 from checkouts import Checkout
 from clusters import START_LIMIT_S, Cluster, made_cluster
 
-pytestmark = pytest.mark.boot
+# These kernels lose events of their disk when the network is busy (kernel/7.3/patches/0008), and then stand still for
+# half a minute: the test tells whether they work at all, not whether they always do.
+pytestmark = [pytest.mark.boot, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
