@@ -6,8 +6,8 @@ import pytest
 from checkouts import Checkout
 from clusters import START_LIMIT_S, Cluster, made_cluster
 
-# These kernels lose events of their disk when the network is busy (kernel/7.3/patches/0008), and then stand still for
-# half a minute: the test tells whether they work at all, not whether they always do.
+# These kernels lose events of their disk when the network is busy, and stand still for half a minute then (see
+# kernel/7.3/patches/0008). The test tells whether they work at all, not whether they always do.
 pytestmark = [pytest.mark.boot, pytest.mark.long]
 
 
