@@ -6,7 +6,7 @@ import pytest
 from checkouts import Checkout
 from clusters import START_LIMIT_S, Cluster, made_cluster
 
-# These kernels lose events of their disk when the network is busy, and stand still for half a minute then (see
+# These kernels lose events of their disk when the network is busy, and stand still for half a minute (see
 # kernel/7.3/patches/0008). The test tells whether they work at all, not whether they always do.
 pytestmark = [pytest.mark.boot, pytest.mark.long]
 
