@@ -213,7 +213,7 @@ def test_unknown_package_is_an_error_with_recipe_and_line(
         "extra_packages:\n  - no-such-package-2\n"
     )
     plan = make_plan("mine", tmp_path, {"SSIUML_CACHE": str(tmp_path / "cache")})
-    monkeypatch.setattr(Packages, "apt", apt)
+    monkeypatch.setattr(Packages, "_apt_of", lambda self, suite: apt)
     monkeypatch.setattr(Apt, "update", lambda self: None)
     with pytest.raises(RecipeError) as caught:
         Graph(plan).steps["fetch"].run()

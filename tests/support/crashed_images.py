@@ -29,7 +29,7 @@ def crash(image: EditableImage, *places: str) -> None:
     In the file system itself the blocks are zeros. Source: struct gfs2_log_descriptor in linux/gfs2_ondisk.h.
     """
     blocks = _journal_blocks(image)
-    last = len(blocks) // 2  # the newest header of a journal that our writer makes
+    last = 0  # the newest header of a journal that our writer makes
     old = LogHeader.unpack(image.data, blocks[last] * BLOCK)
     addresses = [image.places[place] // BLOCK for place in places]
     header = MetaHeader(
