@@ -605,7 +605,7 @@ def test_no_network_fails_fetch_with_status_1_and_the_mirror(checkout: Checkout)
     checkout.recipe("mine", f"description: mine\nextends: trixie\n{chosen}\n")
     output = checkout.doit("recipe=mine", "fetch", status=1)
     assert f"whether {mirror} is the right mirror" in output
-    assert re.search(rf"package user-mode-linux .*\n.*{mirror}/pool/main/.*: .*refused", output)
+    assert re.search(rf"package linux-source-7\.3 .*\n.*{mirror}/pool/main/.*: .*refused", output)
     assert "stale" not in output
 
     checkout.recipe("mine", f"description: mine\nextends: trixie\n{chosen}\nextra_packages: [gdb]\n")
@@ -646,7 +646,7 @@ def test_lock_without_network_fails_and_leaves_the_lock(checkout: Checkout) -> N
     checkout.recipe("mine", f"description: mine\nextends: trixie\n{chosen}\n")
     before = (checkout.path / "recipes" / "trixie.lock").read_bytes()
     output = checkout.doit("recipe=mine", "lock", status=1)
-    assert "package lists of trixie cannot be fetched" in output
+    assert "package lists of trixie-backports cannot be fetched" in output
     assert (checkout.path / "recipes" / "trixie.lock").read_bytes() == before
     assert not (checkout.path / "recipes" / "mine.lock").exists()
 

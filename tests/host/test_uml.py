@@ -97,7 +97,7 @@ def test_every_option_that_the_kernel_lists_is_refused(built: Checkout) -> None:
     kernel = manifest.read(built.images).require_kernel()
     done = subprocess.run([kernel, "--help"], capture_output=True, text=True, check=False, timeout=60)
     options = re.findall(r"^([a-z][a-z_.-]*)(?:<n>|\[0-9\][*+]|=|:|$)", done.stdout, re.MULTILINE)
-    assert {"ubd", "eth", "vec", "con", "ssl", "hostfs", "initrd", "virtio_uml.device"} <= set(options)
+    assert {"ubd", "vec", "con", "ssl", "hostfs", "initrd", "seccomp"} <= set(options)
     allowed = {option for option in options if parameter_problem(f"{option}=1") is None}
     assert allowed == {"quiet"}
 

@@ -114,7 +114,7 @@ def test_recipes_of_the_same_packages_share_what_was_fetched_and_the_base(projec
         "distribution: {mirror: 'http://example.org/debian'}",
         "distribution: {security_mirror: null}",
         'distribution: {snapshot: "20260101T000000Z"}',
-        "distribution: {suite: trixie}",
+        "distribution: {suite: bookworm}",
     ],
 )
 def test_other_packages_or_sources_are_another_base(project: Path, change: str) -> None:

@@ -124,7 +124,7 @@ def _addresses(data: bytes) -> dict[str, int]:
             for part, address, index in walk_blocks(filesystem, journal)
             if part is BlockRole.DATA
         ]
-        found["log"] = next(address for address, index in pieces if index == len(pieces) // 2)
+        found["log"] = next(address for address, index in pieces if index == 0)
         index = read_inode(filesystem, found["rindex-inode"], 0, "")
         found["rgrp"] = RindexEntry.unpack(index.body).ri_addr
     return found
