@@ -612,7 +612,7 @@ def test_no_network_fails_fetch_with_status_1_and_the_mirror(checkout: Checkout)
     (checkout.path / "recipes" / "trixie.lock").unlink()
     output = checkout.doit("recipe=mine", "fetch", status=1)
     assert "recipes/mine.lock does not lock the packages" in output
-    assert re.search(r"package lists of trixie cannot be fetched: .*127\.0\.0\.1", output)
+    assert re.search(r"package lists of trixie-backports cannot be fetched: .*127\.0\.0\.1", output)
 
 
 @pytest.mark.parametrize(
