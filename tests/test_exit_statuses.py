@@ -395,7 +395,7 @@ def test_a_missing_program_is_no_verdict(act: Act, tmp_path: Path, monkeypatch: 
 PLAIN: Final = {
     *("apt-cache", "apt-ftparchive", "bash", "cp", "debugfs", "distcc", "e2fsck", "fakeroot-sysv", "gcc"),
     *("ip", "losetup", "mke2fs", "mkfs.gfs2", "mount", "nft", "pandoc", "rm", "umount", "unshare"),
-    # What mmdebstrap has installed is compared with what it was given. The supervisor waits for uml_switch, and
+    # What mmdebstrap has installed is compared with what it was given. The supervisor waits for uml_switch,
     # ssi-start for the byte by which slirp4netns says that it serves.
     # setpriv becomes another program. faked-sysv and xterm stay until they are ended.
     *("mmdebstrap", "setpriv", "slirp4netns", "uml_switch", "faked-sysv", "xterm"),
