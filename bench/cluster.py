@@ -128,14 +128,14 @@ def main(recipe: str) -> None:
         line("one bare User-Mode Linux reaches init", boot, 1.0, "")
         line(f"first ssi-start {NODES}, with the copy of the root", first, first / boot, "")
         value = statistics.median(starts)
-        line(f"ssi-start {NODES}", value, value / boot, "goal: at most 4")
+        line(f"ssi-start {NODES}", value, value / boot, "goal: at most 4 s")
         value = statistics.median(stops)
-        line(f"ssi-stop of {NODES}, after a crash with a check", value, value / boot, "goal: at most 2")
+        line(f"ssi-stop of {NODES}, after a crash with a check", value, value / boot, "goal: at most 4 s")
         value = statistics.median(warm)
         line("ssi-exec of true on a running node", value, value / 0.2, "of 0.2 s")
         value = statistics.median(recoveries)
         line(
-            "ssi-rm to a blocked write that goes on", value, value / token_s, "of the token; goal: at most 3"
+            "ssi-rm to a blocked write that goes on", value, value / token_s, "of the token; goal: at most 2.2"
         )
 
 
