@@ -11,7 +11,7 @@ from typing import Final
 
 from ssiuml.cli.arguments import chosen_cluster, cluster_command_parser, node_number
 from ssiuml.cli.exit_status import DONE, run_command
-from ssiuml.cluster.client import ask, checked_answer
+from ssiuml.cluster.client import ask, checked_answer, connect
 from ssiuml.cluster.forwarding import HOST, hand_over
 from ssiuml.cluster.paths import ClusterFolder
 from ssiuml.cluster.protocol import Values
@@ -88,7 +88,7 @@ def forward(folder: ClusterFolder, wanted: Wanted) -> None:
 
     Raise UsageError if the port is in use or the node does not run, SsiumlError if the supervisor refuses.
     """
-    ask(folder, {"do": "status"}, limit_s=ANSWER_LIMIT_S)  # says how to start a cluster that does not run
+    connect(folder).close()  # says how to start a cluster that does not run
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -201,9 +201,17 @@ def _launch(folder: ClusterFolder, prefix: Sequence[str], way_out: Uplink | None
     # slirp4netns ends when the supervisor, which holds the other end, has ended.
     end, held = os.pipe()
     try:
-        supervisor = launch_supervisor(folder, prefix, [held])
+        try:
+            supervisor = launch_supervisor(folder, prefix, [held])
+        finally:
+            os.close(held)
+        _attach(folder, way_out, supervisor, end)
     finally:
-        os.close(held)
+        os.close(end)
+
+
+def _attach(folder: ClusterFolder, way_out: Uplink, supervisor: int, end: int) -> None:
+    """Start slirp4netns for a supervisor that runs. Stop the cluster again if that fails."""
     try:
         start_uplink(way_out, supervisor, end, folder.uplink_log)
         ask(folder, {"do": "uplink"}, limit_s=ANSWER_LIMIT_S)
@@ -211,8 +219,6 @@ def _launch(folder: ClusterFolder, prefix: Sequence[str], way_out: Uplink | None
         with suppress(SsiumlError):  # the first error is the one to report
             ask(folder, {"do": "stop", "limit_s": STOP_LIMIT_S})
         raise
-    finally:
-        os.close(end)
 
 
 def _prepare(

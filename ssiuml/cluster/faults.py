@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any, Final
 
+from ssiuml.cluster.launch_plan import require_node
 from ssiuml.errors import UsageError
 
 MAX_DELAY_MS: Final = 60_000.0
@@ -44,8 +45,7 @@ def pairs_between(groups: Sequence[Sequence[int]], node_limit: int) -> list[Pair
     """
     seen: set[int] = set()
     for node in (node for group in groups for node in group):
-        if not 1 <= node <= node_limit:
-            raise UsageError(f"node {node}: is not one of 1 to {node_limit}, the nodes of this image")
+        require_node(node, node_limit)
         if node in seen:
             raise UsageError(f"node {node} is named twice", hint="name each node once, in one group")
         seen.add(node)

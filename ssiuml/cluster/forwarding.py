@@ -42,7 +42,7 @@ class Forward:
 
     async def open(self, listening: socket.socket) -> None:
         """Accept connections on *listening* from now on."""
-        self._server = await asyncio.start_server(self._relay, sock=listening)
+        self._server = await asyncio.start_server(self._serve, sock=listening)
 
     async def close(self) -> None:
         """Close the port and its connections."""
@@ -56,7 +56,7 @@ class Forward:
         """Return what ssi-status shows."""
         return {"port": self.port, "node": self.node, "node_port": self.node_port}
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a task calls this
         self._connections.add(task)

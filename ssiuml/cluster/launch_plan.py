@@ -10,7 +10,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
-from ssiuml.errors import SsiumlError
+from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host.files import write_text
 
 # The image's token timeout is for a quiet machine and up to so many nodes.
@@ -103,6 +103,12 @@ def token_ms(image_token_ms: int, nodes: int, cores: int) -> int:
     """
     token = image_token_ms + PER_NODE_MS * max(0, nodes - QUIET_NODES)
     return 2 * token if cores * NODES_PER_CORE < nodes else token
+
+
+def require_node(number: int, node_limit: int) -> None:
+    """Raise UsageError if an image with nodes 1 to *node_limit* has no node *number*."""
+    if not 1 <= number <= node_limit:
+        raise UsageError(f"node {number}: is not one of 1 to {node_limit}, the nodes of this image")
 
 
 def processors_to_pin_to(allowed: Collection[int]) -> tuple[int, ...]:

@@ -49,9 +49,7 @@ class Network:
             await self._remove(inside)
             await self._ip(lines)
             if delays := faults.delays(self.faults):
-                await self._ensure_delay_line()
-                assert self._delay_line is not None  # noqa: S101 - just made
-                await self._delay_line.order(delays)
+                await (await self._running_delay_line()).order(delays)
 
     async def attach(self, interface: str) -> None:
         """Make an interface of the namespace a port of the bridge. Raise SsiumlError if there is none."""
@@ -74,7 +72,7 @@ class Network:
             new = faults.changed(self.faults, change, pairs, value)
             delays = faults.delays(new)
             if delays:
-                await self._ensure_delay_line()
+                await self._running_delay_line()
             ports = {node: bridge_end(node) for node in range(1, self._node_limit + 1)}
             # What the bridge drops at once, the delay line begins to hold back a moment later.
             await run_program([find_program("nft", "nftables"), "-f", "-"], faults.filter_rules(new, ports))
@@ -95,9 +93,11 @@ class Network:
         """The processes that serve the network."""
         return [] if self._delay_line is None else [self._delay_line.process]
 
-    async def _ensure_delay_line(self) -> None:
+    async def _running_delay_line(self) -> "DelayLine":
+        """Return the delay line, started if it does not run."""
         if self._delay_line is None or self._delay_line.process.returncode is not None:
             self._delay_line = await DelayLine.start()
+        return self._delay_line
 
     async def _remove(self, interface: str) -> None:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from ssiuml.cluster import arbiter, process, state
-from ssiuml.cluster.launch_plan import LaunchPlan
+from ssiuml.cluster.launch_plan import LaunchPlan, require_node
 from ssiuml.cluster.network import Network
 from ssiuml.cluster.node import Node, Phase
 from ssiuml.cluster.paths import ClusterFolder
@@ -40,10 +40,7 @@ class RunningCluster:
 
     def check_number(self, number: int) -> None:
         """Raise UsageError if the image has no node with this number."""
-        if not 1 <= number <= self.plan.node_limit:
-            raise UsageError(
-                f"node {number}: is not one of 1 to {self.plan.node_limit}, the nodes of this image"
-            )
+        require_node(number, self.plan.node_limit)
 
     def node(self, number: int) -> Node:
         """Return a running node. Raise UsageError if it does not run or the image does not have it."""

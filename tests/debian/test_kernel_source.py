@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from linux_source_package import make_package
+from linux_source_package import PATCH, make_package
 from local_mirror import sha256_of
 from mirrored_project import Bench
 
@@ -16,13 +16,6 @@ from ssiuml.pipeline.graph import Graph
 from ssiuml.pipeline.plan import make_plan
 from ssiuml.pipeline.steps.build_root import describe_kernel
 
-PATCH = """\
---- a/fs/super.c
-+++ b/fs/super.c
-@@ -1 +1 @@
--int super;
-+int patched;
-"""
 KERNEL = "{source: linux-source, package: linux-source-6.1, version: %s, patches: patches, modules: all}"
 GONE = "linux-source-6.1 6.1.1-1"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import Checkout
-from linux_source_package import make_package
+from linux_source_package import PATCH, make_package
 from odd_names import PRINTABLE
 from processes import wait_until
 from project import PROJECT
@@ -25,13 +25,6 @@ from ssiuml.tree.layer import merge, read_layer
 from ssiuml.tree.tree import Tree
 
 MODULES = "usr/lib/uml/modules/6.1.192-ssi"
-PATCH = """\
---- a/fs/super.c
-+++ b/fs/super.c
-@@ -1 +1 @@
--int super;
-+int patched;
-"""
 
 
 @pytest.fixture

@@ -12,6 +12,14 @@ GOOD: Final = {
     "scripts/kconfig/merge_config.sh": '#!/bin/sh\nset -e\n[ "$1 $2" = "-m -O" ]\nshift 3\n'
     'cat "$@" >.config.new\nmv .config.new .config\n',
 }
+# Fits these files.
+PATCH: Final = """\
+--- a/fs/super.c
++++ b/fs/super.c
+@@ -1 +1 @@
+-int super;
++int patched;
+"""
 _MAKEFILE: Final = """\
 VERSION = 6
 PATCHLEVEL = 1
