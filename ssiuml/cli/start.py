@@ -28,7 +28,7 @@ from ssiuml.cluster.protocol import STOP_LIMIT_S
 from ssiuml.cluster.root_copy import prepare_root
 from ssiuml.cluster.ssh_keys import keygen_command, make_initrd, make_keys, require_user
 from ssiuml.cluster.state import clear_stale, read_state
-from ssiuml.cluster.uplink import Uplink, plan_uplink, require_uplink, start_uplink
+from ssiuml.cluster.uplink import Uplink, plan_uplink, require_uplink, start_uplink, uplink_command
 from ssiuml.errors import SsiumlError, UsageError
 from ssiuml.host import uml
 from ssiuml.host.places import user_home
@@ -154,7 +154,7 @@ def start(words: Sequence[str], supervisor_prefix: Sequence[str] = ()) -> tuple[
     for remark in image.remarks:
         progress.say(remark)
     if arguments.dry_run:
-        _print_command_lines(folder, plan, count, terminals)
+        _print_command_lines(folder, plan, count, way_out, terminals)
         return DONE, 0.0
     if not plan.has_lock_server:  # its nodes have no server for ssh
         require_user()
@@ -366,7 +366,7 @@ def _memory_mib(text: str | None) -> int:
 
 
 def _print_command_lines(
-    folder: ClusterFolder, plan: LaunchPlan, count: int, terminals: Terminals | None
+    folder: ClusterFolder, plan: LaunchPlan, count: int, way_out: Uplink | None, terminals: Terminals | None
 ) -> None:
     keys = [
         keygen_command(folder.keys / name, f"ssiuml-{folder.name}")
@@ -388,6 +388,7 @@ def _print_command_lines(
     lines = [
         *keys,
         [*prefix, *supervisor_command(folder.path, "READY")],
+        *([uplink_command(way_out, "SUPERVISOR", "READY", "END")] if way_out else []),
         *([["cd", str(folder.path)], switch] if plan.has_lock_server else []),
         ["cd", str(folder.uml)],
         *(["ln", "-s", str(target), name] for one in machines for name, target in one.links.items()),

@@ -172,3 +172,12 @@ def test_seccomp_is_refused_for_a_kernel_whose_help_does_not_list_it(
         assert status == 2
         assert f"userspace seccomp: the kernel {kernel} can run guest processes under ptrace only\n" in output
         assert "use ptrace, or a kernel of Linux 6.16 or later" in output
+
+
+def test_a_dry_run_prints_the_way_out_and_tells_the_nodes_of_it(call: Caller) -> None:
+    lines = call.start("2", "--dry-run", "--internet")[1].splitlines()
+    (slirp,) = [line.split() for line in lines if "slirp4netns" in line]
+    assert "--cidr=192.168.50.128/25" in slirp
+    nodes = [line.split() for line in lines if "ssi.node=" in line]
+    assert all({"ssi.gateway=192.168.50.130", "ssi.dns=192.168.50.131"} <= set(words) for words in nodes)
+    assert len(nodes) == 2
