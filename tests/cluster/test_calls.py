@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from programs import unshare
 
 COMMANDS = ("add", "console", "cp", "exec", "forward", "rm", "start", "status", "stop")
 LIMIT_S = 60.0
@@ -19,9 +20,9 @@ class Caller:
         self.home = home
         self.image = image
 
-    def __call__(self, command: str, *words: str) -> tuple[int, str]:
+    def __call__(self, command: str, *words: str, prefix: Sequence[str] = ()) -> tuple[int, str]:
         done = subprocess.run(
-            [sys.executable, "-m", f"ssiuml.cli.{command}", *words],
+            [*prefix, sys.executable, "-m", f"ssiuml.cli.{command}", *words],
             env={**os.environ, "HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "s")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -33,8 +34,8 @@ class Caller:
         assert "Traceback" not in done.stdout
         return done.returncode, done.stdout
 
-    def start(self, *words: str) -> tuple[int, str]:
-        return self("start", "--image", str(self.image), *words)
+    def start(self, *words: str, prefix: Sequence[str] = ()) -> tuple[int, str]:
+        return self("start", "--image", str(self.image), *words, prefix=prefix)
 
 
 @pytest.fixture
@@ -181,3 +182,12 @@ def test_a_dry_run_prints_the_way_out_and_tells_the_nodes_of_it(call: Caller) ->
     nodes = [line.split() for line in lines if "ssi.node=" in line]
     assert all({"ssi.gateway=192.168.50.130", "ssi.dns=192.168.50.131"} <= set(words) for words in nodes)
     assert len(nodes) == 2
+
+
+def test_a_machine_without_namespaces_is_told_which_setting_allows_them(call: Caller) -> None:
+    """A user namespace has limits of its own, so that no setting of this machine need change."""
+    limited = ("sh", "-c", 'echo 0 >/proc/sys/user/max_net_namespaces; exec "$@"', "sh")
+    status, output = call.start("1", prefix=(*unshare("--user", "--map-root-user"), *limited))
+    assert status == 1
+    assert "this machine allows no network namespace with a bridge, which a cluster needs: unshare" in output
+    assert "run sudo sysctl user.max_net_namespaces=10000" in output
